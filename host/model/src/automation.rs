@@ -1,0 +1,271 @@
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::variables::{check_variables, step_names};
+use crate::{AutomationId, EventPattern, Mistake, Mistakes, Timestamp};
+
+/// `on` these events, `when` these conditions hold, `then` do this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Automation {
+    /// Names it in the API.
+    pub id: AutomationId,
+    /// What its owner calls it.
+    pub name: String,
+    /// What its owner says of it.
+    #[serde(default)]
+    pub description: String,
+    /// The event types it is considered for.
+    pub on: Vec<EventPattern>,
+    /// What must hold; none: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+    /// What is done, in order.
+    pub then: Vec<Step>,
+    /// Off: it is not considered.
+    pub enabled: bool,
+    /// Counts its changes. A run carries out the revision that it was decided by.
+    pub revision: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Conditions and how they are combined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "WhenInput", into = "WhenInput")]
+pub enum When {
+    /// All of them hold.
+    All(Vec<When>),
+    /// At least one holds.
+    Any(Vec<When>),
+    /// It does not hold.
+    Not(Box<When>),
+    /// A condition plugin says so.
+    Condition(Condition),
+}
+
+/// A condition plugin with its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its parameters.
+    pub with: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhenInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<Vec<When>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    any: Option<Vec<When>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not: Option<Box<When>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with: Option<Map<String, Value>>,
+}
+
+impl TryFrom<WhenInput> for When {
+    type Error = String;
+
+    fn try_from(input: WhenInput) -> Result<Self, String> {
+        match input {
+            WhenInput { all: Some(all), any: None, not: None, condition: None, with: None } => Ok(Self::All(all)),
+            WhenInput { all: None, any: Some(any), not: None, condition: None, with: None } => Ok(Self::Any(any)),
+            WhenInput { all: None, any: None, not: Some(not), condition: None, with: None } => Ok(Self::Not(not)),
+            WhenInput { all: None, any: None, not: None, condition: Some(plugin), with } => {
+                Ok(Self::Condition(Condition { plugin, with: with.unwrap_or_default() }))
+            }
+            _ => Err("wants exactly one of `all`, `any`, `not` or `condition` (with `with`)".to_owned()),
+        }
+    }
+}
+
+impl From<When> for WhenInput {
+    fn from(when: When) -> Self {
+        match when {
+            When::All(all) => Self { all: Some(all), ..Self::default() },
+            When::Any(any) => Self { any: Some(any), ..Self::default() },
+            When::Not(not) => Self { not: Some(not), ..Self::default() },
+            When::Condition(condition) => {
+                Self { condition: Some(condition.plugin), with: Some(condition.with), ..Self::default() }
+            }
+        }
+    }
+}
+
+impl When {
+    /// Visits every condition with its path, such as `when.all[1]`.
+    pub fn conditions<'a>(&'a self, path: &str, visit: &mut impl FnMut(&str, &'a Condition)) {
+        match self {
+            Self::All(parts) => {
+                for (place, part) in parts.iter().enumerate() {
+                    part.conditions(&format!("{path}.all[{place}]"), visit);
+                }
+            }
+            Self::Any(parts) => {
+                for (place, part) in parts.iter().enumerate() {
+                    part.conditions(&format!("{path}.any[{place}]"), visit);
+                }
+            }
+            Self::Not(part) => part.conditions(&format!("{path}.not"), visit),
+            Self::Condition(condition) => visit(path, condition),
+        }
+    }
+}
+
+/// What a step calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// An action plugin.
+    Action,
+    /// A transform plugin, whose result later steps use.
+    Transform,
+}
+
+/// What happens to the rest of a run when a step fails for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// The later steps are carried out all the same.
+    #[default]
+    Continue,
+    /// They are not.
+    Stop,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StepInput", into = "StepInput")]
+pub struct Step {
+    /// What it calls.
+    pub kind: StepKind,
+    /// The plugin's name.
+    pub plugin: String,
+    /// What later steps call it, in `steps.NAME.result`; the plugin's name unless said otherwise.
+    pub name: Option<String>,
+    /// Parameters, which may hold variables.
+    pub with: Map<String, Value>,
+    /// What a transform works on; the event's data unless said otherwise.
+    pub input: Option<Value>,
+    /// What happens to the rest when it fails.
+    pub on_error: OnError,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepInput {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transform: Option<String>,
+    #[serde(default)]
+    with: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<Value>,
+    #[serde(default)]
+    on_error: OnError,
+}
+
+impl TryFrom<StepInput> for Step {
+    type Error = String;
+
+    fn try_from(input: StepInput) -> Result<Self, String> {
+        let (kind, plugin) = match (input.action, input.transform) {
+            (Some(plugin), None) => (StepKind::Action, plugin),
+            (None, Some(plugin)) => (StepKind::Transform, plugin),
+            _ => return Err("wants exactly one of `action` or `transform`".to_owned()),
+        };
+        if kind == StepKind::Action && input.input.is_some() {
+            return Err("`input` belongs to a transform; an action takes all in `with`".to_owned());
+        }
+        Ok(Self { kind, plugin, name: input.name, with: input.with, input: input.input, on_error: input.on_error })
+    }
+}
+
+impl From<Step> for StepInput {
+    fn from(step: Step) -> Self {
+        let (action, transform) = match step.kind {
+            StepKind::Action => (Some(step.plugin), None),
+            StepKind::Transform => (None, Some(step.plugin)),
+        };
+        Self { name: step.name, action, transform, with: step.with, input: step.input, on_error: step.on_error }
+    }
+}
+
+/// What a caller sends to make or change an automation; what is absent keeps its value.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutomationInput {
+    /// See [`Automation::name`].
+    pub name: Option<String>,
+    /// See [`Automation::description`].
+    pub description: Option<String>,
+    /// See [`Automation::on`].
+    pub on: Option<Vec<EventPattern>>,
+    /// See [`Automation::when`].
+    #[serde(default)]
+    pub when: Option<When>,
+    /// See [`Automation::then`].
+    pub then: Option<Vec<Step>>,
+    /// See [`Automation::enabled`].
+    pub enabled: Option<bool>,
+}
+
+const MAX_PATTERNS: usize = 100;
+const MAX_CONDITIONS: usize = 100;
+const MAX_STEPS: usize = 100;
+
+impl Automation {
+    /// What `on`, `then` and the variables in them say, checked without looking at any plugin.
+    pub fn check(&self) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        if self.name.trim().is_empty() || self.name.len() > 256 {
+            mistakes.add("name", "give it 1 to 256 characters");
+        }
+        if self.description.len() > 16_384 {
+            mistakes.add("description", format!("has {} bytes: at most 16384", self.description.len()));
+        }
+        if self.on.is_empty() || self.on.len() > MAX_PATTERNS {
+            mistakes.add("on", format!("{} event types: give 1 to {MAX_PATTERNS}, such as `jira.*`", self.on.len()));
+        }
+        let mut count = 0_usize;
+        if let Some(when) = &self.when {
+            when.conditions("when", &mut |path, condition| {
+                count = count.saturating_add(1);
+                let with = Value::Object(condition.with.clone());
+                mistakes.0.extend(check_variables(&with, &format!("{path}.with"), &[]));
+            });
+        }
+        if count > MAX_CONDITIONS {
+            mistakes.add("when", format!("{count} conditions: at most {MAX_CONDITIONS}"));
+        }
+        if self.then.is_empty() || self.then.len() > MAX_STEPS {
+            mistakes.add("then", format!("{} steps: give 1 to {MAX_STEPS}", self.then.len()));
+        }
+        mistakes.check()
+    }
+
+    /// The names by which steps are known to later ones, in order.
+    pub fn step_names(&self) -> Vec<String> {
+        step_names(&self.then)
+    }
+
+    /// Names given twice.
+    pub fn repeated_names(&self) -> Vec<Mistake> {
+        let mut seen = std::collections::HashSet::new();
+        self.then
+            .iter()
+            .enumerate()
+            .filter_map(|(place, step)| step.name.as_ref().map(|name| (place, name)))
+            .filter(|(_, name)| !seen.insert(name.as_str()))
+            .map(|(place, name)| Mistake::new(format!("then[{place}].name"), format!("`{name}` is taken: choose another")))
+            .collect()
+    }
+}

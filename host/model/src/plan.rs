@@ -1,0 +1,100 @@
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Automation, AutomationId, Event, MAX_CHAIN, PatternIndex, SpaceId, Webhook, WebhookId};
+
+/// What an event sets in motion, decided from its type when it is accepted and kept with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Automations whose `on` takes the type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub automations: Vec<AutomationId>,
+    /// Deliveries to the webhooks that subscribe to the type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery to be queued with the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDelivery {
+    /// Where to.
+    pub webhook: WebhookId,
+    /// The `webhook-id` of all its attempts.
+    pub message_id: String,
+}
+
+/// An event on its way into the journal.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// The event.
+    pub event: Event,
+    /// What it sets in motion.
+    pub plan: Plan,
+}
+
+/// Who wants which event types, over all spaces.
+#[derive(Clone, Debug, Default)]
+pub struct Subscribers {
+    spaces: HashMap<SpaceId, SpaceSubscribers>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct SpaceSubscribers {
+    automations: PatternIndex<AutomationId>,
+    webhooks: PatternIndex<WebhookId>,
+}
+
+impl Subscribers {
+    /// Files an automation, unless it is off.
+    pub fn add_automation(&mut self, space: &SpaceId, automation: &Automation) {
+        if automation.enabled {
+            let entry = self.spaces.entry(space.clone()).or_default();
+            for pattern in &automation.on {
+                entry.automations.insert(pattern, automation.id.clone());
+            }
+        }
+    }
+
+    /// Takes an automation out, as it was filed.
+    pub fn remove_automation(&mut self, space: &SpaceId, automation: &Automation) {
+        if let Some(entry) = self.spaces.get_mut(space) {
+            for pattern in &automation.on {
+                entry.automations.remove(pattern, &automation.id);
+            }
+        }
+    }
+
+    /// Takes a webhook out, as it was filed.
+    pub fn remove_webhook(&mut self, webhook: &Webhook) {
+        if let Some(entry) = self.spaces.get_mut(&webhook.space) {
+            for pattern in &webhook.events {
+                entry.webhooks.remove(pattern, &webhook.id);
+            }
+        }
+    }
+
+    /// Files a webhook, unless it is off.
+    pub fn add_webhook(&mut self, webhook: &Webhook) {
+        if webhook.state.delivers() {
+            let entry = self.spaces.entry(webhook.space.clone()).or_default();
+            for pattern in &webhook.events {
+                entry.webhooks.insert(pattern, webhook.id.clone());
+            }
+        }
+    }
+
+    /// What `event` sets in motion. A chain of more than [`MAX_CHAIN`] events sets no further automation in motion.
+    pub fn plan(&self, event: &Event) -> Plan {
+        let Some(space) = self.spaces.get(&event.space) else { return Plan::default() };
+        let automations =
+            if event.depth() > MAX_CHAIN { Vec::new() } else { space.automations.find(&event.event_type) };
+        let deliveries = space
+            .webhooks
+            .find(&event.event_type)
+            .into_iter()
+            .map(|webhook| NewDelivery { webhook, message_id: crate::unique("msg") })
+            .collect();
+        Plan { automations, deliveries }
+    }
+}

@@ -1,0 +1,113 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Timestamp;
+
+/// What a plugin can be used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Decides whether an event concerns an automation.
+    Condition,
+    /// Does something about it.
+    Action,
+    /// Gives a payload another shape.
+    Transform,
+    /// Takes requests from a provider.
+    Source,
+}
+
+impl Kind {
+    /// Its name as in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Condition => "condition",
+            Self::Action => "action",
+            Self::Transform => "transform",
+            Self::Source => "source",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Its own name. The name it is installed under may differ.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// One line.
+    pub summary: String,
+    /// JSON Schema of its parameters.
+    pub parameters: Value,
+    /// Open list of `name=value`.
+    pub hints: Vec<(String, String)>,
+}
+
+/// An uploaded plugin as stored; its component lies beside it under the digest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PluginRecord {
+    /// The name it is installed under.
+    pub name: String,
+    /// SHA-256 of the component, in hex.
+    pub digest: String,
+    /// When this version was put in.
+    pub installed_at: Timestamp,
+}
+
+/// A condition's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether the condition holds.
+    pub holds: bool,
+    /// What was compared with what.
+    pub reason: String,
+}
+
+/// An action's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It did what was asked; the result as JSON.
+    Done(Value),
+    /// There was nothing to do, because.
+    Skipped(String),
+}
+
+/// Why something did not succeed, in the words of the plugin or of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable, `noun.problem`.
+    pub code: String,
+    /// What was wrong, with which value, and the remedy.
+    pub message: String,
+    /// None: trying again cannot help. Some(0): by the step's policy. Some(n): not before n milliseconds.
+    pub retry_after_ms: Option<u32>,
+}
+
+impl Failure {
+    /// One that trying again cannot help.
+    pub fn permanent(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), retry_after_ms: None }
+    }
+
+    /// One that may pass.
+    pub fn transient(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), retry_after_ms: Some(0) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,166 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{AutomationId, Change, RunId, SpaceId, StepKind, Timestamp};
+
+/// One automation carried out, or not, for one event: the decision with its reasons, and what each step did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// Names it in the API.
+    pub id: RunId,
+    /// The space of the event and the automation.
+    pub space: SpaceId,
+    /// Id of the event.
+    pub event: String,
+    /// Type of the event.
+    pub event_type: String,
+    /// Which automation.
+    pub automation: AutomationId,
+    /// Its name at that time.
+    pub automation_name: String,
+    /// Its revision at that time.
+    pub revision: u32,
+    /// Whether it fired, and why.
+    pub decision: Decision,
+    /// Where it stands.
+    pub state: RunState,
+    /// What each step did so far.
+    pub steps: Vec<StepRecord>,
+    /// The step that comes next, counted from 0.
+    pub next_step: u32,
+    /// How often the next step was tried in vain.
+    #[serde(default)]
+    pub tries: u32,
+    /// When the next step is tried again, while waiting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// When it was decided.
+    pub created_at: Timestamp,
+    /// When its last step was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Whether a run fired, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether the steps are carried out.
+    pub fired: bool,
+    /// In one sentence.
+    pub reason: String,
+    /// Each condition that was asked.
+    pub conditions: Vec<ConditionRecord>,
+}
+
+/// What one condition said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConditionRecord {
+    /// Where it stands, such as `when.all[0]`.
+    pub path: String,
+    /// The plugin.
+    pub condition: String,
+    /// The plugin's version, if it could be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its verdict; none if it failed.
+    pub holds: Option<bool>,
+    /// Its reason, or what went wrong.
+    pub reason: String,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// The conditions do not hold: nothing is done.
+    Skipped,
+    /// Steps are being carried out.
+    Running,
+    /// A step is tried again at `retry_at`.
+    Waiting,
+    /// Every step is done or skipped.
+    Done,
+    /// At least one step failed for good.
+    Failed,
+}
+
+impl RunState {
+    /// Whether something is still to come.
+    pub fn live(self) -> bool {
+        matches!(self, Self::Running | Self::Waiting)
+    }
+}
+
+/// What one step did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// By which later steps know it.
+    pub name: String,
+    /// What was called.
+    pub plugin: String,
+    /// Action or transform.
+    pub kind: StepKind,
+    /// The plugin's version, if it could be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What came of it.
+    pub outcome: StepOutcome,
+    /// What it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<Change>,
+    /// Lines that the plugin logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the last try began.
+    pub started_at: Timestamp,
+    /// How long the last try took, in microseconds.
+    pub duration_us: u64,
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum StepOutcome {
+    /// It did what was asked.
+    Done {
+        /// What later steps see as `steps.NAME.result`.
+        result: Value,
+    },
+    /// There was nothing to do.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It failed.
+    Failed {
+        /// Stable.
+        code: String,
+        /// For people.
+        message: String,
+        /// Whether it is going to be tried again.
+        retrying: bool,
+    },
+}
+
+impl Serialize for StepKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Action => "action",
+            Self::Transform => "transform",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for StepKind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "action" => Ok(Self::Action),
+            "transform" => Ok(Self::Transform),
+            other => Err(serde::de::Error::custom(format!("`{other}` is no kind of step"))),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Variables in parameters: `{{event.data.issue.key}}`.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use crate::automation::Step;
+use crate::{Event, Mistake, SpaceId, Timestamp};
+
+/// The first words that a variable may begin with.
+const ROOTS: [&str; 7] = ["event", "analytics_event", "ticket", "record", "steps", "space", "now"];
+
+/// What variables stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    values: Map<String, Value>,
+}
+
+/// A variable that stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariableError {
+    /// The variable.
+    pub variable: String,
+    /// What was there instead.
+    pub message: String,
+}
+
+impl Scope {
+    /// What every run can name.
+    pub fn new(event: &Event, space: &SpaceId, now: Timestamp) -> Self {
+        let data = event.data_value();
+        let mut envelope = event.envelope();
+        envelope.insert("data".to_owned(), data.clone());
+        let mut analytics = Map::new();
+        analytics.insert("service".to_owned(), event.source.as_str().into());
+        analytics.insert("trigger_event_type".to_owned(), event.event_type.as_str().into());
+        analytics.insert("attributes".to_owned(), data);
+        let mut values = Map::new();
+        values.insert("event".to_owned(), Value::Object(envelope));
+        values.insert("analytics_event".to_owned(), Value::Object(analytics));
+        values.insert("space".to_owned(), space.as_str().into());
+        values.insert("now".to_owned(), now.to_string().into());
+        Self { values }
+    }
+
+    /// Adds what the event is about.
+    pub fn set_record(&mut self, kind: &str, record: Value) {
+        self.values.insert(kind.to_owned(), record.clone());
+        self.values.insert("record".to_owned(), record);
+    }
+
+    /// Adds the results of the steps so far.
+    pub fn set_steps(&mut self, steps: Map<String, Value>) {
+        self.values.insert("steps".to_owned(), Value::Object(steps));
+    }
+
+    /// The value at a dotted path.
+    pub fn find(&self, path: &str) -> Result<&Value, VariableError> {
+        let missing = |message: String| VariableError { variable: path.to_owned(), message };
+        let mut words = path.split('.');
+        let root = words.next().unwrap_or_default();
+        let Some(mut value) = self.values.get(root) else {
+            return Err(missing(if ROOTS.contains(&root) {
+                format!("there is no `{root}` for this event")
+            } else {
+                format!("a variable begins with one of {}", ROOTS.join(", "))
+            }));
+        };
+        let mut walked = root.to_owned();
+        for word in words {
+            let next = match value {
+                Value::Object(object) => object.get(word),
+                Value::Array(list) => word.parse::<usize>().ok().and_then(|place| list.get(place)),
+                _ => None,
+            };
+            let Some(next) = next else {
+                return Err(missing(format!("`{walked}` has no `{word}`: it {}", described(value))));
+            };
+            value = next;
+            walked.push('.');
+            walked.push_str(word);
+        }
+        Ok(value)
+    }
+}
+
+fn described(value: &Value) -> String {
+    match value {
+        Value::Object(object) if object.is_empty() => "is an empty object".to_owned(),
+        Value::Object(object) => {
+            let mut text = "has".to_owned();
+            for (place, name) in object.keys().take(20).enumerate() {
+                let _ = write!(text, "{} {}", if place == 0 { "" } else { "," }, name.chars().take(40).collect::<String>());
+            }
+            if object.len() > 20 {
+                let _ = write!(text, " and {} more", object.len() - 20);
+            }
+            text
+        }
+        Value::Array(list) => format!("is a list of {}", list.len()),
+        other => format!("is {}", other.to_string().chars().take(80).collect::<String>()),
+    }
+}
+
+/// Whether any text in `value` holds a variable.
+pub fn has_variables(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("{{"),
+        Value::Array(list) => list.iter().any(has_variables),
+        Value::Object(object) => object.values().any(has_variables),
+        _ => false,
+    }
+}
+
+/// Whether any variable in `value` begins with `root`.
+pub fn mentions(value: &Value, root: &str) -> bool {
+    match value {
+        Value::String(text) => pieces(text).any(|piece| match piece {
+            Piece::Variable(path) => path.split('.').next() == Some(root),
+            Piece::Text(_) | Piece::Open => false,
+        }),
+        Value::Array(list) => list.iter().any(|part| mentions(part, root)),
+        Value::Object(object) => object.values().any(|part| mentions(part, root)),
+        _ => false,
+    }
+}
+
+/// `value` with every variable replaced. A text that is one variable and nothing else takes the variable's type.
+pub fn render(value: &Value, scope: &Scope) -> Result<Value, VariableError> {
+    Ok(match value {
+        Value::String(text) if text.contains("{{") => render_text(text, scope)?,
+        Value::Array(list) => Value::Array(list.iter().map(|part| render(part, scope)).collect::<Result<_, _>>()?),
+        Value::Object(object) => Value::Object(
+            object.iter().map(|(name, part)| Ok((name.clone(), render(part, scope)?))).collect::<Result<_, _>>()?,
+        ),
+        other => other.clone(),
+    })
+}
+
+fn render_text(text: &str, scope: &Scope) -> Result<Value, VariableError> {
+    let mut parts = pieces(text);
+    if let (Some(Piece::Variable(path)), None) = (parts.next(), parts.next()) {
+        return scope.find(path).cloned();
+    }
+    let mut rendered = String::with_capacity(text.len());
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(text) => rendered.push_str(text),
+            Piece::Open => rendered.push_str("{{"),
+            Piece::Variable(path) => match scope.find(path)? {
+                Value::String(text) => rendered.push_str(text),
+                Value::Null => {}
+                other => {
+                    let _ = write!(rendered, "{other}");
+                }
+            },
+        }
+    }
+    Ok(Value::String(rendered))
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Variable(&'a str),
+    /// `{{` that nothing closes.
+    Open,
+}
+
+fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(after) = rest.strip_prefix("{{") else {
+            let (before, after) = rest.split_at(rest.find("{{").unwrap_or(rest.len()));
+            rest = after;
+            return Some(Piece::Text(before));
+        };
+        let Some((path, after_close)) = after.split_once("}}") else {
+            rest = after;
+            return Some(Piece::Open);
+        };
+        rest = after_close;
+        Some(Piece::Variable(path.trim()))
+    })
+}
+
+/// Checks the variables in `value`, which stands at `path`: closed, not empty, with a known first word, and of the
+/// steps only those in `steps`.
+pub fn check_variables(value: &Value, path: &str, steps: &[String]) -> Vec<Mistake> {
+    match value {
+        Value::String(text) => pieces(text).filter_map(|piece| mistake_in(&piece, steps)).map(|m| Mistake::new(path, m)).collect(),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .flat_map(|(place, part)| check_variables(part, &format!("{path}[{place}]"), steps))
+            .collect(),
+        Value::Object(object) => object
+            .iter()
+            .flat_map(|(name, part)| check_variables(part, &format!("{path}.{name}"), steps))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn mistake_in(piece: &Piece<'_>, steps: &[String]) -> Option<String> {
+    let path = match piece {
+        Piece::Text(_) => return None,
+        Piece::Open => return Some("`{{` is not closed: write `}}` after the variable".to_owned()),
+        Piece::Variable(path) => *path,
+    };
+    let shown: String = path.chars().take(120).collect();
+    if path.split('.').any(|word| word.is_empty() || word.trim() != word) {
+        return Some(format!("`{{{{{shown}}}}}` is no variable: write words joined by dots, such as event.data.id"));
+    }
+    let mut words = path.split('.');
+    let root = words.next().unwrap_or_default();
+    if !ROOTS.contains(&root) {
+        return Some(format!("`{shown}`: a variable begins with one of {}", ROOTS.join(", ")));
+    }
+    if root == "steps" {
+        let name = words.next().unwrap_or_default();
+        if !steps.iter().any(|step| step == name) {
+            let known = if steps.is_empty() { "there is none".to_owned() } else { steps.join(", ") };
+            return Some(format!("`{shown}`: no earlier step is called `{name}`; earlier steps: {known}"));
+        }
+    }
+    None
+}
+
+/// The names by which steps are known: the given one, else the plugin's, with a number from the second on.
+pub(crate) fn step_names(steps: &[Step]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let base = step.name.as_ref().unwrap_or(&step.plugin);
+        let mut name = base.clone();
+        let mut number = 2_u32;
+        while names.contains(&name) {
+            name = format!("{base}-{number}");
+            number = number.saturating_add(1);
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::EventDraft;
+
+    fn scope() -> Scope {
+        let data = json!({"id": 42, "key": "OPS-1", "labels": ["a", "b"], "none": null});
+        let event = EventDraft::json("jira.closed", "jira", None, &data, None)
+            .accept(&SpaceId::main(), Timestamp::from_millis(0))
+            .unwrap();
+        let mut scope = Scope::new(&event, &SpaceId::main(), Timestamp::from_millis(0));
+        scope.set_steps(serde_json::from_value(json!({"first": {"result": {"n": 1}}})).unwrap());
+        scope
+    }
+
+    #[test]
+    fn variables_are_replaced() {
+        for (template, expected) in [
+            (json!("{{analytics_event.attributes.id}}"), json!(42)),
+            (json!("{{ event.data.id }}"), json!(42)),
+            (json!("#{{event.data.id}} {{event.data.key}}{{event.data.none}}"), json!("#42 OPS-1")),
+            (json!({"a": ["{{event.data.labels}}", "{{event.data.labels.1}}"]}), json!({"a": [["a", "b"], "b"]})),
+            (json!("{{steps.first.result.n}}"), json!(1)),
+            (json!("{{space}} {{event.type}} {{analytics_event.service}}"), json!("main jira.closed jira")),
+            (json!("plain {{ not closed"), json!("plain {{ not closed")),
+            (json!(7), json!(7)),
+        ] {
+            assert_eq!(render(&template, &scope()), Ok(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_missing_path_says_what_was_there() {
+        let error = render(&json!("x {{analytics_event.attributes.issue.id}}"), &scope()).unwrap_err();
+        assert_eq!(error.variable, "analytics_event.attributes.issue.id");
+        assert!(error.message.contains("`analytics_event.attributes` has no `issue`: it has id, key"), "{error:?}");
+        assert!(scope().find("event.data.id.x").unwrap_err().message.contains("is 42"));
+        assert!(scope().find("event.data.labels.7").unwrap_err().message.contains("list of 2"));
+        assert!(scope().find("ticket.id").unwrap_err().message.contains("no `ticket`"));
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_meant_is_refused() {
+        let steps = ["first".to_owned()];
+        for (text, part) in [
+            ("{{evnt.data}}", "begins with one of"),
+            ("{{}}", "no variable"),
+            ("{{event..data}}", "no variable"),
+            ("{{event.data", "not closed"),
+            ("{{steps.second.result}}", "earlier steps: first"),
+        ] {
+            let found = check_variables(&json!({"a": [text]}), "then[0].with", &steps);
+            assert_eq!(found.len(), 1, "{text}");
+            assert_eq!(found[0].path, "then[0].with.a[0]");
+            assert!(found[0].message.contains(part), "{}", found[0]);
+        }
+        assert!(check_variables(&json!("{{steps.first.result}} {{now}}"), "", &steps).is_empty());
+    }
+
+    #[test]
+    fn mentions_looks_at_first_words_only() {
+        assert!(mentions(&json!(["{{ticket.id}}"]), "ticket"));
+        assert!(!mentions(&json!("{{event.data.ticket}} ticket"), "ticket"));
+    }
+}

@@ -1,0 +1,270 @@
+//! What people set up: automations, webhooks, sources, keys, plugins.
+
+use bytes::Bytes;
+use hookwright_model::{ApiKey, Automation, PluginRecord, Source, SpaceId, Webhook};
+use redb::ReadableTable as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::tables::{COMPONENTS, CONFIG, REVISIONS};
+use crate::writer::Batch;
+use crate::{Store, StoreError, rows};
+
+const AUTOMATION: &str = "automation";
+const WEBHOOK: &str = "webhook";
+const SOURCE: &str = "source";
+const KEY: &str = "key";
+const PLUGIN: &str = "plugin";
+
+/// What became of a change that expected a certain revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is durable.
+    Done,
+    /// The stored one has another revision: nothing was written.
+    Conflict,
+}
+
+impl Store {
+    async fn put<T: Serialize>(&self, space: &SpaceId, kind: &'static str, id: &str, thing: &T) -> Result<(), StoreError> {
+        let (space, id, row) = (space.clone(), id.to_owned(), rows::json(thing)?);
+        self.write(None, row.len(), move |batch| {
+            let number = batch.number(&space)?;
+            insert(batch, (number, kind, &id), &row)
+        })
+        .await
+    }
+
+    async fn delete(&self, space: &SpaceId, kind: &'static str, id: &str) -> Result<bool, StoreError> {
+        let (space, id) = (space.clone(), id.to_owned());
+        self.write(None, 64, move |batch| {
+            let number = batch.number(&space)?;
+            let mut table = batch.transaction.open_table(CONFIG)?;
+            let found = table.remove((number, kind, id.as_str()))?.is_some();
+            Ok(found)
+        })
+        .await
+    }
+
+    fn get<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str, id: &str) -> Result<Option<T>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(None) };
+        let read = self.begin_read()?;
+        let row = read.open_table(CONFIG)?.get((number, kind, id))?;
+        row.map(|row| rows::read(row.value())).transpose()
+    }
+
+    fn list<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str) -> Result<Vec<T>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(CONFIG)?;
+        let mut things = Vec::new();
+        for row in table.range((number, kind, "")..)? {
+            let (key, row) = row?;
+            if (key.value().0, key.value().1) != (number, kind) {
+                break;
+            }
+            things.push(rows::read(row.value())?);
+        }
+        Ok(things)
+    }
+
+    fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(SpaceId, T)>, StoreError> {
+        let mut all = Vec::new();
+        for space in self.spaces() {
+            let things = self.list(&space, kind)?;
+            all.extend(things.into_iter().map(|thing| (space.clone(), thing)));
+        }
+        Ok(all)
+    }
+
+    /// Stores an automation and keeps this revision of it. `expected` is the stored one's revision; none: it is new.
+    pub async fn put_automation(
+        &self,
+        space: &SpaceId,
+        automation: &Automation,
+        expected: Option<u32>,
+    ) -> Result<Stored, StoreError> {
+        let (space, row) = (space.clone(), rows::json(automation)?);
+        let (id, revision) = (automation.id.to_string(), automation.revision);
+        self.write(None, row.len(), move |batch| {
+            let number = batch.number(&space)?;
+            let key = (number, AUTOMATION, id.as_str());
+            let stored: Option<Automation> = {
+                let table = batch.transaction.open_table(CONFIG)?;
+                let row = table.get(key)?;
+                row.map(|row| rows::read(row.value())).transpose()?
+            };
+            if stored.map(|stored| stored.revision) != expected {
+                return Ok(Stored::Conflict);
+            }
+            insert(batch, key, &row)?;
+            batch.transaction.open_table(REVISIONS)?.insert((number, id.as_str(), revision), row.as_slice())?;
+            Ok(Stored::Done)
+        })
+        .await
+    }
+
+    /// Deletes an automation; its revisions stay, for the runs that were decided by them.
+    pub async fn delete_automation(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
+        self.delete(space, AUTOMATION, id).await
+    }
+
+    /// An automation.
+    pub fn automation(&self, space: &SpaceId, id: &str) -> Result<Option<Automation>, StoreError> {
+        self.get(space, AUTOMATION, id)
+    }
+
+    /// The automations of a space.
+    pub fn automations(&self, space: &SpaceId) -> Result<Vec<Automation>, StoreError> {
+        self.list(space, AUTOMATION)
+    }
+
+    /// A revision of an automation, even of one that was deleted.
+    pub fn automation_revision(
+        &self,
+        space: &SpaceId,
+        id: &str,
+        revision: u32,
+    ) -> Result<Option<Automation>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(None) };
+        let read = self.begin_read()?;
+        let row = read.open_table(REVISIONS)?.get((number, id, revision))?;
+        row.map(|row| rows::read(row.value())).transpose()
+    }
+
+    /// The automations of all spaces.
+    pub fn all_automations(&self) -> Result<Vec<(SpaceId, Automation)>, StoreError> {
+        self.all(AUTOMATION)
+    }
+
+    /// Stores a webhook.
+    pub async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
+        self.put(&webhook.space, WEBHOOK, webhook.id.as_str(), webhook).await
+    }
+
+    /// Deletes a webhook.
+    pub async fn delete_webhook(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
+        self.delete(space, WEBHOOK, id).await
+    }
+
+    /// A webhook.
+    pub fn webhook(&self, space: &SpaceId, id: &str) -> Result<Option<Webhook>, StoreError> {
+        self.get(space, WEBHOOK, id)
+    }
+
+    /// The webhooks of a space.
+    pub fn webhooks(&self, space: &SpaceId) -> Result<Vec<Webhook>, StoreError> {
+        self.list(space, WEBHOOK)
+    }
+
+    /// The webhooks of all spaces.
+    pub fn all_webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
+        Ok(self.all(WEBHOOK)?.into_iter().map(|(_, webhook)| webhook).collect())
+    }
+
+    /// Stores a source.
+    pub async fn put_source(&self, source: &Source) -> Result<(), StoreError> {
+        self.put(&source.space, SOURCE, source.id.as_str(), source).await
+    }
+
+    /// Deletes a source.
+    pub async fn delete_source(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
+        self.delete(space, SOURCE, id).await
+    }
+
+    /// A source.
+    pub fn source(&self, space: &SpaceId, id: &str) -> Result<Option<Source>, StoreError> {
+        self.get(space, SOURCE, id)
+    }
+
+    /// The sources of a space.
+    pub fn sources(&self, space: &SpaceId) -> Result<Vec<Source>, StoreError> {
+        self.list(space, SOURCE)
+    }
+
+    /// The sources of all spaces.
+    pub fn all_sources(&self) -> Result<Vec<Source>, StoreError> {
+        Ok(self.all(SOURCE)?.into_iter().map(|(_, source)| source).collect())
+    }
+
+    /// Stores a key.
+    pub async fn put_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        self.put(&key.space, KEY, key.id.as_str(), key).await
+    }
+
+    /// Deletes a key.
+    pub async fn delete_key(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
+        self.delete(space, KEY, id).await
+    }
+
+    /// The keys of all spaces.
+    pub fn all_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        Ok(self.all(KEY)?.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// Stores a plugin and its component.
+    pub async fn put_plugin(&self, space: &SpaceId, record: &PluginRecord, component: Bytes) -> Result<(), StoreError> {
+        let (space, row, record) = (space.clone(), rows::json(record)?, record.clone());
+        self.write(None, component.len(), move |batch| {
+            let number = batch.number(&space)?;
+            let key = (number, PLUGIN, record.name.as_str());
+            let former = plugin_digest(batch, key)?;
+            batch.transaction.open_table(COMPONENTS)?.insert(record.digest.as_str(), component.as_ref())?;
+            insert(batch, key, &row)?;
+            drop_component(batch, former)
+        })
+        .await
+    }
+
+    /// Deletes a plugin, and its component if no other plugin has the same.
+    pub async fn delete_plugin(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
+        let (space, name) = (space.clone(), name.to_owned());
+        self.write(None, 64, move |batch| {
+            let number = batch.number(&space)?;
+            let key = (number, PLUGIN, name.as_str());
+            let former = plugin_digest(batch, key)?;
+            batch.transaction.open_table(CONFIG)?.remove(key)?;
+            let found = former.is_some();
+            drop_component(batch, former)?;
+            Ok(found)
+        })
+        .await
+    }
+
+    /// The plugins of all spaces.
+    pub fn all_plugins(&self) -> Result<Vec<(SpaceId, PluginRecord)>, StoreError> {
+        self.all(PLUGIN)
+    }
+
+    /// The component with this digest.
+    pub fn component(&self, digest: &str) -> Result<Option<Bytes>, StoreError> {
+        let read = self.begin_read()?;
+        let row = read.open_table(COMPONENTS)?.get(digest)?;
+        Ok(row.map(|row| Bytes::copy_from_slice(row.value())))
+    }
+}
+
+fn insert(batch: &Batch<'_>, key: (u32, &str, &str), row: &[u8]) -> Result<(), StoreError> {
+    batch.transaction.open_table(CONFIG)?.insert(key, row)?;
+    Ok(())
+}
+
+fn plugin_digest(batch: &Batch<'_>, key: (u32, &str, &str)) -> Result<Option<String>, StoreError> {
+    let table = batch.transaction.open_table(CONFIG)?;
+    let row = table.get(key)?;
+    row.map(|row| Ok(rows::read::<PluginRecord>(row.value())?.digest)).transpose()
+}
+
+/// Deletes a component that no plugin of any space refers to any more.
+fn drop_component(batch: &Batch<'_>, digest: Option<String>) -> Result<(), StoreError> {
+    let Some(digest) = digest else { return Ok(()) };
+    let table = batch.transaction.open_table(CONFIG)?;
+    for row in table.iter()? {
+        let (key, row) = row?;
+        if key.value().1 == PLUGIN && rows::read::<PluginRecord>(row.value())?.digest == digest {
+            return Ok(());
+        }
+    }
+    batch.transaction.open_table(COMPONENTS)?.remove(digest.as_str())?;
+    Ok(())
+}

@@ -1,0 +1,43 @@
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Every place where the tests can make the process die.
+pub const FAULT_POINTS: [&str; 16] = [
+    "append.before-commit",
+    "append.after-commit",
+    "run.before-conditions",
+    "run.after-conditions",
+    "decide.before-commit",
+    "decide.after-commit",
+    "step.before-call",
+    "step.after-call",
+    "step.before-commit",
+    "step.after-commit",
+    "effects.before-commit",
+    "effects.after-commit",
+    "delivery.before-send",
+    "delivery.after-send",
+    "attempt.before-commit",
+    "attempt.after-commit",
+];
+
+/// Ends the process, as a power cut would, if `HOOKWRIGHT_FAULT_POINT` is `NAME` or `NAME@N` and this is the Nth pass.
+/// For crash tests: without the variable it does nothing.
+pub fn fault_point(name: &str) {
+    static CHOSEN: OnceLock<Option<(String, u32)>> = OnceLock::new();
+    static PASSES: AtomicU32 = AtomicU32::new(0);
+    let chosen = CHOSEN.get_or_init(|| {
+        let text = std::env::var("HOOKWRIGHT_FAULT_POINT").ok()?;
+        match text.split_once('@') {
+            Some((name, pass)) => Some((name.to_owned(), pass.parse().ok()?)),
+            None => Some((text, 1)),
+        }
+    });
+    if let Some((chosen, pass)) = chosen
+        && chosen == name
+        && PASSES.fetch_add(1, Ordering::SeqCst).saturating_add(1) == *pass
+    {
+        tracing::error!(name, "dying at a fault point, as told");
+        std::process::abort();
+    }
+}

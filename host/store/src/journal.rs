@@ -1,0 +1,228 @@
+//! The journal: events as they were accepted, and the work that they give.
+
+use hookwright_model::{
+    AutomationId, Delivery, DeliveryId, DeliveryState, Event, NewDelivery, NewEvent, SpaceId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::page::{Cursor, Listing, Page};
+use crate::tables::{DUE_DELIVERY, EVENT_IDS, EVENTS, WORK};
+use crate::writer::{Batch, Faults};
+use crate::{Store, StoreError, rows};
+
+const FAULTS: Faults = Faults { before: "append.before-commit", after: "append.after-commit" };
+
+/// What became of an event that was to be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its place in the journal.
+    pub seq: u64,
+    /// Its id.
+    pub id: String,
+    /// The same source had sent this id before: nothing was written.
+    pub repeat: bool,
+}
+
+/// Which events have an id.
+#[derive(Debug)]
+pub enum EventLookup {
+    /// None.
+    None,
+    /// This one.
+    One(u64, Event),
+    /// One of each of these sources.
+    Several(Vec<String>),
+}
+
+/// Automations that are still to be considered for an event, or carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The event's place in the journal.
+    pub seq: u64,
+    /// Its space.
+    pub space: SpaceId,
+    /// The automations.
+    pub automations: Vec<AutomationId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WorkRow {
+    space: SpaceId,
+    automations: Vec<AutomationId>,
+}
+
+/// An event made ready by its caller, so that the writer has little left to do.
+pub(crate) struct Prepared {
+    space: SpaceId,
+    id: String,
+    source: String,
+    event_type: String,
+    received_at: Timestamp,
+    row: Vec<u8>,
+    work: Option<Vec<u8>>,
+    deliveries: Vec<NewDelivery>,
+}
+
+impl Prepared {
+    pub(crate) fn new(new: NewEvent) -> Result<Self, StoreError> {
+        let NewEvent { event, plan } = new;
+        let row = rows::event_row(&event)?;
+        let work = if plan.automations.is_empty() {
+            None
+        } else {
+            Some(rows::json(&WorkRow { space: event.space.clone(), automations: plan.automations })?)
+        };
+        Ok(Self {
+            space: event.space,
+            id: event.id,
+            source: event.source,
+            event_type: event.event_type,
+            received_at: event.received_at,
+            row,
+            work,
+            deliveries: plan.deliveries,
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.row.len()
+    }
+}
+
+/// Writes an event, its work and its deliveries.
+pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended, StoreError> {
+    let space = batch.number(&event.space)?;
+    let seq = batch.next_seq;
+    let id_key = (space, event.id.as_str(), event.source.as_str());
+    let known = batch.event_ids.insert(id_key, seq)?.map(|known| known.value());
+    if let Some(known) = known {
+        batch.event_ids.insert(id_key, known)?;
+        return Ok(Appended { seq: known, id: event.id, repeat: true });
+    }
+    batch.next_seq = seq.saturating_add(1);
+    batch.events.insert((space, seq), event.row.as_slice())?;
+    if let Some(work) = event.work {
+        batch.work.insert(seq, work.as_slice())?;
+        batch.work_opened = batch.work_opened.saturating_add(1);
+    }
+    for (place, new) in event.deliveries.into_iter().enumerate() {
+        let ordinal = u32::try_from(place).unwrap_or(u32::MAX);
+        let delivery = Delivery {
+            id: DeliveryId { seq, ordinal },
+            space: event.space.clone(),
+            event: event.id.clone(),
+            event_type: event.event_type.clone(),
+            webhook: new.webhook,
+            message_id: new.message_id,
+            state: DeliveryState::Pending,
+            attempts: 0,
+            next_attempt_at: Some(event.received_at),
+            last_error: None,
+            created_at: event.received_at,
+            finished_at: None,
+        };
+        batch.deliveries.insert((space, seq, ordinal), rows::json(&delivery)?.as_slice())?;
+        batch.due.insert((event.received_at.millis(), space, seq, ordinal, DUE_DELIVERY), ())?;
+        batch.due_added = true;
+    }
+    Ok(Appended { seq, id: event.id, repeat: false })
+}
+
+impl Store {
+    /// Appends events as one: when this returns they are durable, with the work and the deliveries that they give. An
+    /// event whose id the same source sent before is left out and reported as a repeat.
+    pub async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
+        let backlog = self.backlog();
+        if backlog >= self.inner.max_backlog && events.iter().any(|new| !new.plan.automations.is_empty()) {
+            return Err(StoreError::Backlog(backlog));
+        }
+        let prepared = events.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
+        let bytes = prepared.iter().map(Prepared::bytes).sum();
+        self.write_now(Some(FAULTS), bytes, move |batch| {
+            prepared.into_iter().map(|event| append(batch, event)).collect()
+        })
+        .await
+    }
+
+    /// The event with this id.
+    pub fn event(&self, space: &SpaceId, id: &str, source: Option<&str>) -> Result<EventLookup, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(EventLookup::None) };
+        let read = self.begin_read()?;
+        let ids = read.open_table(EVENT_IDS)?;
+        let mut found = Vec::new();
+        for row in ids.range((number, id, "")..)? {
+            let (key, seq) = row?;
+            let (other, other_id, other_source) = key.value();
+            if other != number || other_id != id || found.len() >= 20 {
+                break;
+            }
+            if source.is_none_or(|source| source == other_source) {
+                found.push((other_source.to_owned(), seq.value()));
+            }
+        }
+        match found.as_slice() {
+            [] => Ok(EventLookup::None),
+            [(_, seq)] => match read.open_table(EVENTS)?.get((number, *seq))? {
+                Some(row) => Ok(EventLookup::One(*seq, rows::read_event(space, row.value())?)),
+                None => Ok(EventLookup::None),
+            },
+            _ => Ok(EventLookup::Several(found.into_iter().map(|(source, _)| source).collect())),
+        }
+    }
+
+    /// The event at a place in the journal.
+    pub fn event_at(&self, space: &SpaceId, seq: u64) -> Result<Option<Event>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(None) };
+        let read = self.begin_read()?;
+        let row = read.open_table(EVENTS)?.get((number, seq))?;
+        row.map(|row| rows::read_event(space, row.value())).transpose()
+    }
+
+    /// Events for which `keep` says yes, newest first.
+    pub fn events(
+        &self,
+        space: &SpaceId,
+        page: Page,
+        keep: &dyn Fn(&Event) -> bool,
+    ) -> Result<Listing<(u64, Event)>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Listing::empty()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(EVENTS)?;
+        let before = page.before.map_or(u64::MAX, |cursor| cursor.seq);
+        let rows = table.range((number, 0)..(number, before))?.rev().map(|row| row.map_err(StoreError::from));
+        Listing::fill(
+            page.limit,
+            rows,
+            |(key, _)| Cursor { seq: key.value().1, ordinal: 0 },
+            |(key, row)| {
+                let event = rows::read_event(space, row.value())?;
+                Ok(keep(&event).then(|| (key.value().1, event)))
+            },
+        )
+    }
+
+    /// Work of events after `after`, in the order of the journal.
+    pub fn work(&self, after: u64, limit: usize) -> Result<Vec<Work>, StoreError> {
+        let read = self.begin_read()?;
+        let table = read.open_table(WORK)?;
+        let mut work = Vec::new();
+        for row in table.range(after.saturating_add(1)..)?.take(limit) {
+            let (seq, row) = row?;
+            let WorkRow { space, automations } = rows::read(row.value())?;
+            work.push(Work { seq: seq.value(), space, automations });
+        }
+        Ok(work)
+    }
+
+    /// Notes that nothing is left to be done for an event.
+    pub async fn close_work(&self, seq: u64) -> Result<(), StoreError> {
+        self.write(None, 16, move |batch| close_work(batch, seq)).await
+    }
+}
+
+pub(crate) fn close_work(batch: &mut Batch<'_>, seq: u64) -> Result<(), StoreError> {
+    if batch.work.remove(seq)?.is_some() {
+        batch.work_closed = batch.work_closed.saturating_add(1);
+    }
+    Ok(())
+}

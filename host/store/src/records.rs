@@ -1,0 +1,190 @@
+//! Records, their notes, and effects that change them.
+
+use std::sync::PoisonError;
+
+use hookwright_model::{Effects, Failure, RecordKey, RecordView, SpaceId, StoredRecord, Version};
+use redb::ReadableTable as _;
+use serde_json::Value;
+
+use crate::journal::{Prepared, append};
+use crate::page::SCANNED;
+use crate::tables::{COUNTERS, NOTES, RECORDS};
+use crate::writer::{Batch, Faults};
+use crate::{Committed, Store, StoreError, rows};
+
+const EFFECTS: Faults = Faults { before: "effects.before-commit", after: "effects.after-commit" };
+
+/// The kind under which the ids of notes are counted.
+const NOTE: &str = "note";
+
+/// Effects made ready by their caller, so that the writer has little left to do.
+pub(crate) struct Ready {
+    reads: Vec<(RecordKey, Option<Version>)>,
+    records: Vec<(RecordKey, Vec<u8>)>,
+    notes: Vec<(RecordKey, u64, Vec<u8>)>,
+    events: Vec<Prepared>,
+}
+
+impl Ready {
+    pub(crate) fn new(effects: Effects) -> Result<Self, StoreError> {
+        let records = effects.records.into_iter().map(|write| Ok((write.key, rows::json(&write.value)?)));
+        let notes = effects.notes.into_iter().map(|note| Ok((note.on, note.id, rows::json(&note.value)?)));
+        Ok(Self {
+            reads: effects.reads,
+            records: records.collect::<Result<_, StoreError>>()?,
+            notes: notes.collect::<Result<_, StoreError>>()?,
+            events: effects.events.into_iter().map(Prepared::new).collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let records: usize = self.records.iter().map(|(_, row)| row.len()).sum();
+        let notes: usize = self.notes.iter().map(|(_, _, row)| row.len()).sum();
+        let events: usize = self.events.iter().map(Prepared::bytes).sum();
+        records.saturating_add(notes).saturating_add(events)
+    }
+}
+
+/// A record that is no longer as it was read, if there is one.
+pub(crate) fn conflict(batch: &Batch<'_>, space: u32, ready: &Ready) -> Result<Option<RecordKey>, StoreError> {
+    for (key, seen) in &ready.reads {
+        if version(batch, space, key)? != *seen {
+            return Ok(Some(key.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn version(batch: &Batch<'_>, space: u32, key: &RecordKey) -> Result<Option<Version>, StoreError> {
+    match batch.records.get((space, key.kind.as_str(), key.id))? {
+        Some(row) => rows::record_version(row.value()).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Writes effects whose reads were found to be current.
+pub(crate) fn apply(batch: &mut Batch<'_>, space: u32, ready: Ready) -> Result<(), StoreError> {
+    for (key, json) in ready.records {
+        let next = version(batch, space, &key)?.unwrap_or(0).saturating_add(1);
+        let row = rows::record_row(next, &json);
+        batch.records.insert((space, key.kind.as_str(), key.id), row.as_slice())?;
+        batch.count(space, &key.kind, key.id)?;
+    }
+    for (on, id, json) in ready.notes {
+        batch.notes.insert((space, on.kind.as_str(), on.id, id), json.as_slice())?;
+        batch.count(space, NOTE, id)?;
+    }
+    for event in ready.events {
+        append(batch, event)?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Commits changes that an API call asked for.
+    pub async fn commit(&self, space: &SpaceId, effects: Effects) -> Result<Committed, StoreError> {
+        let space = space.clone();
+        let ready = Ready::new(effects)?;
+        self.write(Some(EFFECTS), ready.bytes(), move |batch| {
+            let number = batch.number(&space)?;
+            if let Some(key) = conflict(batch, number, &ready)? {
+                return Ok(Committed::Conflict(key));
+            }
+            apply(batch, number, ready)?;
+            Ok(Committed::Done)
+        })
+        .await
+    }
+
+    /// Records of a kind for which `keep` says yes, the highest id first, and the id before which the next part begins.
+    pub fn records(
+        &self,
+        space: &SpaceId,
+        kind: &str,
+        before: Option<u64>,
+        limit: usize,
+        keep: &dyn Fn(&Value) -> bool,
+    ) -> Result<(Vec<StoredRecord>, Option<u64>), StoreError> {
+        let Some(number) = self.number(space) else { return Ok((Vec::new(), None)) };
+        let read = self.begin_read()?;
+        let table = read.open_table(RECORDS)?;
+        let before = before.unwrap_or(u64::MAX);
+        let mut records = Vec::new();
+        let mut last = None;
+        for (scanned, row) in table.range((number, kind, 0)..(number, kind, before))?.rev().enumerate() {
+            let (key, row) = row?;
+            if records.len() >= limit || scanned >= SCANNED {
+                return Ok((records, last));
+            }
+            last = Some(key.value().2);
+            let record = rows::read_record(row.value())?;
+            if keep(&record.value) {
+                records.push(record);
+            }
+        }
+        Ok((records, None))
+    }
+
+    /// Notes on a record with ids above `after`, the first one first.
+    pub fn all_notes(
+        &self,
+        space: &SpaceId,
+        key: &RecordKey,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Value>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(NOTES)?;
+        let first = (number, key.kind.as_str(), key.id, after.map_or(0, |id| id.saturating_add(1)));
+        let last = (number, key.kind.as_str(), key.id, u64::MAX);
+        table.range(first..=last)?.take(limit).map(|row| rows::read(row?.1.value())).collect()
+    }
+
+    fn read_record(&self, space: &SpaceId, key: &RecordKey) -> Result<Option<StoredRecord>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(None) };
+        let read = self.begin_read()?;
+        let row = read.open_table(RECORDS)?.get((number, key.kind.as_str(), key.id))?;
+        row.map(|row| rows::read_record(row.value())).transpose()
+    }
+
+    fn newest_notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<Value>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(NOTES)?;
+        let (first, last) = ((number, key.kind.as_str(), key.id, 0), (number, key.kind.as_str(), key.id, u64::MAX));
+        let rows = table.range(first..=last)?.rev().take(limit);
+        let mut notes: Vec<Value> = rows.map(|row| rows::read(row?.1.value())).collect::<Result<_, StoreError>>()?;
+        notes.reverse();
+        Ok(notes)
+    }
+
+    fn counted(&self, space: &SpaceId, kind: &str) -> Result<u64, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(0) };
+        let read = self.begin_read()?;
+        let highest = read.open_table(COUNTERS)?.get((number, kind))?;
+        Ok(highest.map_or(0, |value| value.value()))
+    }
+}
+
+impl RecordView for Store {
+    fn record(&self, space: &SpaceId, key: &RecordKey) -> Result<Option<StoredRecord>, Failure> {
+        Ok(self.read_record(space, key)?)
+    }
+
+    fn notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<Value>, Failure> {
+        Ok(self.newest_notes(space, key, limit)?)
+    }
+
+    fn next_id(&self, space: &SpaceId, kind: &str) -> Result<u64, Failure> {
+        let mut ids = self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = (space.clone(), kind.to_owned());
+        let highest = match ids.get(&slot) {
+            Some(highest) => *highest,
+            None => self.counted(space, kind)?,
+        };
+        let next = highest.saturating_add(1);
+        ids.insert(slot, next);
+        Ok(next)
+    }
+}

@@ -1,0 +1,134 @@
+//! Runs: decisions, and steps that commit together with their effects.
+
+use hookwright_model::{Effects, RecordKey, Run, RunId, RunState, SpaceId, Timestamp};
+use redb::ReadableTable as _;
+
+use crate::page::{Cursor, Listing, Page};
+use crate::records::{Ready, apply, conflict};
+use crate::tables::{DUE_RUN, RUNS};
+use crate::writer::Faults;
+use crate::{Store, StoreError, journal, rows};
+
+const DECIDE: Faults = Faults { before: "decide.before-commit", after: "decide.after-commit" };
+const STEP: Faults = Faults { before: "step.before-commit", after: "step.after-commit" };
+
+/// One try of a step, to be committed with its effects or not at all.
+#[derive(Debug)]
+pub struct StepCommit {
+    /// The run as it is after the try.
+    pub run: Run,
+    /// The step that the stored run must be at.
+    pub expected_step: u32,
+    /// How often the stored run must have tried it.
+    pub expected_tries: u32,
+    /// What the step changes.
+    pub effects: Effects,
+    /// Whether nothing is left to be done for the event.
+    pub close: bool,
+    /// When this try was due, if it was a later one.
+    pub due_was: Option<Timestamp>,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It is durable.
+    Done,
+    /// This record was changed after it was read: nothing was written.
+    Conflict(RecordKey),
+    /// Somebody else was here before: nothing was written.
+    Superseded,
+}
+
+impl Store {
+    /// Writes down what automations decided about an event. A decision that stands already is left as it is.
+    pub async fn decide(&self, space: &SpaceId, seq: u64, runs: Vec<Run>, close: bool) -> Result<(), StoreError> {
+        let space = space.clone();
+        let rows = runs
+            .iter()
+            .map(|run| Ok((run.id.ordinal, rows::json(run)?)))
+            .collect::<Result<Vec<(u32, Vec<u8>)>, StoreError>>()?;
+        let bytes = rows.iter().map(|(_, row)| row.len()).sum();
+        self.write(Some(DECIDE), bytes, move |batch| {
+            let number = batch.number(&space)?;
+            for (ordinal, row) in rows {
+                let key = (number, seq, ordinal);
+                if batch.runs.get(key)?.is_none() {
+                    batch.runs.insert(key, row.as_slice())?;
+                }
+            }
+            if close { journal::close_work(batch, seq) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Commits a step together with its effects.
+    pub async fn complete_step(&self, step: StepCommit) -> Result<Committed, StoreError> {
+        let StepCommit { run, expected_step, expected_tries, effects, close, due_was } = step;
+        let row = rows::json(&run)?;
+        let ready = Ready::new(effects)?;
+        let bytes = row.len().saturating_add(ready.bytes());
+        self.write(Some(STEP), bytes, move |batch| {
+            let number = batch.number(&run.space)?;
+            let key = (number, run.id.seq, run.id.ordinal);
+            let stored: Option<Run> = match batch.runs.get(key)? {
+                Some(row) => Some(rows::read(row.value())?),
+                None => None,
+            };
+            let as_expected = stored.is_some_and(|stored| {
+                stored.state.live() && stored.next_step == expected_step && stored.tries == expected_tries
+            });
+            if !as_expected {
+                return Ok(Committed::Superseded);
+            }
+            if let Some(key) = conflict(batch, number, &ready)? {
+                return Ok(Committed::Conflict(key));
+            }
+            apply(batch, number, ready)?;
+            batch.runs.insert(key, row.as_slice())?;
+            if let Some(due) = due_was {
+                batch.due.remove((due.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN))?;
+            }
+            if let (RunState::Waiting, Some(at)) = (run.state, run.retry_at) {
+                batch.due.insert((at.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN), ())?;
+                batch.due_added = true;
+            }
+            if close {
+                journal::close_work(batch, run.id.seq)?;
+            }
+            Ok(Committed::Done)
+        })
+        .await
+    }
+
+    /// A run.
+    pub fn run(&self, space: &SpaceId, id: RunId) -> Result<Option<Run>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(None) };
+        let read = self.begin_read()?;
+        let row = read.open_table(RUNS)?.get((number, id.seq, id.ordinal))?;
+        row.map(|row| rows::read(row.value())).transpose()
+    }
+
+    /// All runs for an event.
+    pub fn runs_of(&self, space: &SpaceId, seq: u64) -> Result<Vec<Run>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(RUNS)?;
+        table.range((number, seq, 0)..=(number, seq, u32::MAX))?.map(|row| rows::read(row?.1.value())).collect()
+    }
+
+    /// Runs for which `keep` says yes, newest first.
+    pub fn runs(&self, space: &SpaceId, page: Page, keep: &dyn Fn(&Run) -> bool) -> Result<Listing<Run>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Listing::empty()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(RUNS)?;
+        let before = page.before.map_or((number, u64::MAX, u32::MAX), |cursor| (number, cursor.seq, cursor.ordinal));
+        let rows = table.range((number, 0, 0)..before)?.rev().map(|row| row.map_err(StoreError::from));
+        Listing::fill(
+            page.limit,
+            rows,
+            |(key, _)| Cursor { seq: key.value().1, ordinal: key.value().2 },
+            |(_, row)| Ok(Some(rows::read::<Run>(row.value())?).filter(|run| keep(run))),
+        )
+    }
+}

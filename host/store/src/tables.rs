@@ -1,0 +1,83 @@
+//! What lies where. Every key of a thing that belongs to a space begins with the space's number, so no read of one
+//! space can come upon another's.
+
+use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
+
+/// Space id → number, from 1.
+pub(crate) const SPACES: TableDefinition<'_, &str, u32> = TableDefinition::new("spaces");
+/// (space, seq) → event row.
+pub(crate) const EVENTS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("events");
+/// (space, id, source) → seq.
+pub(crate) const EVENT_IDS: TableDefinition<'_, (u32, &str, &str), u64> = TableDefinition::new("event_ids");
+/// seq → what is still to be done for the event, JSON.
+pub(crate) const WORK: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("work");
+/// (space, seq, ordinal) → run, JSON.
+pub(crate) const RUNS: TableDefinition<'_, (u32, u64, u32), &[u8]> = TableDefinition::new("runs");
+/// (space, seq, ordinal) → delivery, JSON.
+pub(crate) const DELIVERIES: TableDefinition<'_, (u32, u64, u32), &[u8]> = TableDefinition::new("deliveries");
+/// (space, seq, ordinal, number) → attempt, JSON.
+pub(crate) const ATTEMPTS: TableDefinition<'_, (u32, u64, u32, u32), &[u8]> = TableDefinition::new("attempts");
+/// (milliseconds, space, seq, ordinal, what) → nothing.
+pub(crate) const DUE: TableDefinition<'_, (i64, u32, u64, u32, u8), ()> = TableDefinition::new("due");
+/// (space, kind, id) → version (8 bytes, little endian), then JSON.
+pub(crate) const RECORDS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("records");
+/// (space, kind, record, note) → JSON.
+pub(crate) const NOTES: TableDefinition<'_, (u32, &str, u64, u64), &[u8]> = TableDefinition::new("notes");
+/// (space, kind of thing, id) → JSON: automations, webhooks, sources, keys, plugins.
+pub(crate) const CONFIG: TableDefinition<'_, (u32, &str, &str), &[u8]> = TableDefinition::new("config");
+/// (space, automation, revision) → JSON.
+pub(crate) const REVISIONS: TableDefinition<'_, (u32, &str, u32), &[u8]> = TableDefinition::new("revisions");
+/// SHA-256 in hex → component.
+pub(crate) const COMPONENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("components");
+/// (space, kind) → the highest id given out. Space 0: of the whole store.
+pub(crate) const COUNTERS: TableDefinition<'_, (u32, &str), u64> = TableDefinition::new("counters");
+/// What the file says of itself.
+pub(crate) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+
+/// The counter of the journal.
+pub(crate) const SEQ: (u32, &str) = (0, "seq");
+/// Marks a due row of a delivery, and of a run.
+pub(crate) const DUE_DELIVERY: u8 = 0;
+pub(crate) const DUE_RUN: u8 = 1;
+
+/// The format of this version.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Makes every table, so that reads find them.
+pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
+    let transaction = db.begin_write()?;
+    {
+        transaction.open_table(SPACES)?;
+        transaction.open_table(EVENTS)?;
+        transaction.open_table(EVENT_IDS)?;
+        transaction.open_table(WORK)?;
+        transaction.open_table(RUNS)?;
+        transaction.open_table(DELIVERIES)?;
+        transaction.open_table(ATTEMPTS)?;
+        transaction.open_table(DUE)?;
+        transaction.open_table(RECORDS)?;
+        transaction.open_table(NOTES)?;
+        transaction.open_table(CONFIG)?;
+        transaction.open_table(REVISIONS)?;
+        transaction.open_table(COMPONENTS)?;
+        transaction.open_table(COUNTERS)?;
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("format", FORMAT.to_string().as_str())?;
+        let instance = hookwright_model::unique("hw");
+        if meta.get("instance")?.is_none() {
+            meta.insert("instance", instance.as_str())?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// What the file says of itself, if it is one of ours.
+pub(crate) fn format(db: &redb::Database) -> Result<Option<String>, redb::Error> {
+    let transaction = db.begin_read()?;
+    match transaction.open_table(META) {
+        Ok(table) => Ok(table.get("format")?.map(|value| value.value().to_owned())),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,295 @@
+//! What the store promises.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hookwright_model::{
+    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, RecordKey,
+    RecordView as _, Run, RunId, RunState, SpaceId, Subscribers, TicketChanges, Timestamp, WebhookId, Workbench,
+};
+use hookwright_store::{Committed, DueItem, EventLookup, Page, StepCommit, Store, StoreError, StoreOptions};
+use serde_json::json;
+use tempfile::TempDir;
+
+fn open() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&StoreOptions::new(dir.path().join("store.redb"))).unwrap();
+    (dir, store)
+}
+
+fn space(name: &str) -> SpaceId {
+    name.parse().unwrap()
+}
+
+fn event(space: &SpaceId, id: &str, source: &str, payload: &[u8], plan: Plan) -> NewEvent {
+    let event = EventDraft {
+        id: Some(id.to_owned()),
+        event_type: "test.made".into(),
+        source: source.into(),
+        content_type: Some("application/octet-stream".into()),
+        payload: Bytes::copy_from_slice(payload),
+        ..EventDraft::default()
+    }
+    .accept(space, Timestamp::from_millis(1000))
+    .unwrap();
+    NewEvent { event, plan }
+}
+
+fn work() -> Plan {
+    Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![] }
+}
+
+fn page(limit: usize) -> Page {
+    Page { before: None, limit }
+}
+
+fn run(space: &SpaceId, seq: u64) -> Run {
+    Run {
+        id: RunId { seq, ordinal: 0 },
+        space: space.clone(),
+        event: "e".into(),
+        event_type: "t".into(),
+        automation: AutomationId::from("aut_1"),
+        automation_name: "n".into(),
+        revision: 1,
+        decision: Decision { fired: true, reason: String::new(), conditions: vec![] },
+        state: RunState::Running,
+        steps: vec![],
+        next_step: 0,
+        tries: 0,
+        retry_at: None,
+        created_at: Timestamp::from_millis(0),
+        finished_at: None,
+    }
+}
+
+fn bench(store: &Store, space: &SpaceId) -> Workbench {
+    Workbench::new(Arc::new(store.clone()), space.clone(), Timestamp::from_millis(0), "test", Cause::api())
+}
+
+fn changes(value: serde_json::Value) -> TicketChanges {
+    TicketChanges::from_value(&value).unwrap()
+}
+
+async fn ticket(store: &Store, space: &SpaceId) -> u64 {
+    let mut bench = bench(store, space);
+    let ticket = bench.create_ticket(changes(json!({"subject": "s"}))).unwrap();
+    assert_eq!(store.commit(space, bench.finish(&Subscribers::default())).await, Ok(Committed::Done));
+    ticket["id"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_repeated_id_of_the_same_source_is_accepted_once() {
+    let (_dir, store) = open();
+    let main = SpaceId::main();
+    let first = store.append(vec![event(&main, "1", "a", b"x", work())]).await.unwrap();
+    let again = store.append(vec![event(&main, "1", "a", b"other", work())]).await.unwrap();
+    let twice = store.append(vec![event(&main, "2", "a", b"", work()), event(&main, "2", "a", b"", work())]).await.unwrap();
+    assert_eq!((first[0].repeat, again[0].repeat, again[0].seq), (false, true, first[0].seq));
+    assert_eq!((twice[0].repeat, twice[1].repeat, twice[1].seq), (false, true, twice[0].seq));
+    assert_eq!(store.backlog(), 2);
+    let EventLookup::One(_, kept) = store.event(&main, "1", None).unwrap() else { panic!() };
+    assert_eq!(kept.payload.as_ref(), b"x");
+    store.append(vec![event(&main, "1", "b", b"y", Plan::default())]).await.unwrap();
+    assert!(matches!(store.event(&main, "1", None).unwrap(), EventLookup::Several(sources) if sources == ["a", "b"]));
+    assert!(matches!(store.event(&main, "1", Some("b")).unwrap(), EventLookup::One(_, _)));
+    assert!(matches!(store.event(&main, "9", None).unwrap(), EventLookup::None));
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_reopening() {
+    let (dir, store) = open();
+    let main = SpaceId::main();
+    let plan = Plan {
+        automations: vec![AutomationId::from("aut_1")],
+        deliveries: vec![NewDelivery { webhook: WebhookId::from("whk_1"), message_id: "msg_1".into() }],
+    };
+    let payload: Vec<u8> = (0..=255).collect();
+    let seq = store.append(vec![event(&main, "1", "a", &payload, plan)]).await.unwrap()[0].seq;
+    let id = ticket(&store, &main).await;
+    let instance = store.instance_id().to_owned();
+    store.close().await;
+    assert_eq!(store.append(vec![event(&main, "2", "a", b"", work())]).await, Err(StoreError::Closed));
+    drop(store);
+
+    let store = Store::open(&StoreOptions::new(dir.path().join("store.redb"))).unwrap();
+    assert_eq!(store.instance_id(), instance);
+    assert_eq!(store.event_at(&main, seq).unwrap().unwrap().payload.as_ref(), payload);
+    assert_eq!((store.backlog(), store.work(0, 10).unwrap()[0].seq), (1, seq));
+    let due = store.due(Timestamp::from_millis(1000), 10).unwrap();
+    assert!(matches!(due[0].item, DueItem::Delivery(id) if id.seq == seq));
+    assert!(store.due(Timestamp::from_millis(999), 10).unwrap().is_empty());
+    assert_eq!(store.next_due(Timestamp::from_millis(0)).unwrap(), Some(Timestamp::from_millis(1000)));
+    assert_eq!(store.deliveries_of(&main, seq).unwrap()[0].state, DeliveryState::Pending);
+    assert_eq!(store.next_id(&main, "ticket").unwrap(), id + 1);
+    let next = store.append(vec![event(&main, "3", "a", b"", work())]).await.unwrap();
+    assert!(next[0].seq > seq, "a place in the journal is never given twice");
+}
+
+#[tokio::test]
+async fn one_space_never_reads_anothers() {
+    let (_dir, store) = open();
+    let (ours, theirs) = (space("ours"), space("theirs"));
+    let plan = Plan {
+        automations: vec![AutomationId::from("aut_1")],
+        deliveries: vec![NewDelivery { webhook: WebhookId::from("whk_1"), message_id: "msg_1".into() }],
+    };
+    let seq = store.append(vec![event(&ours, "1", "a", b"secret", plan)]).await.unwrap()[0].seq;
+    store.decide(&ours, seq, vec![run(&ours, seq)], false).await.unwrap();
+    let id = ticket(&store, &ours).await;
+    store.ensure_space(&theirs).await.unwrap();
+    let delivery = store.deliveries_of(&ours, seq).unwrap()[0].id;
+    let key = RecordKey::ticket(id);
+    assert!(store.record(&ours, &key).unwrap().is_some());
+
+    assert!(matches!(store.event(&theirs, "1", None).unwrap(), EventLookup::None));
+    assert!(store.event_at(&theirs, seq).unwrap().is_none());
+    assert!(store.events(&theirs, page(10), &|_| true).unwrap().items.is_empty());
+    assert!(store.run(&theirs, RunId { seq, ordinal: 0 }).unwrap().is_none());
+    assert!(store.runs_of(&theirs, seq).unwrap().is_empty());
+    assert!(store.runs(&theirs, page(10), &|_| true).unwrap().items.is_empty());
+    assert!(store.delivery(&theirs, delivery).unwrap().is_none());
+    assert!(store.deliveries_of(&theirs, seq).unwrap().is_empty());
+    assert!(store.deliveries(&theirs, page(10), &|_| true).unwrap().items.is_empty());
+    assert!(store.record(&theirs, &key).unwrap().is_none());
+    assert!(store.records(&theirs, "ticket", None, 10, &|_| true).unwrap().0.is_empty());
+    assert_eq!(store.next_id(&theirs, "ticket").unwrap(), 1, "each space counts for itself");
+}
+
+#[tokio::test]
+async fn a_step_commits_with_its_effects_once() {
+    let (_dir, store) = open();
+    let main = SpaceId::main();
+    let seq = store.append(vec![event(&main, "1", "a", b"{}", work())]).await.unwrap()[0].seq;
+    store.decide(&main, seq, vec![run(&main, seq)], false).await.unwrap();
+    let id = ticket(&store, &main).await.to_string();
+    let step = |store: &Store| {
+        let mut bench = bench(store, &main);
+        bench.update_ticket(&id, changes(json!({"status": "closed"}))).unwrap();
+        bench.add_note(&id, NoteInput { text: "done".into(), ..NoteInput::default() }).unwrap();
+        let mut after = run(&main, seq);
+        (after.next_step, after.state) = (1, RunState::Done);
+        let effects = bench.finish(&Subscribers::default());
+        StepCommit { run: after, expected_step: 0, expected_tries: 0, effects, close: true, due_was: None }
+    };
+    let (first, second) = (step(&store), step(&store));
+    assert_eq!(store.complete_step(first).await, Ok(Committed::Done));
+    assert_eq!(store.complete_step(second).await, Ok(Committed::Superseded));
+    let key = RecordKey::ticket(1);
+    assert_eq!(store.record(&main, &key).unwrap().unwrap().version, 2);
+    assert_eq!(store.all_notes(&main, &key, None, 10).unwrap().len(), 1);
+    assert_eq!(store.backlog(), 0);
+    let types: Vec<String> =
+        store.events(&main, page(10), &|_| true).unwrap().items.into_iter().map(|(_, e)| e.event_type).collect();
+    assert_eq!(types, ["ticket.note-added", "ticket.status-changed", "ticket.updated", "ticket.created", "test.made"]);
+}
+
+#[tokio::test]
+async fn a_change_of_something_that_was_read_refuses_the_commit() {
+    let (_dir, store) = open();
+    let main = SpaceId::main();
+    let id = ticket(&store, &main).await.to_string();
+    let (mut ours, mut theirs) = (bench(&store, &main), bench(&store, &main));
+    ours.ticket(&id).unwrap();
+    theirs.add_note(&id, NoteInput { text: "n".into(), ..NoteInput::default() }).unwrap();
+    assert_eq!(store.commit(&main, theirs.finish(&Subscribers::default())).await, Ok(Committed::Done));
+    ours.emit("x", None, &json!(1)).unwrap();
+    let refused = store.commit(&main, ours.finish(&Subscribers::default())).await;
+    assert_eq!(refused, Ok(Committed::Conflict(RecordKey::ticket(1))));
+    assert!(store.events(&main, page(10), &|event| event.event_type == "x").unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn too_much_waiting_work_refuses_events_that_would_add_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { max_backlog: 1, ..StoreOptions::new(dir.path().join("store.redb")) };
+    let store = Store::open(&options).unwrap();
+    let main = SpaceId::main();
+    let seq = store.append(vec![event(&main, "1", "a", b"", work())]).await.unwrap()[0].seq;
+    assert_eq!(store.append(vec![event(&main, "2", "a", b"", work())]).await, Err(StoreError::Backlog(1)));
+    assert!(store.append(vec![event(&main, "3", "a", b"", Plan::default())]).await.is_ok());
+    store.close_work(seq).await.unwrap();
+    store.close_work(seq).await.unwrap();
+    assert_eq!(store.backlog(), 0);
+    assert!(store.append(vec![event(&main, "2", "a", b"", work())]).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_events_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&StoreOptions { queue: 1, ..StoreOptions::new(dir.path().join("store.redb")) }).unwrap();
+    let main = SpaceId::main();
+    let sends = (0..200).map(|n| store.append(vec![event(&main, &n.to_string(), "a", b"", Plan::default())]));
+    let results = futures_util::future::join_all(sends).await;
+    let taken = results.iter().filter(|result| result.is_ok()).count();
+    assert!(results.iter().any(|result| *result == Err(StoreError::Busy)));
+    let kept = store.events(&main, page(500), &|_| true).unwrap().items.len();
+    assert_eq!(kept, taken, "what was refused was not written, what was accepted was");
+}
+
+#[tokio::test]
+async fn lists_come_in_parts() {
+    let (_dir, store) = open();
+    let main = SpaceId::main();
+    for n in 0..7 {
+        store.append(vec![event(&main, &n.to_string(), "a", b"", Plan::default())]).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let part = store.events(&main, Page { before, limit: 3 }, &|event| event.id != "3").unwrap();
+        seen.extend(part.items.into_iter().map(|(_, event)| event.id));
+        before = part.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["6", "5", "4", "2", "1", "0"]);
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.redb");
+    std::fs::write(&path, b"not a database at all, but long enough to look at").unwrap();
+    let Err(error) = Store::open(&StoreOptions::new(&path)) else { panic!("it was opened") };
+    assert!(error.to_string().contains("cannot be read as a store"), "{error}");
+}
+
+#[test]
+fn a_store_that_is_in_use_is_refused_with_the_remedy() {
+    let (dir, _store) = open();
+    let Err(error) = Store::open(&StoreOptions::new(dir.path().join("store.redb"))) else { panic!("opened twice") };
+    assert!(error.to_string().contains("in use"), "{error}");
+}
+
+/// Not a test of a promise: prints how fast the store takes events. `cargo test --release -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures"]
+async fn appends_per_second() {
+    let (_dir, store) = open();
+    let main = SpaceId::main();
+    for callers in [1_usize, 16, 64, 256] {
+        let until = Instant::now() + Duration::from_secs(3);
+        let tasks: Vec<_> = (0..callers)
+            .map(|_| {
+                let (store, main) = (store.clone(), main.clone());
+                tokio::spawn(async move {
+                    let mut count = 0_u64;
+                    while Instant::now() < until {
+                        let id = hookwright_model::unique("evt");
+                        store.append(vec![event(&main, &id, "a", &[b'x'; 1024], Plan::default())]).await.unwrap();
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        let mut total = 0;
+        for task in tasks {
+            total += task.await.unwrap();
+        }
+        println!("{callers} callers: {} events/s", total / 3);
+    }
+}
