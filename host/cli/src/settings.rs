@@ -1,0 +1,289 @@
+//! Settings: a flag, else a `HOOKWRIGHT_*` variable, else the TOML file, else the default.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use hookwright_model::RetrySchedule;
+use hookwright_pipeline::{EgressPolicy, PipelineSettings};
+use hookwright_server::{BodyLimits, ConnectionLimits};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("{path} cannot be read: {source}")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path}: {source}")]
+    Parse { path: String, source: Box<toml::de::Error> },
+    #[error("{name}: {reason}")]
+    Value { name: &'static str, reason: String },
+}
+
+/// What can be said of the server, as flags and variables.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Given {
+    /// Where everything is kept: the store, its key, the precompiled plugins [default: ./data]
+    #[arg(long, env = "HOOKWRIGHT_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The address to serve on [default: 127.0.0.1:8080]
+    #[arg(long, env = "HOOKWRIGHT_LISTEN", value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// The URL under which others reach the server, for the addresses that it gives out
+    #[arg(long, env = "HOOKWRIGHT_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Plugins in this folder are loaded, and followed as they change [default: DIR/plugins]
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_DIR", value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// Networks that requests may go to besides public addresses, such as 127.0.0.0/8
+    #[arg(long, env = "HOOKWRIGHT_ALLOW_NETWORKS", value_name = "CIDR,..", value_delimiter = ',')]
+    allow_networks: Option<Vec<IpNet>>,
+    /// Let requests go to targets without TLS
+    #[arg(long, env = "HOOKWRIGHT_ALLOW_HTTP", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    allow_http: Option<bool>,
+    /// Hosts that plugins may reach: names, *.example.com, or *
+    #[arg(long, env = "HOOKWRIGHT_ALLOW_HOSTS", value_name = "HOST,..", value_delimiter = ',')]
+    allow_hosts: Option<Vec<String>>,
+    /// The largest body of a request, in bytes [default: 1048576]
+    #[arg(long, env = "HOOKWRIGHT_MAX_BODY_BYTES", value_name = "N")]
+    max_body_bytes: Option<usize>,
+    /// The largest component that can be uploaded, in bytes [default: 33554432]
+    #[arg(long, env = "HOOKWRIGHT_MAX_PLUGIN_BYTES", value_name = "N")]
+    max_plugin_bytes: Option<usize>,
+    /// How many connections may be open [default: 10000]
+    #[arg(long, env = "HOOKWRIGHT_MAX_CONNECTIONS", value_name = "N")]
+    max_connections: Option<usize>,
+    /// How long the header of a request may take, in milliseconds [default: 10000]
+    #[arg(long, env = "HOOKWRIGHT_HEADER_TIMEOUT_MS", value_name = "N")]
+    header_timeout_ms: Option<u64>,
+    /// How long the body of a request may take, in milliseconds [default: 30000]
+    #[arg(long, env = "HOOKWRIGHT_BODY_TIMEOUT_MS", value_name = "N")]
+    body_timeout_ms: Option<u64>,
+    /// How many events may wait for the disk before more are refused [default: 8192]
+    #[arg(long, env = "HOOKWRIGHT_MAX_QUEUE", value_name = "N")]
+    max_queue: Option<usize>,
+    /// How many accepted events may wait to be worked on before more are refused [default: 100000]
+    #[arg(long, env = "HOOKWRIGHT_MAX_BACKLOG", value_name = "N")]
+    max_backlog: Option<usize>,
+    /// How many events are worked on at once [default: 64]
+    #[arg(long, env = "HOOKWRIGHT_CONCURRENT_EVENTS", value_name = "N")]
+    concurrent_events: Option<usize>,
+    /// How many deliveries are under way at once [default: 256]
+    #[arg(long, env = "HOOKWRIGHT_CONCURRENT_DELIVERIES", value_name = "N")]
+    concurrent_deliveries: Option<usize>,
+    /// Seconds before each further attempt of a delivery [default: 5,300,1800,7200,18000,36000,50400,72000,86400]
+    #[arg(long, env = "HOOKWRIGHT_RETRY_DELAYS", value_name = "S,..", value_delimiter = ',')]
+    retry_delays: Option<Vec<u64>>,
+    /// Part of each delay that is added at random, 0 to 1 [default: 0.2]
+    #[arg(long, env = "HOOKWRIGHT_RETRY_JITTER", value_name = "X")]
+    retry_jitter: Option<f64>,
+    /// How long one attempt of a delivery may take, in milliseconds [default: 15000]
+    #[arg(long, env = "HOOKWRIGHT_DELIVERY_TIMEOUT_MS", value_name = "N")]
+    delivery_timeout_ms: Option<u32>,
+    /// Seconds before each further try of a step that failed for now [default: 1,10,60,600]
+    #[arg(long, env = "HOOKWRIGHT_STEP_RETRY_DELAYS", value_name = "S,..", value_delimiter = ',')]
+    step_retry_delays: Option<Vec<u64>>,
+    /// Time that one call of a plugin may compute, in milliseconds [default: 1000]
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_CPU_MS", value_name = "N")]
+    plugin_cpu_ms: Option<u64>,
+    /// Time that one call of a plugin may take, in milliseconds [default: 30000]
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_WALL_MS", value_name = "N")]
+    plugin_wall_ms: Option<u64>,
+    /// Memory of one call of a plugin, in bytes [default: 67108864]
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_MEMORY_BYTES", value_name = "N")]
+    plugin_memory_bytes: Option<usize>,
+    /// Memory for the pages of the store, in bytes [default: 67108864]
+    #[arg(long, env = "HOOKWRIGHT_CACHE_BYTES", value_name = "N")]
+    cache_bytes: Option<usize>,
+    /// How logs are written: text or json [default: text]
+    #[arg(long, env = "HOOKWRIGHT_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// What plugins read through `config`. Only in the file, as a table.
+    #[arg(skip)]
+    plugin_config: HashMap<String, String>,
+}
+
+/// Settings that are checked.
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) listen: String,
+    pub(crate) public_url: Option<String>,
+    pub(crate) plugin_dir: PathBuf,
+    pub(crate) bodies: BodyLimits,
+    pub(crate) connections: ConnectionLimits,
+    pub(crate) max_queue: usize,
+    pub(crate) max_backlog: usize,
+    pub(crate) cache_bytes: usize,
+    pub(crate) plugin_cpu: Duration,
+    pub(crate) plugin_wall: Duration,
+    pub(crate) plugin_memory: usize,
+    pub(crate) json_logs: bool,
+    pub(crate) pipeline: PipelineSettings,
+}
+
+macro_rules! prefer {
+    ($first:ident, $second:ident, $($name:ident),* $(,)?) => {
+        Given { $($name: $first.$name.or($second.$name),)* plugin_config: $second.plugin_config }
+    };
+}
+
+impl Settings {
+    pub(crate) fn resolve(flags: Given, file: Option<&Path>) -> Result<Self, SettingsError> {
+        let from_file = file.map(read).transpose()?.unwrap_or_default();
+        let given = prefer!(
+            flags,
+            from_file,
+            data_dir,
+            listen,
+            public_url,
+            plugin_dir,
+            allow_networks,
+            allow_http,
+            allow_hosts,
+            max_body_bytes,
+            max_plugin_bytes,
+            max_connections,
+            header_timeout_ms,
+            body_timeout_ms,
+            max_queue,
+            max_backlog,
+            concurrent_events,
+            concurrent_deliveries,
+            retry_delays,
+            retry_jitter,
+            delivery_timeout_ms,
+            step_retry_delays,
+            plugin_cpu_ms,
+            plugin_wall_ms,
+            plugin_memory_bytes,
+            cache_bytes,
+            log_format,
+        );
+        given.check()
+    }
+}
+
+impl Given {
+    fn check(self) -> Result<Settings, SettingsError> {
+        let defaults = PipelineSettings::default();
+        let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("data"));
+        let jitter = self.retry_jitter.unwrap_or(defaults.delivery_retry.jitter);
+        let delivery_retry = RetrySchedule {
+            delays_seconds: self.retry_delays.unwrap_or(defaults.delivery_retry.delays_seconds),
+            jitter,
+        };
+        let step_retry = RetrySchedule {
+            delays_seconds: self.step_retry_delays.unwrap_or(defaults.step_retry.delays_seconds),
+            jitter,
+        };
+        for (name, schedule) in [("retry_delays", &delivery_retry), ("step_retry_delays", &step_retry)] {
+            if let Some(reason) = schedule.mistake() {
+                return Err(SettingsError::Value { name, reason });
+            }
+        }
+        let json_logs = match self.log_format.as_deref() {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(other) => {
+                let reason = format!("`{other}`: text or json");
+                return Err(SettingsError::Value { name: "log_format", reason });
+            }
+        };
+        let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default).max(1));
+        Ok(Settings {
+            plugin_dir: self.plugin_dir.unwrap_or_else(|| data_dir.join("plugins")),
+            data_dir,
+            listen: self.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            public_url: self.public_url,
+            bodies: BodyLimits {
+                body_bytes: self.max_body_bytes.unwrap_or(1024 * 1024),
+                plugin_bytes: self.max_plugin_bytes.unwrap_or(32 * 1024 * 1024),
+                time: ms(self.body_timeout_ms, 30_000),
+            },
+            connections: ConnectionLimits {
+                connections: self.max_connections.unwrap_or(10_000),
+                header_time: ms(self.header_timeout_ms, 10_000),
+                header_bytes: 64 * 1024,
+                grace: Duration::from_secs(10),
+            },
+            max_queue: self.max_queue.unwrap_or(8192),
+            max_backlog: self.max_backlog.unwrap_or(100_000),
+            cache_bytes: self.cache_bytes.unwrap_or(64 * 1024 * 1024),
+            plugin_cpu: ms(self.plugin_cpu_ms, 1_000),
+            plugin_wall: ms(self.plugin_wall_ms, 30_000),
+            plugin_memory: self.plugin_memory_bytes.unwrap_or(64 * 1024 * 1024),
+            json_logs,
+            pipeline: PipelineSettings {
+                egress: EgressPolicy {
+                    allow_networks: self.allow_networks.unwrap_or_default(),
+                    allow_http: self.allow_http.unwrap_or(false),
+                    allow_hosts: self.allow_hosts.unwrap_or_default(),
+                },
+                concurrent_events: self.concurrent_events.unwrap_or(defaults.concurrent_events).max(1),
+                concurrent_deliveries: self.concurrent_deliveries.unwrap_or(defaults.concurrent_deliveries).max(1),
+                step_retry,
+                delivery_retry,
+                delivery_timeout_ms: self.delivery_timeout_ms.unwrap_or(defaults.delivery_timeout_ms).max(1),
+                plugin_config: self.plugin_config,
+            },
+        })
+    }
+}
+
+impl Settings {
+    /// Checks that the address can be meant, before anything is opened.
+    pub(crate) fn check_listen(&self) -> Result<(), SettingsError> {
+        let has_port = self.listen.parse::<SocketAddr>().is_ok()
+            || self.listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        if has_port {
+            return Ok(());
+        }
+        let reason = format!("`{}` is no HOST:PORT, such as 127.0.0.1:8080", self.listen);
+        Err(SettingsError::Value { name: "listen", reason })
+    }
+}
+
+fn read(path: &Path) -> Result<Given, SettingsError> {
+    let shown = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: shown.clone(), source })?;
+    toml::from_str(&text).map_err(|source| SettingsError::Parse { path: shown, source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hookwright.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nmax_backlog = 7\nallow_networks = [\"10.0.0.0/8\"]\n").unwrap();
+        let flags = Given { listen: Some("127.0.0.1:2".into()), ..Given::default() };
+        let settings = Settings::resolve(flags, Some(&file)).unwrap();
+        assert_eq!(settings.listen, "127.0.0.1:2");
+        assert_eq!((settings.max_backlog, settings.max_queue), (7, 8192));
+        assert_eq!(settings.pipeline.egress.allow_networks.len(), 1);
+    }
+
+    #[test]
+    fn a_mistake_names_the_setting() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hookwright.toml");
+        for (text, part) in [
+            ("max_backlogg = 7", "max_backlogg"),
+            ("retry_jitter = 3.0", "retry_delays"),
+            ("log_format = \"xml\"", "log_format"),
+            ("allow_networks = [\"10.0.0.0/99\"]", "allow_networks"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = Settings::resolve(Given::default(), Some(&file)).err().unwrap();
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(Settings::resolve(Given::default(), Some(Path::new("/nowhere/at/all"))).is_err());
+    }
+}

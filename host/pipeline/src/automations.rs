@@ -1,0 +1,211 @@
+use std::collections::HashMap;
+
+use hookwright_model::{
+    Automation, AutomationId, AutomationInput, Kind, Mistake, Mistakes, SpaceId, StepKind, check_variables,
+};
+use hookwright_plugin::{Listed, Plugin};
+use hookwright_store::Stored;
+use serde_json::{Map, Value};
+
+use crate::{Pipeline, PipelineError};
+
+impl Pipeline {
+    /// Makes an automation. Every mistake in it is reported at once, with its path.
+    pub async fn create_automation(&self, space: &SpaceId, input: AutomationInput) -> Result<Automation, PipelineError> {
+        let _changing = self.changing.lock().await;
+        let now = self.now();
+        let mut missing = Mistakes::default();
+        for (name, absent) in [("name", input.name.is_none()), ("on", input.on.is_none()), ("then", input.then.is_none())]
+        {
+            if absent {
+                missing.add(name, "is missing");
+            }
+        }
+        missing.check()?;
+        let automation = Automation {
+            id: AutomationId::new(),
+            name: input.name.unwrap_or_default(),
+            description: input.description.unwrap_or_default(),
+            on: input.on.unwrap_or_default(),
+            when: input.when,
+            then: input.then.unwrap_or_default(),
+            enabled: input.enabled.unwrap_or(true),
+            revision: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        self.check_automation(space, &automation)?;
+        self.save_automation(space, automation, None).await
+    }
+
+    /// Changes what `input` gives. `clear_when` takes the conditions away.
+    pub async fn change_automation(
+        &self,
+        space: &SpaceId,
+        id: &str,
+        input: AutomationInput,
+        clear_when: bool,
+    ) -> Result<Automation, PipelineError> {
+        let _changing = self.changing.lock().await;
+        let old = self.automation(space, id)?;
+        let was = old.revision;
+        let automation = Automation {
+            name: input.name.unwrap_or(old.name),
+            description: input.description.unwrap_or(old.description),
+            on: input.on.unwrap_or(old.on),
+            when: if clear_when { None } else { input.when.or(old.when) },
+            then: input.then.unwrap_or(old.then),
+            enabled: input.enabled.unwrap_or(old.enabled),
+            revision: was.saturating_add(1),
+            updated_at: self.now(),
+            ..old
+        };
+        self.check_automation(space, &automation)?;
+        self.save_automation(space, automation, Some(was)).await
+    }
+
+    /// The automation, or an error that says there is none.
+    pub fn automation(&self, space: &SpaceId, id: &str) -> Result<Automation, PipelineError> {
+        self.store.automation(space, id)?.ok_or_else(|| PipelineError::not_found("automation", id))
+    }
+
+    /// Deletes an automation. Runs that are under way end by its last revision.
+    pub async fn delete_automation(&self, space: &SpaceId, id: &str) -> Result<(), PipelineError> {
+        let _changing = self.changing.lock().await;
+        if !self.store.delete_automation(space, id).await? {
+            return Err(PipelineError::not_found("automation", id));
+        }
+        self.catalogue.remove_automation(space, &AutomationId::from(id));
+        Ok(())
+    }
+
+    async fn save_automation(
+        &self,
+        space: &SpaceId,
+        automation: Automation,
+        expected: Option<u32>,
+    ) -> Result<Automation, PipelineError> {
+        match self.store.put_automation(space, &automation, expected).await? {
+            Stored::Done => {
+                self.catalogue.put_automation(space, automation.clone());
+                Ok(automation)
+            }
+            Stored::Conflict => Err(PipelineError::Conflict {
+                code: "automation.changed",
+                message: "somebody else changed the automation meanwhile: read it again and repeat the change".to_owned(),
+            }),
+        }
+    }
+
+    fn check_automation(&self, space: &SpaceId, automation: &Automation) -> Result<(), Mistakes> {
+        let mut mistakes = automation.check().err().unwrap_or_default();
+        mistakes.0.extend(automation.repeated_names());
+        if let Some(when) = &automation.when {
+            when.conditions("when", &mut |path, condition| {
+                let found = self.check_use(space, Kind::Condition, &condition.plugin, &condition.with, path, "condition", &[]);
+                mistakes.0.extend(found);
+            });
+        }
+        let names = automation.step_names();
+        for (place, step) in automation.then.iter().enumerate() {
+            let path = format!("then[{place}]");
+            let earlier = names.get(..place).unwrap_or_default();
+            let (kind, word) = match step.kind {
+                StepKind::Action => (Kind::Action, "action"),
+                StepKind::Transform => (Kind::Transform, "transform"),
+            };
+            mistakes.0.extend(self.check_use(space, kind, &step.plugin, &step.with, &path, word, earlier));
+            if let Some(input) = &step.input {
+                mistakes.0.extend(check_variables(input, &format!("{path}.input"), earlier));
+            }
+        }
+        mistakes.0.dedup();
+        mistakes.check()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each names another part of the place that is checked")]
+    fn check_use(
+        &self,
+        space: &SpaceId,
+        kind: Kind,
+        name: &str,
+        with: &Map<String, Value>,
+        path: &str,
+        word: &str,
+        earlier: &[String],
+    ) -> Vec<Mistake> {
+        let Some(plugin) = self.registry.get(space, name) else {
+            let shown: String = name.chars().take(80).collect();
+            let known = self.names_of(space, kind).join(", ");
+            return vec![Mistake::new(format!("{path}.{word}"), format!("there is no {kind} `{shown}`; there are: {known}"))];
+        };
+        if !plugin.kinds().contains(&kind) {
+            let known = self.names_of(space, kind).join(", ");
+            let message = format!("`{name}` is no {kind}; there are: {known}");
+            return vec![Mistake::new(format!("{path}.{word}"), message)];
+        }
+        let mut mistakes = parameter_mistakes(&plugin, with, &format!("{path}.with"));
+        mistakes.extend(check_variables(&open_to_variables(&plugin, with), &format!("{path}.with"), earlier));
+        mistakes
+    }
+
+    fn names_of(&self, space: &SpaceId, kind: Kind) -> Vec<String> {
+        let listed = self.registry.list(space);
+        let fits = |l: &Listed| !l.shadowed && l.plugin.as_ref().is_some_and(|p| p.kinds().contains(&kind));
+        listed.into_iter().filter(fits).map(|l| l.name).collect()
+    }
+
+    /// Which automations use a plugin and what in them would not fit `candidate`; without one, every use.
+    pub(crate) fn misfits(&self, space: Option<&SpaceId>, name: &str, candidate: Option<&Plugin>) -> HashMap<String, Vec<Mistake>> {
+        let spaces = match space {
+            Some(space) => vec![space.clone()],
+            None => self.store.spaces(),
+        };
+        let mut found: HashMap<String, Vec<Mistake>> = HashMap::new();
+        for space in spaces {
+            for automation in self.catalogue.automations(&space) {
+                let mut mistakes = Vec::new();
+                let mut check = |path: &str, kind: Kind, with: &Map<String, Value>| match candidate {
+                    Some(plugin) if plugin.kinds().contains(&kind) => {
+                        mistakes.extend(parameter_mistakes(plugin, with, &format!("{path}.with")));
+                    }
+                    Some(_) => mistakes.push(Mistake::new(path, format!("it is used as {kind}, which it no longer is"))),
+                    None => mistakes.push(Mistake::new(path, "it is used")),
+                };
+                if let Some(when) = &automation.when {
+                    when.conditions("when", &mut |path, condition| {
+                        if condition.plugin == name {
+                            check(path, Kind::Condition, &condition.with);
+                        }
+                    });
+                }
+                for (place, step) in automation.then.iter().enumerate() {
+                    if step.plugin == name {
+                        let kind = if step.kind == StepKind::Action { Kind::Action } else { Kind::Transform };
+                        check(&format!("then[{place}]"), kind, &step.with);
+                    }
+                }
+                if !mistakes.is_empty() {
+                    found.insert(format!("{} ({})", automation.name, automation.id), mistakes);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn parameter_mistakes(plugin: &Plugin, with: &Map<String, Value>, path: &str) -> Vec<Mistake> {
+    let join = |inner: &str| match inner {
+        "" => path.to_owned(),
+        inner if inner.starts_with('[') => format!("{path}{inner}"),
+        inner => format!("{path}.{inner}"),
+    };
+    let found = plugin.check_template_parameters(&Value::Object(with.clone()));
+    found.into_iter().map(|mistake| Mistake::new(join(&mistake.path), mistake.message)).collect()
+}
+
+/// The parameters in which `{{...}}` belongs to Hookwright rather than to the plugin.
+fn open_to_variables(plugin: &Plugin, with: &Map<String, Value>) -> Value {
+    let open = with.iter().filter(|(name, _)| !plugin.verbatim().contains(name));
+    Value::Object(open.map(|(name, value)| (name.clone(), value.clone())).collect())
+}

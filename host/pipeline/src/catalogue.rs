@@ -1,0 +1,116 @@
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use hookwright_model::{Automation, AutomationId, Effects, Event, Plan, Source, SpaceId, Subscribers, Webhook, WebhookId, Workbench};
+use hookwright_store::{Store, StoreError};
+
+/// Automations, webhooks and sources in memory, indexed by the event types that they want. The store is the truth; this follows
+/// each committed change.
+#[derive(Default)]
+pub struct Catalogue {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    subscribers: Subscribers,
+    automations: HashMap<SpaceId, HashMap<AutomationId, Arc<Automation>>>,
+    webhooks: HashMap<SpaceId, HashMap<WebhookId, Arc<Webhook>>>,
+    /// By the digest of the token in their URL.
+    sources: HashMap<String, Arc<Source>>,
+}
+
+impl Catalogue {
+    pub(crate) fn load(store: &Store) -> Result<Self, StoreError> {
+        let catalogue = Self::default();
+        for (space, automation) in store.all_automations()? {
+            catalogue.put_automation(&space, automation);
+        }
+        for webhook in store.all_webhooks()? {
+            catalogue.put_webhook(webhook);
+        }
+        for source in store.all_sources()? {
+            catalogue.put_source(source);
+        }
+        Ok(catalogue)
+    }
+
+    /// What an event sets in motion.
+    pub fn plan(&self, event: &Event) -> Plan {
+        self.read().subscribers.plan(event)
+    }
+
+    pub(crate) fn finish(&self, workbench: Workbench) -> Effects {
+        workbench.finish(&self.read().subscribers)
+    }
+
+    pub(crate) fn automation(&self, space: &SpaceId, id: &AutomationId) -> Option<Arc<Automation>> {
+        self.read().automations.get(space)?.get(id).cloned()
+    }
+
+    pub(crate) fn automations(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
+        self.read().automations.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn webhook(&self, space: &SpaceId, id: &WebhookId) -> Option<Arc<Webhook>> {
+        self.read().webhooks.get(space)?.get(id).cloned()
+    }
+
+    pub(crate) fn put_automation(&self, space: &SpaceId, automation: Automation) {
+        let mut inner = self.write();
+        inner.remove_automation(space, &automation.id);
+        inner.subscribers.add_automation(space, &automation);
+        inner.automations.entry(space.clone()).or_default().insert(automation.id.clone(), Arc::new(automation));
+    }
+
+    pub(crate) fn remove_automation(&self, space: &SpaceId, id: &AutomationId) {
+        self.write().remove_automation(space, id);
+    }
+
+    pub(crate) fn put_webhook(&self, webhook: Webhook) {
+        let mut inner = self.write();
+        inner.remove_webhook(&webhook.space, &webhook.id);
+        inner.subscribers.add_webhook(&webhook);
+        inner.webhooks.entry(webhook.space.clone()).or_default().insert(webhook.id.clone(), Arc::new(webhook));
+    }
+
+    pub(crate) fn remove_webhook(&self, space: &SpaceId, id: &WebhookId) {
+        self.write().remove_webhook(space, id);
+    }
+
+    pub(crate) fn source_by_token(&self, digest: &str) -> Option<Arc<Source>> {
+        self.read().sources.get(digest).cloned()
+    }
+
+    pub(crate) fn put_source(&self, source: Source) {
+        self.write().sources.insert(source.token_digest.clone(), Arc::new(source));
+    }
+
+    pub(crate) fn remove_source(&self, digest: &str) {
+        self.write().sources.remove(digest);
+    }
+
+    // A panic while the lock was held can only have left one entry half changed; the store is still right, so going on
+    // is better than refusing every event from then on.
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn remove_automation(&mut self, space: &SpaceId, id: &AutomationId) {
+        if let Some(old) = self.automations.get_mut(space).and_then(|all| all.remove(id)) {
+            self.subscribers.remove_automation(space, &old);
+        }
+    }
+
+    fn remove_webhook(&mut self, space: &SpaceId, id: &WebhookId) {
+        if let Some(old) = self.webhooks.get_mut(space).and_then(|all| all.remove(id)) {
+            self.subscribers.remove_webhook(&old);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hookwright_model::{
+    Automation, Cause, Change, Effects, Event, Failure, Kind, Outcome, RecordKey, Run, Scope, SpaceId, Step, StepKind,
+    StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions, render,
+};
+use hookwright_plugin::{Call, Message, Plugin, Secrets, Transformed};
+use serde_json::{Map, Value, json};
+
+use crate::Pipeline;
+use crate::egress::{Egress, Outgoing};
+
+/// What one try of a step came to, before it is committed.
+pub(crate) struct Tried {
+    pub(crate) record: StepRecord,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) effects: Effects,
+}
+
+/// Makes a [`Scope`] when the first variable asks for it: most parameters have none.
+pub(crate) struct Scoping<'a> {
+    space: &'a SpaceId,
+    event: &'a Event,
+    steps: Option<Map<String, Value>>,
+    scope: Option<Scope>,
+}
+
+impl<'a> Scoping<'a> {
+    pub(crate) fn new(space: &'a SpaceId, event: &'a Event) -> Self {
+        Self { space, event, steps: None, scope: None }
+    }
+
+    fn after(space: &'a SpaceId, event: &'a Event, run: &Run) -> Self {
+        let results = run.steps.iter().map(|step| {
+            let value = match &step.outcome {
+                StepOutcome::Done { result } => json!({"outcome": "done", "result": result}),
+                StepOutcome::Skipped { reason } => json!({"outcome": "skipped", "result": null, "reason": reason}),
+                StepOutcome::Failed { code, message, .. } => {
+                    json!({"outcome": "failed", "result": null, "code": code, "reason": message})
+                }
+            };
+            (step.name.clone(), value)
+        });
+        Self { steps: Some(results.collect()), ..Self::new(space, event) }
+    }
+
+    fn scope(&mut self, now: Timestamp) -> &mut Scope {
+        let (space, event, steps) = (self.space, self.event, &mut self.steps);
+        self.scope.get_or_insert_with(|| {
+            let mut scope = Scope::new(event, space, now);
+            if let Some(steps) = steps.take() {
+                scope.set_steps(steps);
+            }
+            scope
+        })
+    }
+}
+
+/// The parameters with their variables replaced, checked against the plugin's schema if there were any.
+pub(crate) fn rendered(
+    pipeline: &Pipeline,
+    plugin: &Plugin,
+    with: &Map<String, Value>,
+    scoping: &mut Scoping<'_>,
+    workbench: Option<&mut Workbench>,
+) -> Result<Value, Failure> {
+    let verbatim = plugin.verbatim();
+    let open = |name: &String, value: &Value| has_variables(value) && !verbatim.contains(name);
+    if !with.iter().any(|(name, value)| open(name, value)) {
+        return Ok(Value::Object(with.clone()));
+    }
+    let whole = Value::Object(with.clone());
+    let scope = about(pipeline, &whole, scoping, workbench)?;
+    let mut parameters = Map::new();
+    for (name, value) in with {
+        let value = if open(name, value) { replaced(value, scope)? } else { value.clone() };
+        parameters.insert(name.clone(), value);
+    }
+    let parameters = Value::Object(parameters);
+    match plugin.check_parameters(&parameters).first() {
+        None => Ok(parameters),
+        Some(mistake) => Err(Failure::permanent("parameters.invalid", format!("with its variables filled in, {mistake}"))),
+    }
+}
+
+fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
+    render(value, scope).map_err(|error| {
+        Failure::permanent("variable.missing", format!("`{{{{{}}}}}` stands for nothing: {}", error.variable, error.message))
+    })
+}
+
+/// The scope, with the ticket that the event is about if `value` asks for it. The read counts as the step's own.
+fn about<'s>(
+    pipeline: &Pipeline,
+    value: &Value,
+    scoping: &'s mut Scoping<'_>,
+    workbench: Option<&mut Workbench>,
+) -> Result<&'s Scope, Failure> {
+    let asked = mentions(value, TICKET) || mentions(value, "record");
+    let key = scoping.event.subject.as_deref().and_then(RecordKey::parse).filter(|key| key.kind == TICKET);
+    let scope = scoping.scope(pipeline.now());
+    if let (true, Some(key), Some(workbench)) = (asked, key, workbench)
+        && let Some(ticket) = workbench.ticket(&key.id.to_string())?
+    {
+        scope.set_record(TICKET, ticket);
+    }
+    Ok(scope)
+}
+
+impl Pipeline {
+    /// What every call of a plugin gets.
+    pub(crate) fn call(&self, space: &SpaceId) -> Call {
+        Call {
+            space: space.clone(),
+            now: self.clock.now(),
+            workbench: None,
+            secrets: Secrets::default(),
+            config: Arc::clone(&self.plugin_config),
+            outbound: Some(Arc::clone(&self.egress) as Arc<dyn hookwright_plugin::Outbound>),
+            idempotency_key: None,
+        }
+    }
+
+    pub(crate) fn workbench(&self, space: &SpaceId, source: &str, cause: Cause) -> Workbench {
+        Workbench::new(Arc::new(self.store.clone()), space.clone(), self.clock.now(), source, cause)
+    }
+
+    /// Carries out the next step of a run and says what it came to; nothing is committed yet.
+    pub(crate) async fn try_step(&self, automation: &Automation, run: &Run, event: &Event, place: usize, step: &Step) -> Tried {
+        let began = Instant::now();
+        let started_at = self.clock.now();
+        let name = automation.step_names().get(place).cloned().unwrap_or_else(|| step.plugin.clone());
+        let plugin = self.registry.get(&run.space, &step.plugin);
+        let mut log = Vec::new();
+        let result = match &plugin {
+            Some(plugin) => self.call_step(plugin, run, event, step, &mut log).await,
+            None => {
+                let message = format!("there is no plugin `{}`: put it back, or change the automation", step.plugin);
+                Err(Failure::transient("plugin.absent", message))
+            }
+        };
+        let (outcome, effects, failure) = match result {
+            Ok((outcome, effects)) => (outcome, effects, None),
+            Err(failure) => {
+                let (code, message) = (failure.code.clone(), failure.message.clone());
+                (StepOutcome::Failed { code, message, retrying: false }, Effects::default(), Some(failure))
+            }
+        };
+        let changes: Vec<Change> = effects.changes.clone();
+        let record = StepRecord {
+            name,
+            plugin: step.plugin.clone(),
+            kind: step.kind,
+            version: plugin.map(|plugin| plugin.manifest().version.clone()),
+            outcome,
+            effects: changes,
+            log,
+            attempts: run.tries.saturating_add(1),
+            started_at,
+            duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        };
+        Tried { record, failure, effects }
+    }
+
+    async fn call_step(
+        &self,
+        plugin: &Plugin,
+        run: &Run,
+        event: &Event,
+        step: &Step,
+        log: &mut Vec<String>,
+    ) -> Result<(StepOutcome, Effects), Failure> {
+        let source = format!("hookwright/automations/{}", run.automation);
+        let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
+        let mut scoping = Scoping::after(&run.space, event, run);
+        let parameters = rendered(self, plugin, &step.with, &mut scoping, Some(&mut workbench))?;
+        let mut call = self.call(&run.space);
+        call.idempotency_key = Some(format!("{}-{}-{}", self.store.instance_id(), run.id, run.next_step));
+        match step.kind {
+            StepKind::Action => {
+                right_kind(plugin, Kind::Action, &step.plugin)?;
+                call.workbench = Some(workbench);
+                let called = plugin.run(call, event, &parameters).await;
+                *log = called.log;
+                let outcome = match called.result? {
+                    Outcome::Done(result) => StepOutcome::Done { result },
+                    Outcome::Skipped(reason) => StepOutcome::Skipped { reason },
+                };
+                let effects = called.workbench.map(|bench| self.catalogue.finish(bench)).unwrap_or_default();
+                Ok((outcome, effects))
+            }
+            StepKind::Transform => {
+                right_kind(plugin, Kind::Transform, &step.plugin)?;
+                let body = match &step.input {
+                    None => event.data_json().into_owned(),
+                    Some(input) => {
+                        let scope = about(self, input, &mut scoping, Some(&mut workbench))?;
+                        replaced(input, scope)?.to_string()
+                    }
+                };
+                let message =
+                    Message { headers: Vec::new(), content_type: "application/json".to_owned(), body: Bytes::from(body) };
+                let called = plugin.apply(call, event, message, &parameters).await;
+                *log = called.log;
+                let outcome = match called.result? {
+                    Transformed::Send(message) => StepOutcome::Done { result: value_of(&message) },
+                    Transformed::Drop(reason) => StepOutcome::Skipped { reason },
+                };
+                // The workbench only holds what the variables read: the step must see no change of it.
+                Ok((outcome, self.catalogue.finish(workbench)))
+            }
+        }
+    }
+}
+
+fn right_kind(plugin: &Plugin, kind: Kind, name: &str) -> Result<(), Failure> {
+    if plugin.kinds().contains(&kind) {
+        Ok(())
+    } else {
+        Err(Failure::permanent("plugin.wrong_kind", format!("`{name}` is no {kind}")))
+    }
+}
+
+/// A message as a value: JSON as such, text as text, anything else in base64.
+fn value_of(message: &Message) -> Value {
+    use base64::Engine as _;
+    if message.content_type.contains("json")
+        && let Ok(value) = serde_json::from_slice(&message.body)
+    {
+        return value;
+    }
+    match std::str::from_utf8(&message.body) {
+        Ok(text) => Value::from(text),
+        Err(_) => Value::from(base64::engine::general_purpose::STANDARD.encode(&message.body)),
+    }
+}
+
+/// The most that a plugin gets of an answer, in bytes.
+const PLUGIN_ANSWER: usize = 1024 * 1024;
+const PLUGIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+#[async_trait::async_trait]
+impl hookwright_plugin::Outbound for Egress {
+    async fn send(
+        &self,
+        _space: &SpaceId,
+        request: hookwright_plugin::OutboundRequest,
+    ) -> Result<hookwright_plugin::OutboundResponse, Failure> {
+        let wrong = |what: &str, error: String| Failure::permanent("http.request_invalid", format!("{what}: {error}"));
+        let url = self.check(&request.url).map_err(|error| Failure::permanent(error.code(), error.to_string()))?;
+        let method = request.method.parse().map_err(|_| wrong("method", format!("`{}` is none", request.method)))?;
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in &request.headers {
+            let name: http::HeaderName = name.parse().map_err(|_| wrong("headers", format!("`{name}` is no name")))?;
+            let value = value.parse().map_err(|_| wrong("headers", format!("the value of `{name}` cannot be sent")))?;
+            headers.append(name, value);
+        }
+        let outgoing = Outgoing {
+            method,
+            url,
+            headers,
+            body: request.body,
+            timeout: request.timeout.unwrap_or(PLUGIN_TIMEOUT),
+            body_limit: PLUGIN_ANSWER,
+        };
+        let answer = self.send_for_plugin(outgoing).await.map_err(|error| {
+            if error.may_pass() {
+                Failure::transient(error.code(), error.to_string())
+            } else {
+                Failure::permanent(error.code(), error.to_string())
+            }
+        })?;
+        if answer.truncated {
+            let message = format!("the answer has more than {PLUGIN_ANSWER} bytes");
+            return Err(Failure::permanent("http.answer_too_large", message));
+        }
+        Ok(hookwright_plugin::OutboundResponse {
+            status: answer.status,
+            headers: crate::delivery::header_list(&answer.headers),
+            body: answer.body,
+        })
+    }
+}

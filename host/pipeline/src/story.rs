@@ -1,0 +1,179 @@
+//! "Why did it not fire?" The whole story of one event, put together from what was written down while it happened.
+
+use hookwright_model::{Attempt, Delivery, Event, MAX_CHAIN, Run, RunState, SpaceId, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Pipeline, PipelineError};
+
+/// How many automations that were not considered are named.
+const NAMED: usize = 50;
+
+/// The story of an event.
+#[derive(Clone, Debug, Serialize)]
+pub struct Story {
+    /// The event's id.
+    pub id: String,
+    /// Its place in the journal.
+    pub seq: u64,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// `pending` while something is still to be done, then `done`.
+    pub state: &'static str,
+    /// What happened, in sentences.
+    pub summary: Vec<String>,
+    /// The event itself, in the JSON format of CloudEvents 1.0.
+    pub event: Value,
+    /// What made it, if Hookwright did.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub cause: Value,
+    /// Each automation whose `on` takes the event's type: decision with reasons, steps with effects.
+    pub runs: Vec<Run>,
+    /// Automations that were not considered, and why.
+    pub not_considered: Vec<NotConsidered>,
+    /// Deliveries to webhooks, with their attempts.
+    pub deliveries: Vec<DeliveryStory>,
+}
+
+/// An automation that was not considered.
+#[derive(Clone, Debug, Serialize)]
+pub struct NotConsidered {
+    /// Its id.
+    pub automation: String,
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// A delivery with its attempts.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeliveryStory {
+    /// The delivery.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// Each attempt: request, answer, duration.
+    pub log: Vec<Attempt>,
+}
+
+impl Pipeline {
+    /// Tells the story of an event.
+    pub fn story(&self, space: &SpaceId, seq: u64, event: &Event) -> Result<Story, PipelineError> {
+        let runs = self.store.runs_of(space, seq)?;
+        let mut deliveries = Vec::new();
+        for delivery in self.store.deliveries_of(space, seq)? {
+            let log = self.store.attempts(space, delivery.id)?;
+            deliveries.push(DeliveryStory { delivery, log });
+        }
+        let open_work = self.store.work(seq.saturating_sub(1), 1)?.first().is_some_and(|work| work.seq == seq);
+        let waiting = runs.iter().any(|run| run.state.live());
+        let pending = open_work
+            || waiting
+            || deliveries.iter().any(|d| d.delivery.state == hookwright_model::DeliveryState::Pending);
+        let not_considered = self.not_considered(space, event, &runs);
+        Ok(Story {
+            id: event.id.clone(),
+            seq,
+            received_at: event.received_at,
+            state: if pending { "pending" } else { "done" },
+            summary: summary(event, &runs, open_work, &not_considered, &deliveries),
+            event: event.to_value(),
+            cause: event.cause.as_ref().and_then(|cause| serde_json::to_value(cause).ok()).unwrap_or_default(),
+            runs,
+            not_considered,
+            deliveries,
+        })
+    }
+
+    fn not_considered(&self, space: &SpaceId, event: &Event, runs: &[Run]) -> Vec<NotConsidered> {
+        let mut found = Vec::new();
+        for automation in self.catalogue.automations(space) {
+            if runs.iter().any(|run| run.automation == automation.id) {
+                continue;
+            }
+            let takes = automation.on.iter().any(|pattern| pattern.takes(&event.event_type));
+            let reason = if !takes {
+                let on: Vec<&str> = automation.on.iter().take(10).map(hookwright_model::EventPattern::as_str).collect();
+                format!("the event's type is `{}`, it wants {}", event.event_type, on.join(", "))
+            } else if !automation.enabled {
+                "it is switched off".to_owned()
+            } else if event.depth() > MAX_CHAIN {
+                format!("the event ends a chain of {MAX_CHAIN} that automations made of one another")
+            } else if automation.updated_at > event.received_at {
+                "it was made or changed after the event was accepted".to_owned()
+            } else {
+                continue;
+            };
+            found.push((
+                takes,
+                NotConsidered { automation: automation.id.to_string(), name: automation.name.clone(), reason },
+            ));
+        }
+        // Near misses first: those are the ones that somebody asks about.
+        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
+        found.into_iter().map(|(_, entry)| entry).take(NAMED).collect()
+    }
+}
+
+fn summary(
+    event: &Event,
+    runs: &[Run],
+    open_work: bool,
+    not_considered: &[NotConsidered],
+    deliveries: &[DeliveryStory],
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    if runs.is_empty() {
+        lines.push(if open_work {
+            "Automations are yet to be asked.".to_owned()
+        } else if not_considered.is_empty() {
+            format!("No automation wants events of type `{}`: there is none.", event.event_type)
+        } else {
+            format!("No automation was considered for type `{}`; `not_considered` says why.", event.event_type)
+        });
+    }
+    for run in runs {
+        let name = &run.automation_name;
+        lines.push(match run.state {
+            RunState::Skipped => format!("`{name}` did not fire: {}", run.decision.reason),
+            RunState::Failed if !run.decision.fired => format!("`{name}` could not decide: {}", run.decision.reason),
+            RunState::Running => format!("`{name}` fired and is under way, {} steps done.", run.next_step),
+            RunState::Waiting => format!(
+                "`{name}` fired; step {} failed and is tried again at {}.",
+                run.next_step.saturating_add(1),
+                run.retry_at.map(|at| at.to_string()).unwrap_or_default()
+            ),
+            RunState::Done => format!("`{name}` fired and did all of its {} steps.", run.steps.len()),
+            RunState::Failed => {
+                let failed = run.steps.iter().find_map(|step| match &step.outcome {
+                    hookwright_model::StepOutcome::Failed { code, message, .. } => {
+                        Some(format!("step `{}` failed, {code}: {message}", step.name))
+                    }
+                    _ => None,
+                });
+                format!("`{name}` fired; {}", failed.unwrap_or_default())
+            }
+        });
+    }
+    for story in deliveries {
+        let delivery = &story.delivery;
+        lines.push(match delivery.state {
+            hookwright_model::DeliveryState::Delivered => {
+                format!("Delivered to {} at attempt {}.", delivery.webhook, delivery.attempts)
+            }
+            hookwright_model::DeliveryState::Pending => format!(
+                "On its way to {}, {} attempts so far{}.",
+                delivery.webhook,
+                delivery.attempts,
+                delivery.last_error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default()
+            ),
+            hookwright_model::DeliveryState::Dead => format!(
+                "Given up for {} after {} attempts: {}.",
+                delivery.webhook,
+                delivery.attempts,
+                delivery.last_error.clone().unwrap_or_default()
+            ),
+        });
+    }
+    lines
+}

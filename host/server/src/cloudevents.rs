@@ -1,0 +1,229 @@
+//! CloudEvents 1.0 over HTTP: structured, binary and batched mode (HTTP protocol binding 1.0.2, JSON format 1.0.2).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use axum::body::Bytes;
+use base64::Engine as _;
+use hookwright_model::{Data, EventDraft, Mistake};
+use http::{HeaderMap, header};
+use serde_json::value::RawValue;
+
+use crate::events::span_of;
+use crate::problem::Problem;
+
+/// The most events in one batch.
+const MAX_BATCH: usize = 1000;
+
+/// Whether the attributes come in headers.
+pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
+    headers.contains_key("ce-specversion") || headers.contains_key("ce-id") || headers.contains_key("ce-type")
+}
+
+/// The event in `body[range]`, which was checked to be JSON.
+pub(crate) fn structured(body: &Bytes, range: Range<usize>) -> Result<EventDraft, Problem> {
+    let payload = body.slice(range);
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(&payload)
+        .map_err(|error| Mistake::new("", format!("a CloudEvent is a JSON object: {error}")))?;
+    let mut draft = Reading::default();
+    for (name, value) in members {
+        match name.as_str() {
+            "data" => draft.data = Some(span_of(&payload, value)),
+            "data_base64" => {
+                let text = text_of("data_base64", value)?.unwrap_or_default();
+                let bytes = base64::engine::general_purpose::STANDARD
+                    .decode(text)
+                    .map_err(|error| Mistake::new("data_base64", format!("is no base64: {error}")))?;
+                draft.base64 = Some(bytes);
+            }
+            _ => {
+                if let Some(text) = text_of(&name, value)? {
+                    draft.attribute(&name, text)?;
+                }
+            }
+        }
+    }
+    if draft.data.is_some() && draft.base64.is_some() {
+        return Err(Mistake::new("data_base64", "stands beside data: give one of them").into());
+    }
+    draft.finish(payload)
+}
+
+/// The events of a batch.
+pub(crate) fn batched(body: &Bytes) -> Result<Vec<EventDraft>, Problem> {
+    let parts: Vec<&RawValue> = serde_json::from_slice(body)
+        .map_err(|error| Mistake::new("", format!("a batch is a JSON array of CloudEvents: {error}")))?;
+    if parts.len() > MAX_BATCH {
+        let message = format!("{} events: at most {MAX_BATCH} in one batch", parts.len());
+        return Err(Mistake::new("", message).into());
+    }
+    let mut drafts = Vec::with_capacity(parts.len());
+    for part in parts {
+        let Data::Span(start, end) = span_of(body, part) else { continue };
+        drafts.push(structured(body, start..end)?);
+    }
+    Ok(drafts)
+}
+
+/// The event whose attributes are in headers and whose payload is the body.
+pub(crate) fn binary(headers: &HeaderMap, body: Bytes) -> Result<EventDraft, Problem> {
+    let mut draft = Reading::default();
+    for (name, value) in headers {
+        let Some(attribute) = name.as_str().strip_prefix("ce-") else { continue };
+        let text = value
+            .to_str()
+            .ok()
+            .and_then(percent_decoded)
+            .ok_or_else(|| Mistake::new(name.as_str(), "is not printable ASCII with percent-encoding"))?;
+        draft.attribute(attribute, text)?;
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    draft.content_type = content_type.map(str::to_owned);
+    if body.is_empty() {
+        draft.data = Some(Data::Json("null".to_owned()));
+    } else {
+        draft.is_payload = true;
+    }
+    draft.finish(body)
+}
+
+/// What was read of a CloudEvent so far.
+#[derive(Default)]
+struct Reading {
+    specversion: Option<String>,
+    id: Option<String>,
+    source: Option<String>,
+    event_type: Option<String>,
+    subject: Option<String>,
+    time: Option<String>,
+    content_type: Option<String>,
+    extensions: Vec<(String, String)>,
+    data: Option<Data>,
+    base64: Option<Vec<u8>>,
+    /// The payload is the data, whatever its content type.
+    is_payload: bool,
+}
+
+impl Reading {
+    fn attribute(&mut self, name: &str, value: String) -> Result<(), Mistake> {
+        match name {
+            "specversion" => self.specversion = Some(value),
+            "id" => self.id = Some(value),
+            "source" => self.source = Some(value),
+            "type" => self.event_type = Some(value),
+            "subject" => self.subject = Some(value),
+            "time" => self.time = Some(value),
+            "datacontenttype" => self.content_type = Some(value),
+            _ if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) => {
+                return Err(Mistake::new(name, "attributes of CloudEvents have names of a-z and 0-9 only"));
+            }
+            _ => self.extensions.push((name.to_owned(), value)),
+        }
+        Ok(())
+    }
+
+    fn finish(self, payload: Bytes) -> Result<EventDraft, Problem> {
+        match self.specversion.as_deref() {
+            Some("1.0") => {}
+            Some(other) => {
+                let shown: String = other.chars().take(40).collect();
+                return Err(Mistake::new("specversion", format!("`{shown}`: only 1.0 is taken")).into());
+            }
+            None => return Err(Mistake::new("specversion", "is missing: it must be 1.0").into()),
+        }
+        let needed = |name: &str, value: Option<String>| {
+            value.ok_or_else(|| Mistake::new(name, "is missing: every CloudEvent has one"))
+        };
+        let mut draft = EventDraft {
+            id: Some(needed("id", self.id)?),
+            source: needed("source", self.source)?,
+            event_type: needed("type", self.event_type)?,
+            subject: self.subject,
+            time: self.time,
+            content_type: self.content_type,
+            attributes: self.extensions,
+            payload,
+            data: self.data,
+            cause: None,
+        };
+        if let Some(bytes) = self.base64 {
+            // The data proper is what the base64 stands for.
+            draft.payload = Bytes::from(bytes);
+            draft.content_type.get_or_insert_with(|| "application/octet-stream".to_owned());
+        } else if draft.data.is_none() && !self.is_payload {
+            draft.data = Some(Data::Json("null".to_owned()));
+        }
+        Ok(draft)
+    }
+}
+
+/// An attribute's value as text; `null` counts as absent.
+fn text_of(name: &str, value: &RawValue) -> Result<Option<String>, Mistake> {
+    match serde_json::from_str::<serde_json::Value>(value.get()) {
+        Ok(serde_json::Value::String(text)) => Ok(Some(text)),
+        Ok(serde_json::Value::Bool(truth)) => Ok(Some(truth.to_string())),
+        Ok(serde_json::Value::Number(number)) if number.is_i64() => Ok(Some(number.to_string())),
+        Ok(serde_json::Value::Null) => Ok(None),
+        _ => Err(Mistake::new(name, "attributes are texts, booleans or whole numbers")),
+    }
+}
+
+/// Percent-decoding as the HTTP protocol binding, section 3.1.3.2, has it.
+fn percent_decoded(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_structured_event_keeps_its_data_where_it_stands() {
+        let body = Bytes::from_static(
+            br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","ext":true,"data":{"n": 1.50},"time":null}"#,
+        );
+        let draft = structured(&body, 0..body.len()).unwrap();
+        assert_eq!(draft.attributes, vec![("ext".to_owned(), "true".to_owned())]);
+        let event = draft
+            .accept(&hookwright_model::SpaceId::main(), hookwright_model::Timestamp::from_millis(0))
+            .unwrap();
+        assert_eq!(event.data_json(), r#"{"n": 1.50}"#);
+    }
+
+    #[test]
+    fn what_a_cloud_event_lacks_is_named() {
+        for (text, part) in [
+            (r#"{"id":"1","source":"/s","type":"t"}"#, "specversion"),
+            (r#"{"specversion":"0.3","id":"1","source":"/s","type":"t"}"#, "specversion"),
+            (r#"{"specversion":"1.0","source":"/s","type":"t"}"#, "id"),
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","Bad":1}"#, "Bad"),
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","x":{}}"#, "x"),
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":1,"data_base64":"AA=="}"#, "data_base64"),
+            ("[]", "object"),
+        ] {
+            let problem = structured(&Bytes::copy_from_slice(text.as_bytes()), 0..text.len()).unwrap_err();
+            assert!(problem.to_json().to_string().contains(part), "{text} {problem:?}");
+        }
+    }
+
+    #[test]
+    fn header_values_are_percent_decoded() {
+        assert_eq!(percent_decoded("Euro%20%E2%82%AC").as_deref(), Some("Euro €"));
+        assert_eq!(percent_decoded("bad%2"), None);
+        assert_eq!(percent_decoded("bad%ff"), None);
+    }
+}

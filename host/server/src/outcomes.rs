@@ -1,0 +1,90 @@
+//! What happened: runs and deliveries.
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunId, RunState};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Shared;
+use crate::auth::Caller;
+use crate::page::{Listed, Paging};
+use crate::problem::Problem;
+
+type Parsed<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+
+fn parsed<T>(filter: Parsed<T>) -> Result<T, Problem> {
+    filter.map(|Query(filter)| filter).map_err(|error| Problem::bad("query.invalid", error.body_text()))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RunFilter {
+    automation: Option<String>,
+    event: Option<String>,
+    state: Option<RunState>,
+}
+
+pub(crate) async fn runs(
+    State(app): State<Shared>,
+    caller: Caller,
+    paging: Paging,
+    filter: Parsed<RunFilter>,
+) -> Result<Response, Problem> {
+    let filter = parsed(filter)?;
+    let keep = |run: &Run| {
+        filter.automation.as_deref().is_none_or(|id| run.automation.as_str() == id)
+            && filter.event.as_deref().is_none_or(|id| run.event == id)
+            && filter.state.is_none_or(|state| run.state == state)
+    };
+    let listing = app.pipeline.store().runs(&caller.space, paging.page()?, &keep)?;
+    let next = listing.next.map(|cursor| cursor.to_string());
+    Ok(axum::Json(Listed { data: listing.items, next }).into_response())
+}
+
+pub(crate) async fn run(State(app): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+    let not_found = || Problem::not_found("run", &id);
+    let run: RunId = id.parse().map_err(|()| not_found())?;
+    let run = app.pipeline.store().run(&caller.space, run)?.ok_or_else(not_found)?;
+    Ok(axum::Json(run).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DeliveryFilter {
+    webhook: Option<String>,
+    event: Option<String>,
+    state: Option<DeliveryState>,
+}
+
+pub(crate) async fn deliveries(
+    State(app): State<Shared>,
+    caller: Caller,
+    paging: Paging,
+    filter: Parsed<DeliveryFilter>,
+) -> Result<Response, Problem> {
+    let filter = parsed(filter)?;
+    let keep = |delivery: &Delivery| {
+        filter.webhook.as_deref().is_none_or(|id| delivery.webhook.as_str() == id)
+            && filter.event.as_deref().is_none_or(|id| delivery.event == id)
+            && filter.state.is_none_or(|state| delivery.state == state)
+    };
+    let listing = app.pipeline.store().deliveries(&caller.space, paging.page()?, &keep)?;
+    let next = listing.next.map(|cursor| cursor.to_string());
+    Ok(axum::Json(Listed { data: listing.items, next }).into_response())
+}
+
+/// A delivery with its attempts.
+pub(crate) async fn delivery(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let not_found = || Problem::not_found("delivery", &id);
+    let delivery: DeliveryId = id.parse().map_err(|()| not_found())?;
+    let found = app.pipeline.store().delivery(&caller.space, delivery)?.ok_or_else(not_found)?;
+    let log = app.pipeline.store().attempts(&caller.space, delivery)?;
+    let mut shown = json!(found);
+    if let Value::Object(object) = &mut shown {
+        object.insert("log".to_owned(), json!(log));
+    }
+    Ok(axum::Json(shown).into_response())
+}

@@ -1,0 +1,123 @@
+//! The table of routes: the one place that says what there is, what it needs, and what takes it.
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
+use http::{Method, StatusCode, Uri};
+use serde_json::json;
+
+use crate::auth::{self, Needs};
+use crate::problem::Problem;
+use crate::{Shared, automations, events, keys, outcomes, plugins, sources, tickets, webhooks};
+
+/// A route, for whoever wants to know them all.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The method; `ANY` for all.
+    pub method: &'static str,
+    /// The path, with `{name}` for what varies.
+    pub path: &'static str,
+    /// What the caller must be allowed.
+    pub needs: Needs,
+    /// What it does.
+    pub summary: &'static str,
+}
+
+macro_rules! routes {
+    ($($verb:ident $path:literal $needs:ident $handler:path, $summary:literal;)*) => {
+        /// Every route there is.
+        pub const ROUTES: &[Route] = &[$(Route {
+            method: stringify!($verb),
+            path: $path,
+            needs: Needs::$needs,
+            summary: $summary,
+        }),*];
+
+        fn table(app: &Shared) -> Router<Shared> {
+            Router::new()$(.route($path, guarded(app, Needs::$needs, routes!(@$verb $handler))))*
+        }
+    };
+    (@GET $handler:path) => { get($handler) };
+    (@POST $handler:path) => { post($handler) };
+    (@PUT $handler:path) => { put($handler) };
+    (@PATCH $handler:path) => { patch($handler) };
+    (@DELETE $handler:path) => { delete($handler) };
+    (@ANY $handler:path) => { any($handler) };
+}
+
+routes! {
+    GET "/healthz" Nothing healthz, "Answers 200 once the server serves";
+    POST "/webhook" IngestNamed events::push, "Accept an event: service, trigger_event_type, attributes";
+    ANY "/in/{token}" Nothing sources::receive, "Let a source take a provider's request";
+    ANY "/in/{token}/{*path}" Nothing sources::receive, "The same, below the source's URL";
+    POST "/v1/events" Ingest events::send, "Accept an event: native JSON or CloudEvents";
+    GET "/v1/events" Read events::list, "List events, newest first";
+    GET "/v1/events/{id}" Read events::story, "Tell the whole story of an event";
+    GET "/v1/events/{id}/payload" Read events::payload, "The payload as it came in, byte for byte";
+    POST "/v1/automations" Edit automations::create, "Make an automation";
+    GET "/v1/automations" Read automations::list, "List automations";
+    GET "/v1/automations/{id}" Read automations::read, "Read an automation";
+    PATCH "/v1/automations/{id}" Edit automations::change, "Change an automation";
+    DELETE "/v1/automations/{id}" Edit automations::delete, "Delete an automation";
+    POST "/v1/automations/{id}/enable" Edit automations::enable, "Switch an automation on";
+    POST "/v1/automations/{id}/disable" Edit automations::disable, "Switch an automation off";
+    GET "/v1/plugins" Read plugins::list, "List plugins";
+    GET "/v1/plugins/{name}" Read plugins::read, "Read what a plugin says of itself";
+    PUT "/v1/plugins/{name}" Administer plugins::install, "Put in a new version of a plugin";
+    DELETE "/v1/plugins/{name}" Administer plugins::remove, "Take an uploaded plugin out";
+    POST "/v1/tickets" Edit tickets::create, "Make a ticket";
+    GET "/v1/tickets" Read tickets::list, "List tickets";
+    GET "/v1/tickets/{id}" Read tickets::read, "Read a ticket";
+    PATCH "/v1/tickets/{id}" Edit tickets::change, "Change a ticket";
+    POST "/v1/tickets/{id}/notes" Edit tickets::add_note, "Add a note to a ticket";
+    GET "/v1/tickets/{id}/notes" Read tickets::notes, "List a ticket's notes";
+    POST "/v1/webhooks" Administer webhooks::create, "Subscribe a URL to event types";
+    GET "/v1/webhooks" Read webhooks::list, "List webhooks";
+    GET "/v1/webhooks/{id}" Read webhooks::read, "Read a webhook";
+    PATCH "/v1/webhooks/{id}" Administer webhooks::change, "Change a webhook";
+    DELETE "/v1/webhooks/{id}" Administer webhooks::delete, "Delete a webhook";
+    GET "/v1/runs" Read outcomes::runs, "List runs, newest first";
+    GET "/v1/runs/{id}" Read outcomes::run, "Read a run";
+    GET "/v1/deliveries" Read outcomes::deliveries, "List deliveries, newest first";
+    GET "/v1/deliveries/{id}" Read outcomes::delivery, "Read a delivery with its attempts";
+    POST "/v1/sources" Administer sources::create, "Make a source with a URL of its own";
+    GET "/v1/sources" Administer sources::list, "List sources";
+    GET "/v1/sources/{id}" Administer sources::read, "Read a source";
+    PATCH "/v1/sources/{id}" Administer sources::change, "Change a source";
+    DELETE "/v1/sources/{id}" Administer sources::delete, "Delete a source";
+    POST "/v1/keys" Administer keys::create, "Make an API key";
+    GET "/v1/keys" Administer keys::list, "List API keys";
+    GET "/v1/keys/{id}" Administer keys::read, "Read what is known of an API key";
+    DELETE "/v1/keys/{id}" Administer keys::delete, "Revoke an API key";
+    POST "/v1/keys/{id}/rotate" Administer keys::rotate, "Make a new key in place of one";
+}
+
+fn guarded(app: &Shared, needs: Needs, route: MethodRouter<Shared>) -> MethodRouter<Shared> {
+    if needs == Needs::Nothing {
+        return route;
+    }
+    route.layer(from_fn_with_state((app.clone(), needs), auth::check))
+}
+
+/// Everything that the server answers.
+pub(crate) fn router(app: Shared) -> Router {
+    table(&app).fallback(nowhere).method_not_allowed_fallback(wrong_method).with_state(app)
+}
+
+async fn healthz(State(app): State<Shared>) -> Response {
+    axum::Json(json!({"status": "ok", "backlog": app.pipeline.store().backlog()})).into_response()
+}
+
+async fn nowhere(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(StatusCode::NOT_FOUND, "route.not_found", format!("there is nothing at {path}"))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    let method: String = method.as_str().chars().take(20).collect();
+    let detail = format!("{path} does not take {method}; the header Allow says what it takes");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", detail)
+}
