@@ -1,0 +1,200 @@
+//! Machine code kept between starts.
+//!
+//! A file is named by the digest of the component and a digest of everything that the engine's code depends on, so a
+//! new release or another processor finds nothing of the old one. It begins with the digest of what follows: code is
+//! only loaded from bytes that were checked, whatever happened to the file. A file that cannot be used is as good as
+//! none; nothing that goes wrong here keeps a plugin from being loaded.
+
+use std::fs::{DirBuilder, File};
+use std::hash::{Hash as _, Hasher};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Component;
+
+use crate::error::EngineError;
+
+/// The first bytes of a file, with the version of its layout.
+const MAGIC: &[u8; 8] = b"hwcwasm1";
+/// The magic and a SHA-256.
+const HEADER: usize = 40;
+/// How many files are kept when the engine starts; the oldest go.
+const FILES: usize = 512;
+const EXTENSION: &str = "cwasm";
+
+/// The directory.
+pub(crate) struct Cache {
+    dir: PathBuf,
+    /// Names the engine: its release, its settings, the processor.
+    engine: String,
+}
+
+impl Cache {
+    /// Takes `dir`, which is made if there is none, for nobody but this server's user.
+    pub(crate) fn open(dir: &Path, engine: &wasmtime::Engine) -> Result<Self, EngineError> {
+        let failed = |source| EngineError::CacheDir { dir: dir.to_owned(), source };
+        private(dir).map_err(failed)?;
+        let mut hasher = Sha256Hasher(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let mut name = hex::encode(hasher.0.finalize());
+        name.truncate(16);
+        let cache = Self { dir: dir.to_owned(), engine: name };
+        cache.tidy();
+        Ok(cache)
+    }
+
+    /// The compiled form of the component with this digest, if it is there and whole.
+    pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
+        let path = self.path(digest);
+        let file = match std::fs::read(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(%error, "a compiled plugin cannot be read: it is compiled again");
+                return None;
+            }
+        };
+        let Some(code) = checked(&file) else {
+            tracing::warn!(digest, "a compiled plugin was damaged: it is compiled again");
+            return None;
+        };
+        load_checked(engine, code)
+            .inspect_err(|error| tracing::warn!(%error, digest, "a compiled plugin does not fit: it is compiled again"))
+            .ok()
+    }
+
+    /// Keeps the compiled form of a component.
+    pub(crate) fn keep(&self, digest: &str, component: &Component) {
+        let kept = component.serialize().map_err(io::Error::other).and_then(|code| self.write(digest, &code));
+        if let Err(error) = kept {
+            tracing::warn!(%error, digest, "a compiled plugin cannot be kept: it will be compiled again at the next start");
+        }
+    }
+
+    fn write(&self, digest: &str, code: &[u8]) -> io::Result<()> {
+        let path = self.path(digest);
+        let beside = self.dir.join(format!(".{digest}.{}", uuid::Uuid::new_v4().simple()));
+        let written = File::create_new(&beside)
+            .and_then(|mut file| {
+                file.write_all(MAGIC)?;
+                file.write_all(&Sha256::digest(code))?;
+                file.write_all(code)?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&beside, &path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        written
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.dir.join(format!("{digest}-{}.{EXTENSION}", self.engine))
+    }
+
+    /// Removes what no engine of this release can use, what a crash left half-written, and the oldest beyond a bound.
+    fn tidy(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        let ours = format!("-{}.{EXTENSION}", self.engine);
+        let mut kept = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(&ours) {
+                let modified = entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+                kept.push((modified, entry.path()));
+            } else if is_a_cache_name(&name) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        kept.sort_unstable();
+        for (_, path) in kept.iter().rev().skip(FILES) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether a cache, of this release or another, gave a file this name.
+fn is_a_cache_name(name: &str) -> bool {
+    let rest = name.strip_prefix('.').unwrap_or(name);
+    rest.get(..64).is_some_and(|digest| digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        && (name.starts_with('.') || name.ends_with(".cwasm"))
+}
+
+/// Makes `dir` if there is none; only its owner may look into it.
+#[cfg(unix)]
+fn private(dir: &Path) -> io::Result<()> {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    std::fs::set_permissions(dir, Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn private(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).create(dir)
+}
+
+/// What follows the header, if it is what was written.
+fn checked(file: &[u8]) -> Option<&[u8]> {
+    let (header, code) = file.split_at_checked(HEADER)?;
+    let digest = header.strip_prefix(MAGIC)?;
+    (*Sha256::digest(code) == *digest).then_some(code)
+}
+
+/// Makes a component of machine code. `code` must be what [`Cache::keep`] wrote: [`checked`] says so.
+#[allow(
+    unsafe_code,
+    reason = "wasmtime runs whatever bytes it is given here. These were written by this server into a directory that \
+              only its user can write, carry a digest that was compared over these very bytes in memory, and never \
+              come from a request: components that arrive precompiled are refused. wasmtime itself compares version, \
+              settings and processor."
+)]
+fn load_checked(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: see the reason above.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Not asked for: the whole digest is taken.
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_written_is_read() {
+        let mut file = MAGIC.to_vec();
+        file.extend_from_slice(&Sha256::digest(b"code"));
+        file.extend_from_slice(b"code");
+        assert_eq!(checked(&file), Some(&b"code"[..]));
+        assert_eq!(checked(&file[..43]), None);
+        assert_eq!(checked(&file[..9]), None);
+        for place in 0..file.len() {
+            let mut damaged = file.clone();
+            damaged[place] ^= 1;
+            assert_eq!(checked(&damaged), None, "{place}");
+        }
+    }
+
+    #[test]
+    fn only_files_of_a_cache_are_tidied_away() {
+        let digest = "0a".repeat(32);
+        assert!(is_a_cache_name(&format!("{digest}-0123456789abcdef.cwasm")));
+        assert!(is_a_cache_name(&format!(".{digest}.0123")));
+        assert!(!is_a_cache_name("notes.cwasm"));
+        assert!(!is_a_cache_name(&digest));
+    }
+}

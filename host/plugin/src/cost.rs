@@ -1,0 +1,64 @@
+//! What a call costs beside the least that wasmtime can do: the same component, the same settings, the same event, and
+//! nothing but instantiate, call and drop. Run it alone: `cargo test --release -p hookwright-plugin -- --ignored cost
+//! --nocapture`.
+
+#![allow(clippy::print_stdout)]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hookwright_model::{EventDraft, SpaceId, Timestamp};
+use serde_json::json;
+use wasmtime::Store;
+use wasmtime::component::{Component, Linker};
+
+use crate::v0_1_0::bare::Bare;
+use crate::{Call, Engine, EngineOptions, Registry};
+
+const ROUNDS: usize = 20;
+const CALLS: usize = 1000;
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e6 / CALLS as f64
+}
+
+#[test]
+#[ignore = "a measurement: it prints how much a call costs beside a bare one, and wants the machine for itself"]
+fn cost_of_a_fresh_call_is_at_most_one_and_a_half_of_a_bare_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins/match.wasm");
+    let bytes = Bytes::from(std::fs::read(path).expect("`match` is not built: run `cargo xtask plugins`"));
+    let data = json!({"status": "done", "filler": "x".repeat(900)});
+    let draft = EventDraft::json("jira.ticket_completed", "jira", None, &data, None);
+    let event = draft.accept(&SpaceId::main(), Timestamp::from_millis(0)).unwrap();
+    let parameters = json!({"path": "data.status", "equals": "done"});
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let registry = Registry::new(Engine::new(&EngineOptions::default()).unwrap());
+        let plugin = registry.prepare(bytes.clone()).await.unwrap();
+        let wasm = &registry.engine().inner().wasm;
+        let component = Component::new(wasm, &bytes).unwrap();
+        let bare = Bare::new(Linker::<()>::new(wasm).instantiate_pre(&component).unwrap());
+        let text = parameters.to_string();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                let mut store = Store::new(wasm, ());
+                store.set_epoch_deadline(1_000_000);
+                assert!(bare.evaluate(&mut store, &event, &text).await);
+            }
+            theirs.push(start.elapsed());
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
+                assert!(plugin.evaluate(call, &event, &parameters).await.result.unwrap().holds);
+            }
+            ours.push(start.elapsed());
+        }
+        let (ours, theirs) = (median(ours), median(theirs));
+        println!("match, 1 KiB event, pool {}: {ours:.2} us a call, bare {theirs:.2} us, ratio {:.2}", registry.engine().pooled(), ours / theirs);
+        assert!(ours <= theirs * 1.5, "a call costs {:.2} of a bare one", ours / theirs);
+    });
+}

@@ -1,0 +1,150 @@
+//! The engine: its settings, its limits on concurrency, and the thread that counts time for plugins.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::{
+    Config, Enabled, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
+};
+
+use crate::cache::Cache;
+use crate::error::EngineError;
+use crate::options::EngineOptions;
+use crate::state::{CORE_INSTANCES, MEMORIES, TABLES};
+
+/// How often the time that plugins compute is counted.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// What stays in memory of a returned memory or table, so that the next call finds it warm.
+const KEEP_RESIDENT: usize = 64 * 1024;
+/// What a host function may use of the stack beyond the plugin's own part.
+const HOST_STACK: usize = 1024 * 1024;
+
+/// What compiles and runs plugins. Cheap to clone; the last one ends the thread that counts time.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) wasm: wasmtime::Engine,
+    pub(crate) options: EngineOptions,
+    /// As many as there are instances in the pool, which fails rather than waits.
+    pub(crate) slots: Semaphore,
+    /// One component at a time is compiled, on all processors.
+    pub(crate) compiling: Arc<Semaphore>,
+    pub(crate) cache: Option<Cache>,
+    pooled: bool,
+}
+
+impl Engine {
+    /// Sets up the engine, its pool and its clock.
+    ///
+    /// # Errors
+    /// The options cannot be met on this machine, or the cache directory cannot be used.
+    pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
+        let (wasm, pooled) = wasm_engine(options)?;
+        let cache = options.cache_dir.as_deref().map(|dir| Cache::open(dir, &wasm)).transpose()?;
+        tick(wasm.weak())?;
+        Ok(Self(Arc::new(Inner {
+            slots: Semaphore::new(permits(options.instances)),
+            compiling: Arc::new(Semaphore::new(1)),
+            options: options.clone(),
+            wasm,
+            cache,
+            pooled,
+        })))
+    }
+
+    /// Whether memory was reserved for every instance in advance.
+    pub fn pooled(&self) -> bool {
+        self.0.pooled
+    }
+
+    /// The options it was set up with.
+    pub fn options(&self) -> &EngineOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+}
+
+/// As many permits as there may be instances, and at least one.
+pub(crate) fn permits(instances: u32) -> usize {
+    usize::try_from(instances).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS)
+}
+
+fn wasm_engine(options: &EngineOptions) -> Result<(wasmtime::Engine, bool), EngineError> {
+    if options.pooling {
+        let mut config = config(options);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
+        match wasmtime::Engine::new(&config) {
+            Ok(engine) => return Ok((engine, true)),
+            Err(error) => tracing::warn!(
+                reason = %format!("{error:#}"),
+                "memory for {} plugin instances cannot be reserved in advance: it is taken call by call, which is slower",
+                options.instances
+            ),
+        }
+    }
+    let mut config = config(options);
+    // Where addresses are scarce, no more is reserved than a call may use.
+    config.memory_reservation(u64::try_from(options.memory_bytes).unwrap_or(u64::MAX));
+    config.memory_guard_size(64 * 1024);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    let engine = wasmtime::Engine::new(&config).map_err(|error| EngineError::Settings(format!("{error:#}")))?;
+    Ok((engine, false))
+}
+
+fn config(options: &EngineOptions) -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .memory_init_cow(true)
+        .max_wasm_stack(options.stack_bytes)
+        .async_stack_size(options.stack_bytes.saturating_add(HOST_STACK))
+        // The same plugin gives the same answer on every machine.
+        .relaxed_simd_deterministic(true)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    config
+}
+
+fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
+    let instances = options.instances.max(1);
+    // Every instance may have all that a component may have: a call that got a permit never finds the pool empty.
+    let each = |count: usize| instances.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+    let per_component = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(each(CORE_INSTANCES))
+        .total_memories(each(MEMORIES))
+        .total_tables(each(TABLES))
+        .total_stacks(instances)
+        .max_core_instances_per_component(per_component(CORE_INSTANCES))
+        .max_memories_per_component(per_component(MEMORIES))
+        .max_tables_per_component(per_component(TABLES))
+        .max_component_instance_size(4 * 1024 * 1024)
+        .max_core_instance_size(4 * 1024 * 1024)
+        .max_memory_size(options.memory_bytes)
+        .table_elements(options.table_elements)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// Counts time until the engine is gone.
+fn tick(engine: EngineWeak) -> Result<(), EngineError> {
+    let count = move || {
+        loop {
+            std::thread::sleep(TICK);
+            let Some(engine) = engine.upgrade() else { return };
+            engine.increment_epoch();
+        }
+    };
+    std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(count).map(drop).map_err(EngineError::Thread)
+}

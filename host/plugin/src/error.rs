@@ -1,0 +1,104 @@
+use std::path::PathBuf;
+
+/// Why the engine could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The options cannot be met.
+    #[error("the plugin engine cannot be set up: {0}")]
+    Settings(String),
+    /// The thread that counts time for plugins could not be started.
+    #[error("the plugin engine's clock thread cannot be started: {0}: raise the limit on threads")]
+    Thread(#[source] std::io::Error),
+    /// The directory for compiled components cannot be used.
+    #[error("`{}` cannot be used for compiled plugins: {source}: make it a directory that only this server's user can write", dir.display())]
+    CacheDir {
+        /// The directory.
+        dir: PathBuf,
+        /// What was wrong with it.
+        source: std::io::Error,
+    },
+}
+
+/// Why a component was not taken. Nothing has changed then; [`LoadError::code`] is for programs, the text for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It has more bytes than are taken.
+    #[error("the component has {size} bytes: at most {most} are taken; leave out debug information (`wasm-tools strip`) or raise the limit")]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The most that is taken.
+        most: usize,
+    },
+    /// It is not WebAssembly at all.
+    #[error("this is no WebAssembly: it begins with {0}; send the bytes of a component (`.wasm`)")]
+    NotWasm(String),
+    /// It is a core module, which has no typed interfaces.
+    #[error(
+        "this is a core WebAssembly module, not a component: make a component of it with `wasm-tools component new`, \
+         or build it with `cargo xtask plugins` or the SDK's own tool"
+    )]
+    CoreModule,
+    /// It is machine code that an engine compiled in advance.
+    #[error("this is precompiled machine code, which is never taken from outside: send the component that it was compiled from")]
+    Precompiled,
+    /// Its bytes do not follow the format.
+    #[error("the component is damaged or uses what this server does not know: {0}; build it again")]
+    Malformed(String),
+    /// It exports nothing that makes it a plugin.
+    #[error("{0}")]
+    NoKnownWorld(String),
+    /// It wants what plugins of its kind do not get.
+    #[error("{0}")]
+    ImportNotGranted(String),
+    /// It is valid, but no machine code could be made of it within the limits.
+    #[error("the component could not be compiled: {0}")]
+    CompileFailed(String),
+    /// An import or export has another type than the WIT says.
+    #[error("the component does not fit hookwright:plugin@{version}: {reason}; build it again with the WIT of that version, unchanged")]
+    TypeMismatch {
+        /// The version of the WIT package.
+        version: &'static str,
+        /// What does not fit.
+        reason: String,
+    },
+    /// `describe` trapped.
+    #[error("its `describe` failed: {0}; `describe` must only return what the plugin is")]
+    DescribeTrapped(String),
+    /// `describe` used up its time, its memory or another limit.
+    #[error("its `describe` went past a limit: {0}; `describe` must only return what the plugin is")]
+    DescribeFailed(String),
+    /// What `describe` returned is not acceptable.
+    #[error("its `describe` returned a manifest that cannot be used: {0}")]
+    ManifestInvalid(String),
+    /// It cannot be installed under this name.
+    #[error("`{0}` cannot be a plugin's name: give it 1 to 64 of a-z, 0-9 and -")]
+    NameInvalid(String),
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl LoadError {
+    /// Stable, `plugin.problem`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "plugin.too_large",
+            Self::NotWasm(_) => "plugin.not_wasm",
+            Self::CoreModule => "plugin.core_module",
+            Self::Precompiled => "plugin.precompiled",
+            Self::Malformed(_) => "plugin.malformed",
+            Self::NoKnownWorld(_) => "plugin.no_known_world",
+            Self::ImportNotGranted(_) => "plugin.import_not_granted",
+            Self::CompileFailed(_) => "plugin.compile_failed",
+            Self::TypeMismatch { .. } => "plugin.type_mismatch",
+            Self::DescribeTrapped(_) => "plugin.describe_trapped",
+            Self::DescribeFailed(_) => "plugin.describe_failed",
+            Self::ManifestInvalid(_) => "plugin.manifest_invalid",
+            Self::NameInvalid(_) => "plugin.name_invalid",
+            Self::Unreadable(_) => "plugin.unreadable",
+        }
+    }
+}

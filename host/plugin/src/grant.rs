@@ -1,0 +1,248 @@
+//! Which kinds of plugin a component is, and whether it gets everything it wants.
+
+use std::fmt::Write as _;
+
+use hookwright_model::Kind;
+use semver::Version;
+
+use crate::capability::{ALL, Capability, Link};
+use crate::error::LoadError;
+use crate::inspect::{Import, Interfaces};
+use crate::v0_1_0;
+
+/// The WIT package.
+const PACKAGE: &str = "hookwright:plugin";
+/// Every version of it that plugins may be built for.
+const VERSIONS: [&str; 1] = [v0_1_0::VERSION];
+/// Every kind, with the world that a plugin of the kind is built for.
+const KINDS: [Kind; 4] = [Kind::Condition, Kind::Action, Kind::Transform, Kind::Source];
+/// The interface that every plugin exports.
+const METADATA: &str = "metadata";
+/// The interface of types only, which any plugin may import.
+const TYPES: &str = "types";
+
+/// What a component is, and what it gets.
+pub(crate) struct Granted {
+    /// What it can be used as.
+    pub(crate) kinds: Vec<Kind>,
+    /// The version of the WIT package that its exports are of.
+    pub(crate) version: &'static str,
+    /// What is linked.
+    pub(crate) links: Vec<&'static Link>,
+}
+
+/// Compares what a component offers and wants with what there is.
+///
+/// # Errors
+/// It offers nothing that makes it a plugin, or wants something that its kinds do not get; all of that is named.
+pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
+    let (kinds, version) = kinds(&interfaces.exports)?;
+    let mut links: Vec<&'static Link> = Vec::new();
+    let mut refused = String::new();
+    for import in &interfaces.imports {
+        match wanted(import, &kinds) {
+            Ok(Some(link)) if !links.iter().any(|linked| std::ptr::eq(*linked, link)) => links.push(link),
+            Ok(_) => {}
+            Err(why) => {
+                let separator = if refused.is_empty() { "" } else { "; " };
+                let _ = write!(refused, "{separator}`{}`: {why}", crate::output::cut(&import.name, 120));
+            }
+        }
+    }
+    if refused.is_empty() {
+        return Ok(Granted { kinds, version, links });
+    }
+    let kinds_named = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" and ");
+    let granted = ALL
+        .iter()
+        .filter(|capability| is_granted(capability, &kinds))
+        .map(|capability| capability.interface)
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(LoadError::ImportNotGranted(format!(
+        "the component imports what it does not get. {refused}. As {kinds_named} it gets {granted} of {PACKAGE}@{version}: \
+         build it without the others"
+    )))
+}
+
+fn is_granted(capability: &Capability, kinds: &[Kind]) -> bool {
+    capability.kinds.iter().any(|kind| kinds.contains(kind))
+}
+
+/// What is linked for an import; none: nothing needs to be. The error says why it is refused.
+fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<&'static Link>, String> {
+    let name = parse(&import.name);
+    if name.package != PACKAGE {
+        return Err(if name.package.starts_with("wasi:") {
+            "plugins get no WASI; build for wasm32-unknown-unknown, or let the toolchain leave WASI out".to_owned()
+        } else if import.is_interface {
+            format!("only interfaces of {PACKAGE} can be imported")
+        } else {
+            "only interfaces can be imported, not functions or components by themselves".to_owned()
+        });
+    }
+    if name.interface == TYPES {
+        return known_version(&name).map(|_| None);
+    }
+    let Some(capability) = ALL.iter().find(|capability| capability.interface == name.interface) else {
+        let there = ALL.iter().map(|capability| capability.interface).collect::<Vec<_>>().join(", ");
+        return Err(format!("there is no such interface; there are {there}"));
+    };
+    let version = known_version(&name)?;
+    if !is_granted(capability, kinds) {
+        let those = capability.kinds.iter().map(|kind| format!("{kind}s")).collect::<Vec<_>>().join(" and ");
+        return Err(format!("only {those} get it"));
+    }
+    let Some(link) = capability.links.iter().find(|link| link.version == version) else {
+        return Err(format!("version {version} of {PACKAGE} does not have it"));
+    };
+    Ok(Some(link))
+}
+
+fn kinds(exports: &[String]) -> Result<(Vec<Kind>, &'static str), LoadError> {
+    let ours: Vec<Name<'_>> = exports.iter().map(|name| parse(name)).filter(|name| name.package == PACKAGE).collect();
+    for version in VERSIONS {
+        let has = |interface: &str| {
+            ours.iter().any(|name| name.interface == interface && known_version(name) == Ok(version))
+        };
+        let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| has(kind.name())).collect();
+        if has(METADATA) && !kinds.is_empty() {
+            return Ok((kinds, version));
+        }
+    }
+    Err(no_known_world(exports, &ours))
+}
+
+fn no_known_world(exports: &[String], ours: &[Name<'_>]) -> LoadError {
+    let mut text = if exports.is_empty() {
+        "the component exports nothing".to_owned()
+    } else {
+        let mut list: Vec<String> = exports.iter().take(20).map(|name| format!("`{}`", crate::output::cut(name, 120))).collect();
+        if exports.len() > list.len() {
+            list.push(format!("{} more", exports.len() - list.len()));
+        }
+        format!("the component exports {}", list.join(", "))
+    };
+    let unknown: Vec<String> = ours.iter().filter_map(|name| known_version(name).err()).collect();
+    let is_kind = |name: &&Name<'_>| KINDS.iter().any(|kind| kind.name() == name.interface);
+    if let Some(why) = unknown.first() {
+        let _ = write!(text, "; {why}");
+    } else if ours.iter().any(|name| is_kind(&name)) {
+        let _ = write!(text, "; `{PACKAGE}/{METADATA}` is missing: every plugin exports it, to say what it is");
+    } else if !ours.is_empty() {
+        text.push_str("; none of these makes it a plugin");
+    }
+    let worlds: Vec<String> = KINDS.iter().map(|kind| format!("{kind}-plugin")).collect();
+    let _ = write!(text, ". Build it for one of the worlds {} of {PACKAGE}@{}", worlds.join(", "), VERSIONS.join(", "));
+    LoadError::NoKnownWorld(text)
+}
+
+/// `package/interface@version`, taken apart.
+struct Name<'a> {
+    package: &'a str,
+    interface: &'a str,
+    version: Option<&'a str>,
+}
+
+fn parse(name: &str) -> Name<'_> {
+    let (path, version) = name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)));
+    let (package, interface) = path.split_once('/').unwrap_or(("", path));
+    Name { package, interface, version }
+}
+
+/// The version of ours that serves `name`.
+fn known_version(name: &Name<'_>) -> Result<&'static str, String> {
+    let serves = |ours: &&str| match (Version::parse(ours), name.version.map(Version::parse)) {
+        (Ok(ours), Some(Ok(theirs))) => compatible(&ours, &theirs),
+        _ => false,
+    };
+    VERSIONS.into_iter().find(|ours| serves(ours)).ok_or_else(|| {
+        let version = crate::output::cut(name.version.unwrap_or("none"), 40);
+        format!("version {version} of {PACKAGE} is not known here; known: {}", VERSIONS.join(", "))
+    })
+}
+
+/// Whether one serves for the other, by the rules that components are linked by (semver 2.0, as Cargo reads it).
+fn compatible(ours: &Version, theirs: &Version) -> bool {
+    if !ours.pre.is_empty() || !theirs.pre.is_empty() {
+        return ours == theirs;
+    }
+    match (ours.major, ours.minor) {
+        (0, 0) => ours == theirs,
+        (0, minor) => theirs.major == 0 && theirs.minor == minor,
+        (major, _) => theirs.major == major,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interfaces(imports: &[&str], exports: &[&str]) -> Interfaces {
+        Interfaces {
+            imports: imports.iter().map(|name| Import { name: (*name).to_owned(), is_interface: name.contains('/') }).collect(),
+            exports: exports.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    const META: &str = "hookwright:plugin/metadata@0.1.0";
+    const CONDITION: &str = "hookwright:plugin/condition@0.1.0";
+    const ACTION: &str = "hookwright:plugin/action@0.1.0";
+    const TICKETS: &str = "hookwright:plugin/tickets@0.1.0";
+
+    #[test]
+    fn a_component_that_is_several_kinds_gets_what_each_of_them_gets() {
+        let imports = ["hookwright:plugin/types@0.1.0", "hookwright:plugin/log@0.1.3", TICKETS];
+        let granted = grant(&interfaces(&imports, &[META, CONDITION, ACTION, "init"])).ok().unwrap();
+        assert_eq!(granted.kinds, [Kind::Condition, Kind::Action]);
+        assert_eq!((granted.version, granted.links.len()), ("0.1.0", 2));
+    }
+
+    #[test]
+    fn everything_that_is_not_granted_is_named_with_the_reason() {
+        let imports =
+            [TICKETS, "wasi:cli/environment@0.2.0", "hookwright:plugin/kv@0.1.0", "hookwright:plugin/log@0.2.0", "print"];
+        let error = grant(&interfaces(&imports, &[META, CONDITION])).err().unwrap();
+        assert_eq!(error.code(), "plugin.import_not_granted");
+        let text = error.to_string();
+        for part in [
+            "`hookwright:plugin/tickets@0.1.0`: only actions get it",
+            "`wasi:cli/environment@0.2.0`: plugins get no WASI",
+            "`hookwright:plugin/kv@0.1.0`: there is no such interface; there are log, clock",
+            "`hookwright:plugin/log@0.2.0`: version 0.2.0 of hookwright:plugin is not known here; known: 0.1.0",
+            "`print`: only interfaces can be imported",
+            "As condition it gets log, clock, random, config, crypto, encoding of hookwright:plugin@0.1.0",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_component_that_is_no_plugin_is_told_what_it_lacks() {
+        for (exports, part) in [
+            (&[][..], "exports nothing"),
+            (&["wasi:http/incoming-handler@0.2.0"], "`wasi:http/incoming-handler@0.2.0`. Build it for one of the worlds condition-plugin"),
+            (&[CONDITION], "`hookwright:plugin/metadata` is missing"),
+            (&[META], "none of these makes it a plugin"),
+            (&["hookwright:plugin/action@0.9.0", "hookwright:plugin/metadata@0.9.0"], "version 0.9.0 of hookwright:plugin is not known"),
+        ] {
+            let error = grant(&interfaces(&[], exports)).err().unwrap();
+            assert_eq!(error.code(), "plugin.no_known_world");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn versions_serve_for_one_another_by_the_rules_of_semver() {
+        for (ours, theirs, serves) in [
+            ("0.1.0", "0.1.7", true),
+            ("0.1.0", "0.2.0", false),
+            ("1.2.0", "1.0.0", true),
+            ("1.2.0", "2.0.0", false),
+            ("0.0.1", "0.0.2", false),
+            ("1.0.0", "1.0.0-rc.1", false),
+        ] {
+            assert_eq!(compatible(&ours.parse().unwrap(), &theirs.parse().unwrap()), serves, "{ours} {theirs}");
+        }
+    }
+}

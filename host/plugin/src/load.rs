@@ -1,0 +1,155 @@
+//! From bytes to a plugin that can be called. The checks that cost least and explain most come first; nothing of the
+//! component runs before its imports are known to be granted.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hookwright_model::{SpaceId, Timestamp};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, Linker};
+
+use crate::engine::{Engine, Inner, permits};
+use crate::error::LoadError;
+use crate::exchange::Call;
+use crate::grant::{Granted, grant};
+use crate::guest::{Guest, Introduction};
+use crate::inspect::{defect, inspect};
+use crate::manifest::Described;
+use crate::plugin::Plugin;
+use crate::state::State;
+use crate::{stop, v0_1_0};
+
+/// A component whose bytes were looked at: it is one, is a plugin, and wants nothing that it does not get.
+pub(crate) struct Admitted {
+    bytes: Bytes,
+    pub(crate) digest: String,
+    granted: Granted,
+    imports: Vec<String>,
+    started: Instant,
+}
+
+/// Looks at the bytes.
+///
+/// # Errors
+/// They are no component, or none that is granted all it wants.
+pub(crate) async fn admit(engine: &Engine, bytes: Bytes) -> Result<Admitted, LoadError> {
+    let started = Instant::now();
+    let most = engine.options().max_component_bytes;
+    blocking(move || {
+        let interfaces = inspect(&bytes, most)?;
+        let granted = grant(&interfaces)?;
+        let digest = hex::encode(Sha256::digest(&bytes));
+        let imports = interfaces.imports.into_iter().map(|import| import.name).collect();
+        Ok(Admitted { bytes, digest, granted, imports, started })
+    })
+    .await?
+}
+
+/// Compiles and links the component and asks it what it is.
+///
+/// # Errors
+/// It cannot be compiled, does not fit the WIT, or cannot say what it is.
+pub(crate) async fn load(engine: &Engine, admitted: Admitted) -> Result<Plugin, LoadError> {
+    let inner = engine.inner();
+    let Admitted { bytes, digest, granted, imports, started } = admitted;
+    let size = bytes.len();
+    let (component, compiled) = component(inner, bytes, &digest).await?;
+    let mismatch = |error: wasmtime::Error| LoadError::TypeMismatch {
+        version: granted.version,
+        reason: crate::output::cut(&format!("{error:#}"), 600),
+    };
+    let guest = link(inner, &granted, &component).map_err(mismatch)?;
+    let (manifest, schema) = introduce(engine, guest.as_ref(), &mismatch).await?.check()?;
+    Ok(Plugin {
+        engine: Arc::clone(inner),
+        guest,
+        manifest,
+        schema,
+        kinds: granted.kinds,
+        digest,
+        imports,
+        size,
+        compiled,
+        load_time: started.elapsed(),
+        slots: Semaphore::new(permits(inner.options.instances_per_plugin)),
+    })
+}
+
+fn link(inner: &Inner, granted: &Granted, component: &Component) -> wasmtime::Result<Box<dyn Guest>> {
+    let mut linker = Linker::new(&inner.wasm);
+    for link in &granted.links {
+        (link.add)(&mut linker)?;
+    }
+    let pre = linker.instantiate_pre(component)?;
+    // A second version of the package goes to a second room here, by `granted.version`.
+    v0_1_0::open(pre, &granted.kinds)
+}
+
+/// The machine code, and whether it had to be made.
+async fn component(inner: &Arc<Inner>, bytes: Bytes, digest: &str) -> Result<(Component, bool), LoadError> {
+    let kept = {
+        let (inner, digest) = (Arc::clone(inner), digest.to_owned());
+        blocking(move || inner.cache.as_ref().and_then(|cache| cache.load(&inner.wasm, &digest))).await?
+    };
+    if let Some(component) = kept {
+        return Ok((component, false));
+    }
+    let wall = inner.options.compile_wall;
+    let compiling = async {
+        let permit = Arc::clone(&inner.compiling).acquire_owned().await.map_err(|error| failed(&error))?;
+        let (inner, digest) = (Arc::clone(inner), digest.to_owned());
+        blocking(move || {
+            // Held here, since compiling cannot be ended from outside: what takes too long keeps others waiting, and no
+            // second one begins beside it.
+            let _permit = permit;
+            let component = Component::new(&inner.wasm, &bytes)
+                .map_err(|error| defect(&bytes).unwrap_or_else(|| failed(&format!("{error:#}"))))?;
+            if let Some(cache) = &inner.cache {
+                cache.keep(&digest, &component);
+            }
+            Ok(component)
+        })
+        .await?
+    };
+    match tokio::time::timeout(wall, compiling).await {
+        Ok(component) => component.map(|component| (component, true)),
+        Err(_) => Err(failed(&format!("it took longer than {} s: make the component smaller", wall.as_secs()))),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> LoadError {
+    LoadError::CompileFailed(crate::output::cut(&error.to_string(), 600))
+}
+
+async fn introduce(
+    engine: &Engine,
+    guest: &dyn Guest,
+    mismatch: &(dyn Fn(wasmtime::Error) -> LoadError + Sync),
+) -> Result<Described, LoadError> {
+    let inner = engine.inner();
+    let options = &inner.options;
+    let wall = options.describe_wall;
+    let slot = tokio::time::timeout(wall, inner.slots.acquire()).await;
+    let Ok(Ok(_slot)) = slot else { return Err(LoadError::DescribeFailed(stop::busy(wall).message)) };
+    // `describe` says the same whoever asks, so it gets the basics and nothing of any space.
+    let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
+    let mut store = State::store(&inner.wasm, options, options.describe_cpu, call);
+    match tokio::time::timeout(wall, guest.introduce(&mut store)).await {
+        Ok(Ok(described)) => Ok(described),
+        Ok(Err(Introduction::Mismatch(error))) => Err(mismatch(error)),
+        Ok(Err(Introduction::Failed(error))) => {
+            let failure = stop::failure_of(&error);
+            Err(match failure.code.as_str() {
+                "plugin.trapped" => LoadError::DescribeTrapped(failure.message),
+                _ => LoadError::DescribeFailed(failure.message),
+            })
+        }
+        Err(_) => Err(LoadError::DescribeFailed(stop::timeout(wall).message)),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))
+}

@@ -1,0 +1,104 @@
+//! What a plugin says of itself, checked.
+
+use hookwright_model::{MAX_DEPTH, Manifest, json_depth};
+
+use crate::error::LoadError;
+use crate::exchange::Pairs;
+use crate::schema::Schema;
+
+/// How long the JSON Schema of the parameters may be, in bytes.
+const SCHEMA: usize = 256 * 1024;
+/// How long the one-line summary may be, in bytes.
+const SUMMARY: usize = 1024;
+/// How many hints there may be, and how long each.
+const HINTS: usize = 64;
+
+/// What `describe` returned, of whichever version.
+pub(crate) struct Described {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) summary: String,
+    pub(crate) parameters: String,
+    pub(crate) hints: Pairs,
+}
+
+impl Described {
+    /// The manifest and its schema, ready to check parameters with.
+    pub(crate) fn check(self) -> Result<(Manifest, Schema), LoadError> {
+        let invalid = |message: String| Err(LoadError::ManifestInvalid(message));
+        if self.name.trim().is_empty() || self.name.len() > 64 || self.name.chars().any(char::is_control) {
+            return invalid(format!("`name` is `{}`: give it 1 to 64 characters", shown(&self.name)));
+        }
+        if let Err(error) = semver::Version::parse(&self.version) {
+            let shown = shown(&self.version);
+            return invalid(format!("`version` is `{shown}`, which is no semantic version ({error}): write one such as 1.0.0"));
+        }
+        if self.summary.len() > SUMMARY || self.summary.chars().any(char::is_control) {
+            return invalid(format!("`summary` has {} bytes: give it one line of at most {SUMMARY}", self.summary.len()));
+        }
+        if self.hints.len() > HINTS || self.hints.iter().any(|(name, value)| name.len() + value.len() > SUMMARY) {
+            return invalid(format!("{} hints: give at most {HINTS}, of at most {SUMMARY} bytes each", self.hints.len()));
+        }
+        if self.parameters.len() > SCHEMA {
+            let size = self.parameters.len();
+            return invalid(format!("`parameters` has {size} bytes: give a JSON Schema of at most {SCHEMA}"));
+        }
+        if json_depth(self.parameters.as_bytes()) > MAX_DEPTH {
+            return invalid(format!("`parameters` is nested more than {MAX_DEPTH} levels deep: use `$defs`"));
+        }
+        let parameters = match serde_json::from_str(&self.parameters) {
+            Ok(parameters) => parameters,
+            Err(error) => {
+                let shown = shown(&self.parameters);
+                return invalid(format!("`parameters` is not JSON ({error}): `{shown}`; give a JSON Schema, such as {{}}"));
+            }
+        };
+        let schema = Schema::new(&parameters).map_err(LoadError::ManifestInvalid)?;
+        let manifest = Manifest {
+            name: self.name,
+            version: self.version,
+            summary: self.summary,
+            parameters,
+            hints: self.hints,
+        };
+        Ok((manifest, schema))
+    }
+}
+
+fn shown(text: &str) -> String {
+    crate::output::cut(text, 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described() -> Described {
+        Described {
+            name: "match".to_owned(),
+            version: "1.2.3-rc.1".to_owned(),
+            summary: "Compares".to_owned(),
+            parameters: "{}".to_owned(),
+            hints: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_cannot_be_used_says_what_to_change() {
+        assert!(described().check().is_ok());
+        for (wrong, part) in [
+            (Described { name: " ".to_owned(), ..described() }, "`name`"),
+            (Described { version: "1.0".to_owned(), ..described() }, "`1.0`, which is no semantic version"),
+            (Described { summary: "a\nb".to_owned(), ..described() }, "one line"),
+            (Described { parameters: "{".to_owned(), ..described() }, "is not JSON"),
+            (Described { parameters: "[]".to_owned(), ..described() }, "JSON Schema"),
+            (Described { parameters: "[".repeat(500), ..described() }, "levels deep"),
+            (Described { parameters: "{\"type\":\"strin\"}".to_owned(), ..described() }, "JSON Schema"),
+            (Described { parameters: "{\"$ref\":\"http://a.example/\"}".to_owned(), ..described() }, "a.example"),
+        ] {
+            let Err(error) = wrong.check() else { panic!("taken: {part}") };
+            assert_eq!(error.code(), "plugin.manifest_invalid");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What plugins answer is checked here before anybody believes it. No version of the WIT is named: each version's
+//! conversions use these.
+
+use std::borrow::Cow;
+
+use hookwright_model::{Failure, MAX_DEPTH, Outcome, Verdict, json_depth};
+use serde_json::Value;
+
+use crate::exchange::{Answer, Intake, Message, Pairs, Reception, SourceDraft, Transformed};
+
+/// The longest text that is meant for people, in bytes. More is cut.
+const TEXT: usize = 4096;
+/// The longest code of a failure, in bytes. More is cut.
+const CODE: usize = 128;
+/// How many header fields or attributes one thing may have.
+const PAIRS: usize = 128;
+/// How many events one request may bring.
+const EVENTS: usize = 1000;
+/// How much more a source may make of a request than other plugins may answer.
+const INTAKE_FACTOR: usize = 4;
+
+/// The longest part from the start of `text` that has at most `most` bytes and ends between characters.
+pub(crate) fn prefix(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// `text`, with an ellipsis if it has more than `most` bytes.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most { text.to_owned() } else { format!("{}…", prefix(text, most)) }
+}
+
+fn for_people(text: String) -> String {
+    if text.len() <= TEXT { text } else { cut(&text, TEXT) }
+}
+
+fn too_large(what: &str, size: usize, most: usize) -> Failure {
+    let message = format!("{what} has {size} bytes: at most {most}; make the plugin answer with less");
+    Failure::permanent("plugin.output_too_large", message)
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::permanent("plugin.result_invalid", message)
+}
+
+/// A failure in the plugin's own words, kept short.
+pub(crate) fn failure(code: String, message: String, retry_after_ms: Option<u32>) -> Failure {
+    let code = if code.is_empty() || code.len() > CODE || code.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        let code: String = code.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
+        if code.is_empty() { "plugin.failed".to_owned() } else { prefix(&code, CODE).to_owned() }
+    } else {
+        code
+    };
+    Failure { code, message: for_people(message), retry_after_ms }
+}
+
+/// A condition's answer.
+pub(crate) fn verdict(holds: bool, reason: String) -> Verdict {
+    Verdict { holds, reason: for_people(reason) }
+}
+
+/// An action's result.
+pub(crate) fn done(json: &str, most: usize) -> Result<Outcome, Failure> {
+    value("the result", json, most).map(Outcome::Done)
+}
+
+/// Why an action had nothing to do.
+pub(crate) fn skipped(reason: String) -> Outcome {
+    Outcome::Skipped(for_people(reason))
+}
+
+/// A transform's answer.
+pub(crate) fn send(message: Message, most: usize) -> Result<Transformed, Failure> {
+    let size = message.body.len().saturating_add(size_of_pairs("the message", &message.headers)?);
+    if size > most {
+        return Err(too_large("the message", size, most));
+    }
+    if message.content_type.len() > 256 || message.content_type.chars().any(char::is_control) {
+        let shown = cut(&message.content_type, 80);
+        return Err(invalid(format!("`{shown}` is no content type: give a media type, such as application/json")));
+    }
+    Ok(Transformed::Send(message))
+}
+
+/// Why a transform dropped the message.
+pub(crate) fn dropped(reason: String) -> Transformed {
+    Transformed::Drop(for_people(reason))
+}
+
+/// What a source made of a request.
+pub(crate) fn accepted(intake: Intake, output_bytes: usize) -> Result<Reception, Failure> {
+    let most = output_bytes.saturating_mul(INTAKE_FACTOR);
+    if intake.events.len() > EVENTS {
+        return Err(invalid(format!("one request brought {} events: at most {EVENTS}", intake.events.len())));
+    }
+    let mut size = intake.answer.body.len().saturating_add(size_of_pairs("the answer", &intake.answer.headers)?);
+    for draft in &intake.events {
+        size = size.saturating_add(draft.data.len()).saturating_add(size_of_pairs("an event", &draft.attributes)?);
+    }
+    if size > most {
+        return Err(too_large("what the source made of the request", size, most));
+    }
+    for (place, draft) in intake.events.iter().enumerate() {
+        event_data(place, draft)?;
+    }
+    let Answer { status, .. } = intake.answer;
+    if status != 0 && !(200..=599).contains(&status) {
+        return Err(invalid(format!("the answer has status {status}: give 200 to 599, or 0 for the host's own answer")));
+    }
+    Ok(Reception::Accepted(intake))
+}
+
+fn event_data(place: usize, draft: &SourceDraft) -> Result<(), Failure> {
+    hookwright_model::json_span(draft.data.as_bytes(), &format!("events[{place}].data"))
+        .map_err(|mistake| invalid(mistake.to_string()))
+}
+
+/// Why a source refused a request.
+pub(crate) fn refused(status: u16, code: String, message: String) -> Result<Reception, Failure> {
+    if !(400..=499).contains(&status) {
+        return Err(invalid(format!("the refusal has status {status}: give 400 to 499")));
+    }
+    let Failure { code, message, .. } = failure(code, message, None);
+    Ok(Reception::Refused { status, code, message })
+}
+
+/// Reads JSON that a plugin wrote.
+pub(crate) fn value(what: &str, json: &str, most: usize) -> Result<Value, Failure> {
+    if json.len() > most {
+        return Err(too_large(what, json.len(), most));
+    }
+    if json_depth(json.as_bytes()) > MAX_DEPTH {
+        return Err(invalid(format!("{what} is nested more than {MAX_DEPTH} levels deep: flatten it")));
+    }
+    serde_json::from_str(json).map_err(|error| {
+        let shown: Cow<'_, str> = if json.is_empty() { "nothing".into() } else { format!("`{}`", cut(json, 200)).into() };
+        invalid(format!("{what} is not JSON ({error}): {shown}"))
+    })
+}
+
+fn size_of_pairs(what: &str, pairs: &Pairs) -> Result<usize, Failure> {
+    if pairs.len() > PAIRS {
+        return Err(invalid(format!("{what} has {} header fields or attributes: at most {PAIRS}", pairs.len())));
+    }
+    Ok(pairs.iter().fold(0, |size, (name, value)| size.saturating_add(name.len()).saturating_add(value.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn texts_for_people_are_cut_between_characters() {
+        assert_eq!(prefix("aäb", 2), "a");
+        assert_eq!(cut("aäb", 3), "aä…");
+        assert!(verdict(true, "x".repeat(10_000)).reason.len() < TEXT + 4);
+        let told = failure("a b\n".to_owned(), "m".repeat(10_000), Some(1));
+        assert_eq!((told.code.as_str(), told.retry_after_ms), ("ab", Some(1)));
+        assert_eq!(failure(String::new(), String::new(), None).code, "plugin.failed");
+    }
+
+    #[test]
+    fn a_result_is_json_of_bounded_size_and_depth() {
+        assert_eq!(done("{\"a\":1}", 100), Ok(Outcome::Done(json!({"a": 1}))));
+        for (text, code) in [
+            ("", "plugin.result_invalid"),
+            ("{\"a\":", "plugin.result_invalid"),
+            ("1 2", "plugin.result_invalid"),
+            (&"[".repeat(200), "plugin.result_invalid"),
+            (&format!("\"{}\"", "x".repeat(2000)), "plugin.output_too_large"),
+        ] {
+            assert_eq!(done(text, 1000).unwrap_err().code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_intake_is_checked_before_it_is_believed() {
+        let draft = |data: &str| SourceDraft {
+            id: None,
+            event_type: "t".to_owned(),
+            subject: None,
+            time: None,
+            data: data.to_owned(),
+            attributes: Vec::new(),
+        };
+        let intake = |data: &str, status| Intake { events: vec![draft(data)], answer: Answer { status, ..Answer::default() } };
+        assert!(accepted(intake("{}", 0), 100).is_ok());
+        for (intake, part) in [
+            (intake("{", 0), "events[0].data"),
+            (intake("{}", 100), "status 100"),
+            (intake(&format!("\"{}\"", "x".repeat(500)), 0), "at most 400"),
+            (Intake { events: vec![draft("1"); 1001], answer: Answer::default() }, "1001 events"),
+        ] {
+            assert!(accepted(intake, 100).unwrap_err().message.contains(part), "{part}");
+        }
+        assert!(refused(500, "c".to_owned(), "m".to_owned()).unwrap_err().message.contains("400 to 499"));
+    }
+
+    #[test]
+    fn a_message_is_bounded() {
+        let message = |body: &'static [u8], content_type: &str| Message {
+            headers: vec![("a".to_owned(), "b".to_owned())],
+            content_type: content_type.to_owned(),
+            body: Bytes::from_static(body),
+        };
+        assert!(send(message(b"12345678", "text/plain"), 10).is_ok());
+        assert_eq!(send(message(b"123456789", "text/plain"), 10).unwrap_err().code, "plugin.output_too_large");
+        assert_eq!(send(message(b"", "a\r\nb"), 10).unwrap_err().code, "plugin.result_invalid");
+    }
+}

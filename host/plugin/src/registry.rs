@@ -1,0 +1,191 @@
+//! Which plugin a name stands for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use hookwright_model::SpaceId;
+
+use crate::engine::Engine;
+use crate::error::LoadError;
+use crate::load::{admit, load};
+use crate::plugin::Plugin;
+
+/// Where a plugin was put, and so who finds it. A space's own goes before one of the folder, and that before a builtin.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Comes with the server; every space finds it.
+    Builtin,
+    /// Lies in the watched folder; every space finds it.
+    Folder,
+    /// Belongs to one space.
+    Space(SpaceId),
+}
+
+/// The plugins, by name. Looking one up takes no lock; what is looked up stays valid for as long as it is held, whatever
+/// is put in its place.
+pub struct Registry {
+    engine: Engine,
+    names: ArcSwap<Names>,
+    /// Held while `names` is replaced.
+    writing: Mutex<()>,
+    /// Every plugin that is still in use, by digest.
+    loaded: Mutex<HashMap<String, Weak<Plugin>>>,
+    /// One component at a time is loaded, so that the same bytes are never compiled twice.
+    loading: tokio::sync::Mutex<()>,
+}
+
+/// A name in a scope.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The name.
+    pub name: String,
+    /// Where it was put.
+    pub scope: Scope,
+    /// What it stands for, if a version could be loaded.
+    pub plugin: Option<Arc<Plugin>>,
+    /// The newer version that could not be.
+    pub error: Option<FailedVersion>,
+    /// Whether another scope goes before this one, so that the space does not find this plugin.
+    pub shadowed: bool,
+}
+
+/// A version that could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedVersion {
+    /// SHA-256 of its bytes in hex, or empty if they could not be read.
+    pub digest: String,
+    /// What was wrong.
+    pub error: LoadError,
+}
+
+#[derive(Clone, Default)]
+struct Names(BTreeMap<Scope, BTreeMap<String, Entry>>);
+
+#[derive(Clone, Default)]
+struct Entry {
+    plugin: Option<Arc<Plugin>>,
+    failed: Option<FailedVersion>,
+}
+
+impl Registry {
+    /// An empty one.
+    pub fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            names: ArcSwap::default(),
+            writing: Mutex::default(),
+            loaded: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The engine that runs the plugins.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Checks and compiles a component and asks it what it is. Nothing is replaced yet: see [`Registry::activate`].
+    ///
+    /// # Errors
+    /// What is wrong with the component.
+    pub async fn prepare(&self, bytes: Bytes) -> Result<Arc<Plugin>, LoadError> {
+        let admitted = admit(&self.engine, bytes).await?;
+        if let Some(plugin) = self.loaded(&admitted.digest) {
+            return Ok(plugin);
+        }
+        let _loading = self.loading.lock().await;
+        if let Some(plugin) = self.loaded(&admitted.digest) {
+            return Ok(plugin);
+        }
+        let plugin = Arc::new(load(&self.engine, admitted).await?);
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|_, plugin| plugin.strong_count() > 0);
+        loaded.insert(plugin.digest().to_owned(), Arc::downgrade(&plugin));
+        Ok(plugin)
+    }
+
+    /// Puts `plugin` under `name`, in one step; returns the one that was there. Calls under way end on that one.
+    ///
+    /// # Errors
+    /// The name is not 1 to 64 of `a-z 0-9 -`.
+    pub fn activate(&self, scope: Scope, name: &str, plugin: Arc<Plugin>) -> Result<Option<Arc<Plugin>>, LoadError> {
+        check_name(name)?;
+        let entry = Entry { plugin: Some(plugin), failed: None };
+        Ok(self.change(|names| names.0.entry(scope).or_default().insert(name.to_owned(), entry).and_then(|old| old.plugin)))
+    }
+
+    /// Notes that a version could not be loaded. The one under `name`, if any, stays in use.
+    pub fn failed(&self, scope: Scope, name: &str, digest: &str, error: LoadError) {
+        let failed = FailedVersion { digest: digest.to_owned(), error };
+        self.change(|names| {
+            names.0.entry(scope).or_default().entry(name.to_owned()).or_default().failed = Some(failed);
+        });
+    }
+
+    /// Takes the name away; says whether it was there. Calls under way end as they began.
+    pub fn deactivate(&self, scope: &Scope, name: &str) -> bool {
+        self.change(|names| names.0.get_mut(scope).is_some_and(|entries| entries.remove(name).is_some()))
+    }
+
+    /// What `name` stands for in a space.
+    pub fn get(&self, space: &SpaceId, name: &str) -> Option<Arc<Plugin>> {
+        let names = self.names.load();
+        // A scope owns its space's id, and copying one only counts a reference.
+        [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin]
+            .iter()
+            .find_map(|scope| names.0.get(scope)?.get(name)?.plugin.clone())
+    }
+
+    /// What `name` stands for in exactly this scope, and the version that could not take its place.
+    pub fn find(&self, scope: &Scope, name: &str) -> Option<(Option<Arc<Plugin>>, Option<FailedVersion>)> {
+        let names = self.names.load();
+        names.0.get(scope)?.get(name).map(|entry| (entry.plugin.clone(), entry.failed.clone()))
+    }
+
+    /// Every name that a space can see, by name, the one that it finds first.
+    pub fn list(&self, space: &SpaceId) -> Vec<Listed> {
+        let names = self.names.load();
+        let mut listed: Vec<Listed> = Vec::new();
+        for scope in [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin] {
+            for (name, entry) in names.0.get(&scope).into_iter().flatten() {
+                let shadowed = listed.iter().any(|other| other.name == *name && other.plugin.is_some());
+                listed.push(Listed {
+                    name: name.clone(),
+                    scope: scope.clone(),
+                    plugin: entry.plugin.clone(),
+                    error: entry.failed.clone(),
+                    shadowed,
+                });
+            }
+        }
+        // Stable, so the scopes of one name stay in order.
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        listed
+    }
+
+    /// Every name in exactly this scope.
+    pub(crate) fn names(&self, scope: &Scope) -> Vec<String> {
+        self.names.load().0.get(scope).into_iter().flat_map(|entries| entries.keys().cloned()).collect()
+    }
+
+    fn loaded(&self, digest: &str) -> Option<Arc<Plugin>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?.upgrade()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Names) -> T) -> T {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = Names::clone(&self.names.load());
+        let changed = change(&mut names);
+        self.names.store(Arc::new(names));
+        changed
+    }
+}
+
+/// Whether a plugin can have this name.
+pub fn check_name(name: &str) -> Result<(), LoadError> {
+    let fits = (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if fits { Ok(()) } else { Err(LoadError::NameInvalid(crate::output::cut(name, 80))) }
+}

@@ -1,0 +1,339 @@
+//! The JSON Schema (2020-12) of a plugin's parameters.
+
+use std::fmt::Write as _;
+
+use hookwright_model::{Mistake, has_variables};
+use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
+use jsonschema::paths::{Location, LocationSegment};
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::Value;
+
+/// How many mistakes are told at once.
+const MISTAKES: usize = 50;
+/// How much memory one regular expression of a schema may take, in bytes.
+const PATTERN: usize = 1024 * 1024;
+/// The keyword that leaves a parameter to the plugin: `{{` in it is not the host's.
+const VERBATIM: &str = "x-hookwright-verbatim";
+
+/// A compiled schema.
+pub(crate) struct Schema {
+    validator: Validator,
+    verbatim: Vec<String>,
+    /// Names of the top-level parameters, for the person who misspelt one.
+    known: Vec<String>,
+}
+
+impl Schema {
+    /// Compiles it. Nothing is fetched, and expressions are matched in linear time.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the schema.
+    pub(crate) fn new(schema: &Value) -> Result<Self, String> {
+        let validator = jsonschema::options()
+            .offline()
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN))
+            .build(schema)
+            .map_err(|error| {
+                let place = dotted(schema, error.instance_path());
+                let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
+                let error = crate::output::cut(&error.to_string(), 300);
+                format!("`parameters` is no JSON Schema that can be used{place}: {error}; references must stay inside it")
+            })?;
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let properties = || properties.into_iter().flatten();
+        let verbatim = properties()
+            .filter(|(_, property)| property.get(VERBATIM) == Some(&Value::Bool(true)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        Ok(Self { validator, verbatim, known: properties().map(|(name, _)| name.clone()).collect() })
+    }
+
+    /// Top-level parameters whose `{{` belongs to the plugin.
+    pub(crate) fn verbatim(&self) -> &[String] {
+        &self.verbatim
+    }
+
+    /// What is wrong with `parameters`.
+    pub(crate) fn check(&self, parameters: &Value) -> Vec<Mistake> {
+        if self.validator.is_valid(parameters) {
+            return Vec::new();
+        }
+        self.validator.iter_errors(parameters).take(MISTAKES).map(|error| self.mistake(parameters, &error)).collect()
+    }
+
+    /// What is wrong with `parameters` whatever its variables stand for.
+    pub(crate) fn check_template(&self, parameters: &Value) -> Vec<Mistake> {
+        if self.validator.is_valid(parameters) {
+            return Vec::new();
+        }
+        self.validator
+            .iter_errors(parameters)
+            .filter(|error| !self.depends_on_variables(parameters, error))
+            .take(MISTAKES)
+            .map(|error| self.mistake(parameters, &error))
+            .collect()
+    }
+
+    /// Whether the error may be gone once the variables have their values.
+    fn depends_on_variables(&self, parameters: &Value, error: &ValidationError<'_>) -> bool {
+        let path = error.instance_path();
+        let (Some(value), false) = (found(parameters, path), self.is_verbatim(path)) else { return false };
+        match value {
+            Value::String(_) => has_variables(value),
+            Value::Object(_) | Value::Array(_) => {
+                let whole = matches!(
+                    error.kind(),
+                    Kind::AnyOf { .. }
+                        | Kind::OneOfMultipleValid { .. }
+                        | Kind::OneOfNotValid { .. }
+                        | Kind::Not { .. }
+                        | Kind::Constant { .. }
+                        | Kind::Enum { .. }
+                        | Kind::Contains
+                        | Kind::UniqueItems
+                        | Kind::UnevaluatedItems { .. }
+                        | Kind::UnevaluatedProperties { .. }
+                );
+                (whole || is_conditional(error)) && self.has_variables(parameters, path, value)
+            }
+            // A value of its own can only be wrong because of a variable if another value decides about it.
+            _ => is_conditional(error) && self.has_variables(parameters, &Location::new(), parameters),
+        }
+    }
+
+    fn has_variables(&self, parameters: &Value, path: &Location, value: &Value) -> bool {
+        match parameters {
+            Value::Object(object) if path.is_empty() => {
+                object.iter().any(|(name, value)| !self.verbatim.contains(name) && has_variables(value))
+            }
+            _ => has_variables(value),
+        }
+    }
+
+    fn is_verbatim(&self, path: &Location) -> bool {
+        match path.segments().next() {
+            Some(LocationSegment::Property(name)) => self.verbatim.iter().any(|verbatim| *verbatim == name),
+            _ => false,
+        }
+    }
+
+    fn mistake(&self, parameters: &Value, error: &ValidationError<'_>) -> Mistake {
+        let path = dotted(parameters, error.instance_path());
+        let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let is = || crate::output::cut(&error.instance().to_string(), 80);
+        match error.kind() {
+            Kind::Required { property } => {
+                Mistake::new(inside(property.as_str().unwrap_or_default()), "is missing: give it a value")
+            }
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                let name = unexpected.first().map(String::as_str).unwrap_or_default();
+                let known = if error.instance_path().is_empty() { self.known.as_slice() } else { &[] };
+                let remedy = if known.is_empty() { "leave it out".to_owned() } else { format!("there are {}", known.join(", ")) };
+                Mistake::new(inside(name), format!("there is no such parameter: {remedy}"))
+            }
+            Kind::Type { kind } => Mistake::new(path, format!("is `{}`: give it {}", is(), types(kind))),
+            Kind::Enum { options } => {
+                let options = crate::output::cut(&options.to_string(), 300);
+                Mistake::new(path, format!("is `{}`: give it one of {options}", is()))
+            }
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match alternatives(context) {
+                Some(names) => Mistake::new(path, format!("give one of {names}")),
+                None => Mistake::new(path, crate::output::cut(&error.to_string(), 300)),
+            },
+            _ => Mistake::new(path, crate::output::cut(&error.to_string(), 300)),
+        }
+    }
+}
+
+/// Whether the error comes from a part of the schema that only applies if another part does, or does not.
+fn is_conditional(error: &ValidationError<'_>) -> bool {
+    error.schema_path().segments().any(|segment| {
+        matches!(&segment, LocationSegment::Property(name) if ["then", "else", "dependentSchemas"].contains(&name.as_ref()))
+    })
+}
+
+/// The parameters of which each alternative wants another, if that is all that they want.
+fn alternatives(context: &[Vec<ValidationError<'static>>]) -> Option<String> {
+    let mut names = String::new();
+    for errors in context {
+        let [error] = errors.as_slice() else { return None };
+        let Kind::Required { property } = error.kind() else { return None };
+        let _ = write!(names, "{}`{}`", if names.is_empty() { "" } else { ", " }, property.as_str()?);
+    }
+    (!names.is_empty()).then_some(names)
+}
+
+fn types(kind: &TypeKind) -> String {
+    match kind {
+        TypeKind::Single(one) => article(&one.to_string()),
+        TypeKind::Multiple(several) => {
+            several.iter().map(|one| article(&one.to_string())).collect::<Vec<_>>().join(" or ")
+        }
+    }
+}
+
+fn article(name: &str) -> String {
+    match name {
+        "integer" => "an integer".to_owned(),
+        "array" => "a list".to_owned(),
+        "object" => "an object".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        "null" => "null".to_owned(),
+        "string" => "a text".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+fn found<'v>(value: &'v Value, path: &Location) -> Option<&'v Value> {
+    path.segments().try_fold(value, |value, segment| match segment {
+        LocationSegment::Property(name) => value.get(name.as_ref()),
+        LocationSegment::Index(place) => value.get(place),
+    })
+}
+
+/// A path as people write it: `items[0].x`.
+fn dotted(value: &Value, path: &Location) -> String {
+    let mut text = String::new();
+    let mut at = Some(value);
+    for segment in path.segments() {
+        match (&segment, at) {
+            (LocationSegment::Index(place), _) => {
+                let _ = write!(text, "[{place}]");
+                at = at.and_then(|value| value.get(place));
+            }
+            (LocationSegment::Property(name), Some(Value::Array(list))) => {
+                let _ = write!(text, "[{name}]");
+                at = name.parse::<usize>().ok().and_then(|place| list.get(place));
+            }
+            (LocationSegment::Property(name), _) => {
+                let _ = write!(text, "{}{name}", if text.is_empty() { "" } else { "." });
+                at = at.and_then(|value| value.get(name.as_ref()));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema::new(&json!({
+            "type": "object",
+            "required": ["id"],
+            "properties": {
+                "id": {"type": ["string", "integer"]},
+                "count": {"type": "integer", "maximum": 10},
+                "items": {"type": "array", "items": {"type": "object", "properties": {"x": {"enum": ["a", "b"]}}}},
+                "program": {"type": "string", "maxLength": 5, "x-hookwright-verbatim": true},
+                "pattern": {"pattern": "^[a-z]+$"}
+            },
+            "additionalProperties": false
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_mistake_names_the_parameter_and_the_remedy() {
+        for (parameters, path, part) in [
+            (json!({}), "id", "is missing"),
+            (json!({"id": true}), "id", "give it"),
+            (json!({"id": 1, "count": "x"}), "count", "is `\"x\"`: give it an integer"),
+            (json!({"id": 1, "count": 11}), "count", "10"),
+            (json!({"id": 1, "items": [{}, {"x": "c"}]}), "items[1].x", "one of [\"a\",\"b\"]"),
+            (json!({"id": 1, "ID": 1}), "ID", "there are id, count"),
+            (json!({"id": 1, "pattern": "A"}), "pattern", "^[a-z]+$"),
+            (json!([]), "", "an object"),
+        ] {
+            let mistakes = schema().check(&parameters);
+            assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+            assert_eq!(mistakes[0].path, path);
+            assert!(mistakes[0].message.contains(part), "{}", mistakes[0]);
+        }
+        assert!(schema().check(&json!({"id": "7", "count": 3})).is_empty());
+    }
+
+    #[test]
+    fn what_a_variable_stands_for_is_not_guessed() {
+        for (parameters, mistakes) in [
+            (json!({"id": "{{event.data.id}}", "count": "{{event.data.n}}"}), 0),
+            (json!({"id": 1, "items": "{{event.data.items}}"}), 0),
+            (json!({"id": 1, "items": [{"x": "{{event.data.x}}"}]}), 0),
+            (json!({"id": 1, "items": [{"x": "c"}, {"x": "{{event.data.x}}"}]}), 1),
+            (json!({"count": "{{event.data.n}}"}), 1),
+            (json!({"id": 1, "other": "{{event.data.n}}"}), 1),
+            (json!({"id": 1, "program": "{{if}}"}), 1),
+            (json!({"id": 1, "program": "{{a}"}), 0),
+        ] {
+            let found = schema().check_template(&parameters);
+            assert_eq!(found.len(), mistakes, "{parameters} {found:?}");
+        }
+        assert_eq!(schema().verbatim(), ["program"]);
+    }
+
+    #[test]
+    fn alternatives_are_named_and_wait_for_variables() {
+        let one_of = Schema::new(&json!({
+            "properties": {"path": {"type": "string"}},
+            "oneOf": [{"required": ["equals"]}, {"required": ["gt"]}],
+            "if": {"properties": {"kind": {"const": "a"}}, "required": ["kind"]},
+            "then": {"required": ["b"]}
+        }))
+        .unwrap();
+        assert_eq!(one_of.check(&json!({"path": "x"}))[0].message, "give one of `equals`, `gt`");
+        assert_eq!(one_of.check_template(&json!({"path": "x"})).len(), 1);
+        assert!(one_of.check_template(&json!({"path": "{{event.data.path}}"})).is_empty());
+        assert_eq!(one_of.check(&json!({"equals": 1, "kind": "a"}))[0].path, "b");
+        assert!(one_of.check_template(&json!({"equals": "{{now}}", "kind": "a"})).is_empty());
+    }
+
+    #[test]
+    fn an_expression_that_would_take_for_ever_is_not_taken() {
+        for pattern in ["(?=a)b", "(a{1000}){1000}", "("] {
+            assert!(Schema::new(&json!({"pattern": pattern})).is_err(), "{pattern}");
+        }
+        let endless = Schema::new(&json!({"pattern": "^(a+)+$"})).unwrap();
+        assert_eq!(endless.check(&json!(format!("{}!", "a".repeat(5000)))).len(), 1);
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        for schema in [
+            json!({"$ref": "#"}),
+            json!({"allOf": [{"$ref": "#"}]}),
+            json!({"anyOf": [{"$ref": "#"}, {"type": "string"}]}),
+            json!({"not": {"$ref": "#"}}),
+            json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
+            json!({"$dynamicAnchor": "x", "$dynamicRef": "#x"}),
+            json!({"$dynamicAnchor": "x", "oneOf": [{"$dynamicRef": "#x"}]}),
+            json!({"if": {"$ref": "#"}, "then": false}),
+            json!({"dependentSchemas": {"a": {"$ref": "#"}}}),
+            json!({"unevaluatedProperties": false, "$ref": "#"}),
+            json!({"unevaluatedProperties": false, "allOf": [{"$ref": "#"}]}),
+        ] {
+            eprintln!("{schema}");
+            match Schema::new(&schema) {
+                Ok(schema) => eprintln!("  {:?}", schema.check(&json!({"a": 1}))),
+                Err(error) => eprintln!("  {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_that_doubles_again_and_again_ends() {
+        let mut defs = serde_json::Map::new();
+        for level in 0..24 {
+            let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+            defs.insert(format!("l{level}"), json!({"allOf": [next.clone(), next]}));
+        }
+        defs.insert("l24".to_owned(), json!({"type": "object"}));
+        let start = std::time::Instant::now();
+        match Schema::new(&json!({"$defs": defs, "$ref": "#/$defs/l0"})) {
+            Ok(schema) => eprintln!("built {:?}; checked {:?} {:?}", start.elapsed(), schema.check(&json!({})), start.elapsed()),
+            Err(error) => eprintln!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Version 0.1.0 of the WIT package: its bindings, and how its types and the model's become each other.
+
+#[cfg(test)]
+pub(crate) mod bare;
+mod bindings;
+mod convert;
+mod guest;
+
+pub(crate) use bindings::hookwright::plugin::{clock, config, crypto, encoding, events, http, log, random, tickets, types};
+pub(crate) use guest::open;
+
+/// The version of the WIT package.
+pub(crate) const VERSION: &str = "0.1.0";

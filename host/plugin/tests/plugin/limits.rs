@@ -1,0 +1,260 @@
+//! A plugin can harm only itself: each limit, tripped.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hookwright_model::{Failure, Verdict};
+use hookwright_plugin::{Call, EngineOptions, Plugin};
+use serde_json::json;
+
+use crate::guests::{LOG, action, component, condition, evaluate};
+use crate::support::{Silent, Tickets, call, event, options, plugin};
+
+async fn evaluated(plugin: &Plugin) -> Result<Verdict, Failure> {
+    plugin.evaluate(call(), &event(&json!({})), &json!({})).await.result
+}
+
+async fn code(work: &str) -> Failure {
+    let plugin = plugin(&options(), condition(work)).await;
+    evaluated(&plugin).await.unwrap_err()
+}
+
+const ENDLESS: &str = "(loop $again (br $again))";
+
+#[tokio::test]
+async fn an_honest_condition_answers() {
+    let plugin = plugin(&options(), condition("")).await;
+    let called = plugin.evaluate(call(), &event(&json!({"a": 1})), &json!({})).await;
+    assert_eq!(called.result, Ok(Verdict { holds: true, reason: String::new() }));
+    assert!(called.usage.memory_peak >= 128 * 1024 && called.usage.host_calls == 0, "{:?}", called.usage);
+}
+
+#[tokio::test]
+async fn an_endless_loop_ends_when_its_time_is_used_up() {
+    let plugin = plugin(&options(), condition(ENDLESS)).await;
+    let started = Instant::now();
+    let failure = evaluated(&plugin).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.retry_after_ms), ("plugin.cpu_exhausted", None));
+    assert!(failure.message.contains("200 ms"), "{failure}");
+    assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn an_endless_loop_without_pool_ends_too() {
+    let options = EngineOptions { pooling: false, ..options() };
+    let plugin = plugin(&options, condition(ENDLESS)).await;
+    assert_eq!(evaluated(&plugin).await.unwrap_err().code, "plugin.cpu_exhausted");
+}
+
+/// On one thread, so that what does not yield would keep it.
+#[tokio::test(flavor = "current_thread")]
+async fn what_computes_for_long_lets_others_have_their_turn() {
+    let options = EngineOptions { cpu: Duration::from_secs(2), ..options() };
+    let endless = plugin(&options, condition(ENDLESS)).await;
+    let busy = tokio::spawn(async move { evaluated(&endless).await });
+    let quick = plugin(&options, condition("")).await;
+    for _ in 0..5 {
+        evaluated(&quick).await.unwrap();
+    }
+    assert!(!busy.is_finished());
+    assert_eq!(busy.await.unwrap().unwrap_err().code, "plugin.cpu_exhausted");
+}
+
+const SEND: &str = r#"(import "hookwright:plugin/http@0.1.0" "send" (func $send (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+(import "hookwright:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32 i32 i32 i32)))
+(data (i32.const 300) "GETwarnhttps://a.example")
+(call $log (i32.const 303) (i32.const 4) (i32.const 307) (i32.const 4) (i32.const 0) (i32.const 0))
+(call $send (i32.const 300) (i32.const 3) (i32.const 307) (i32.const 17) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 500))"#;
+
+#[tokio::test]
+async fn a_call_that_waits_too_long_ends_and_its_changes_are_dropped() {
+    let options = EngineOptions { wall: Duration::from_millis(300), ..options() };
+    let plugin = plugin(&options, action(SEND)).await;
+    let (event, parameters) = (event(&json!({})), json!({}));
+    for _ in 0..20 {
+        // More often than there are instances: each one is given back.
+        let bench = Tickets::with(1, "S", "open").bench();
+        let call = Call { outbound: Some(Arc::new(Silent)), workbench: Some(bench), ..call() };
+        let waiting = plugin.run(call, &event, &parameters);
+        if let Ok(called) = tokio::time::timeout(Duration::from_millis(20), waiting).await {
+            panic!("answered: {called:?}");
+        }
+    }
+    let bench = Tickets::with(1, "S", "open").bench();
+    let call = Call { outbound: Some(Arc::new(Silent)), workbench: Some(bench), ..call() };
+    let called = plugin.run(call, &event, &parameters).await;
+    let failure = called.result.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.retry_after_ms), ("plugin.timeout", Some(0)));
+    assert!(called.workbench.is_none());
+    assert_eq!(called.log, ["warn http"]);
+    assert_eq!(called.usage.host_calls, 2);
+}
+
+#[tokio::test]
+async fn without_a_way_out_a_request_fails_and_the_plugin_lives() {
+    let plugin = plugin(&options(), action(SEND)).await;
+    let called = plugin.run(call(), &event(&json!({})), &json!({})).await;
+    assert!(called.result.is_ok(), "{called:?}");
+}
+
+#[tokio::test]
+async fn memory_beyond_the_limit_ends_the_call() {
+    for options in [options(), EngineOptions { pooling: false, ..options() }] {
+        let plugin = plugin(&options, condition("(drop (memory.grow (i32.const 100)))")).await;
+        let failure = evaluated(&plugin).await.unwrap_err();
+        assert_eq!(failure.code, "plugin.memory_exhausted");
+        assert!(failure.message.contains("at most 4194304"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_beyond_the_limit_ends_the_call() {
+    let work = "(table $t 1 funcref)\n(drop (table.grow $t (ref.null func) (i32.const 1000000)))";
+    let failure = code(work).await;
+    assert_eq!(failure.code, "plugin.memory_exhausted");
+    assert!(failure.message.contains("131072"), "{failure}");
+}
+
+#[tokio::test]
+async fn endless_recursion_ends_the_call() {
+    let failure = code("(func $deep (call $deep) (call $deep))\n(call $deep)").await;
+    assert_eq!(failure.code, "plugin.trapped");
+    assert!(failure.message.contains("recursion"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_trap_says_where() {
+    let failure = code("(func $burst unreachable)\n(call $burst)").await;
+    assert_eq!(failure.code, "plugin.trapped");
+    assert!(failure.message.contains("unreachable") && failure.message.contains("burst <"), "{failure}");
+    assert!(failure.message.contains("evaluate"), "{failure}");
+}
+
+#[tokio::test]
+async fn the_host_takes_no_more_at_a_time_than_it_is_ready_to() {
+    let options = EngineOptions { transfer_bytes: 100_000, ..options() };
+    let work = format!("{LOG}\n(call $log (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 120000) (i32.const 0) (i32.const 0))");
+    let plugin = plugin(&options, condition(&work)).await;
+    assert_eq!(evaluated(&plugin).await.unwrap_err().code, "plugin.output_too_large");
+}
+
+fn logging(times: u32) -> String {
+    format!(
+        "{LOG}\n(local $i i32)\n(loop $again\n(call $log (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 7) (i32.const 0) (i32.const 0))\n\
+         (local.set $i (i32.add (local.get $i) (i32.const 1)))\n(br_if $again (i32.lt_u (local.get $i) (i32.const {times}))))"
+    )
+}
+
+#[tokio::test]
+async fn a_flood_of_log_lines_is_cut_and_says_so() {
+    let plugin = plugin(&options(), condition(&logging(1000))).await;
+    let called = plugin.evaluate(call(), &event(&json!({})), &json!({})).await;
+    assert!(called.result.is_ok(), "{called:?}");
+    assert_eq!((called.log.len(), called.usage.host_calls), (101, 1000));
+    assert_eq!(called.log[0], "info hostile");
+    assert!(called.log[100].contains("the log is cut here"));
+}
+
+#[tokio::test]
+async fn the_host_cannot_be_called_without_end() {
+    let plugin = plugin(&options(), condition(&logging(10_001))).await;
+    let called = plugin.evaluate(call(), &event(&json!({})), &json!({})).await;
+    assert_eq!(called.result.unwrap_err().code, "plugin.host_calls_exhausted");
+}
+
+#[tokio::test]
+async fn more_random_bytes_than_a_call_gives_end_it() {
+    let work = r#"(import "hookwright:plugin/random@0.1.0" "bytes" (func $bytes (param i32 i32)))
+(call $bytes (i32.const 65537) (i32.const 500))"#;
+    let failure = code(work).await;
+    assert!(failure.message.contains("65537") && failure.message.contains("65536"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_result_must_be_json_and_small_enough() {
+    for (pointer, length, code) in [
+        ("\\00\\00\\00\\00", "\\07\\00\\00\\00", "plugin.result_invalid"),
+        ("\\00\\10\\01\\00", "\\00\\10\\00\\00", "plugin.output_too_large"),
+        ("\\00\\00\\01\\00", "\\00\\00\\00\\01", "plugin.trapped"),
+    ] {
+        let work = format!(
+            "(import \"hookwright:plugin/log@0.1.0\" \"write\" (func $log (param i32 i32 i32 i32 i32 i32)))\n\
+             (data $answer \"\\00\\00\\00\\00\\00\\00\\00\\00{pointer}{length}\")\n\
+             (memory.init $answer (i32.const 192) (i32.const 0) (i32.const 16))"
+        );
+        let options = EngineOptions { output_bytes: 1000, ..options() };
+        let plugin = plugin(&options, action(&work)).await;
+        let called = plugin.run(call(), &event(&json!({})), &json!({})).await;
+        let failure = called.result.unwrap_err();
+        assert_eq!(failure.code, code, "{failure}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_calls_than_instances_wait_for_one_another() {
+    for options in [options(), EngineOptions { pooling: false, ..options() }] {
+        let plugin = plugin(&options, condition("")).await;
+        let calls: Vec<_> = (0..200)
+            .map(|_| {
+                let plugin = Arc::clone(&plugin);
+                tokio::spawn(async move { evaluated(&plugin).await })
+            })
+            .collect();
+        for call in calls {
+            assert!(call.await.unwrap().is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_whose_calls_hang_leaves_instances_for_others() {
+    let registry = crate::support::registry(&options());
+    let hanging = registry.prepare(action(SEND)).await.unwrap();
+    let quick = registry.prepare(condition("")).await.unwrap();
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let plugin = Arc::clone(&hanging);
+            tokio::spawn(async move {
+                let call = Call { outbound: Some(Arc::new(Silent)), ..call() };
+                plugin.run(call, &event(&json!({})), &json!({})).await
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(5), evaluated(&quick)).await;
+    assert!(answer.is_ok_and(|answer| answer.is_ok()));
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn when_no_instance_becomes_free_the_call_may_be_tried_later() {
+    let options = EngineOptions { instances_per_plugin: 1, wall: Duration::from_millis(200), ..options() };
+    let plugin = plugin(&options, action(SEND)).await;
+    let run = || async {
+        let call = Call { outbound: Some(Arc::new(Silent)), ..call() };
+        plugin.run(call, &event(&json!({})), &json!({})).await.result.unwrap_err()
+    };
+    // The second gets its turn just when the first ends, or not at all.
+    let (first, second, third) = tokio::join!(run(), run(), run());
+    assert_eq!(first.code, "plugin.timeout");
+    assert!(["plugin.busy", "plugin.timeout"].contains(&second.code.as_str()), "{second}");
+    assert_eq!((third.code.as_str(), third.retry_after_ms), ("plugin.busy", Some(0)));
+}
+
+#[tokio::test]
+async fn an_instance_keeps_nothing_for_the_next_call() {
+    let work = "(if (i32.ne (i32.load (i32.const 40000)) (i32.const 0)) (then unreachable))\n(i32.store (i32.const 40000) (i32.const 1))";
+    let plugin = plugin(&options(), condition(work)).await;
+    for _ in 0..20 {
+        evaluated(&plugin).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_component_with_more_memory_than_a_call_may_have_is_refused_at_once() {
+    for options in [options(), EngineOptions { pooling: false, ..options() }] {
+        let bytes = component("condition-plugin", &format!("{}\n(memory $second 1000)", evaluate("")));
+        let error = crate::support::registry(&options).prepare(bytes).await.unwrap_err();
+        assert!(["plugin.compile_failed", "plugin.describe_failed"].contains(&error.code()), "{error}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Names, scopes, swaps, and code kept between starts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookwright_model::SpaceId;
+use hookwright_plugin::{EngineOptions, LoadError, Scope};
+use serde_json::json;
+
+use crate::guests::condition;
+use crate::support::{call, event, options, registry};
+
+#[tokio::test]
+async fn a_space_finds_its_own_plugin_first() {
+    let registry = registry(&options());
+    let (main, other): (SpaceId, SpaceId) = (SpaceId::main(), "other".parse().unwrap());
+    let plugins = [
+        registry.prepare(condition("")).await.unwrap(),
+        registry.prepare(condition("(nop)")).await.unwrap(),
+        registry.prepare(condition("(nop) (nop)")).await.unwrap(),
+    ];
+    let digest = |space: &SpaceId| registry.get(space, "match").map(|plugin| plugin.digest().to_owned());
+    assert_eq!(digest(&main), None);
+    for (scope, plugin) in [Scope::Builtin, Scope::Folder, Scope::Space(main.clone())].into_iter().zip(&plugins) {
+        assert!(registry.activate(scope, "match", Arc::clone(plugin)).unwrap().is_none());
+        assert_eq!(digest(&main).as_deref(), Some(plugin.digest()));
+    }
+    assert_eq!(digest(&other).as_deref(), Some(plugins[1].digest()));
+    let listed: Vec<_> = registry.list(&main).into_iter().map(|listed| (listed.scope, listed.shadowed)).collect();
+    assert_eq!(listed, [(Scope::Space(main.clone()), false), (Scope::Folder, true), (Scope::Builtin, true)]);
+    assert_eq!(registry.list(&other).len(), 2);
+    assert!(registry.deactivate(&Scope::Space(main.clone()), "match"));
+    assert!(!registry.deactivate(&Scope::Space(main.clone()), "match"));
+    assert_eq!(digest(&main).as_deref(), Some(plugins[1].digest()));
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_used_leaves_the_former_in_place() {
+    let registry = registry(&options());
+    let main = SpaceId::main();
+    registry.failed(Scope::Folder, "a", "00", LoadError::CoreModule);
+    assert!(registry.get(&main, "a").is_none());
+    let plugin = registry.prepare(condition("")).await.unwrap();
+    registry.activate(Scope::Folder, "a", Arc::clone(&plugin)).unwrap();
+    registry.failed(Scope::Folder, "a", "01", LoadError::CoreModule);
+    assert_eq!(registry.get(&main, "a").unwrap().digest(), plugin.digest());
+    let listed = registry.list(&main).remove(0);
+    assert_eq!(listed.error.unwrap().error.code(), "plugin.core_module");
+    let former = registry.activate(Scope::Folder, "a", plugin).unwrap();
+    assert!(former.is_some() && registry.list(&main)[0].error.is_none());
+}
+
+#[tokio::test]
+async fn a_name_is_short_and_plain() {
+    let registry = registry(&options());
+    let plugin = registry.prepare(condition("")).await.unwrap();
+    for (name, fits) in [("a-9", true), ("", false), ("A", false), ("a/b", false), ("a.b", false), (&"x".repeat(65), false)] {
+        let activated = registry.activate(Scope::Builtin, name, Arc::clone(&plugin));
+        assert_eq!(activated.is_ok(), fits, "{name}");
+        assert!(fits || activated.unwrap_err().code() == "plugin.name_invalid");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_bytes_are_compiled_once() {
+    let registry = Arc::new(registry(&options()));
+    let bytes = condition("(nop)");
+    let loads: Vec<_> = (0..4)
+        .map(|_| {
+            let (registry, bytes) = (Arc::clone(&registry), bytes.clone());
+            tokio::spawn(async move { registry.prepare(bytes).await.unwrap() })
+        })
+        .collect();
+    let mut plugins = Vec::new();
+    for load in loads {
+        plugins.push(load.await.unwrap());
+    }
+    assert!(plugins.iter().all(|plugin| Arc::ptr_eq(plugin, &plugins[0])));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_drops_no_call() {
+    let registry = Arc::new(registry(&EngineOptions { cpu: Duration::from_secs(5), ..options() }));
+    let slow = "(local $i i32)\n(loop $again\n(local.set $i (i32.add (local.get $i) (i32.const 1)))\n(br_if $again (i32.lt_u (local.get $i) (i32.const 50000000))))";
+    let versions = [registry.prepare(condition(slow)).await.unwrap(), registry.prepare(condition("")).await.unwrap()];
+    registry.activate(Scope::Builtin, "a", Arc::clone(&versions[0])).unwrap();
+    let old = registry.get(&SpaceId::main(), "a").unwrap();
+    let under_way = tokio::spawn(async move { old.evaluate(call(), &event(&json!({})), &json!({})).await });
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let registry = Arc::clone(&registry);
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    let plugin = registry.get(&SpaceId::main(), "a").unwrap();
+                    if plugin.load_time() > Duration::ZERO && plugin.size() > 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for round in 0..100 {
+        registry.activate(Scope::Builtin, "a", Arc::clone(&versions[round % 2])).unwrap();
+        tokio::task::yield_now().await;
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert!(under_way.await.unwrap().result.unwrap().holds);
+}
+
+#[tokio::test]
+async fn compiled_code_is_kept_between_starts_and_never_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EngineOptions { cache_dir: Some(dir.path().join("compiled")), ..options() };
+    let bytes = condition("");
+    assert!(registry(&options).prepare(bytes.clone()).await.unwrap().compiled());
+    let second = registry(&options).prepare(bytes.clone()).await.unwrap();
+    assert!(!second.compiled());
+    assert!(second.evaluate(call(), &event(&json!({})), &json!({})).await.result.unwrap().holds);
+
+    let files = || std::fs::read_dir(dir.path().join("compiled")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(files().len(), 1);
+    let file = files().remove(0);
+    let whole = std::fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    damaged[5000] ^= 1;
+    for content in [&damaged[..], &whole[..whole.len() / 2], b"", &whole[40..]] {
+        std::fs::write(&file, content).unwrap();
+        assert!(registry(&options).prepare(bytes.clone()).await.unwrap().compiled());
+        assert_eq!(std::fs::read(&file).unwrap().len(), whole.len());
+    }
+    assert!(!registry(&options).prepare(bytes.clone()).await.unwrap().compiled());
+
+    // Other settings make other code: nothing of the old is used, and it is cleared away.
+    let others = EngineOptions { pooling: false, ..options };
+    assert!(registry(&others).prepare(bytes).await.unwrap().compiled());
+    assert_eq!(files().len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_look_into_the_cache() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("deep/compiled");
+    let _registry = registry(&EngineOptions { cache_dir: Some(cache.clone()), ..options() });
+    assert_eq!(std::fs::metadata(cache).unwrap().permissions().mode() & 0o777, 0o700);
+}

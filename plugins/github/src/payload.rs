@@ -1,0 +1,104 @@
+//! The few parts of a payload that the event's envelope is made of.
+//!
+//! Payloads reach megabytes, so the rest is checked to be JSON and otherwise passed over.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+/// What the envelope takes from the payload.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// What happened to the thing, where the payload says it in a text.
+    pub(crate) action: Option<String>,
+    /// `owner/name`.
+    pub(crate) repository: Option<String>,
+    /// The organization's login.
+    pub(crate) organization: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow, default)]
+    action: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    repository: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    organization: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+#[derive(Deserialize)]
+struct Organization {
+    login: String,
+}
+
+impl Head {
+    /// Reads a payload's text.
+    ///
+    /// # Errors
+    /// A sentence: it is not JSON, and where, or it is not an object.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            return Err("the payload is not a JSON object".into());
+        }
+        let members: Members<'_> =
+            serde_json::from_str(text).map_err(|error| format!("the payload is not JSON: {error}"))?;
+        Ok(Self {
+            action: part(members.action),
+            repository: part(members.repository).map(|repository: Repository| repository.full_name),
+            organization: part(members.organization).map(|organization: Organization| organization.login),
+        })
+    }
+}
+
+/// A part that has the wanted shape; some events use the same names for other things.
+fn part<T: DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(action: Option<&str>, repository: Option<&str>, organization: Option<&str>) -> Head {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Head { action: owned(action), repository: owned(repository), organization: owned(organization) }
+    }
+
+    #[test]
+    fn the_parts_are_found_where_they_have_their_usual_shape() {
+        for (text, expected) in [
+            (
+                r#"{"action":"opened","repository":{"id":1,"full_name":"a/b"},"organization":{"login":"a"}}"#,
+                head(Some("opened"), Some("a/b"), Some("a")),
+            ),
+            (r#" {"zen":"Design for failure.","hook":{"id":1}}"#, head(None, None, None)),
+            (r#"{"action":{"nested":1},"repository":"a/b","organization":null}"#, head(None, None, None)),
+            (r#"{"action":"cre\u0061ted"}"#, head(Some("created"), None, None)),
+        ] {
+            assert_eq!(Head::read(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_is_no_json_object_is_refused_also_deep_inside() {
+        for text in [
+            "",
+            "[]",
+            "\"x\"",
+            "{",
+            r#"{"a":[1,2}"#,
+            r#"{"a":1} x"#,
+            r#"{"a":{"b":tru}}"#,
+            r#"{"a":"\q"}"#,
+            r#"{"repository":{"x":}}"#,
+        ] {
+            assert!(Head::read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What filters make of a body, and what is said of those that fail.
+
+use hookwright_sdk::testing::{self, Host, apply};
+use hookwright_sdk::{Failure, Message, Transformed};
+use serde_json::{Value, json};
+
+use crate::Jq;
+
+fn transform(body: &str, parameters: Value) -> Result<Transformed, Failure> {
+    let mut event = testing::event("ticket.closed", json!({"n": 1}));
+    event.attributes = vec![("content-type".into(), "application/json".into())];
+    let message = Message { headers: vec![], content_type: "text/plain".into(), body: body.into() };
+    apply::<Jq>(&event, message, parameters)
+}
+
+fn body(of: &str, parameters: Value) -> String {
+    match transform(of, parameters) {
+        Ok(Transformed::Send(message)) => {
+            assert_eq!(message.content_type, "application/json");
+            String::from_utf8(message.body).unwrap()
+        }
+        other => panic!("not sent: {other:?}"),
+    }
+}
+
+#[test]
+fn the_first_result_is_the_new_body() {
+    for (input, filter, output) in [
+        (r#"{"b": 1, "a": [1, 2]}"#, ".", r#"{"b":1,"a":[1,2]}"#),
+        (r#"{"a": [1, 2]}"#, ".a[]", "1"),
+        (
+            r#"{"id": 7}"#,
+            r#"{ticket: .id, who: $event.source, kind: $event.type, n: $event.data.n}"#,
+            r#"{"ticket":7,"who":"test","kind":"ticket.closed","n":1}"#,
+        ),
+        ("null", r#"$event.attributes["content-type"], $event.subject"#, r#""application/json""#),
+        (r#"[3,1,2]"#, "sort | map(. * 2) | add", "12"),
+        (r#""JIRA-12""#, r#"capture("(?<project>[A-Z]+)-(?<number>[0-9]+)") | .number | tonumber"#, "12"),
+        (r#""a b""#, r#"@uri, @base64"#, r#""a%20b""#),
+        (r#""2015-03-05T23:51:47Z""#, "fromdate", "1425599507"),
+        ("12345678901234567890123", ".", "12345678901234567890123"),
+        ("1.10", ".", "1.10"),
+        (r#"{"é": "ü"}"#, "keys", r#"["é"]"#),
+        ("[1,2]", "range(0; infinite)", "0"),
+    ] {
+        assert_eq!(body(input, json!({"filter": filter})), output, "{filter}");
+    }
+}
+
+#[test]
+fn all_results_become_a_list_when_asked_for() {
+    assert_eq!(body("[1,2]", json!({"filter": ".[]", "multiple": true})), "[1,2]");
+    assert_eq!(body("[1]", json!({"filter": ".[]", "multiple": true})), "[1]");
+}
+
+#[test]
+fn no_result_drops_the_message_and_says_why() {
+    for multiple in [false, true] {
+        let parameters = json!({"filter": "select(.status == \"closed\")", "multiple": multiple});
+        let Ok(Transformed::Drop(reason)) = transform(r#"{"status":"open"}"#, parameters) else {
+            panic!("not dropped")
+        };
+        assert!(reason.contains("had no result") && reason.contains("select(.status"), "{reason}");
+    }
+}
+
+#[test]
+fn now_is_the_hosts_clock() {
+    Host::default().install();
+    assert_eq!(body("null", json!({"filter": "now"})), "1767323045.006");
+}
+
+#[test]
+fn what_is_wrong_with_a_filter_is_told_with_its_place() {
+    for (filter, said) in [
+        ("", "line 1, column 1: expected term, found the end"),
+        (".a |\n  .b |", "line 2, column 7: expected term"),
+        ("{a: (1}", "line 1, column 7: expected closing parenthesis"),
+        ("\"ü\" | nosuch", "line 1, column 7: there is no filter nosuch/0"),
+        ("map(1; 2)", "there is no filter map/2"),
+        ("$nothing", "there is no variable $nothing"),
+        (". &", "line 1, column 3"),
+        ("env", "there is no filter env/0"),
+        ("input", "there is no filter input/0"),
+        ("import \"x\" as x; .", "module"),
+    ] {
+        let failure = transform("null", json!({"filter": filter})).unwrap_err();
+        assert_eq!(failure.code, "filter.invalid", "{filter}: {}", failure.message);
+        assert!(failure.message.contains(said) && !failure.can_retry(), "{filter}: {}", failure.message);
+    }
+}
+
+#[test]
+fn a_filter_that_fails_says_with_what() {
+    for (input, filter, code, said) in [
+        ("1", ".a", "filter.failed", "cannot index 1"),
+        ("1", r#"error("no ticket")"#, "filter.failed", "no ticket"),
+        ("1", "halt", "filter.failed", "halt with 0"),
+        ("1", "halt_error", "filter.failed", "halt with 5"),
+        ("1", "nan", "filter.not_json", "NaN"),
+        ("1", "{(\"a\"): infinite}", "filter.not_json", "Infinity"),
+        ("1", "{(1): 2}", "filter.not_json", "is not JSON"),
+        ("not json", ".", "message.not_json", "the body (8 bytes) is not JSON"),
+        ("# comment\n1", ".", "message.not_json", "is not JSON"),
+        ("", ".", "message.not_json", "is not JSON"),
+    ] {
+        let failure = transform(input, json!({"filter": filter})).unwrap_err();
+        assert_eq!(failure.code, code, "{filter}: {}", failure.message);
+        assert!(failure.message.contains(said) && !failure.can_retry(), "{filter}: {}", failure.message);
+    }
+}
+
+#[test]
+fn a_body_nested_without_end_is_refused() {
+    let failure = transform(&"[".repeat(1_000_000), json!({"filter": "."})).unwrap_err();
+    assert!(failure.message.contains("128 levels"), "{}", failure.message);
+}
+
+#[test]
+fn a_filter_is_compiled_once_while_it_stays_the_same() {
+    let first = crate::program::compiled(".a").unwrap();
+    let again = crate::program::compiled(".a").unwrap();
+    assert!(std::rc::Rc::ptr_eq(&first, &again));
+    let other = crate::program::compiled(".b").unwrap();
+    assert!(!std::rc::Rc::ptr_eq(&first, &other));
+}
+
+#[test]
+fn the_manifest_is_one_that_the_host_takes() {
+    testing::schema::<Jq>().unwrap();
+}

@@ -1,0 +1,130 @@
+//! Write a Hookwright plugin in a page of Rust.
+//!
+//! A plugin is a WebAssembly component of one of four kinds. Each kind is a trait here: [`Condition`] decides whether
+//! an event concerns an automation, [`Action`] does something about it, [`Transform`] gives a payload another shape,
+//! and [`Source`] takes a provider's HTTP requests in. Implement [`Plugin`] (what the plugin says of itself) and the
+//! trait of its kind, then name the type in the kind's export macro.
+//!
+//! # A whole plugin
+//!
+//! `Cargo.toml` needs `crate-type = ["cdylib"]` under `[lib]`, this crate, and `serde` with its `derive` feature.
+//!
+//! ```
+//! use hookwright_sdk::{Action, Event, Failure, Manifest, Outcome, Plugin, log, tickets};
+//! use serde_json::json;
+//!
+//! struct Escalate;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Parameters {
+//!     ticket: hookwright_sdk::Id,
+//!     #[serde(default)]
+//!     reason: Option<String>,
+//! }
+//!
+//! impl Plugin for Escalate {
+//!     const MANIFEST: Manifest = Manifest {
+//!         name: "escalate",
+//!         version: env!("CARGO_PKG_VERSION"),
+//!         summary: "Makes a ticket urgent and says why",
+//!         parameters: r#"{
+//!             "type": "object",
+//!             "required": ["ticket"],
+//!             "properties": {
+//!                 "ticket": {"type": ["string", "integer"]},
+//!                 "reason": {"type": "string"}
+//!             },
+//!             "additionalProperties": false
+//!         }"#,
+//!         hints: &[],
+//!     };
+//!     type Parameters = Parameters;
+//! }
+//!
+//! impl Action for Escalate {
+//!     fn run(event: &Event, parameters: Parameters) -> Result<Outcome, Failure> {
+//!         let Some(ticket) = tickets::get(&parameters.ticket)? else {
+//!             return Ok(Outcome::skipped(format!("there is no ticket {}", parameters.ticket)));
+//!         };
+//!         if ticket["priority"] == "urgent" {
+//!             return Ok(Outcome::skipped("it is urgent already"));
+//!         }
+//!         let ticket = tickets::update(&parameters.ticket, &json!({"priority": "urgent"}))?;
+//!         if let Some(reason) = parameters.reason {
+//!             tickets::add_note(&parameters.ticket, &reason, false)?;
+//!         }
+//!         log::info("made urgent", &[("event", &event.id)]);
+//!         Outcome::done(&json!({"subject": ticket["subject"]}))
+//!     }
+//! }
+//!
+//! hookwright_sdk::export_action!(Escalate);
+//!
+//! // On the build machine the same code runs against a stand-in for the host.
+//! use hookwright_sdk::testing;
+//! testing::Host::default().with_ticket("7", json!({"subject": "Printer", "priority": "low"})).install();
+//! let event = testing::event("monitor.alarm", json!({"disk": "full"}));
+//! let outcome = testing::run::<Escalate>(&event, json!({"ticket": 7, "reason": "The disk is full"}));
+//! assert_eq!(outcome, Ok(Outcome::Done(r#"{"subject":"Printer"}"#.into())));
+//! assert_eq!(testing::ticket("7")["priority"], "urgent");
+//! ```
+//!
+//! # What a plugin may reach
+//!
+//! Capabilities are imports: a plugin that calls [`tickets`] needs the capability `tickets`, and one that does not call
+//! it does not import it. [`log`], [`clock`], [`random`], [`config`], [`crypto`] and [`encoding`] may be used by every
+//! kind; [`tickets`], [`events`] and [`http`] by actions, and [`http`] by sources. Nothing else is there: no files, no
+//! environment, no sockets, no clock but the host's.
+//!
+//! # Failing
+//!
+//! Return a [`Failure`]; `?` passes one of the host's on. A panic ends the call too, but tells nobody what was wrong.
+
+// The export macros name this crate by its outside name, also inside it.
+extern crate self as hookwright_sdk;
+
+#[doc(hidden)]
+pub mod bindings;
+mod bounded;
+mod event;
+mod export;
+mod failure;
+mod host;
+mod id;
+mod message;
+mod outcome;
+mod parameters;
+mod path;
+mod plugin;
+mod reception;
+mod seek;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod text;
+
+#[doc(hidden)]
+pub use wit_bindgen::rt as runtime;
+
+#[doc(hidden)]
+pub use export::glue;
+
+pub use bounded::shorten;
+pub use event::Event;
+pub use failure::Failure;
+pub use host::{clock, config, crypto, encoding, events, http, log, random, tickets};
+pub use id::Id;
+pub use message::{Message, Transformed};
+pub use outcome::{Outcome, Verdict};
+pub use path::{Missing, Path};
+pub use plugin::{Action, Condition, Manifest, Plugin, Source, Transform};
+pub use reception::{Answer, Draft, Intake, Reception, Refusal, Request};
+pub use text::Text;
+
+/// Names with their values, in order; a name may stand more than once.
+pub type Pairs = Vec<(String, String)>;
+
+/// The first value that stands under `name`, whatever its letters' case (RFC 9110, section 5.1).
+#[must_use]
+pub fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,66 @@
+//! From the host's JSON text to a plugin's own parameter type, with a failure that names the field.
+
+use serde::de::DeserializeOwned;
+
+use crate::Failure;
+
+/// Reads a plugin's parameters.
+///
+/// # Errors
+/// A permanent failure with code `parameters.invalid` that names the field and what was expected of it.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let message = without_position(&error.into_inner().to_string());
+        let what = if path == "." {
+            "the parameters are not valid".to_owned()
+        } else {
+            format!("parameter `{path}` is not valid")
+        };
+        Failure::permanent("parameters.invalid", format!("{what}: {message}. Correct it in the automation's `with`"))
+    })
+}
+
+/// The host makes the text, so a line and column in it would tell nobody anything.
+fn without_position(message: &str) -> String {
+    message.rfind(" at line ").and_then(|at| message.get(..at)).unwrap_or(message).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Sample {
+        url: String,
+        #[serde(default)]
+        limits: Vec<Limit>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Limit {
+        ms: u32,
+    }
+
+    #[test]
+    fn a_failure_names_the_field_and_what_was_expected() {
+        for (text, said) in [
+            (r#"{"limits":[]}"#, "the parameters are not valid: missing field `url`"),
+            (r#"{"url":7}"#, "parameter `url` is not valid: invalid type: integer `7`, expected a string"),
+            (
+                r#"{"url":"u","limits":[{"ms":1},{"ms":"x"}]}"#,
+                r#"parameter `limits[1].ms` is not valid: invalid type: string "x", expected u32"#,
+            ),
+            (r#"{"url":"u","urll":1}"#, "unknown field `urll`, expected `url` or `limits`"),
+        ] {
+            let failure = parse::<Sample>(text).unwrap_err();
+            assert_eq!(failure.code, "parameters.invalid");
+            assert!(failure.message.contains(said), "{text}: {}", failure.message);
+            assert!(!failure.can_retry());
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A stand-in for the host, so that a plugin's tests run natively with `cargo test`.
+//!
+//! Each thread has a host of its own, and the test runner gives each test a thread. Install one at a test's start; what
+//! the plugin did is then read with [`ticket`], [`notes`], [`emitted`], [`sent`] and [`logged`]. The functions
+//! [`evaluate`], [`run`], [`apply`] and [`receive`] call a plugin the way the host does, parameters as JSON.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::bindings::imports::hookwright::plugin::types;
+use crate::http;
+use crate::{
+    Action, Condition, Event, Failure, Message, Outcome, Pairs, Plugin, Reception, Request, Source, Transform,
+    Transformed, Verdict, parameters,
+};
+
+#[doc(hidden)]
+pub mod platform;
+
+/// How the stand-in answers an HTTP request.
+pub type Respond = Box<dyn Fn(&http::Request) -> Result<http::Response, Failure>>;
+
+/// A note that was added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The ticket's id.
+    pub ticket: String,
+    /// The note's text.
+    pub text: String,
+    /// Whether the requester sees it.
+    pub is_public: bool,
+}
+
+/// An event that was emitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emitted {
+    /// Its type.
+    pub event_type: String,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Its data.
+    pub data: Value,
+}
+
+/// The stand-in and all that it was asked to do.
+pub struct Host {
+    pub(crate) now_ms: f64,
+    pub(crate) now: String,
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, Vec<u8>>,
+    pub(crate) tickets: BTreeMap<String, Value>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) emitted: Vec<Emitted>,
+    pub(crate) sent: Vec<http::Request>,
+    pub(crate) logged: Vec<(String, String)>,
+    pub(crate) random: u64,
+    pub(crate) respond: Respond,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            now_ms: 1_767_323_045_006.0,
+            now: "2026-01-02T03:04:05.006Z".into(),
+            config: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            notes: Vec::new(),
+            emitted: Vec::new(),
+            sent: Vec::new(),
+            logged: Vec::new(),
+            random: 0,
+            respond: Box::new(|request| {
+                Err(Failure::permanent("http.unreachable", format!("the test's host does not answer {}", request.url)))
+            }),
+        }
+    }
+}
+
+thread_local! {
+    static HOST: RefCell<Host> = RefCell::new(Host::default());
+}
+
+pub(crate) fn with<T>(work: impl FnOnce(&mut Host) -> T) -> T {
+    HOST.with_borrow_mut(work)
+}
+
+impl Host {
+    /// Gives the plugin a setting.
+    #[must_use]
+    pub fn with_config(mut self, key: &str, value: &str) -> Self {
+        self.config.insert(key.into(), value.into());
+        self
+    }
+
+    /// Gives the host a secret that the plugin may name.
+    #[must_use]
+    pub fn with_secret(mut self, name: &str, key: &[u8]) -> Self {
+        self.secrets.insert(name.into(), key.into());
+        self
+    }
+
+    /// Sets the clock: milliseconds since 1970, and the same instant in RFC 3339.
+    #[must_use]
+    pub fn with_now(mut self, ms: f64, text: &str) -> Self {
+        self.now_ms = ms;
+        self.now = text.into();
+        self
+    }
+
+    /// Puts a ticket into the space. Its `id` is added.
+    #[must_use]
+    pub fn with_ticket(mut self, id: &str, mut fields: Value) -> Self {
+        if let Some(fields) = fields.as_object_mut() {
+            fields.entry("id").or_insert_with(|| id.into());
+        }
+        self.tickets.insert(id.into(), fields);
+        self
+    }
+
+    /// Answers HTTP requests.
+    #[must_use]
+    pub fn with_answer(
+        mut self,
+        respond: impl Fn(&http::Request) -> Result<http::Response, Failure> + 'static,
+    ) -> Self {
+        self.respond = Box::new(respond);
+        self
+    }
+
+    /// Makes it this thread's host, in the place of what was there.
+    pub fn install(self) {
+        with(|host| *host = self);
+    }
+}
+
+/// The ticket as it is now; null if there is none.
+#[must_use]
+pub fn ticket(id: &str) -> Value {
+    with(|host| host.tickets.get(id).cloned().unwrap_or_default())
+}
+
+/// The notes that were added, in order.
+#[must_use]
+pub fn notes() -> Vec<Note> {
+    with(|host| host.notes.clone())
+}
+
+/// The events that were emitted, in order.
+#[must_use]
+pub fn emitted() -> Vec<Emitted> {
+    with(|host| host.emitted.clone())
+}
+
+/// The HTTP requests that were sent, in order.
+#[must_use]
+pub fn sent() -> Vec<http::Request> {
+    with(|host| host.sent.clone())
+}
+
+/// Level and message of the lines that were logged, in order.
+#[must_use]
+pub fn logged() -> Vec<(String, String)> {
+    with(|host| host.logged.clone())
+}
+
+/// An event of this type with this payload.
+#[must_use]
+pub fn event(event_type: &str, data: Value) -> Event {
+    Event::from(types::Event {
+        id: "evt_1".into(),
+        event_type: event_type.into(),
+        source: "test".into(),
+        subject: None,
+        time: "2026-01-02T03:04:05.006Z".into(),
+        data: data.to_string(),
+        attributes: Pairs::new(),
+    })
+}
+
+/// Calls a condition the way the host does.
+///
+/// # Errors
+/// The condition's own, or parameters that cannot be read.
+pub fn evaluate<T: Condition>(event: &Event, parameters: Value) -> Result<Verdict, Failure> {
+    T::evaluate(event, parameters::parse::<<T as Plugin>::Parameters>(&parameters.to_string())?)
+}
+
+/// Calls an action the way the host does.
+///
+/// # Errors
+/// The action's own, or parameters that cannot be read.
+pub fn run<T: Action>(event: &Event, parameters: Value) -> Result<Outcome, Failure> {
+    T::run(event, parameters::parse::<<T as Plugin>::Parameters>(&parameters.to_string())?)
+}
+
+/// Calls a transform the way the host does.
+///
+/// # Errors
+/// The transform's own, or parameters that cannot be read.
+pub fn apply<T: Transform>(event: &Event, message: Message, parameters: Value) -> Result<Transformed, Failure> {
+    T::apply(event, message, parameters::parse::<<T as Plugin>::Parameters>(&parameters.to_string())?)
+}
+
+/// Calls a source the way the host does.
+///
+/// # Errors
+/// The source's own, or parameters that cannot be read.
+pub fn receive<T: Source>(request: &Request, parameters: Value) -> Result<Reception, Failure> {
+    T::receive(request, parameters::parse::<<T as Plugin>::Parameters>(&parameters.to_string())?)
+}
+
+/// The parameters' schema as JSON, for a test that checks it against examples.
+///
+/// # Errors
+/// What is wrong with the manifest: a schema that is not a JSON object, a name or version that the host would refuse.
+pub fn schema<T: Plugin>() -> Result<Value, String> {
+    let manifest = T::MANIFEST;
+    let name = manifest.name;
+    let good_name = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !good_name {
+        return Err(format!("the name `{name}` must be lower-case letters, digits and hyphens"));
+    }
+    if manifest.version.split('.').count() < 3 {
+        return Err(format!("the version `{}` of {name} must be a semantic version such as 1.2.3", manifest.version));
+    }
+    if manifest.summary.is_empty() || manifest.summary.contains('\n') {
+        return Err(format!("the summary of {name} must be one line"));
+    }
+    let schema: Value = serde_json::from_str(manifest.parameters)
+        .map_err(|error| format!("the schema of {name} is not JSON: {error}"))?;
+    if schema.is_object() { Ok(schema) } else { Err(format!("the schema of {name} must be a JSON object")) }
+}

@@ -1,0 +1,207 @@
+//! The transform `template`: makes a message's body with a Jinja template.
+//!
+//! `{"template": "{{ event.type }}: {{ data.subject }}", "content_type": "text/plain"}`. The template knows
+//!
+//! | name | is |
+//! |---|---|
+//! | `event` | the envelope: `id`, `type`, `source`, `subject`, `time`, `data`, `attributes` |
+//! | `data` | the event's payload |
+//! | `analytics_event` | the same event in other words: `service`, `trigger_event_type`, `attributes` |
+//! | `message` | the body as it came: a value if it is JSON, else a text |
+//! | `parameters` | these parameters, so a template can be given values of its own beside it |
+//!
+//! Printing a value that is not there is a failure, since half a message helps nobody: `{{ data.x | default("") }}`
+//! where it may be missing. Text is escaped only where the content type is HTML.
+
+use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, shorten};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value as Known};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
+use serde_json::{Map, Value};
+
+struct Template;
+
+impl Plugin for Template {
+    const MANIFEST: Manifest = Manifest {
+        name: "template",
+        version: env!("CARGO_PKG_VERSION"),
+        summary: "Makes the body with a Jinja template",
+        parameters: include_str!("parameters.json"),
+        hints: &[("documentation", "https://jinja.palletsprojects.com/en/stable/templates/")],
+    };
+    type Parameters = Map<String, Value>;
+}
+
+impl Transform for Template {
+    fn apply(event: &Event, message: Message, parameters: Map<String, Value>) -> Result<Transformed, Failure> {
+        let source = text(&parameters, "template")?.ok_or_else(|| {
+            Failure::permanent("parameters.invalid", "parameter `template` is missing: write the template of the body")
+        })?;
+        let content_type = text(&parameters, "content_type")?.unwrap_or(&message.content_type).to_owned();
+        let body = render(source, &content_type, event, &message, &parameters)?;
+        Ok(Transformed::Send(message.with_body(content_type, body)))
+    }
+}
+
+/// A parameter that is a text, if it was given.
+fn text<'a>(parameters: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Failure> {
+    match parameters.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(Failure::permanent(
+            "parameters.invalid",
+            format!("parameter `{name}` is {}: give a text", shorten(&other.to_string(), 200)),
+        )),
+    }
+}
+
+fn render(
+    source: &str,
+    content_type: &str,
+    event: &Event,
+    message: &Message,
+    parameters: &Map<String, Value>,
+) -> Result<String, Failure> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    environment.set_syntax(syntax.map_err(|error| told("template.failed", &error))?);
+    let is_html = is_html(content_type);
+    environment.set_auto_escape_callback(move |_| if is_html { AutoEscape::Html } else { AutoEscape::None });
+    let template = environment.template_from_str(source).map_err(|error| told("template.invalid", &error))?;
+    let body = match message.json() {
+        Ok(json) => json,
+        Err(_) => Value::from(String::from_utf8_lossy(&message.body)),
+    };
+    template
+        .render(context! {
+            event => Known::from(Serde(event.envelope())),
+            data => Known::from(Serde(event.data())),
+            analytics_event => Known::from(Serde(event.analytics_event())),
+            message => Known::from(Serde(body)),
+            parameters => Known::from(Serde(parameters)),
+        })
+        .map_err(|error| told("template.failed", &error))
+}
+
+/// Whether the media type is one whose special characters must be escaped.
+fn is_html(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml"].iter().any(|html| media_type.eq_ignore_ascii_case(html))
+}
+
+/// What the template engine said, with the line of the template.
+fn told(code: &str, error: &Error) -> Failure {
+    let line = error.line().map(|line| format!("line {line} of the ")).unwrap_or_default();
+    let detail =
+        error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    let remedy = if error.kind() == ErrorKind::UndefinedError {
+        ". Correct the name, or give a default: {{ name | default(\"\") }}"
+    } else {
+        ""
+    };
+    Failure::permanent(code, format!("{line}template: {}{remedy}", shorten(&detail, 400)))
+}
+
+hookwright_sdk::export_transform!(Template);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookwright_sdk::testing::{self, apply};
+    use serde_json::json;
+
+    fn message(body: &str) -> Message {
+        Message {
+            headers: vec![("x-a".into(), "1".into())],
+            content_type: "application/json".into(),
+            body: body.into(),
+        }
+    }
+
+    fn transformed(parameters: Value) -> Result<Message, Failure> {
+        let mut event =
+            testing::event("ticket.closed", json!({"subject": "Printer <on fire>", "tags": ["a", "b"], "n": 2}));
+        event.subject = Some("7".into());
+        match apply::<Template>(&event, message(r#"{"inner": {"x": 1}}"#), parameters)? {
+            Transformed::Send(message) => Ok(message),
+            Transformed::Drop(reason) => panic!("dropped: {reason}"),
+        }
+    }
+
+    #[test]
+    fn a_template_sees_event_data_message_and_parameters() {
+        for (template, body) in [
+            ("{{ event.type }} {{ event.subject }} {{ event.source }}", "ticket.closed 7 test"),
+            ("{{ data.subject }}", "Printer <on fire>"),
+            ("{{ analytics_event.trigger_event_type }}/{{ analytics_event.attributes.n + 1 }}", "ticket.closed/3"),
+            ("{{ message.inner.x }}", "1"),
+            ("{{ parameters.greeting }}", "hello"),
+            ("{% for tag in data.tags %}{{ loop.index }}={{ tag }};{% endfor %}", "1=a;2=b;"),
+            ("{{ data.tags | join(', ') | upper }}", "A, B"),
+            ("{{ data.tags | tojson }}", r#"["a", "b"]"#),
+            ("{{ data.nothing | default('none') }}{% if data.nothing %}x{% endif %}", "none"),
+            ("{{ 'a b' | urlencode }}", "a%20b"),
+            ("line\n", "line\n"),
+        ] {
+            let message = transformed(json!({"template": template, "greeting": "hello"})).unwrap();
+            assert_eq!(message.text(), Some(body), "{template}");
+            assert_eq!((message.content_type.as_str(), message.headers.len()), ("application/json", 1));
+        }
+    }
+
+    #[test]
+    fn text_is_escaped_in_html_and_only_there() {
+        for (content_type, body) in [
+            ("text/html; charset=utf-8", "Printer &lt;on fire&gt;"),
+            ("application/xhtml+xml", "Printer &lt;on fire&gt;"),
+            ("text/plain", "Printer <on fire>"),
+        ] {
+            let message = transformed(json!({"template": "{{ data.subject }}", "content_type": content_type})).unwrap();
+            assert_eq!((message.text(), message.content_type.as_str()), (Some(body), content_type));
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_is_a_text() {
+        let event = testing::event("x", json!(null));
+        let plain = Message { headers: vec![], content_type: "text/plain".into(), body: b"hello".to_vec() };
+        let done = apply::<Template>(&event, plain.clone(), json!({"template": "{{ message }}!"})).unwrap();
+        assert_eq!(done, Transformed::Send(plain.with_body("text/plain", "hello!")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (template, code, said) in [
+            ("ok\n{{ data.", "template.invalid", "line 2 of the template: syntax error"),
+            ("{% for x in %}", "template.invalid", "line 1"),
+            ("a\nb\n{{ data.nothing }}", "template.failed", "line 3 of the template: undefined value"),
+            ("{{ data.nothing.more }}", "template.failed", "default("),
+            ("{{ data.n | nosuch }}", "template.failed", "nosuch"),
+            ("{% include 'x' %}", "template.invalid", "line 1"),
+        ] {
+            let failure = transformed(json!({"template": template})).unwrap_err();
+            assert!(!failure.can_retry());
+            assert_eq!(failure.code, code, "{template}: {}", failure.message);
+            assert!(failure.message.contains(said), "{template}: {}", failure.message);
+        }
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_meant_are_refused() {
+        for (parameters, said) in [
+            (json!({}), "`template` is missing"),
+            (json!({"template": 7}), "`template` is 7"),
+            (json!({"template": "", "content_type": []}), "`content_type` is []"),
+        ] {
+            let failure = transformed(parameters).unwrap_err();
+            assert_eq!(failure.code, "parameters.invalid");
+            assert!(failure.message.contains(said), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn the_manifest_is_one_that_the_host_takes() {
+        testing::schema::<Template>().unwrap();
+    }
+}
