@@ -265,7 +265,9 @@ impl Automation {
             .enumerate()
             .filter_map(|(place, step)| step.name.as_ref().map(|name| (place, name)))
             .filter(|(_, name)| !seen.insert(name.as_str()))
-            .map(|(place, name)| Mistake::new(format!("then[{place}].name"), format!("`{name}` is taken: choose another")))
+            .map(|(place, name)| {
+                Mistake::new(format!("then[{place}].name"), format!("`{name}` is taken: choose another"))
+            })
             .collect()
     }
 }

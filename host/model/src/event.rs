@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn attributes_have_bounds() {
-        let base = || EventDraft { event_type: "t".into(), source: "s".into(), payload: "1".into(), ..EventDraft::default() };
+        let base =
+            || EventDraft { event_type: "t".into(), source: "s".into(), payload: "1".into(), ..EventDraft::default() };
         let accept = |draft: EventDraft| draft.accept(&SpaceId::main(), Timestamp::from_millis(0));
         assert!(accept(base()).is_ok());
         assert_eq!(accept(EventDraft { event_type: " ".into(), ..base() }).unwrap_err().path, "type");

@@ -21,7 +21,9 @@ mod webhook;
 
 pub use automation::{Automation, AutomationInput, Condition, OnError, Step, StepKind, When};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use effects::{Change, Effects, NoteDraft, NoteInput, RecordKey, RecordView, RecordWrite, StoredRecord, Version, Workbench};
+pub use effects::{
+    Change, Effects, NoteDraft, NoteInput, RecordKey, RecordView, RecordWrite, StoredRecord, Version, Workbench,
+};
 pub use event::{Cause, Data, Event, EventDraft, MAX_CHAIN, json_depth, json_span};
 pub use id::{AutomationId, DeliveryId, KeyId, RunId, SourceId, SpaceId, WebhookId, unique};
 pub use input::{MAX_DEPTH, Mistake, Mistakes, parse_json};
@@ -29,7 +31,7 @@ pub use key::{ApiKey, Role};
 pub use pattern::{EventPattern, PatternIndex};
 pub use plan::{NewDelivery, NewEvent, Plan, Subscribers};
 pub use plugin::{Failure, Kind, Manifest, Outcome, PluginRecord, Verdict};
-pub use run::{ConditionRecord, Decision, Run, RunState, StepOutcome, StepRecord};
+pub use run::{ConditionRecord, Decision, EmittedEvent, Run, RunState, StepOutcome, StepRecord};
 pub use source::Source;
 pub use ticket::{Attachment, CustomFieldItem, CustomFieldValue, Note, Person, TICKET, Ticket, TicketChanges};
 pub use variables::{Scope, VariableError, check_variables, has_variables, mentions, render};

@@ -110,6 +110,9 @@ pub struct StepRecord {
     /// What it changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<Change>,
+    /// The events that tell of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EmittedEvent>,
     /// Lines that the plugin logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
@@ -119,6 +122,18 @@ pub struct StepRecord {
     pub started_at: Timestamp,
     /// How long the last try took, in microseconds.
     pub duration_us: u64,
+}
+
+/// An event that a step made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmittedEvent {
+    /// Its id.
+    pub id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Its source.
+    pub source: String,
 }
 
 /// What came of a step.

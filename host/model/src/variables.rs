@@ -90,7 +90,8 @@ fn described(value: &Value) -> String {
         Value::Object(object) => {
             let mut text = "has".to_owned();
             for (place, name) in object.keys().take(20).enumerate() {
-                let _ = write!(text, "{} {}", if place == 0 { "" } else { "," }, name.chars().take(40).collect::<String>());
+                let _ =
+                    write!(text, "{} {}", if place == 0 { "" } else { "," }, name.chars().take(40).collect::<String>());
             }
             if object.len() > 20 {
                 let _ = write!(text, " and {} more", object.len() - 20);
@@ -190,16 +191,17 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
 /// steps only those in `steps`.
 pub fn check_variables(value: &Value, path: &str, steps: &[String]) -> Vec<Mistake> {
     match value {
-        Value::String(text) => pieces(text).filter_map(|piece| mistake_in(&piece, steps)).map(|m| Mistake::new(path, m)).collect(),
+        Value::String(text) => {
+            pieces(text).filter_map(|piece| mistake_in(&piece, steps)).map(|m| Mistake::new(path, m)).collect()
+        }
         Value::Array(list) => list
             .iter()
             .enumerate()
             .flat_map(|(place, part)| check_variables(part, &format!("{path}[{place}]"), steps))
             .collect(),
-        Value::Object(object) => object
-            .iter()
-            .flat_map(|(name, part)| check_variables(part, &format!("{path}.{name}"), steps))
-            .collect(),
+        Value::Object(object) => {
+            object.iter().flat_map(|(name, part)| check_variables(part, &format!("{path}.{name}"), steps)).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -11,11 +11,16 @@ use crate::{Pipeline, PipelineError};
 
 impl Pipeline {
     /// Makes an automation. Every mistake in it is reported at once, with its path.
-    pub async fn create_automation(&self, space: &SpaceId, input: AutomationInput) -> Result<Automation, PipelineError> {
+    pub async fn create_automation(
+        &self,
+        space: &SpaceId,
+        input: AutomationInput,
+    ) -> Result<Automation, PipelineError> {
         let _changing = self.changing.lock().await;
         let now = self.now();
         let mut missing = Mistakes::default();
-        for (name, absent) in [("name", input.name.is_none()), ("on", input.on.is_none()), ("then", input.then.is_none())]
+        for (name, absent) in
+            [("name", input.name.is_none()), ("on", input.on.is_none()), ("then", input.then.is_none())]
         {
             if absent {
                 missing.add(name, "is missing");
@@ -92,7 +97,8 @@ impl Pipeline {
             }
             Stored::Conflict => Err(PipelineError::Conflict {
                 code: "automation.changed",
-                message: "somebody else changed the automation meanwhile: read it again and repeat the change".to_owned(),
+                message: "somebody else changed the automation meanwhile: read it again and repeat the change"
+                    .to_owned(),
             }),
         }
     }
@@ -102,7 +108,8 @@ impl Pipeline {
         mistakes.0.extend(automation.repeated_names());
         if let Some(when) = &automation.when {
             when.conditions("when", &mut |path, condition| {
-                let found = self.check_use(space, Kind::Condition, &condition.plugin, &condition.with, path, "condition", &[]);
+                let found =
+                    self.check_use(space, Kind::Condition, &condition.plugin, &condition.with, path, "condition", &[]);
                 mistakes.0.extend(found);
             });
         }
@@ -137,7 +144,10 @@ impl Pipeline {
         let Some(plugin) = self.registry.get(space, name) else {
             let shown: String = name.chars().take(80).collect();
             let known = self.names_of(space, kind).join(", ");
-            return vec![Mistake::new(format!("{path}.{word}"), format!("there is no {kind} `{shown}`; there are: {known}"))];
+            return vec![Mistake::new(
+                format!("{path}.{word}"),
+                format!("there is no {kind} `{shown}`; there are: {known}"),
+            )];
         };
         if !plugin.kinds().contains(&kind) {
             let known = self.names_of(space, kind).join(", ");
@@ -156,7 +166,12 @@ impl Pipeline {
     }
 
     /// Which automations use a plugin and what in them would not fit `candidate`; without one, every use.
-    pub(crate) fn misfits(&self, space: Option<&SpaceId>, name: &str, candidate: Option<&Plugin>) -> HashMap<String, Vec<Mistake>> {
+    pub(crate) fn misfits(
+        &self,
+        space: Option<&SpaceId>,
+        name: &str,
+        candidate: Option<&Plugin>,
+    ) -> HashMap<String, Vec<Mistake>> {
         let spaces = match space {
             Some(space) => vec![space.clone()],
             None => self.store.spaces(),
@@ -169,7 +184,9 @@ impl Pipeline {
                     Some(plugin) if plugin.kinds().contains(&kind) => {
                         mistakes.extend(parameter_mistakes(plugin, with, &format!("{path}.with")));
                     }
-                    Some(_) => mistakes.push(Mistake::new(path, format!("it is used as {kind}, which it no longer is"))),
+                    Some(_) => {
+                        mistakes.push(Mistake::new(path, format!("it is used as {kind}, which it no longer is")))
+                    }
                     None => mistakes.push(Mistake::new(path, "it is used")),
                 };
                 if let Some(when) = &automation.when {

@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use hookwright_model::{Automation, AutomationId, Effects, Event, Plan, Source, SpaceId, Subscribers, Webhook, WebhookId, Workbench};
+use hookwright_model::{
+    Automation, AutomationId, Effects, Event, Plan, Source, SpaceId, Subscribers, Webhook, WebhookId, Workbench,
+};
 use hookwright_store::{Store, StoreError};
 
 /// Automations, webhooks and sources in memory, indexed by the event types that they want. The store is the truth; this follows

@@ -57,7 +57,12 @@ impl Pipeline {
 
     /// Puts in a new version of a plugin: checked, compiled and tried first, then made durable, then swapped in at
     /// once. Calls under way end on the version they began with. If anything is wrong, nothing changes.
-    pub async fn install_plugin(&self, space: &SpaceId, name: &str, component: Bytes) -> Result<Installed, PipelineError> {
+    pub async fn install_plugin(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        component: Bytes,
+    ) -> Result<Installed, PipelineError> {
         check_name(name)?;
         let plugin = self.registry.prepare(component.clone()).await?;
         let _changing = self.changing.lock().await;
@@ -88,7 +93,9 @@ impl Pipeline {
         if found.scope != Scope::Space(space.clone()) {
             return Err(PipelineError::Conflict {
                 code: "plugin.not_uploaded",
-                message: format!("`{name}` was not uploaded to this space: it comes with the server or from its folder"),
+                message: format!(
+                    "`{name}` was not uploaded to this space: it comes with the server or from its folder"
+                ),
             });
         }
         let live = |scope| self.registry.find(scope, name).and_then(|(plugin, _)| plugin);

@@ -44,7 +44,12 @@ impl Pipeline {
     }
 
     /// A record, or an error that says there is none.
-    pub fn record(&self, space: &SpaceId, kind: &'static str, id: &str) -> Result<(RecordKey, StoredRecord), PipelineError> {
+    pub fn record(
+        &self,
+        space: &SpaceId,
+        kind: &'static str,
+        id: &str,
+    ) -> Result<(RecordKey, StoredRecord), PipelineError> {
         use hookwright_model::RecordView as _;
         let not_found = || PipelineError::not_found(kind, id);
         let key = RecordKey { kind: kind.to_owned(), id: id.parse().map_err(|_| not_found())? };

@@ -147,7 +147,13 @@ impl Pipeline {
         if run.state == RunState::Waiting { self.carry_out(run, &event, false, Some(due)).await } else { Ok(()) }
     }
 
-    async fn carry_out(&self, mut run: Run, event: &Event, close: bool, due: Option<Timestamp>) -> Result<(), PipelineError> {
+    async fn carry_out(
+        &self,
+        mut run: Run,
+        event: &Event,
+        close: bool,
+        due: Option<Timestamp>,
+    ) -> Result<(), PipelineError> {
         let automation = match self.catalogue.automation(&run.space, &run.automation) {
             Some(automation) if automation.revision == run.revision => automation,
             _ => {

@@ -229,7 +229,8 @@ impl Pipeline {
         let sources = |listed: &hookwright_plugin::Listed| {
             !listed.shadowed && listed.plugin.as_ref().is_some_and(|plugin| plugin.kinds().contains(&Kind::Source))
         };
-        let Some(plugin) = self.registry.get(space, kind).filter(|plugin| plugin.kinds().contains(&Kind::Source)) else {
+        let Some(plugin) = self.registry.get(space, kind).filter(|plugin| plugin.kinds().contains(&Kind::Source))
+        else {
             let known: Vec<String> = self.registry.list(space).into_iter().filter(sources).map(|l| l.name).collect();
             let shown: String = kind.chars().take(80).collect();
             let message = format!("there is no source `{shown}`; there are: {}", known.join(", "));

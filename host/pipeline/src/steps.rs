@@ -3,8 +3,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hookwright_model::{
-    Automation, Cause, Change, Effects, Event, Failure, Kind, Outcome, RecordKey, Run, Scope, SpaceId, Step, StepKind,
-    StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions, render,
+    Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, Outcome, RecordKey, Run, Scope, SpaceId,
+    Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions, render,
 };
 use hookwright_plugin::{Call, Message, Plugin, Secrets, Transformed};
 use serde_json::{Map, Value, json};
@@ -81,13 +81,18 @@ pub(crate) fn rendered(
     let parameters = Value::Object(parameters);
     match plugin.check_parameters(&parameters).first() {
         None => Ok(parameters),
-        Some(mistake) => Err(Failure::permanent("parameters.invalid", format!("with its variables filled in, {mistake}"))),
+        Some(mistake) => {
+            Err(Failure::permanent("parameters.invalid", format!("with its variables filled in, {mistake}")))
+        }
     }
 }
 
 fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
     render(value, scope).map_err(|error| {
-        Failure::permanent("variable.missing", format!("`{{{{{}}}}}` stands for nothing: {}", error.variable, error.message))
+        Failure::permanent(
+            "variable.missing",
+            format!("`{{{{{}}}}}` stands for nothing: {}", error.variable, error.message),
+        )
     })
 }
 
@@ -128,7 +133,14 @@ impl Pipeline {
     }
 
     /// Carries out the next step of a run and says what it came to; nothing is committed yet.
-    pub(crate) async fn try_step(&self, automation: &Automation, run: &Run, event: &Event, place: usize, step: &Step) -> Tried {
+    pub(crate) async fn try_step(
+        &self,
+        automation: &Automation,
+        run: &Run,
+        event: &Event,
+        place: usize,
+        step: &Step,
+    ) -> Tried {
         let began = Instant::now();
         let started_at = self.clock.now();
         let name = automation.step_names().get(place).cloned().unwrap_or_else(|| step.plugin.clone());
@@ -149,6 +161,11 @@ impl Pipeline {
             }
         };
         let changes: Vec<Change> = effects.changes.clone();
+        let events = effects.events.iter().map(|new| EmittedEvent {
+            id: new.event.id.clone(),
+            event_type: new.event.event_type.clone(),
+            source: new.event.source.clone(),
+        });
         let record = StepRecord {
             name,
             plugin: step.plugin.clone(),
@@ -156,6 +173,7 @@ impl Pipeline {
             version: plugin.map(|plugin| plugin.manifest().version.clone()),
             outcome,
             effects: changes,
+            events: events.collect(),
             log,
             attempts: run.tries.saturating_add(1),
             started_at,
@@ -200,8 +218,11 @@ impl Pipeline {
                         replaced(input, scope)?.to_string()
                     }
                 };
-                let message =
-                    Message { headers: Vec::new(), content_type: "application/json".to_owned(), body: Bytes::from(body) };
+                let message = Message {
+                    headers: Vec::new(),
+                    content_type: "application/json".to_owned(),
+                    body: Bytes::from(body),
+                };
                 let called = plugin.apply(call, event, message, &parameters).await;
                 *log = called.log;
                 let outcome = match called.result? {

@@ -1,6 +1,9 @@
 //! "Why did it not fire?" The whole story of one event, put together from what was written down while it happened.
 
-use hookwright_model::{Attempt, Delivery, Event, MAX_CHAIN, Run, RunState, SpaceId, Timestamp};
+use hookwright_model::{
+    Attempt, Delivery, DeliveryState, Event, EventPattern, MAX_CHAIN, Run, RunState, SpaceId, StepOutcome, Timestamp,
+};
+use hookwright_store::EventLookup;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,7 +34,21 @@ pub struct Story {
     pub runs: Vec<Run>,
     /// Automations that were not considered, and why.
     pub not_considered: Vec<NotConsidered>,
-    /// Deliveries to webhooks, with their attempts.
+    /// Deliveries of the event itself to webhooks, with their attempts.
+    pub deliveries: Vec<DeliveryStory>,
+    /// Events that its runs made, with their deliveries.
+    pub caused: Vec<Caused>,
+}
+
+/// An event that a run made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Caused {
+    /// Its id.
+    pub id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Its deliveries to webhooks, with their attempts.
     pub deliveries: Vec<DeliveryStory>,
 }
 
@@ -60,29 +77,47 @@ impl Pipeline {
     /// Tells the story of an event.
     pub fn story(&self, space: &SpaceId, seq: u64, event: &Event) -> Result<Story, PipelineError> {
         let runs = self.store.runs_of(space, seq)?;
-        let mut deliveries = Vec::new();
-        for delivery in self.store.deliveries_of(space, seq)? {
-            let log = self.store.attempts(space, delivery.id)?;
-            deliveries.push(DeliveryStory { delivery, log });
-        }
+        let deliveries = self.delivery_stories(space, seq)?;
+        let caused = self.caused(space, &runs)?;
         let open_work = self.store.work(seq.saturating_sub(1), 1)?.first().is_some_and(|work| work.seq == seq);
         let waiting = runs.iter().any(|run| run.state.live());
-        let pending = open_work
-            || waiting
-            || deliveries.iter().any(|d| d.delivery.state == hookwright_model::DeliveryState::Pending);
+        let pending =
+            open_work || waiting || deliveries.iter().any(|story| story.delivery.state == DeliveryState::Pending);
         let not_considered = self.not_considered(space, event, &runs);
         Ok(Story {
             id: event.id.clone(),
             seq,
             received_at: event.received_at,
             state: if pending { "pending" } else { "done" },
-            summary: summary(event, &runs, open_work, &not_considered, &deliveries),
+            summary: summary(event, &runs, open_work, &not_considered, &deliveries, &caused),
             event: event.to_value(),
             cause: event.cause.as_ref().and_then(|cause| serde_json::to_value(cause).ok()).unwrap_or_default(),
             runs,
             not_considered,
             deliveries,
+            caused,
         })
+    }
+
+    fn delivery_stories(&self, space: &SpaceId, seq: u64) -> Result<Vec<DeliveryStory>, PipelineError> {
+        let mut stories = Vec::new();
+        for delivery in self.store.deliveries_of(space, seq)? {
+            let log = self.store.attempts(space, delivery.id)?;
+            stories.push(DeliveryStory { delivery, log });
+        }
+        Ok(stories)
+    }
+
+    fn caused(&self, space: &SpaceId, runs: &[Run]) -> Result<Vec<Caused>, PipelineError> {
+        let mut caused = Vec::new();
+        let steps = runs.iter().flat_map(|run| run.steps.iter());
+        for made in steps.flat_map(|step| step.events.iter()).take(NAMED) {
+            if let EventLookup::One(seq, event) = self.store.event(space, &made.id, Some(&made.source))? {
+                let deliveries = self.delivery_stories(space, seq)?;
+                caused.push(Caused { id: event.id, event_type: event.event_type, deliveries });
+            }
+        }
+        Ok(caused)
     }
 
     fn not_considered(&self, space: &SpaceId, event: &Event, runs: &[Run]) -> Vec<NotConsidered> {
@@ -93,7 +128,7 @@ impl Pipeline {
             }
             let takes = automation.on.iter().any(|pattern| pattern.takes(&event.event_type));
             let reason = if !takes {
-                let on: Vec<&str> = automation.on.iter().take(10).map(hookwright_model::EventPattern::as_str).collect();
+                let on: Vec<&str> = automation.on.iter().take(10).map(EventPattern::as_str).collect();
                 format!("the event's type is `{}`, it wants {}", event.event_type, on.join(", "))
             } else if !automation.enabled {
                 "it is switched off".to_owned()
@@ -121,6 +156,7 @@ fn summary(
     open_work: bool,
     not_considered: &[NotConsidered],
     deliveries: &[DeliveryStory],
+    caused: &[Caused],
 ) -> Vec<String> {
     let mut lines = Vec::new();
     if runs.is_empty() {
@@ -146,7 +182,7 @@ fn summary(
             RunState::Done => format!("`{name}` fired and did all of its {} steps.", run.steps.len()),
             RunState::Failed => {
                 let failed = run.steps.iter().find_map(|step| match &step.outcome {
-                    hookwright_model::StepOutcome::Failed { code, message, .. } => {
+                    StepOutcome::Failed { code, message, .. } => {
                         Some(format!("step `{}` failed, {code}: {message}", step.name))
                     }
                     _ => None,
@@ -155,25 +191,26 @@ fn summary(
             }
         });
     }
-    for story in deliveries {
-        let delivery = &story.delivery;
-        lines.push(match delivery.state {
-            hookwright_model::DeliveryState::Delivered => {
-                format!("Delivered to {} at attempt {}.", delivery.webhook, delivery.attempts)
-            }
-            hookwright_model::DeliveryState::Pending => format!(
-                "On its way to {}, {} attempts so far{}.",
-                delivery.webhook,
-                delivery.attempts,
-                delivery.last_error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default()
-            ),
-            hookwright_model::DeliveryState::Dead => format!(
-                "Given up for {} after {} attempts: {}.",
-                delivery.webhook,
-                delivery.attempts,
-                delivery.last_error.clone().unwrap_or_default()
-            ),
-        });
+    lines.extend(deliveries.iter().map(|story| told(&event.event_type, &story.delivery)));
+    for made in caused {
+        lines.push(format!("It made `{}` ({}).", made.event_type, made.id));
+        lines.extend(made.deliveries.iter().map(|story| told(&made.event_type, &story.delivery)));
     }
     lines
+}
+
+fn told(event_type: &str, delivery: &Delivery) -> String {
+    let Delivery { webhook, attempts, .. } = delivery;
+    let error = delivery.last_error.as_deref();
+    match delivery.state {
+        DeliveryState::Delivered => format!("`{event_type}` was delivered to {webhook} at attempt {attempts}."),
+        DeliveryState::Pending => {
+            let error = error.map(|error| format!(" ({error})")).unwrap_or_default();
+            format!("`{event_type}` is on its way to {webhook}, {attempts} attempts so far{error}.")
+        }
+        DeliveryState::Dead => {
+            let error = error.unwrap_or_default();
+            format!("`{event_type}` was given up for {webhook} after {attempts} attempts: {error}.")
+        }
+    }
 }

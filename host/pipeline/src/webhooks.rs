@@ -52,7 +52,12 @@ impl Pipeline {
     }
 
     /// Changes what `input` gives.
-    pub async fn change_webhook(&self, space: &SpaceId, id: &str, input: WebhookInput) -> Result<Webhook, PipelineError> {
+    pub async fn change_webhook(
+        &self,
+        space: &SpaceId,
+        id: &str,
+        input: WebhookInput,
+    ) -> Result<Webhook, PipelineError> {
         let _changing = self.changing.lock().await;
         self.check_webhook(&input)?;
         let old = self.webhook(space, id)?;
@@ -107,7 +112,8 @@ impl Pipeline {
         if let Some(events) = &input.events
             && (events.is_empty() || events.len() > MAX_PATTERNS)
         {
-            mistakes.add("events", format!("{} event types: give 1 to {MAX_PATTERNS}, such as `ticket.*`", events.len()));
+            mistakes
+                .add("events", format!("{} event types: give 1 to {MAX_PATTERNS}, such as `ticket.*`", events.len()));
         }
         if let Some(wrong) = input.retry.as_ref().and_then(hookwright_model::RetrySchedule::mistake) {
             mistakes.add("retry", wrong);

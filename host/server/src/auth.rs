@@ -99,7 +99,8 @@ fn caller(app: &Shared, needs: Needs, headers: &HeaderMap) -> Result<Caller, Pro
             return Err(Problem::new(StatusCode::FORBIDDEN, "space.mismatch", detail));
         }
         None if needs == Needs::IngestNamed => {
-            let detail = "the header X-Hookwright-Id (or X-Capacity-ID) is missing: it carries the space of the API key";
+            let detail =
+                "the header X-Hookwright-Id (or X-Capacity-ID) is missing: it carries the space of the API key";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "space.missing", detail));
         }
         _ => {}

@@ -1,5 +1,5 @@
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::AutomationInput;
 use http::{StatusCode, header};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Shared;
 use crate::auth::Caller;
 use crate::body::{self, Json};
-use crate::page::{Listed, Paging};
+use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
 
 pub(crate) async fn create(
@@ -32,11 +32,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Pagi
     Ok(axum::Json(Listed { data, next }).into_response())
 }
 
-pub(crate) async fn read(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     Ok(axum::Json(app.pipeline.automation(&caller.space, &id)?).into_response())
 }
 
@@ -44,7 +40,7 @@ pub(crate) async fn read(
 pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     body: Body,
 ) -> Result<Response, Problem> {
     let bytes = body::read(body, app.limits.body_bytes, app.limits.time).await?;
@@ -53,19 +49,11 @@ pub(crate) async fn change(
     Ok(axum::Json(app.pipeline.change_automation(&caller.space, &id, input, clear).await?).into_response())
 }
 
-pub(crate) async fn enable(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn enable(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     switch(app, caller, &id, true).await
 }
 
-pub(crate) async fn disable(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn disable(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     switch(app, caller, &id, false).await
 }
 
@@ -74,11 +62,7 @@ async fn switch(app: Shared, caller: Caller, id: &str, enabled: bool) -> Result<
     Ok(axum::Json(app.pipeline.change_automation(&caller.space, id, input, false).await?).into_response())
 }
 
-pub(crate) async fn delete(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     app.pipeline.delete_automation(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -32,7 +32,8 @@ pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Byt
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {limit} bytes: send less, or raise the limit in the settings");
+            let detail =
+                format!("the body is larger than {limit} bytes: send less, or raise the limit in the settings");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body.too_large", detail).closing())
         }
         Err(error) => Err(Problem::bad("body.incomplete", format!("the body broke off: {error}")).closing()),

@@ -198,9 +198,8 @@ mod tests {
         );
         let draft = structured(&body, 0..body.len()).unwrap();
         assert_eq!(draft.attributes, vec![("ext".to_owned(), "true".to_owned())]);
-        let event = draft
-            .accept(&hookwright_model::SpaceId::main(), hookwright_model::Timestamp::from_millis(0))
-            .unwrap();
+        let event =
+            draft.accept(&hookwright_model::SpaceId::main(), hookwright_model::Timestamp::from_millis(0)).unwrap();
         assert_eq!(event.data_json(), r#"{"n": 1.50}"#);
     }
 

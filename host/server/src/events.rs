@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Data, Event, EventDraft, EventPattern, Mistake, SpaceId};
 use hookwright_store::{Appended, EventLookup};
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::page::{Listed, Paging};
+use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
 use crate::{body, cloudevents};
 
@@ -243,7 +243,8 @@ fn find(app: &Shared, space: &SpaceId, id: &str, source: Option<&str>) -> Result
         EventLookup::One(seq, event) => Ok((seq, event)),
         EventLookup::None => Err(Problem::not_found("event", id)),
         EventLookup::Several(sources) => {
-            let detail = format!("several sources sent an event with this id: add ?source= one of {}", sources.join(", "));
+            let detail =
+                format!("several sources sent an event with this id: add ?source= one of {}", sources.join(", "));
             Err(Problem::new(StatusCode::CONFLICT, "event.ambiguous", detail))
         }
     }
@@ -253,7 +254,7 @@ fn find(app: &Shared, space: &SpaceId, id: &str, source: Option<&str>) -> Result
 pub(crate) async fn story(
     State(app): State<Shared>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     Query(which): Query<Which>,
 ) -> Result<Response, Problem> {
     let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
@@ -264,13 +265,13 @@ pub(crate) async fn story(
 pub(crate) async fn payload(
     State(app): State<Shared>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     Query(which): Query<Which>,
 ) -> Result<Response, Problem> {
     let (_, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
     let content_type = event.content_type.map_or(Cow::Borrowed("application/octet-stream"), Cow::Owned);
-    let content_type = HeaderValue::from_str(&content_type)
-        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
+    let content_type =
+        HeaderValue::from_str(&content_type).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
     let mut response = Response::new(Body::from(event.payload));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     // What a stranger sent is shown as data, never as a page of ours.

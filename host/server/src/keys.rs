@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq as _;
 use crate::Shared;
 use crate::auth::Caller;
 use crate::body::Json;
-use crate::page::Listed;
+use crate::page::{Listed, Named};
 use crate::problem::Problem;
 
 type Digest = [u8; 32];
@@ -221,27 +221,22 @@ pub(crate) async fn create(
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Response, Problem> {
     let known = app.keys.known.load();
-    let mut keys: Vec<Shown> =
-        known.values().filter(|known| known.key.space == caller.space).map(|known| shown(known.shown(), None)).collect();
+    let mut keys: Vec<Shown> = known
+        .values()
+        .filter(|known| known.key.space == caller.space)
+        .map(|known| shown(known.shown(), None))
+        .collect();
     keys.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
     Ok(Listed::whole(keys).into_response())
 }
 
-pub(crate) async fn read(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     let known = app.keys.get(&caller.space, &id).ok_or_else(|| Problem::not_found("key", &id))?;
     Ok(axum::Json(shown(known.shown(), None)).into_response())
 }
 
 /// Makes a new key in place of this one, which works no longer.
-pub(crate) async fn rotate(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn rotate(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     let old = stored(&app, &caller.space, &id)?;
     let (store, now) = (app.pipeline.store(), app.pipeline.now());
     let (key, text) = app.keys.create(store, &caller.space, &old.key.name, old.key.role, now).await?;
@@ -249,11 +244,7 @@ pub(crate) async fn rotate(
     Ok((StatusCode::CREATED, axum::Json(shown(key, Some(text)))).into_response())
 }
 
-pub(crate) async fn delete(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let old = stored(&app, &caller.space, &id)?;
     if caller.key == old.key.id {
         let detail = "this is the key that you are using: revoke it with another one, or rotate it";

@@ -36,7 +36,12 @@ pub struct ConnectionLimits {
 }
 
 /// Accepts connections until `stop` says so, then waits for those that are open.
-pub(crate) async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    mut stop: watch::Receiver<bool>,
+) {
     let most = limits.connections.max(1);
     let permits = Arc::new(Semaphore::new(most));
     let mut pause = Duration::from_millis(5);

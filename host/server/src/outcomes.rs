@@ -1,6 +1,6 @@
 //! What happened: runs and deliveries.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunId, RunState};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::page::{Listed, Paging};
+use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
 
 type Parsed<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
@@ -41,7 +41,7 @@ pub(crate) async fn runs(
     Ok(axum::Json(Listed { data: listing.items, next }).into_response())
 }
 
-pub(crate) async fn run(State(app): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn run(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     let not_found = || Problem::not_found("run", &id);
     let run: RunId = id.parse().map_err(|()| not_found())?;
     let run = app.pipeline.store().run(&caller.space, run)?.ok_or_else(not_found)?;
@@ -73,11 +73,7 @@ pub(crate) async fn deliveries(
 }
 
 /// A delivery with its attempts.
-pub(crate) async fn delivery(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn delivery(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     let not_found = || Problem::not_found("delivery", &id);
     let delivery: DeliveryId = id.parse().map_err(|()| not_found())?;
     let found = app.pipeline.store().delivery(&caller.space, delivery)?.ok_or_else(not_found)?;

@@ -1,4 +1,4 @@
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use hookwright_store::Page;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
@@ -42,12 +42,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
 impl Paging {
     pub(crate) fn parse<T: std::str::FromStr>(&self) -> Result<Option<T>, Problem> {
         self.cursor.as_ref().map(|text| text.parse()).transpose().map_err(|_| {
-            Problem::bad("query.invalid", "the cursor is none that a list gave: take `next` of the page before as it is")
+            Problem::bad(
+                "query.invalid",
+                "the cursor is none that a list gave: take `next` of the page before as it is",
+            )
         })
     }
 
     pub(crate) fn page(&self) -> Result<Page, Problem> {
         Ok(Page { before: self.parse()?, limit: self.limit })
+    }
+}
+
+/// What varies in a route's path.
+#[derive(Clone, Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Problem::bad("path.invalid", format!("the path cannot be read: {}", error.body_text())))?;
+        Ok(Self(name))
     }
 }
 

@@ -1,12 +1,12 @@
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hookwright_plugin::{Listed as Found, Plugin, Scope};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
-use crate::page::Listed;
+use crate::page::{Listed, Named};
 use crate::problem::Problem;
 use crate::{Shared, body};
 
@@ -46,11 +46,14 @@ fn shown(found: &Found) -> Value {
         shown.insert("shadowed".to_owned(), true.into());
     }
     if let Some(error) = &found.error {
-        shown.insert("error".to_owned(), json!({
-            "code": error.error.code(),
-            "message": error.error.to_string(),
-            "digest": error.digest,
-        }));
+        shown.insert(
+            "error".to_owned(),
+            json!({
+                "code": error.error.code(),
+                "message": error.error.to_string(),
+                "digest": error.digest,
+            }),
+        );
     }
     if let Some(plugin) = &found.plugin {
         shown.extend(about(plugin));
@@ -63,13 +66,12 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Re
     Ok(Listed::whole(found.iter().map(shown).collect()).into_response())
 }
 
-pub(crate) async fn read(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
     let found = app.pipeline.registry().list(&caller.space);
-    let found = found.iter().find(|found| found.name == name && !found.shadowed).ok_or_else(|| Problem::not_found("plugin", &name))?;
+    let found = found
+        .iter()
+        .find(|found| found.name == name && !found.shadowed)
+        .ok_or_else(|| Problem::not_found("plugin", &name))?;
     Ok(axum::Json(shown(found)).into_response())
 }
 
@@ -77,12 +79,12 @@ pub(crate) async fn read(
 pub(crate) async fn install(
     State(app): State<Shared>,
     caller: Caller,
-    Path(name): Path<String>,
+    Named(name): Named,
     body: Body,
 ) -> Result<Response, Problem> {
-    let component = body::read(body, app.limits.plugin_bytes, app.limits.time).await.map_err(|problem| {
-        if problem.is("body.too_large") { problem.renamed("plugin.too_large") } else { problem }
-    })?;
+    let component = body::read(body, app.limits.plugin_bytes, app.limits.time)
+        .await
+        .map_err(|problem| if problem.is("body.too_large") { problem.renamed("plugin.too_large") } else { problem })?;
     let installed = app.pipeline.install_plugin(&caller.space, &name, component).await?;
     let mut shown = Map::new();
     shown.insert("name".to_owned(), name.into());
@@ -97,7 +99,7 @@ pub(crate) async fn install(
 pub(crate) async fn remove(
     State(app): State<Shared>,
     caller: Caller,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Result<StatusCode, Problem> {
     app.pipeline.remove_plugin(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)

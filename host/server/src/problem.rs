@@ -37,7 +37,11 @@ impl Problem {
     /// There is nothing of that name in the caller's space.
     pub fn not_found(what: &str, id: &str) -> Self {
         let id: String = id.chars().take(80).collect();
-        Self::new(StatusCode::NOT_FOUND, &format!("{what}.not_found"), format!("there is no {what} `{id}` in this space"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            &format!("{what}.not_found"),
+            format!("there is no {what} `{id}` in this space"),
+        )
     }
 
     pub(crate) fn bad(code: &str, detail: impl Into<String>) -> Self {
@@ -114,7 +118,11 @@ impl From<StoreError> for Problem {
             StoreError::Closed => unavailable("server.stopping").retry_after(5),
             other => {
                 tracing::error!(error = %other, "the store failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store.failed", "the store failed; the server's log says why")
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "store.failed",
+                    "the store failed; the server's log says why",
+                )
             }
         }
     }

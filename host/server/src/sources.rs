@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Source, SourceId, Timestamp};
 use hookwright_pipeline::{Arrival, Received, SourceInput};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
 use crate::body::Json;
-use crate::page::Listed;
+use crate::page::{Listed, Named};
 use crate::problem::Problem;
 use crate::{Shared, body};
 
@@ -81,7 +81,7 @@ pub(crate) async fn read(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let source = app.pipeline.source(&caller.space, &id)?;
     let token = app.pipeline.source_token(&source)?;
@@ -92,7 +92,7 @@ pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Named(id): Named,
     Json(input): Json<SourceInput>,
 ) -> Result<Response, Problem> {
     let source = app.pipeline.change_source(&caller.space, &id, input).await?;
@@ -100,11 +100,7 @@ pub(crate) async fn change(
     Ok(axum::Json(shown(&app, &headers, source, &token, None)).into_response())
 }
 
-pub(crate) async fn delete(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     app.pipeline.delete_source(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

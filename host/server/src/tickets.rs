@@ -1,4 +1,4 @@
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{NoteInput, RecordView as _, TICKET, TicketChanges, Workbench};
 use http::{StatusCode, header};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Shared;
 use crate::auth::Caller;
 use crate::body::Json;
-use crate::page::{Listed, Paging};
+use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
 
 pub(crate) async fn create(
@@ -46,13 +46,10 @@ pub(crate) async fn list(
     Ok(axum::Json(Listed { data, next: next.map(|id| id.to_string()) }).into_response())
 }
 
-pub(crate) async fn read(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     let (key, record) = app.pipeline.record(&caller.space, TICKET, &id)?;
-    let notes = app.pipeline.store().notes(&caller.space, &key, 100).map_err(hookwright_pipeline::PipelineError::from)?;
+    let notes =
+        app.pipeline.store().notes(&caller.space, &key, 100).map_err(hookwright_pipeline::PipelineError::from)?;
     let mut ticket = record.value;
     if let Some(object) = ticket.as_object_mut() {
         object.insert("notes".to_owned(), Value::from(notes));
@@ -63,7 +60,7 @@ pub(crate) async fn read(
 pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     Json(changes): Json<TicketChanges>,
 ) -> Result<Response, Problem> {
     changes.check()?;
@@ -75,7 +72,7 @@ pub(crate) async fn change(
 pub(crate) async fn add_note(
     State(app): State<Shared>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     Json(note): Json<NoteInput>,
 ) -> Result<Response, Problem> {
     let add = |bench: &mut Workbench| bench.add_note(&id, note.clone());
@@ -86,7 +83,7 @@ pub(crate) async fn add_note(
 pub(crate) async fn notes(
     State(app): State<Shared>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     paging: Paging,
 ) -> Result<Response, Problem> {
     let (key, _) = app.pipeline.record(&caller.space, TICKET, &id)?;

@@ -1,4 +1,4 @@
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{EventPattern, RetrySchedule, Timestamp, Webhook, WebhookId, WebhookInput, WebhookState};
 use http::{StatusCode, header};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::Shared;
 use crate::auth::Caller;
 use crate::body::Json;
-use crate::page::Listed;
+use crate::page::{Listed, Named};
 use crate::problem::Problem;
 
 #[derive(Serialize)]
@@ -63,28 +63,20 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Re
     Ok(Listed::whole(webhooks.into_iter().map(|webhook| shown(webhook, None)).collect()).into_response())
 }
 
-pub(crate) async fn read(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     Ok(axum::Json(shown(app.pipeline.webhook(&caller.space, &id)?, None)).into_response())
 }
 
 pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
-    Path(id): Path<String>,
+    Named(id): Named,
     Json(input): Json<WebhookInput>,
 ) -> Result<Response, Problem> {
     Ok(axum::Json(shown(app.pipeline.change_webhook(&caller.space, &id, input).await?, None)).into_response())
 }
 
-pub(crate) async fn delete(
-    State(app): State<Shared>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     app.pipeline.delete_webhook(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
