@@ -58,7 +58,56 @@ fn cost_of_a_fresh_call_is_at_most_one_and_a_half_of_a_bare_one() {
             ours.push(start.elapsed());
         }
         let (ours, theirs) = (median(ours), median(theirs));
-        println!("match, 1 KiB event, pool {}: {ours:.2} us a call, bare {theirs:.2} us, ratio {:.2}", registry.engine().pooled(), ours / theirs);
+        println!(
+            "match, 1 KiB event, pool {}: {ours:.2} us a call, bare {theirs:.2} us, ratio {:.2}",
+            registry.engine().pooled(),
+            ours / theirs
+        );
         assert!(ours <= theirs * 1.5, "a call costs {:.2} of a bare one", ours / theirs);
+    });
+}
+
+#[test]
+#[ignore = "a measurement: it prints what a call of each first-party plugin costs"]
+fn cost_of_each_first_party_plugin() {
+    let draft = EventDraft::json("jira.ticket_completed", "jira", None, &json!({"id": 7, "status": "done"}), None);
+    let event = draft.accept(&SpaceId::main(), Timestamp::from_millis(0)).unwrap();
+    let message = || crate::Message {
+        headers: Vec::new(),
+        content_type: "application/json".to_owned(),
+        body: Bytes::from_static(b"{\"id\":7}"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let registry = Registry::new(Engine::new(&EngineOptions::default()).unwrap());
+        for (name, parameters) in [
+            ("match", json!({"path": "data.status", "equals": "done"})),
+            ("ticket-update", json!({"id": 7, "status": "closed"})),
+            ("webhook-call", json!({"url": "https://a.example"})),
+            ("template", json!({"template": "{{ data.id }}"})),
+            ("jq", json!({"filter": ".id"})),
+            ("github", json!({})),
+        ] {
+            let path = format!("{}/../../target/plugins/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+            let plugin = registry.prepare(Bytes::from(std::fs::read(path).unwrap())).await.unwrap();
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
+                match plugin.kinds() {
+                    [hookwright_model::Kind::Condition] => drop(plugin.evaluate(call, &event, &parameters).await),
+                    [hookwright_model::Kind::Action] => drop(plugin.run(call, &event, &parameters).await),
+                    [hookwright_model::Kind::Transform] => {
+                        drop(plugin.apply(call, &event, message(), &parameters).await)
+                    }
+                    _ => drop(plugin.receive(call, crate::SourceRequest::default(), &parameters).await),
+                }
+            }
+            let each = start.elapsed().as_secs_f64() * 1e6 / CALLS as f64;
+            println!(
+                "{name:14} {:7} bytes, loaded in {:6.1?}, {each:7.1} us a call",
+                plugin.size(),
+                plugin.load_time()
+            );
+        }
     });
 }

@@ -25,7 +25,9 @@ pub enum EngineError {
 #[non_exhaustive]
 pub enum LoadError {
     /// It has more bytes than are taken.
-    #[error("the component has {size} bytes: at most {most} are taken; leave out debug information (`wasm-tools strip`) or raise the limit")]
+    #[error(
+        "the component has {size} bytes: at most {most} are taken; leave out debug information (`wasm-tools strip`) or raise the limit"
+    )]
     TooLarge {
         /// Its size in bytes.
         size: u64,
@@ -42,7 +44,9 @@ pub enum LoadError {
     )]
     CoreModule,
     /// It is machine code that an engine compiled in advance.
-    #[error("this is precompiled machine code, which is never taken from outside: send the component that it was compiled from")]
+    #[error(
+        "this is precompiled machine code, which is never taken from outside: send the component that it was compiled from"
+    )]
     Precompiled,
     /// Its bytes do not follow the format.
     #[error("the component is damaged or uses what this server does not know: {0}; build it again")]
@@ -57,7 +61,9 @@ pub enum LoadError {
     #[error("the component could not be compiled: {0}")]
     CompileFailed(String),
     /// An import or export has another type than the WIT says.
-    #[error("the component does not fit hookwright:plugin@{version}: {reason}; build it again with the WIT of that version, unchanged")]
+    #[error(
+        "the component does not fit hookwright:plugin@{version}: {reason}; build it again with the WIT of that version, unchanged"
+    )]
     TypeMismatch {
         /// The version of the WIT package.
         version: &'static str,

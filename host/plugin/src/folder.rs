@@ -182,7 +182,13 @@ enum Synced {
 }
 
 /// What tells one state of a file from another without reading it.
-type Stamp = (u64, Option<SystemTime>);
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    modified: Option<SystemTime>,
+    /// Which file it is: another one may have been renamed into its place.
+    file: u64,
+}
 
 struct Keeper<'r> {
     dir: PathBuf,
@@ -226,7 +232,7 @@ impl Keeper<'_> {
             return Synced::Moving;
         }
         let most = self.registry.engine().options().max_component_bytes;
-        let bytes = match read(&path, stamp.0, most).await {
+        let bytes = match read(&path, stamp.size, most).await {
             Ok(bytes) => bytes,
             Err(error) => return self.note(name, stamp, "", error),
         };
@@ -234,9 +240,12 @@ impl Keeper<'_> {
             return Synced::Moving;
         }
         let digest = hex::encode(Sha256::digest(&bytes));
-        if let Some((Some(plugin), None)) = self.registry.find(&Scope::Folder, name)
-            && plugin.digest() == digest
-        {
+        let known = match self.registry.find(&Scope::Folder, name) {
+            Some((_, Some(failed))) => failed.digest == digest,
+            Some((Some(plugin), None)) => plugin.digest() == digest,
+            _ => false,
+        };
+        if known {
             self.seen.insert(name.to_owned(), stamp);
             return Synced::Same;
         }
@@ -266,12 +275,16 @@ impl Keeper<'_> {
 
 async fn stamp(path: &Path) -> Option<Stamp> {
     let data = tokio::fs::metadata(path).await.ok()?;
-    data.is_file().then(|| (data.len(), data.modified().ok()))
+    #[cfg(unix)]
+    let file = std::os::unix::fs::MetadataExt::ino(&data);
+    #[cfg(not(unix))]
+    let file = 0;
+    data.is_file().then(|| Stamp { size: data.len(), modified: data.modified().ok(), file })
 }
 
 /// Whether the file changed so lately that it may change again without another time of change.
-fn is_fresh((_, modified): Stamp) -> bool {
-    modified.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age < STILL / 2)
+fn is_fresh(stamp: Stamp) -> bool {
+    stamp.modified.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age < STILL / 2)
 }
 
 async fn read(path: &Path, size: u64, most: usize) -> Result<Bytes, LoadError> {

@@ -102,9 +102,8 @@ fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<&'static Link>, Stri
 fn kinds(exports: &[String]) -> Result<(Vec<Kind>, &'static str), LoadError> {
     let ours: Vec<Name<'_>> = exports.iter().map(|name| parse(name)).filter(|name| name.package == PACKAGE).collect();
     for version in VERSIONS {
-        let has = |interface: &str| {
-            ours.iter().any(|name| name.interface == interface && known_version(name) == Ok(version))
-        };
+        let has =
+            |interface: &str| ours.iter().any(|name| name.interface == interface && known_version(name) == Ok(version));
         let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| has(kind.name())).collect();
         if has(METADATA) && !kinds.is_empty() {
             return Ok((kinds, version));
@@ -117,7 +116,8 @@ fn no_known_world(exports: &[String], ours: &[Name<'_>]) -> LoadError {
     let mut text = if exports.is_empty() {
         "the component exports nothing".to_owned()
     } else {
-        let mut list: Vec<String> = exports.iter().take(20).map(|name| format!("`{}`", crate::output::cut(name, 120))).collect();
+        let mut list: Vec<String> =
+            exports.iter().take(20).map(|name| format!("`{}`", crate::output::cut(name, 120))).collect();
         if exports.len() > list.len() {
             list.push(format!("{} more", exports.len() - list.len()));
         }
@@ -180,7 +180,10 @@ mod tests {
 
     fn interfaces(imports: &[&str], exports: &[&str]) -> Interfaces {
         Interfaces {
-            imports: imports.iter().map(|name| Import { name: (*name).to_owned(), is_interface: name.contains('/') }).collect(),
+            imports: imports
+                .iter()
+                .map(|name| Import { name: (*name).to_owned(), is_interface: name.contains('/') })
+                .collect(),
             exports: exports.iter().map(|name| (*name).to_owned()).collect(),
         }
     }
@@ -200,8 +203,13 @@ mod tests {
 
     #[test]
     fn everything_that_is_not_granted_is_named_with_the_reason() {
-        let imports =
-            [TICKETS, "wasi:cli/environment@0.2.0", "hookwright:plugin/kv@0.1.0", "hookwright:plugin/log@0.2.0", "print"];
+        let imports = [
+            TICKETS,
+            "wasi:cli/environment@0.2.0",
+            "hookwright:plugin/kv@0.1.0",
+            "hookwright:plugin/log@0.2.0",
+            "print",
+        ];
         let error = grant(&interfaces(&imports, &[META, CONDITION])).err().unwrap();
         assert_eq!(error.code(), "plugin.import_not_granted");
         let text = error.to_string();
@@ -221,10 +229,16 @@ mod tests {
     fn a_component_that_is_no_plugin_is_told_what_it_lacks() {
         for (exports, part) in [
             (&[][..], "exports nothing"),
-            (&["wasi:http/incoming-handler@0.2.0"], "`wasi:http/incoming-handler@0.2.0`. Build it for one of the worlds condition-plugin"),
+            (
+                &["wasi:http/incoming-handler@0.2.0"],
+                "`wasi:http/incoming-handler@0.2.0`. Build it for one of the worlds condition-plugin",
+            ),
             (&[CONDITION], "`hookwright:plugin/metadata` is missing"),
             (&[META], "none of these makes it a plugin"),
-            (&["hookwright:plugin/action@0.9.0", "hookwright:plugin/metadata@0.9.0"], "version 0.9.0 of hookwright:plugin is not known"),
+            (
+                &["hookwright:plugin/action@0.9.0", "hookwright:plugin/metadata@0.9.0"],
+                "version 0.9.0 of hookwright:plugin is not known",
+            ),
         ] {
             let error = grant(&interfaces(&[], exports)).err().unwrap();
             assert_eq!(error.code(), "plugin.no_known_world");

@@ -37,5 +37,6 @@ pub(crate) trait Guest: Send + Sync {
         parameters: &str,
     ) -> Answered<Transformed>;
     /// Calls a source.
-    async fn receive(&self, store: &mut Store<State>, request: &SourceRequest, parameters: &str) -> Answered<Reception>;
+    async fn receive(&self, store: &mut Store<State>, request: &SourceRequest, parameters: &str)
+    -> Answered<Reception>;
 }

@@ -66,7 +66,8 @@ fn read(bytes: &[u8]) -> Result<Interfaces, LoadError> {
             Payload::CodeSectionStart { count, .. } => {
                 functions = functions.saturating_add(count);
                 if functions > FUNCTIONS {
-                    let message = format!("it has more than {FUNCTIONS} functions: leave out what the plugin does not need");
+                    let message =
+                        format!("it has more than {FUNCTIONS} functions: leave out what the plugin does not need");
                     return Err(LoadError::CompileFailed(message));
                 }
             }

@@ -104,7 +104,7 @@ async fn component(inner: &Arc<Inner>, bytes: Bytes, digest: &str) -> Result<(Co
             // Held here, since compiling cannot be ended from outside: what takes too long keeps others waiting, and no
             // second one begins beside it.
             let _permit = permit;
-            let component = Component::new(&inner.wasm, &bytes)
+            let component = Component::from_binary(&inner.wasm, &bytes)
                 .map_err(|error| defect(&bytes).unwrap_or_else(|| failed(&format!("{error:#}"))))?;
             if let Some(cache) = &inner.cache {
                 cache.keep(&digest, &component);

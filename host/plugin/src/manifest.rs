@@ -31,13 +31,21 @@ impl Described {
         }
         if let Err(error) = semver::Version::parse(&self.version) {
             let shown = shown(&self.version);
-            return invalid(format!("`version` is `{shown}`, which is no semantic version ({error}): write one such as 1.0.0"));
+            return invalid(format!(
+                "`version` is `{shown}`, which is no semantic version ({error}): write one such as 1.0.0"
+            ));
         }
         if self.summary.len() > SUMMARY || self.summary.chars().any(char::is_control) {
-            return invalid(format!("`summary` has {} bytes: give it one line of at most {SUMMARY}", self.summary.len()));
+            return invalid(format!(
+                "`summary` has {} bytes: give it one line of at most {SUMMARY}",
+                self.summary.len()
+            ));
         }
         if self.hints.len() > HINTS || self.hints.iter().any(|(name, value)| name.len() + value.len() > SUMMARY) {
-            return invalid(format!("{} hints: give at most {HINTS}, of at most {SUMMARY} bytes each", self.hints.len()));
+            return invalid(format!(
+                "{} hints: give at most {HINTS}, of at most {SUMMARY} bytes each",
+                self.hints.len()
+            ));
         }
         if self.parameters.len() > SCHEMA {
             let size = self.parameters.len();
@@ -50,17 +58,14 @@ impl Described {
             Ok(parameters) => parameters,
             Err(error) => {
                 let shown = shown(&self.parameters);
-                return invalid(format!("`parameters` is not JSON ({error}): `{shown}`; give a JSON Schema, such as {{}}"));
+                return invalid(format!(
+                    "`parameters` is not JSON ({error}): `{shown}`; give a JSON Schema, such as {{}}"
+                ));
             }
         };
         let schema = Schema::new(&parameters).map_err(LoadError::ManifestInvalid)?;
-        let manifest = Manifest {
-            name: self.name,
-            version: self.version,
-            summary: self.summary,
-            parameters,
-            hints: self.hints,
-        };
+        let manifest =
+            Manifest { name: self.name, version: self.version, summary: self.summary, parameters, hints: self.hints };
         Ok((manifest, schema))
     }
 }

@@ -32,6 +32,8 @@ pub struct EngineOptions {
     pub log_bytes: usize,
     /// How often one call may call the host.
     pub host_calls: u32,
+    /// How many requests one call may send.
+    pub requests: u32,
     /// How many bytes may pass from the plugin to the host at a time.
     pub transfer_bytes: usize,
     /// Stack of a plugin, in bytes.
@@ -59,6 +61,7 @@ impl Default for EngineOptions {
             log_lines: 100,
             log_bytes: 16 * 1024,
             host_calls: 10_000,
+            requests: 100,
             transfer_bytes: 16 * 1024 * 1024,
             stack_bytes: 1024 * 1024,
             cache_dir: None,

@@ -108,7 +108,9 @@ pub(crate) fn accepted(intake: Intake, output_bytes: usize) -> Result<Reception,
     }
     let Answer { status, .. } = intake.answer;
     if status != 0 && !(200..=599).contains(&status) {
-        return Err(invalid(format!("the answer has status {status}: give 200 to 599, or 0 for the host's own answer")));
+        return Err(invalid(format!(
+            "the answer has status {status}: give 200 to 599, or 0 for the host's own answer"
+        )));
     }
     Ok(Reception::Accepted(intake))
 }
@@ -136,7 +138,8 @@ pub(crate) fn value(what: &str, json: &str, most: usize) -> Result<Value, Failur
         return Err(invalid(format!("{what} is nested more than {MAX_DEPTH} levels deep: flatten it")));
     }
     serde_json::from_str(json).map_err(|error| {
-        let shown: Cow<'_, str> = if json.is_empty() { "nothing".into() } else { format!("`{}`", cut(json, 200)).into() };
+        let shown: Cow<'_, str> =
+            if json.is_empty() { "nothing".into() } else { format!("`{}`", cut(json, 200)).into() };
         invalid(format!("{what} is not JSON ({error}): {shown}"))
     })
 }
@@ -189,7 +192,8 @@ mod tests {
             data: data.to_owned(),
             attributes: Vec::new(),
         };
-        let intake = |data: &str, status| Intake { events: vec![draft(data)], answer: Answer { status, ..Answer::default() } };
+        let intake =
+            |data: &str, status| Intake { events: vec![draft(data)], answer: Answer { status, ..Answer::default() } };
         assert!(accepted(intake("{}", 0), 100).is_ok());
         for (intake, part) in [
             (intake("{", 0), "events[0].data"),

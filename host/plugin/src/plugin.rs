@@ -94,7 +94,8 @@ impl Plugin {
         match self.enter(call).await {
             Ok(mut visit) => {
                 let wall = self.engine.options.wall;
-                let answer = tokio::time::timeout(wall, self.guest.evaluate(&mut visit.store, event, &parameters)).await;
+                let answer =
+                    tokio::time::timeout(wall, self.guest.evaluate(&mut visit.store, event, &parameters)).await;
                 visit.leave(answer, wall)
             }
             Err(failure) => refused(failure),
@@ -134,7 +135,8 @@ impl Plugin {
         match self.enter(call).await {
             Ok(mut visit) => {
                 let wall = self.engine.options.wall;
-                let answer = tokio::time::timeout(wall, self.guest.receive(&mut visit.store, &request, &parameters)).await;
+                let answer =
+                    tokio::time::timeout(wall, self.guest.receive(&mut visit.store, &request, &parameters)).await;
                 visit.leave(answer, wall)
             }
             Err(failure) => refused(failure),

@@ -113,7 +113,9 @@ impl Registry {
     pub fn activate(&self, scope: Scope, name: &str, plugin: Arc<Plugin>) -> Result<Option<Arc<Plugin>>, LoadError> {
         check_name(name)?;
         let entry = Entry { plugin: Some(plugin), failed: None };
-        Ok(self.change(|names| names.0.entry(scope).or_default().insert(name.to_owned(), entry).and_then(|old| old.plugin)))
+        Ok(self.change(|names| {
+            names.0.entry(scope).or_default().insert(name.to_owned(), entry).and_then(|old| old.plugin)
+        }))
     }
 
     /// Notes that a version could not be loaded. The one under `name`, if any, stays in use.

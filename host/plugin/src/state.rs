@@ -38,6 +38,7 @@ pub(crate) struct Budget {
     pub(crate) host_calls: u32,
     /// Requests sent, so that each has an idempotency key of its own.
     pub(crate) requests: u32,
+    pub(crate) requests_most: u32,
     pub(crate) output_bytes: usize,
 }
 
@@ -56,6 +57,7 @@ impl State {
             host_calls_most: options.host_calls,
             host_calls: 0,
             requests: 0,
+            requests_most: options.requests,
             output_bytes: options.output_bytes,
         };
         let log = LogLines { lines: Vec::new(), room: options.log_lines, bytes: options.log_bytes, cut: false };

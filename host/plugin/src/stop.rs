@@ -15,7 +15,9 @@ const MOST: usize = 1500;
 pub(crate) enum Stop {
     #[error("the plugin computed for more than {} ms: make it do less per call, or raise the limit", .0.as_millis())]
     Cpu(Duration),
-    #[error("the plugin wanted {wanted} bytes of memory: at most {most} are given to a call; make it hold less at a time, or raise the limit")]
+    #[error(
+        "the plugin wanted {wanted} bytes of memory: at most {most} are given to a call; make it hold less at a time, or raise the limit"
+    )]
     Memory { wanted: usize, most: usize },
     #[error("the plugin wanted tables with {wanted} entries: at most {most} are given to a call")]
     Table { wanted: usize, most: usize },
@@ -62,11 +64,15 @@ pub(crate) fn failure_of(error: &wasmtime::Error) -> Failure {
     }
     let root = error.root_cause().to_string();
     if root.contains("fuel allocated for hostcalls") {
-        let message = "the plugin handed the host more bytes at a time than it may: make its results and requests smaller";
+        let message =
+            "the plugin handed the host more bytes at a time than it may: make its results and requests smaller";
         return Failure::permanent("plugin.output_too_large", message);
     }
     if root.contains("resource limit exceeded") {
-        return Failure::permanent("plugin.memory_exhausted", format!("the plugin wanted too much at once: {}", brief(&root)));
+        return Failure::permanent(
+            "plugin.memory_exhausted",
+            format!("the plugin wanted too much at once: {}", brief(&root)),
+        );
     }
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => "the call stack was used up (endless recursion?)".to_owned(),

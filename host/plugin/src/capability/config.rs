@@ -9,7 +9,10 @@ use crate::v0_1_0::config;
 pub(super) const CAPABILITY: Capability = Capability {
     interface: "config",
     kinds: EVERY_KIND,
-    links: &[Link { version: "0.1.0", add: |linker| config::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| config::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
 };
 
 impl config::Host for State {

@@ -14,7 +14,10 @@ use crate::v0_1_0::{crypto, types};
 pub(super) const CAPABILITY: Capability = Capability {
     interface: "crypto",
     kinds: EVERY_KIND,
-    links: &[Link { version: "0.1.0", add: |linker| crypto::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| crypto::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
 };
 
 impl crypto::Host for State {
@@ -52,8 +55,12 @@ impl State {
     fn secret(&self, name: &str) -> Result<&[u8], Failure> {
         self.call.secrets.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.call.secrets.names().collect();
-            let there = if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
-            Failure::permanent("secret.unknown", format!("there is no secret `{}` here ({there}): set it first", shown(name)))
+            let there =
+                if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
+            Failure::permanent(
+                "secret.unknown",
+                format!("there is no secret `{}` here ({there}): set it first", shown(name)),
+            )
         })
     }
 }
@@ -76,9 +83,15 @@ fn hmac(algorithm: &str, key: &[u8], data: &[u8]) -> Result<Vec<u8>, Failure> {
     // RFC 2104 takes keys of any length, so the error never happens.
     let length = |_| Failure::permanent("secret.unusable", "the secret cannot key a code");
     match algorithm {
-        "sha1" => Ok(Hmac::<Sha1>::new_from_slice(key).map_err(length)?.chain_update(data).finalize().into_bytes().to_vec()),
-        "sha256" => Ok(Hmac::<Sha256>::new_from_slice(key).map_err(length)?.chain_update(data).finalize().into_bytes().to_vec()),
-        "sha512" => Ok(Hmac::<Sha512>::new_from_slice(key).map_err(length)?.chain_update(data).finalize().into_bytes().to_vec()),
+        "sha1" => {
+            Ok(Hmac::<Sha1>::new_from_slice(key).map_err(length)?.chain_update(data).finalize().into_bytes().to_vec())
+        }
+        "sha256" => {
+            Ok(Hmac::<Sha256>::new_from_slice(key).map_err(length)?.chain_update(data).finalize().into_bytes().to_vec())
+        }
+        "sha512" => {
+            Ok(Hmac::<Sha512>::new_from_slice(key).map_err(length)?.chain_update(data).finalize().into_bytes().to_vec())
+        }
         _ => Err(unknown(algorithm)),
     }
 }

@@ -13,7 +13,10 @@ use crate::v0_1_0::{encoding, types};
 pub(super) const CAPABILITY: Capability = Capability {
     interface: "encoding",
     kinds: EVERY_KIND,
-    links: &[Link { version: "0.1.0", add: |linker| encoding::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| encoding::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
 };
 
 /// RFC 4648 section 4; padding is written, and may be missing where it is read.

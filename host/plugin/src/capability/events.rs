@@ -10,15 +10,18 @@ use crate::v0_1_0::{events, types};
 pub(super) const CAPABILITY: Capability = Capability {
     interface: "events",
     kinds: &[Kind::Action],
-    links: &[Link { version: "0.1.0", add: |linker| events::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| events::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
 };
 
 impl events::Host for State {
     fn emit(&mut self, event_type: String, subject: Option<String>, data: String) -> Host<String, types::Failure> {
         self.host_call()?;
-        let id = self
-            .workbench()
-            .and_then(|bench| super::parameters("data", &data).and_then(|data| bench.emit(&event_type, subject, &data)));
+        let id = self.workbench().and_then(|bench| {
+            super::parameters("data", &data).and_then(|data| bench.emit(&event_type, subject, &data))
+        });
         Ok(id.map_err(Into::into))
     }
 }

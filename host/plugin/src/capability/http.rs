@@ -24,6 +24,9 @@ impl http::Host for State {
             let message = "no request can leave in this call: the server does not allow it here";
             return Ok(Err(Failure::permanent("capability.unavailable", message).into()));
         };
+        if let Err(failure) = self.count_request() {
+            return Ok(Err(failure.into()));
+        }
         let mut request = OutboundRequest {
             method: request.method,
             url: request.url,
@@ -34,20 +37,25 @@ impl http::Host for State {
         self.mark(&mut request.headers);
         let answer = outbound.send(&self.call.space, request).await;
         Ok(answer
-            .map(|answer| http::Response {
-                status: answer.status,
-                headers: answer.headers,
-                body: answer.body.into(),
-            })
+            .map(|answer| http::Response { status: answer.status, headers: answer.headers, body: answer.body.into() })
             .map_err(Into::into))
     }
 }
 
 impl State {
+    fn count_request(&mut self) -> Result<(), Failure> {
+        let most = self.budget.requests_most;
+        if self.budget.requests >= most {
+            let message = format!("this call has sent {most} requests, which is all that it may: send fewer at a time");
+            return Err(Failure::permanent("http.too_many_requests", message));
+        }
+        self.budget.requests = self.budget.requests.saturating_add(1);
+        Ok(())
+    }
+
     /// Gives the request the call's idempotency key, unless the plugin chose one. The second request gets another than
     /// the first, and the same again when the step is repeated, so a receiver can drop what it has seen.
     fn mark(&mut self, headers: &mut Pairs) {
-        self.budget.requests = self.budget.requests.saturating_add(1);
         let Some(key) = &self.call.idempotency_key else { return };
         if headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("idempotency-key")) {
             return;

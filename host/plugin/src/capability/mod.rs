@@ -66,3 +66,132 @@ fn parameters(what: &str, json: &str) -> Result<serde_json::Value, hookwright_mo
         .and_then(|()| serde_json::from_str(json).map_err(|error| format!("{what}: {error}")))
         .map_err(|message| hookwright_model::Failure::permanent("parameters.invalid", message))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use hookwright_model::{Failure, SpaceId, Timestamp};
+    use wasmtime::Store;
+
+    use crate::exchange::{Call, Outbound, OutboundRequest, OutboundResponse};
+    use crate::options::EngineOptions;
+    use crate::state::State;
+    use crate::v0_1_0::{
+        clock::Host as _, crypto::Host as _, encoding::Host as _, events::Host as _, http, http::Host as _,
+        log::Host as _, random::Host as _, tickets::Host as _,
+    };
+
+    fn store(options: &EngineOptions, call: Call) -> Store<State> {
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        State::store(&wasmtime::Engine::new(&config).unwrap(), options, Duration::from_secs(1), call)
+    }
+
+    fn call() -> Call {
+        Call::new(SpaceId::main(), Timestamp::from_millis(1_500))
+    }
+
+    fn request(headers: &[(&str, &str)]) -> http::Request {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        http::Request {
+            method: "GET".into(),
+            url: "https://a.example".into(),
+            headers,
+            body: Vec::new(),
+            timeout_ms: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_function_counts_as_a_call_of_the_host() {
+        let mut store = store(&EngineOptions { host_calls: 0, ..EngineOptions::default() }, call());
+        let state = store.data_mut();
+        let text = String::new;
+        let bytes = Vec::new;
+        let refused = [
+            state.write(text(), text(), Vec::new()).is_err(),
+            state.now().is_err(),
+            state.now_ms().is_err(),
+            state.bytes(1).is_err(),
+            state.uuid().is_err(),
+            crate::v0_1_0::config::Host::get(state, text()).is_err(),
+            state.digest(text(), bytes()).is_err(),
+            state.hmac(text(), text(), bytes()).is_err(),
+            state.verify_hmac(text(), text(), bytes(), bytes()).is_err(),
+            state.base64_encode(bytes()).is_err(),
+            state.base64_decode(text()).is_err(),
+            state.hex_encode(bytes()).is_err(),
+            state.hex_decode(text()).is_err(),
+            state.utf8_encode(text()).is_err(),
+            state.utf8_decode(bytes()).is_err(),
+            crate::v0_1_0::tickets::Host::get(state, text()).is_err(),
+            state.update(text(), text()).is_err(),
+            state.add_note(text(), text(), true).is_err(),
+            state.emit(text(), None, text()).is_err(),
+            state.send(request(&[])).await.is_err(),
+        ];
+        assert!(refused.iter().all(|refused| *refused), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn the_basics_do_what_the_wit_says() {
+        let mut basics = call();
+        basics.config = Arc::new([("key".to_owned(), "value".to_owned())].into());
+        basics.secrets = [("s".to_owned(), b"Jefe".to_vec())].into_iter().collect();
+        let mut store = store(&EngineOptions::default(), basics);
+        let state = store.data_mut();
+        assert!((state.now_ms().unwrap() - 1500.0).abs() < f64::EPSILON);
+        assert_eq!(state.now().unwrap(), "1970-01-01T00:00:01.500Z");
+        assert_eq!(state.bytes(32).unwrap().len(), 32);
+        assert_ne!(state.bytes(32).unwrap(), state.bytes(32).unwrap());
+        assert_eq!(state.uuid().unwrap().len(), 36);
+        assert_eq!(crate::v0_1_0::config::Host::get(state, "key".into()).unwrap().as_deref(), Some("value"));
+        assert_eq!(state.base64_encode(vec![0xff, 0]).unwrap(), "/wA=");
+        for padded in ["/wA=", "/wA"] {
+            assert_eq!(state.base64_decode(padded.into()).unwrap().unwrap(), [0xff, 0]);
+        }
+        assert_eq!(state.base64_decode("?".into()).unwrap().unwrap_err().code, "encoding.invalid");
+        assert_eq!(state.hex_decode("00fF".into()).unwrap().unwrap(), [0, 255]);
+        assert!(state.hex_decode("0".into()).unwrap().is_err());
+        assert!(state.utf8_decode(vec![0xff]).unwrap().unwrap_err().message.contains("UTF-8"));
+        let code = state.hmac("sha256".into(), "s".into(), b"x".to_vec()).unwrap().unwrap();
+        let mut verify = |secret: &str, code: &[u8]| {
+            let verified = state.verify_hmac("sha256".into(), secret.into(), b"x".to_vec(), code.to_vec()).unwrap();
+            verified.err().map(|failure| failure.code)
+        };
+        assert_eq!(verify("s", &code), None);
+        assert_eq!(verify("s", code.split_last().unwrap().1).as_deref(), Some("signature.wrong"));
+        assert_eq!(verify("s", &[]).as_deref(), Some("signature.wrong"));
+        assert_eq!(verify("t", &code).as_deref(), Some("secret.unknown"));
+    }
+
+    #[derive(Default)]
+    struct Keys(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl Outbound for Keys {
+        async fn send(&self, _: &SpaceId, request: OutboundRequest) -> Result<OutboundResponse, Failure> {
+            let keys = request.headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("idempotency-key"));
+            self.0.lock().unwrap().extend(keys.map(|(_, value)| value));
+            Ok(OutboundResponse { status: 200, headers: Vec::new(), body: Bytes::new() })
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_and_each_has_a_key_of_its_own() {
+        let keys = Arc::new(Keys::default());
+        let outbound: Arc<dyn Outbound> = Arc::<Keys>::clone(&keys);
+        let call = Call { outbound: Some(outbound), idempotency_key: Some("k".into()), ..call() };
+        let mut store = store(&EngineOptions { requests: 3, ..EngineOptions::default() }, call);
+        let state = store.data_mut();
+        for headers in [&[][..], &[("IDEMPOTENCY-KEY", "own")], &[]] {
+            assert_eq!(state.send(request(headers)).await.unwrap().unwrap().status, 200);
+        }
+        assert_eq!(*keys.0.lock().unwrap(), ["k", "own", "k-3"]);
+        assert_eq!(state.send(request(&[])).await.unwrap().unwrap_err().code, "http.too_many_requests");
+    }
+}

@@ -11,7 +11,10 @@ use crate::v0_1_0::random;
 pub(super) const CAPABILITY: Capability = Capability {
     interface: "random",
     kinds: EVERY_KIND,
-    links: &[Link { version: "0.1.0", add: |linker| random::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| random::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
 };
 
 /// How many bytes one call gives at most.
@@ -21,7 +24,9 @@ impl random::Host for State {
     fn bytes(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
         self.host_call()?;
         if count > MOST {
-            return Err(Stop::Misuse(format!("the plugin wanted {count} random bytes at once: at most {MOST} a call")).into());
+            return Err(
+                Stop::Misuse(format!("the plugin wanted {count} random bytes at once: at most {MOST} a call")).into()
+            );
         }
         let mut bytes = vec![0; usize::try_from(count)?];
         rand::rng().fill_bytes(&mut bytes);

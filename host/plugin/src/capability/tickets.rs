@@ -11,7 +11,10 @@ use crate::v0_1_0::{tickets, types};
 pub(super) const CAPABILITY: Capability = Capability {
     interface: "tickets",
     kinds: &[Kind::Action],
-    links: &[Link { version: "0.1.0", add: |linker| tickets::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| tickets::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
 };
 
 impl tickets::Host for State {

@@ -1,5 +1,7 @@
 //! The JSON Schema (2020-12) of a plugin's parameters.
 
+mod effort;
+
 use std::fmt::Write as _;
 
 use hookwright_model::{Mistake, has_variables};
@@ -18,6 +20,7 @@ const VERBATIM: &str = "x-hookwright-verbatim";
 /// A compiled schema.
 pub(crate) struct Schema {
     validator: Validator,
+    source: Value,
     verbatim: Vec<String>,
     /// Names of the top-level parameters, for the person who misspelt one.
     known: Vec<String>,
@@ -29,6 +32,8 @@ impl Schema {
     /// # Errors
     /// A sentence that says what is wrong with the schema.
     pub(crate) fn new(schema: &Value) -> Result<Self, String> {
+        effort::check_references(schema)
+            .map_err(|why| format!("`parameters` is no JSON Schema that can be used: {why}"))?;
         let validator = jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN))
@@ -37,7 +42,7 @@ impl Schema {
                 let place = dotted(schema, error.instance_path());
                 let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
                 let error = crate::output::cut(&error.to_string(), 300);
-                format!("`parameters` is no JSON Schema that can be used{place}: {error}; references must stay inside it")
+                format!("`parameters` is no JSON Schema that can be used{place}: {error}")
             })?;
         let properties = schema.get("properties").and_then(Value::as_object);
         let properties = || properties.into_iter().flatten();
@@ -45,7 +50,8 @@ impl Schema {
             .filter(|(_, property)| property.get(VERBATIM) == Some(&Value::Bool(true)))
             .map(|(name, _)| name.clone())
             .collect();
-        Ok(Self { validator, verbatim, known: properties().map(|(name, _)| name.clone()).collect() })
+        let source = schema.clone();
+        Ok(Self { validator, source, verbatim, known: properties().map(|(name, _)| name.clone()).collect() })
     }
 
     /// Top-level parameters whose `{{` belongs to the plugin.
@@ -55,6 +61,9 @@ impl Schema {
 
     /// What is wrong with `parameters`.
     pub(crate) fn check(&self, parameters: &Value) -> Vec<Mistake> {
+        if !effort::is_bounded(&self.source, parameters) {
+            return too_much();
+        }
         if self.validator.is_valid(parameters) {
             return Vec::new();
         }
@@ -63,6 +72,9 @@ impl Schema {
 
     /// What is wrong with `parameters` whatever its variables stand for.
     pub(crate) fn check_template(&self, parameters: &Value) -> Vec<Mistake> {
+        if !effort::is_bounded(&self.source, parameters) {
+            return too_much();
+        }
         if self.validator.is_valid(parameters) {
             return Vec::new();
         }
@@ -128,7 +140,11 @@ impl Schema {
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 let name = unexpected.first().map(String::as_str).unwrap_or_default();
                 let known = if error.instance_path().is_empty() { self.known.as_slice() } else { &[] };
-                let remedy = if known.is_empty() { "leave it out".to_owned() } else { format!("there are {}", known.join(", ")) };
+                let remedy = if known.is_empty() {
+                    "leave it out".to_owned()
+                } else {
+                    format!("there are {}", known.join(", "))
+                };
                 Mistake::new(inside(name), format!("there is no such parameter: {remedy}"))
             }
             Kind::Type { kind } => Mistake::new(path, format!("is `{}`: give it {}", is(), types(kind))),
@@ -143,6 +159,11 @@ impl Schema {
             _ => Mistake::new(path, crate::output::cut(&error.to_string(), 300)),
         }
     }
+}
+
+fn too_much() -> Vec<Mistake> {
+    let message = "checking this against the plugin's JSON Schema takes too long: give less, or let the plugin have a simpler schema";
+    vec![Mistake::new("", message)]
 }
 
 /// Whether the error comes from a part of the schema that only applies if another part does, or does not.
@@ -299,41 +320,34 @@ mod tests {
         assert_eq!(endless.check(&json!(format!("{}!", "a".repeat(5000)))).len(), 1);
     }
 
+    /// On a stack as small as those of the server's threads.
     #[test]
-    fn a_schema_that_refers_to_itself_ends() {
-        for schema in [
+    fn a_schema_that_refers_to_itself_or_again_and_again_ends() {
+        let chain = |length: usize| {
+            let link = |at: usize| (format!("l{at}"), json!({"allOf": [{"$ref": format!("#/$defs/l{}", at + 1)}]}));
+            let mut defs: serde_json::Map<String, Value> = (0..length).map(link).collect();
+            defs.insert(format!("l{length}"), json!({"type": "object"}));
+            json!({"$defs": defs, "$ref": "#/$defs/l0"})
+        };
+        let schemas = [
             json!({"$ref": "#"}),
             json!({"allOf": [{"$ref": "#"}]}),
             json!({"anyOf": [{"$ref": "#"}, {"type": "string"}]}),
             json!({"not": {"$ref": "#"}}),
             json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
-            json!({"$dynamicAnchor": "x", "$dynamicRef": "#x"}),
-            json!({"$dynamicAnchor": "x", "oneOf": [{"$dynamicRef": "#x"}]}),
             json!({"if": {"$ref": "#"}, "then": false}),
-            json!({"dependentSchemas": {"a": {"$ref": "#"}}}),
-            json!({"unevaluatedProperties": false, "$ref": "#"}),
             json!({"unevaluatedProperties": false, "allOf": [{"$ref": "#"}]}),
-        ] {
-            eprintln!("{schema}");
-            match Schema::new(&schema) {
-                Ok(schema) => eprintln!("  {:?}", schema.check(&json!({"a": 1}))),
-                Err(error) => eprintln!("  {error}"),
+            chain(490),
+            chain(6000),
+        ];
+        let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(move || {
+            for schema in schemas {
+                if let Ok(schema) = Schema::new(&schema) {
+                    schema.check(&json!({"a": 1}));
+                    schema.check_template(&json!({"a": "{{now}}"}));
+                }
             }
-        }
-    }
-
-    #[test]
-    fn a_schema_that_doubles_again_and_again_ends() {
-        let mut defs = serde_json::Map::new();
-        for level in 0..24 {
-            let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
-            defs.insert(format!("l{level}"), json!({"allOf": [next.clone(), next]}));
-        }
-        defs.insert("l24".to_owned(), json!({"type": "object"}));
-        let start = std::time::Instant::now();
-        match Schema::new(&json!({"$defs": defs, "$ref": "#/$defs/l0"})) {
-            Ok(schema) => eprintln!("built {:?}; checked {:?} {:?}", start.elapsed(), schema.check(&json!({})), start.elapsed()),
-            Err(error) => eprintln!("{error}"),
-        }
+        });
+        thread.unwrap().join().unwrap();
     }
 }

@@ -119,7 +119,12 @@ impl Guest for Component {
         Ok(answer.map_err(convert::failure).and_then(|verdict| convert::transformed(verdict, most)))
     }
 
-    async fn receive(&self, store: &mut Store<State>, request: &SourceRequest, parameters: &str) -> Answered<Reception> {
+    async fn receive(
+        &self,
+        store: &mut Store<State>,
+        request: &SourceRequest,
+        parameters: &str,
+    ) -> Answered<Reception> {
         let Some(indices) = &self.source else { return Ok(Err(not_a(Kind::Source))) };
         let instance = self.fresh(store).await?;
         let guest = indices.load(&mut *store, &instance)?;

@@ -6,7 +6,9 @@ mod bindings;
 mod convert;
 mod guest;
 
-pub(crate) use bindings::hookwright::plugin::{clock, config, crypto, encoding, events, http, log, random, tickets, types};
+pub(crate) use bindings::hookwright::plugin::{
+    clock, config, crypto, encoding, events, http, log, random, tickets, types,
+};
 pub(crate) use guest::open;
 
 /// The version of the WIT package.

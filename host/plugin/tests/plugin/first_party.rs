@@ -48,7 +48,11 @@ async fn match_says_whether_and_why() {
     let mistakes = plugin.check_parameters(&json!({"path": "data.status"}));
     assert_eq!(mistakes.len(), 1);
     assert!(mistakes[0].message.contains("give one of `equals`"), "{}", mistakes[0]);
-    assert!(plugin.check_template_parameters(&json!({"path": "{{event.data.path}}", "equals": "{{event.data.x}}"})).is_empty());
+    assert!(
+        plugin
+            .check_template_parameters(&json!({"path": "{{event.data.path}}", "equals": "{{event.data.x}}"}))
+            .is_empty()
+    );
     let called = plugin.run(call(), &event, &json!({})).await;
     assert_eq!(called.result.unwrap_err().code, "plugin.wrong_kind");
 }
@@ -104,7 +108,8 @@ async fn webhook_call_goes_out_with_a_key_that_stays_the_same() {
     let parameters = json!({"url": "https://a.example/x", "body": {"ticket": 7}, "timeout_ms": 500});
     let out = Answering::with(200, "{\"ok\":true}");
     for _ in 0..2 {
-        let call = Call { outbound: Some(Arc::clone(&out) as _), idempotency_key: Some("run_1_0.0".to_owned()), ..call() };
+        let call =
+            Call { outbound: Some(Arc::clone(&out) as _), idempotency_key: Some("run_1_0.0".to_owned()), ..call() };
         let called = plugin.run(call, &event(&json!({})), &parameters).await;
         let Ok(Outcome::Done(result)) = called.result else { panic!("{called:?}") };
         assert_eq!(result["status"], json!(200));

@@ -46,7 +46,8 @@ pub(crate) fn foreign(wit: &str, world: &str, describe: &str, body: &str) -> Byt
 
 fn encode(resolve: &Resolve, package: wit_parser::PackageId, world: &str, describe: &str, body: &str) -> Bytes {
     // Imports stand before everything else in a module.
-    let (imports, rest): (Vec<&str>, Vec<&str>) = body.lines().partition(|line| line.trim_start().starts_with("(import"));
+    let (imports, rest): (Vec<&str>, Vec<&str>) =
+        body.lines().partition(|line| line.trim_start().starts_with("(import"));
     let text = format!("(module {} {PRELUDE} {describe} {})", imports.join("\n"), rest.join("\n"));
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let world = resolve.select_world(&[package], Some(world)).unwrap();
@@ -63,9 +64,9 @@ pub(crate) fn condition(work: &str) -> Bytes {
 /// `evaluate`, with a verdict at 128 whose reason is empty. Lines that begin with `(import` or `(func $` of `work` come
 /// before it.
 pub(crate) fn evaluate(work: &str) -> String {
-    let (before, inside): (Vec<&str>, Vec<&str>) = work
-        .lines()
-        .partition(|line| ["(import", "(func $", "(table", "(data", "(memory"].iter().any(|start| line.trim_start().starts_with(start)));
+    let (before, inside): (Vec<&str>, Vec<&str>) = work.lines().partition(|line| {
+        ["(import", "(func $", "(table", "(data", "(memory"].iter().any(|start| line.trim_start().starts_with(start))
+    });
     format!(
         r#"{}
   (data (i32.const 128) "\00\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00")

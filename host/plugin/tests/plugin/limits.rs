@@ -133,7 +133,9 @@ async fn a_trap_says_where() {
 #[tokio::test]
 async fn the_host_takes_no_more_at_a_time_than_it_is_ready_to() {
     let options = EngineOptions { transfer_bytes: 100_000, ..options() };
-    let work = format!("{LOG}\n(call $log (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 120000) (i32.const 0) (i32.const 0))");
+    let work = format!(
+        "{LOG}\n(call $log (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 120000) (i32.const 0) (i32.const 0))"
+    );
     let plugin = plugin(&options, condition(&work)).await;
     assert_eq!(evaluated(&plugin).await.unwrap_err().code, "plugin.output_too_large");
 }

@@ -11,7 +11,7 @@ use crate::support::{options, registry};
 
 async fn refused(bytes: Bytes) -> LoadError {
     let options = EngineOptions { describe_cpu: Duration::from_millis(100), ..options() };
-    registry(&options).prepare(bytes).await.err().expect("the component was taken")
+    registry(&options).prepare(bytes).await.expect_err("the component was taken")
 }
 
 fn is(error: &LoadError, code: &str, part: &str) {
@@ -21,7 +21,9 @@ fn is(error: &LoadError, code: &str, part: &str) {
 
 #[tokio::test]
 async fn a_good_component_says_what_it_is() {
-    let bytes = condition(&format!("{LOG}\n(call $log (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 7) (i32.const 0) (i32.const 0))"));
+    let bytes = condition(&format!(
+        "{LOG}\n(call $log (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 7) (i32.const 0) (i32.const 0))"
+    ));
     let size = bytes.len();
     let plugin = registry(&options()).prepare(bytes).await.unwrap();
     assert_eq!((plugin.manifest().name.as_str(), plugin.manifest().version.as_str()), ("hostile", "1.0.0"));
@@ -64,7 +66,11 @@ async fn a_component_that_is_no_plugin_is_refused() {
     let wit = "package a:b; interface greet { hello: func(); } world w { export greet; }";
     let error = refused(foreign(wit, "w", "", r#"(func (export "a:b/greet#hello"))"#)).await;
     is(&error, "plugin.no_known_world", "`a:b/greet`");
-    is(&error, "plugin.no_known_world", "condition-plugin, action-plugin, transform-plugin, source-plugin of hookwright:plugin@0.1.0");
+    is(
+        &error,
+        "plugin.no_known_world",
+        "condition-plugin, action-plugin, transform-plugin, source-plugin of hookwright:plugin@0.1.0",
+    );
 }
 
 const OTHER_VERSION: &str = "
@@ -137,7 +143,9 @@ async fn everything_that_is_not_granted_is_named_at_once() {
 (drop (call $kv)) (drop (call $tickets)) (call $print)",
     );
     let error = refused(foreign(&wit, "w", DESCRIBE, &body)).await;
-    for part in ["kv@0.1.0`: there is no such interface", "tickets@0.1.0`: only actions get it", "`print`: only interfaces"] {
+    for part in
+        ["kv@0.1.0`: there is no such interface", "tickets@0.1.0`: only actions get it", "`print`: only interfaces"]
+    {
         is(&error, "plugin.import_not_granted", part);
     }
 }
@@ -156,7 +164,11 @@ async fn a_describe_that_does_not_answer_well_is_refused() {
     assert!(registry(&options()).prepare(with("", good)).await.is_ok());
     is(&refused(with("unreachable", good)).await, "plugin.describe_trapped", "unreachable");
     is(&refused(with("(loop $again (br $again))", good)).await, "plugin.describe_failed", "100 ms");
-    is(&refused(with("(drop (memory.grow (i32.const 1000)))", good)).await, "plugin.describe_failed", "bytes of memory");
+    is(
+        &refused(with("(drop (memory.grow (i32.const 1000)))", good)).await,
+        "plugin.describe_failed",
+        "bytes of memory",
+    );
     is(&refused(with("", "hostile1.0.xFor tests{}")).await, "plugin.manifest_invalid", "`1.0.x`");
     is(&refused(with("", "hostile1.0.0For tests{]")).await, "plugin.manifest_invalid", "is not JSON");
     is(&refused(with("", "hostile1.0.0For tests[]")).await, "plugin.manifest_invalid", "JSON Schema");

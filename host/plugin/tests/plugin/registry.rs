@@ -54,7 +54,9 @@ async fn a_version_that_cannot_be_used_leaves_the_former_in_place() {
 async fn a_name_is_short_and_plain() {
     let registry = registry(&options());
     let plugin = registry.prepare(condition("")).await.unwrap();
-    for (name, fits) in [("a-9", true), ("", false), ("A", false), ("a/b", false), ("a.b", false), (&"x".repeat(65), false)] {
+    for (name, fits) in
+        [("a-9", true), ("", false), ("A", false), ("a/b", false), ("a.b", false), (&"x".repeat(65), false)]
+    {
         let activated = registry.activate(Scope::Builtin, name, Arc::clone(&plugin));
         assert_eq!(activated.is_ok(), fits, "{name}");
         assert!(fits || activated.unwrap_err().code() == "plugin.name_invalid");
@@ -81,32 +83,39 @@ async fn the_same_bytes_are_compiled_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swap_drops_no_call() {
     let registry = Arc::new(registry(&EngineOptions { cpu: Duration::from_secs(5), ..options() }));
-    let slow = "(local $i i32)\n(loop $again\n(local.set $i (i32.add (local.get $i) (i32.const 1)))\n(br_if $again (i32.lt_u (local.get $i) (i32.const 50000000))))";
-    let versions = [registry.prepare(condition(slow)).await.unwrap(), registry.prepare(condition("")).await.unwrap()];
-    registry.activate(Scope::Builtin, "a", Arc::clone(&versions[0])).unwrap();
-    let old = registry.get(&SpaceId::main(), "a").unwrap();
-    let under_way = tokio::spawn(async move { old.evaluate(call(), &event(&json!({})), &json!({})).await });
-    let calls: Vec<_> = (0..4)
-        .map(|_| {
-            let registry = Arc::clone(&registry);
-            tokio::spawn(async move {
-                for _ in 0..50 {
-                    let plugin = registry.get(&SpaceId::main(), "a").unwrap();
-                    if plugin.load_time() > Duration::ZERO && plugin.size() > 0 {
-                        tokio::task::yield_now().await;
-                    }
-                }
-            })
+    let slow = "(local $i i32)
+(loop $again
+(local.set $i (i32.add (local.get $i) (i32.const 1)))
+(br_if $again (i32.lt_u (local.get $i) (i32.const 50000000))))";
+    let slow = registry.prepare(condition(slow)).await.unwrap();
+    let versions =
+        [registry.prepare(condition("")).await.unwrap(), registry.prepare(condition("(nop)")).await.unwrap()];
+    registry.activate(Scope::Builtin, "a", slow).unwrap();
+    let answers = |times: u32| {
+        let registry = Arc::clone(&registry);
+        tokio::spawn(async move {
+            for _ in 0..times {
+                let plugin = registry.get(&SpaceId::main(), "a").unwrap();
+                let called = plugin.evaluate(call(), &event(&json!({})), &json!({})).await;
+                assert!(called.result.unwrap().holds);
+            }
         })
-        .collect();
-    for round in 0..100 {
-        registry.activate(Scope::Builtin, "a", Arc::clone(&versions[round % 2])).unwrap();
+    };
+    let first = answers(1);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    registry.activate(Scope::Builtin, "a", Arc::clone(&versions[0])).unwrap();
+    let calls: Vec<_> = (0..4).map(|_| answers(200)).collect();
+    let mut swaps = 0_usize;
+    while !calls.iter().all(tokio::task::JoinHandle::is_finished) {
+        swaps += 1;
+        registry.activate(Scope::Builtin, "a", Arc::clone(&versions[swaps % 2])).unwrap();
         tokio::task::yield_now().await;
     }
     for call in calls {
         call.await.unwrap();
     }
-    assert!(under_way.await.unwrap().result.unwrap().holds);
+    first.await.unwrap();
+    assert!(swaps > 1);
 }
 
 #[tokio::test]
@@ -119,7 +128,9 @@ async fn compiled_code_is_kept_between_starts_and_never_believed() {
     assert!(!second.compiled());
     assert!(second.evaluate(call(), &event(&json!({})), &json!({})).await.result.unwrap().holds);
 
-    let files = || std::fs::read_dir(dir.path().join("compiled")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let files = || {
+        std::fs::read_dir(dir.path().join("compiled")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
     assert_eq!(files().len(), 1);
     let file = files().remove(0);
     let whole = std::fs::read(&file).unwrap();

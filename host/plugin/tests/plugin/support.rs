@@ -43,7 +43,9 @@ pub(crate) fn call() -> Call {
 }
 
 pub(crate) fn event(data: &Value) -> Event {
-    EventDraft::json("jira.ticket_completed", "jira", Some("OPS-1".to_owned()), data, None).accept(&SpaceId::main(), now()).unwrap()
+    EventDraft::json("jira.ticket_completed", "jira", Some("OPS-1".to_owned()), data, None)
+        .accept(&SpaceId::main(), now())
+        .unwrap()
 }
 
 pub(crate) fn secrets(list: &[(&str, &[u8])]) -> Secrets {

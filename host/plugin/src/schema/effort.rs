@@ -1,0 +1,198 @@
+//! How much work a schema makes of a value, found out before the work is done.
+//!
+//! A schema comes with a plugin, and a few lines of it can refer to one another so that checking a small value takes
+//! for ever, or so deeply that the stack ends. So the references of a schema are bounded when it is compiled, and each
+//! value is first walked through together with it, counting every subschema that would be applied.
+
+use serde_json::{Map, Value};
+
+/// How many references a schema may have.
+const REFERENCES: usize = 500;
+/// How many regular expressions a schema may have. Each may take a mebibyte.
+const PATTERNS: usize = 100;
+/// How often a subschema may be applied to one set of parameters.
+const STEPS: u32 = 1_000_000;
+/// How many subschemas may be applied within one another.
+const DEPTH: u32 = 1_000;
+
+/// Looks for what makes the effort unbounded or unknown.
+///
+/// # Errors
+/// A sentence that says what must be written in another way.
+pub(super) fn check_references(schema: &Value) -> Result<(), String> {
+    check_part(schema, true, &mut Counts::default())
+}
+
+#[derive(Default)]
+struct Counts {
+    references: usize,
+    patterns: usize,
+}
+
+fn check_part(schema: &Value, root: bool, counts: &mut Counts) -> Result<(), String> {
+    match schema {
+        Value::Array(list) => list.iter().try_for_each(|part| check_part(part, false, counts)),
+        Value::Object(object) => object.iter().try_for_each(|(keyword, value)| {
+            let patterns = match (keyword.as_str(), value) {
+                ("pattern", Value::String(_)) => 1,
+                ("patternProperties", Value::Object(patterns)) => patterns.len(),
+                _ => 0,
+            };
+            counts.patterns = counts.patterns.saturating_add(patterns);
+            if counts.patterns > PATTERNS {
+                return Err(format!("it has more than {PATTERNS} regular expressions: write it with fewer"));
+            }
+            match (keyword.as_str(), value.as_str()) {
+                ("$ref", Some(target)) => {
+                    counts.references = counts.references.saturating_add(1);
+                    if counts.references > REFERENCES {
+                        return Err(format!("it has more than {REFERENCES} references: write it with fewer"));
+                    }
+                    if target != "#" && !target.starts_with("#/") {
+                        let target = crate::output::cut(target, 200);
+                        return Err(format!(
+                            "`$ref` is `{target}`: references must stay inside it, such as `#/$defs/name`"
+                        ));
+                    }
+                }
+                ("$dynamicRef" | "$recursiveRef", Some(_)) => {
+                    return Err(format!("`{keyword}` is not taken: use `$ref`, such as `#/$defs/name`"));
+                }
+                ("$id", Some(_)) if !root => return Err("`$id` is only taken at its root".to_owned()),
+                _ => {}
+            }
+            check_part(value, false, counts)
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `value` can be checked in bounded time.
+pub(super) fn is_bounded(schema: &Value, value: &Value) -> bool {
+    Walk { root: schema, steps: STEPS }.apply(schema, value, DEPTH).is_some()
+}
+
+struct Walk<'s> {
+    root: &'s Value,
+    steps: u32,
+}
+
+impl Walk<'_> {
+    /// None: too much.
+    fn apply(&mut self, schema: &Value, value: &Value, depth: u32) -> Option<()> {
+        self.steps = self.steps.checked_sub(1)?;
+        let depth = depth.checked_sub(1)?;
+        let Value::Object(schema) = schema else { return Some(()) };
+        for (keyword, part) in schema {
+            match keyword.as_str() {
+                "$ref" => {
+                    let target = part.as_str().and_then(|target| self.root.pointer(target.strip_prefix('#')?));
+                    if let Some(target) = target {
+                        self.apply(target, value, depth)?;
+                    }
+                }
+                "allOf" | "anyOf" | "oneOf" => {
+                    part.as_array().into_iter().flatten().try_for_each(|part| self.apply(part, value, depth))?;
+                }
+                "not" | "if" | "then" | "else" => self.apply(part, value, depth)?,
+                "dependentSchemas" | "dependencies" => {
+                    part.as_object().into_iter().flatten().try_for_each(|(_, part)| self.apply(part, value, depth))?;
+                }
+                _ => match value {
+                    Value::Object(fields) => self.apply_to_fields(keyword, part, fields, depth)?,
+                    Value::Array(items) => self.apply_to_items(keyword, part, items, depth)?,
+                    _ => {}
+                },
+            }
+        }
+        Some(())
+    }
+
+    fn apply_to_fields(&mut self, keyword: &str, part: &Value, fields: &Map<String, Value>, depth: u32) -> Option<()> {
+        let parts = || part.as_object().into_iter().flatten();
+        match keyword {
+            "properties" => fields
+                .iter()
+                .filter_map(|(name, value)| Some((part.get(name)?, value)))
+                .try_for_each(|(part, value)| self.apply(part, value, depth)),
+            "patternProperties" => {
+                parts().try_for_each(|(_, part)| fields.values().try_for_each(|value| self.apply(part, value, depth)))
+            }
+            "additionalProperties" | "unevaluatedProperties" => {
+                fields.values().try_for_each(|value| self.apply(part, value, depth))
+            }
+            "propertyNames" => fields.keys().try_for_each(|_| self.apply(part, &Value::Null, depth)),
+            _ => Some(()),
+        }
+    }
+
+    fn apply_to_items(&mut self, keyword: &str, part: &Value, items: &[Value], depth: u32) -> Option<()> {
+        match (keyword, part) {
+            ("items" | "prefixItems", Value::Array(parts)) => {
+                parts.iter().zip(items).try_for_each(|(part, value)| self.apply(part, value, depth))
+            }
+            ("items" | "additionalItems" | "unevaluatedItems" | "contains", part) => {
+                items.iter().try_for_each(|value| self.apply(part, value, depth))
+            }
+            _ => Some(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn doubling(levels: usize) -> Value {
+        let mut defs = Map::new();
+        for level in 0..levels {
+            let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+            defs.insert(format!("l{level}"), json!({"allOf": [next.clone(), next]}));
+        }
+        defs.insert(format!("l{levels}"), json!({"type": "object"}));
+        json!({"$defs": defs, "$ref": "#/$defs/l0"})
+    }
+
+    #[test]
+    fn what_doubles_again_and_again_is_noticed() {
+        assert!(check_references(&doubling(60)).is_ok());
+        assert!(is_bounded(&doubling(10), &json!({})));
+        assert!(!is_bounded(&doubling(60), &json!({})));
+        let nested = json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+        let mut deep = json!(1);
+        for _ in 0..60 {
+            deep = json!({"a": deep});
+        }
+        assert!(is_bounded(&nested, &json!({"a": {"a": {"a": 1}}})));
+        assert!(!is_bounded(&nested, &deep));
+    }
+
+    #[test]
+    fn honest_schemas_are_bounded() {
+        let tree = json!({
+            "type": "object",
+            "properties": {"all": {"type": "array", "items": {"$ref": "#"}}, "path": {"type": "string"}},
+            "anyOf": [{"required": ["all"]}, {"required": ["path"]}],
+            "additionalProperties": false
+        });
+        let leaves = vec![json!({"path": "a"}); 10_000];
+        assert!(is_bounded(&tree, &json!({"all": [{"all": leaves}]})));
+    }
+
+    #[test]
+    fn references_stay_inside() {
+        for schema in [
+            json!({"$ref": "https://a.example/"}),
+            json!({"items": {"$ref": "#anchor"}}),
+            json!({"items": {"$dynamicRef": "#x"}}),
+            json!({"items": {"$id": "https://a.example/"}}),
+            Value::from(vec![json!({"$ref": "#"}); 501]),
+            Value::from(vec![json!({"pattern": "a"}); 101]),
+        ] {
+            assert!(check_references(&schema).is_err(), "{schema}");
+        }
+        assert!(check_references(&json!({"$id": "https://a.example/", "properties": {"$ref": {"$ref": "#"}}})).is_ok());
+    }
+}
