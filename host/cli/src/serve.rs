@@ -68,13 +68,8 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     let keys = open_keys(&store, data).await?;
 
     let registry = Arc::new(Registry::new(open_engine(&settings)?));
-    let pipeline = Pipeline::open(
-        store.clone(),
-        vault,
-        Arc::clone(&registry),
-        Arc::new(SystemClock),
-        settings.pipeline.clone(),
-    )?;
+    let pipeline =
+        Pipeline::open(store.clone(), vault, Arc::clone(&registry), Arc::new(SystemClock), settings.pipeline.clone())?;
     let live = pipeline.load_plugins(hookwright_bundle::COMPONENTS).await?;
     folder::scan(&settings.plugin_dir, &registry).await?;
     let watching = folder::watch(settings.plugin_dir.clone(), Arc::clone(&registry), |name| {
@@ -137,7 +132,8 @@ async fn open_keys(store: &Store, data: &Path) -> Result<Keys, Failed> {
         let path = data.join("admin.key");
         write_admin_key(&path, &key).map_err(|error| at(&path, &error))?;
         let mut out = std::io::stdout();
-        let _ = writeln!(out, "The administrator key of the space main, shown this once and kept in {}:", path.display());
+        let _ =
+            writeln!(out, "The administrator key of the space main, shown this once and kept in {}:", path.display());
         let _ = writeln!(out, "{key}");
     }
     Ok(keys)

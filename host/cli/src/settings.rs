@@ -249,8 +249,7 @@ impl Settings {
 
 fn read(path: &Path) -> Result<Given, SettingsError> {
     let shown = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: shown.clone(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: shown.clone(), source })?;
     toml::from_str(&text).map_err(|source| SettingsError::Parse { path: shown, source: Box::new(source) })
 }
 
@@ -262,7 +261,8 @@ mod tests {
     fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hookwright.toml");
-        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nmax_backlog = 7\nallow_networks = [\"10.0.0.0/8\"]\n").unwrap();
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nmax_backlog = 7\nallow_networks = [\"10.0.0.0/8\"]\n")
+            .unwrap();
         let flags = Given { listen: Some("127.0.0.1:2".into()), ..Given::default() };
         let settings = Settings::resolve(flags, Some(&file)).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:2");

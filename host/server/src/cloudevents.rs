@@ -21,7 +21,7 @@ pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
 }
 
 /// The event in `body[range]`, which was checked to be JSON.
-pub(crate) fn structured(body: &Bytes, range: Range<usize>) -> Result<EventDraft, Problem> {
+pub(crate) fn structured(body: &Bytes, range: Range<usize>) -> Result<EventDraft, Mistake> {
     let payload = body.slice(range);
     let members: BTreeMap<String, &RawValue> = serde_json::from_slice(&payload)
         .map_err(|error| Mistake::new("", format!("a CloudEvent is a JSON object: {error}")))?;
@@ -44,7 +44,7 @@ pub(crate) fn structured(body: &Bytes, range: Range<usize>) -> Result<EventDraft
         }
     }
     if draft.data.is_some() && draft.base64.is_some() {
-        return Err(Mistake::new("data_base64", "stands beside data: give one of them").into());
+        return Err(Mistake::new("data_base64", "stands beside data: give one of them"));
     }
     draft.finish(payload)
 }
@@ -58,11 +58,17 @@ pub(crate) fn batched(body: &Bytes) -> Result<Vec<EventDraft>, Problem> {
         return Err(Mistake::new("", message).into());
     }
     let mut drafts = Vec::with_capacity(parts.len());
-    for part in parts {
+    for (place, part) in parts.into_iter().enumerate() {
         let Data::Span(start, end) = span_of(body, part) else { continue };
-        drafts.push(structured(body, start..end)?);
+        drafts.push(structured(body, start..end).map_err(|mistake| within(place, mistake))?);
     }
     Ok(drafts)
+}
+
+/// The mistake with the place of its event in the batch.
+fn within(place: usize, mistake: Mistake) -> Mistake {
+    let joint = if mistake.path.is_empty() { "" } else { "." };
+    Mistake { path: format!("[{place}]{joint}{}", mistake.path), ..mistake }
 }
 
 /// The event whose attributes are in headers and whose payload is the body.
@@ -84,7 +90,7 @@ pub(crate) fn binary(headers: &HeaderMap, body: Bytes) -> Result<EventDraft, Pro
     } else {
         draft.is_payload = true;
     }
-    draft.finish(body)
+    Ok(draft.finish(body)?)
 }
 
 /// What was read of a CloudEvent so far.
@@ -122,14 +128,14 @@ impl Reading {
         Ok(())
     }
 
-    fn finish(self, payload: Bytes) -> Result<EventDraft, Problem> {
+    fn finish(self, payload: Bytes) -> Result<EventDraft, Mistake> {
         match self.specversion.as_deref() {
             Some("1.0") => {}
             Some(other) => {
                 let shown: String = other.chars().take(40).collect();
-                return Err(Mistake::new("specversion", format!("`{shown}`: only 1.0 is taken")).into());
+                return Err(Mistake::new("specversion", format!("`{shown}`: only 1.0 is taken")));
             }
-            None => return Err(Mistake::new("specversion", "is missing: it must be 1.0").into()),
+            None => return Err(Mistake::new("specversion", "is missing: it must be 1.0")),
         }
         let needed = |name: &str, value: Option<String>| {
             value.ok_or_else(|| Mistake::new(name, "is missing: every CloudEvent has one"))
@@ -214,8 +220,8 @@ mod tests {
             (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":1,"data_base64":"AA=="}"#, "data_base64"),
             ("[]", "object"),
         ] {
-            let problem = structured(&Bytes::copy_from_slice(text.as_bytes()), 0..text.len()).unwrap_err();
-            assert!(problem.to_json().to_string().contains(part), "{text} {problem:?}");
+            let mistake = structured(&Bytes::copy_from_slice(text.as_bytes()), 0..text.len()).unwrap_err();
+            assert!(mistake.to_string().contains(part), "{text} {mistake}");
         }
     }
 

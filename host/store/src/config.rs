@@ -26,7 +26,13 @@ pub enum Stored {
 }
 
 impl Store {
-    async fn put<T: Serialize>(&self, space: &SpaceId, kind: &'static str, id: &str, thing: &T) -> Result<(), StoreError> {
+    async fn put<T: Serialize>(
+        &self,
+        space: &SpaceId,
+        kind: &'static str,
+        id: &str,
+        thing: &T,
+    ) -> Result<(), StoreError> {
         let (space, id, row) = (space.clone(), id.to_owned(), rows::json(thing)?);
         self.write(None, row.len(), move |batch| {
             let number = batch.number(&space)?;

@@ -68,7 +68,8 @@ impl Store {
         events: Vec<NewEvent>,
     ) -> Result<Committed, StoreError> {
         let row = rows::json(&delivery)?;
-        let attempt = attempt.map(|attempt| Ok::<_, StoreError>((attempt.number, rows::json(&attempt)?))).transpose()?;
+        let attempt =
+            attempt.map(|attempt| Ok::<_, StoreError>((attempt.number, rows::json(&attempt)?))).transpose()?;
         let events = events.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
         let bytes = row.len().saturating_add(attempt.as_ref().map_or(0, |(_, row)| row.len()));
         self.write(Some(ATTEMPT), bytes, move |batch| {

@@ -27,7 +27,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hookwright_model::SpaceId;
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use config::Stored;
@@ -83,16 +85,17 @@ impl Store {
     pub fn open(options: &StoreOptions) -> Result<Self, OpenError> {
         let path = options.path.display().to_string();
         let unreadable = |reason: String| OpenError::Unreadable { path: path.clone(), reason };
-        let db = Database::builder().set_cache_size(options.cache_bytes).create(&options.path).map_err(|error| {
-            match error {
-                DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.clone()),
-                DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
-                    std::io::ErrorKind::InvalidData => unreadable(error.to_string()),
-                    _ => OpenError::Io { path: path.clone(), reason: error.to_string() },
+        let db =
+            Database::builder().set_cache_size(options.cache_bytes).create(&options.path).map_err(
+                |error| match error {
+                    DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.clone()),
+                    DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+                        std::io::ErrorKind::InvalidData => unreadable(error.to_string()),
+                        _ => OpenError::Io { path: path.clone(), reason: error.to_string() },
+                    },
+                    other => unreadable(other.to_string()),
                 },
-                other => unreadable(other.to_string()),
-            }
-        })?;
+            )?;
         match tables::format(&db).map_err(|error| unreadable(error.to_string()))? {
             Some(found) if found.parse::<u32>().is_ok_and(|format| format <= tables::FORMAT) => {}
             Some(found) => return Err(OpenError::Newer { path, found, known: tables::FORMAT }),

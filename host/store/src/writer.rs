@@ -9,9 +9,7 @@ use hookwright_model::SpaceId;
 use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::tables::{
-    ATTEMPTS, COUNTERS, DELIVERIES, DUE, EVENT_IDS, EVENTS, NOTES, RECORDS, RUNS, SEQ, SPACES, WORK,
-};
+use crate::tables::{ATTEMPTS, COUNTERS, DELIVERIES, DUE, EVENT_IDS, EVENTS, NOTES, RECORDS, RUNS, SEQ, SPACES, WORK};
 use crate::{StoreError, fault_point};
 
 /// The most operations in one commit.

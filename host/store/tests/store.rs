@@ -85,7 +85,8 @@ async fn a_repeated_id_of_the_same_source_is_accepted_once() {
     let main = SpaceId::main();
     let first = store.append(vec![event(&main, "1", "a", b"x", work())]).await.unwrap();
     let again = store.append(vec![event(&main, "1", "a", b"other", work())]).await.unwrap();
-    let twice = store.append(vec![event(&main, "2", "a", b"", work()), event(&main, "2", "a", b"", work())]).await.unwrap();
+    let twice =
+        store.append(vec![event(&main, "2", "a", b"", work()), event(&main, "2", "a", b"", work())]).await.unwrap();
     assert_eq!((first[0].repeat, again[0].repeat, again[0].seq), (false, true, first[0].seq));
     assert_eq!((twice[0].repeat, twice[1].repeat, twice[1].seq), (false, true, twice[0].seq));
     assert_eq!(store.backlog(), 2);

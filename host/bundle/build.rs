@@ -1,0 +1,63 @@
+//! Compiles the plugins in `plugins/` and writes the list of their bytes.
+
+use std::env::VarError;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use hookwright_guests::{Built, Toolchain};
+
+fn main() {
+    // The text goes to cargo, which shows it as its own error.
+    if let Err(problem) = bundle() {
+        println!("cargo::error={}", problem.replace('\n', " "));
+    }
+}
+
+fn bundle() -> Result<(), String> {
+    let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let root = here.ancestors().nth(2).ok_or("host/bundle stands outside of the workspace")?;
+    watch(root)?;
+    let toolchain = Toolchain::find().map_err(|error| error.to_string())?;
+    let built = hookwright_guests::build(&toolchain, &root.join("plugins"), &guest_target(&out)?, &out)
+        .map_err(|error| error.to_string())?;
+    let list = out.join("components.rs");
+    std::fs::write(&list, listed(&built)).map_err(|error| format!("{}: {error}", list.display()))
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|error| match error {
+        VarError::NotPresent => format!("{name} is not set: build with cargo"),
+        VarError::NotUnicode(_) => format!("{name} is not UTF-8: move the checkout to another path"),
+    })
+}
+
+/// Names what the components are made of. `plugins/target` is left out: a build there must not lead to one here.
+fn watch(root: &Path) -> Result<(), String> {
+    println!("cargo::rerun-if-changed={}", root.join("wit").display());
+    let plugins = root.join("plugins");
+    let entries = std::fs::read_dir(&plugins).map_err(|error| format!("{}: {error}", plugins.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| format!("{}: {error}", plugins.display()))?;
+        if entry.file_name() != "target" {
+            println!("cargo::rerun-if-changed={}", entry.path().display());
+        }
+    }
+    Ok(())
+}
+
+/// One folder for all profiles, and the one that `cargo xtask plugins` uses: `OUT_DIR` is `TARGET/PROFILE/build/NAME/out`.
+fn guest_target(out: &Path) -> Result<PathBuf, String> {
+    let target = out.ancestors().nth(4).ok_or_else(|| format!("{} is no folder of cargo's", out.display()))?;
+    Ok(target.join("guests"))
+}
+
+fn listed(built: &[Built]) -> String {
+    let mut text = "&[\n".to_owned();
+    for Built { name, .. } in built {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))),");
+    }
+    text.push_str("]\n");
+    text
+}

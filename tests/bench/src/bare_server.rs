@@ -1,0 +1,147 @@
+//! What Hookwright is compared with: hyper that only answers, and hyper that only journals.
+//!
+//! The journal is the least that keeps the promise "acknowledged means durable": one redb table, one thread that writes
+//! what waits in one commit with one fsync, and each answer after the commit that holds its event.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use redb::{Database, Durability, TableDefinition};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Failed;
+
+/// The most events in one commit, as in Hookwright.
+const MAX_BATCH: usize = 1024;
+/// How many events may wait, as in Hookwright.
+const QUEUE: usize = 8192;
+/// Memory for the pages of the journal, as in Hookwright.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// 202 once the body was read.
+    Echo,
+    /// 202 once the body is durable.
+    Journal,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Journal => "journal",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Failed;
+
+    fn from_str(text: &str) -> Result<Self, Failed> {
+        [Self::Echo, Self::Journal]
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| format!("there is no server `{text}`").into())
+    }
+}
+
+/// A body on its way to the disk, and who waits for it.
+struct Entry {
+    body: Bytes,
+    durable: oneshot::Sender<u64>,
+}
+
+/// Serves until the process is ended.
+pub(crate) fn run(kind: Kind, address: SocketAddr, home: &Path) -> Result<(), Failed> {
+    let journal = match kind {
+        Kind::Echo => None,
+        Kind::Journal => Some(open(home)?),
+    };
+    // As Hookwright's.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(address, journal))
+}
+
+async fn serve(address: SocketAddr, journal: Option<mpsc::Sender<Entry>>) -> Result<(), Failed> {
+    let listener = TcpListener::bind(address).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let journal = journal.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| answer(request, journal.clone()));
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, journal: Option<mpsc::Sender<Entry>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let response = |status: StatusCode, body: String| {
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = status;
+        response
+    };
+    let Ok(collected) = request.into_body().collect().await else {
+        return Ok(response(StatusCode::BAD_REQUEST, String::new()));
+    };
+    let body = collected.to_bytes();
+    let Some(journal) = journal else {
+        return Ok(response(StatusCode::ACCEPTED, format!("{{\"id\":\"{:030}\"}}", body.len())));
+    };
+    let (durable, answer) = oneshot::channel();
+    if journal.try_send(Entry { body, durable }).is_err() {
+        return Ok(response(StatusCode::SERVICE_UNAVAILABLE, String::new()));
+    }
+    Ok(match answer.await {
+        Ok(seq) => response(StatusCode::ACCEPTED, format!("{{\"id\":\"{seq:030}\"}}")),
+        Err(_) => response(StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+    })
+}
+
+fn open(home: &Path) -> Result<mpsc::Sender<Entry>, Failed> {
+    let db = Database::builder().set_cache_size(CACHE_BYTES).create(home.join("journal.redb"))?;
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    std::thread::Builder::new().name("journal-writer".to_owned()).spawn(move || {
+        if let Err(error) = write(&db, receiver) {
+            eprintln!("the journal: {error}");
+        }
+    })?;
+    Ok(sender)
+}
+
+fn write(db: &Database, mut entries: mpsc::Receiver<Entry>) -> Result<(), redb::Error> {
+    let mut next = 1;
+    let mut waiting = Vec::with_capacity(MAX_BATCH);
+    while let Some(first) = entries.blocking_recv() {
+        let mut transaction = db.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        {
+            let mut events = transaction.open_table(EVENTS)?;
+            let mut entry = Some(first);
+            while let Some(Entry { body, durable }) = entry {
+                events.insert(next, body.as_ref())?;
+                waiting.push((durable, next));
+                next += 1;
+                entry = if waiting.len() < MAX_BATCH { entries.try_recv().ok() } else { None };
+            }
+        }
+        transaction.commit()?;
+        for (durable, seq) in waiting.drain(..) {
+            let _ = durable.send(seq);
+        }
+    }
+    Ok(())
+}

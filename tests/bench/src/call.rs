@@ -1,0 +1,156 @@
+//! One call of the condition `match` in a fresh instance, beside bare wasmtime on the same component.
+
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hookwright_model::{Event, EventDraft, SpaceId, Timestamp};
+use hookwright_plugin::{Call, Engine, EngineOptions, Plugin, Registry};
+use serde_json::{Value, json};
+
+use crate::accept::body;
+use crate::bare_call::{self, Bare};
+use crate::options::Effort;
+use crate::place::Place;
+use crate::statistics::{over, quantile, ratio};
+use crate::table::{Table, count, short};
+use crate::Failed;
+
+const THREADS: [usize; 2] = [1, 2];
+/// Rounds here are short, so there can be more of them.
+const ROUNDS_EACH: usize = 4;
+
+/// What both sides call.
+struct Subject {
+    plugin: Arc<Plugin>,
+    bare: Bare,
+    event: Event,
+    data: String,
+    parameters: Value,
+    text: String,
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Bare,
+    Hookwright,
+}
+
+/// One side, once, on all threads.
+struct Round {
+    /// The median of single calls, in microseconds.
+    p50: f64,
+    p99: f64,
+    /// Calls a second, over all threads.
+    rate: f64,
+}
+
+pub(crate) fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
+    let subject = Arc::new(prepare(place)?);
+    let mut table = Table::new(
+        "One call of `match` in a fresh instance, 1 KiB event",
+        &["threads", "what", "p50 us", "p99 us", "calls/s", "p50 beside bare"],
+    );
+    for threads in THREADS {
+        eprintln!("call: {threads} threads");
+        let (mut bare, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..effort.rounds * ROUNDS_EACH {
+            bare.push(round(&subject, Side::Bare, threads, effort.calls)?);
+            ours.push(round(&subject, Side::Hookwright, threads, effort.calls)?);
+        }
+        for (name, rounds) in [("bare wasmtime", &bare), ("Hookwright", &ours)] {
+            table.row(vec![
+                threads.to_string(),
+                name.to_owned(),
+                short(over(rounds, |round| round.p50)),
+                short(over(rounds, |round| round.p99)),
+                count(over(rounds, |round| round.rate)),
+                short(ratio(rounds, &bare, |round| round.p50, |round| round.p50)),
+            ]);
+        }
+    }
+    println!("{table}");
+    Ok(())
+}
+
+fn prepare(place: &Place) -> Result<Subject, Failed> {
+    let component = std::fs::read(&place.component)?;
+    let bare = Bare::new(&component)?;
+    let registry = Registry::new(Engine::new(&EngineOptions::default())?);
+    if !registry.engine().pooled() {
+        return Err("the pool cannot be had on this machine, so the two engines would differ".into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let plugin = runtime.block_on(registry.prepare(Bytes::from(component)))?;
+    let whole: Value = serde_json::from_str(&body("bench.called"))?;
+    let data = whole.get("data").cloned().unwrap_or_default();
+    let draft = EventDraft::json("bench.called", "bench", Some("ticket/4711".to_owned()), &data, None);
+    let event = draft.accept(&SpaceId::main(), Timestamp::from_millis(0)).map_err(|mistake| mistake.to_string())?;
+    let parameters = json!({"path": "data.status", "equals": "done"});
+    Ok(Subject { plugin, bare, data: data.to_string(), event, text: parameters.to_string(), parameters })
+}
+
+/// Every thread makes its calls at the same time, each on a runtime of its own.
+fn round(subject: &Arc<Subject>, side: Side, threads: usize, calls: usize) -> Result<Round, Failed> {
+    let barrier = Arc::new(Barrier::new(threads));
+    let workers: Vec<_> = (0..threads)
+        .map(|_| {
+            let (subject, barrier) = (Arc::clone(subject), Arc::clone(&barrier));
+            std::thread::spawn(move || -> Result<(Vec<u32>, Duration), Failed> {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(async {
+                    // The first calls of a thread find nothing warm.
+                    call(&subject, side, calls / 10).await?;
+                    barrier.wait();
+                    let start = Instant::now();
+                    Ok((call(&subject, side, calls).await?, start.elapsed()))
+                })
+            })
+        })
+        .collect();
+    let (mut times, mut rate) = (Vec::new(), 0.0);
+    for worker in workers {
+        let (own, took) = worker.join().map_err(|_| "a thread panicked")??;
+        #[allow(clippy::cast_precision_loss)]
+        let own_rate = own.len() as f64 / took.as_secs_f64();
+        rate += own_rate;
+        times.extend(own);
+    }
+    times.sort_unstable();
+    let micros = |nanos: u32| f64::from(nanos) / 1e3;
+    Ok(Round { p50: micros(quantile(&times, 0.5)), p99: micros(quantile(&times, 0.99)), rate })
+}
+
+/// How long each call took, in nanoseconds.
+async fn call(subject: &Subject, side: Side, calls: usize) -> Result<Vec<u32>, Failed> {
+    let mut times = Vec::with_capacity(calls);
+    for _ in 0..calls {
+        let start = Instant::now();
+        let holds = match side {
+            Side::Bare => subject.bare.evaluate(event(subject), &subject.text).await?,
+            Side::Hookwright => {
+                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
+                let called = subject.plugin.evaluate(call, &subject.event, &subject.parameters).await;
+                called.result.map_err(|failure| failure.to_string())?.holds
+            }
+        };
+        times.push(u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        if !holds {
+            return Err("the condition does not hold, so something else is measured".into());
+        }
+    }
+    Ok(times)
+}
+
+fn event(subject: &Subject) -> bare_call::Event<'_> {
+    let event = &subject.event;
+    bare_call::Event {
+        id: &event.id,
+        event_type: &event.event_type,
+        source: &event.source,
+        subject: event.subject.as_deref(),
+        time: &event.time,
+        data: &subject.data,
+        attributes: &[("content-type", "application/json")],
+    }
+}

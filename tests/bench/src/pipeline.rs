@@ -1,0 +1,192 @@
+//! One condition and one action end to end, beside accepting alone.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::accept::body;
+use crate::api::{Api, number};
+use crate::flow::{Order, Report};
+use crate::options::Effort;
+use crate::place::Place;
+use crate::server::Server;
+use crate::statistics::{over, ratio};
+use crate::table::{Table, count, percent, short};
+use crate::{Failed, worker};
+
+/// How many events are under way at a time.
+const LEVELS: [usize; 4] = [1, 16, 64, 256];
+/// Tickets that are written to in turn, so that two events under way seldom want the same one.
+const TICKETS: usize = 1000;
+
+/// What is done about an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// No automation wants it.
+    AcceptOnly,
+    /// `match`, then `event-emit`.
+    Emit,
+    /// `match`, then `note-add`.
+    Note,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::AcceptOnly, Self::Emit, Self::Note];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::AcceptOnly => "accept only",
+            Self::Emit => "match, event-emit",
+            Self::Note => "match, note-add",
+        }
+    }
+
+    fn event_type(self) -> &'static str {
+        match self {
+            Self::AcceptOnly => "bench.accepted",
+            Self::Emit => "bench.emitting",
+            Self::Note => "bench.noting",
+        }
+    }
+
+    /// The action's step.
+    fn step(self) -> Option<Value> {
+        match self {
+            Self::AcceptOnly => None,
+            Self::Emit => Some(json!({
+                "action": "event-emit",
+                "with": {"type": "bench.told", "subject": "{{event.subject}}", "data": {"status": "{{event.data.status}}"}},
+            })),
+            Self::Note => {
+                Some(json!({"action": "note-add", "with": {"id": "{{event.data.ticket}}", "text": "Closed: {{event.id}}"}}))
+            }
+        }
+    }
+}
+
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
+    let head = ["under way", "what is done", "events/s", "p50 ms", "p99 ms", "processor us/event", "of accept only"];
+    let mut table = Table::new("One condition and one action end to end", &head);
+    for under_way in LEVELS {
+        eprintln!("pipeline: {under_way} under way");
+        let mut run = Run::start(place, under_way).await?;
+        for round in 0..effort.rounds {
+            run.round(round, effort).await?;
+        }
+        run.rows(&mut table);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+struct Run {
+    under_way: usize,
+    server: Server,
+    tickets: Vec<u64>,
+    rounds: Vec<(Way, Vec<Round>)>,
+    _home: TempDir,
+}
+
+struct Round {
+    report: Report,
+    /// Processor time of the server for one event, in microseconds.
+    processor: f64,
+}
+
+impl Run {
+    async fn start(place: &Place, under_way: usize) -> Result<Self, Failed> {
+        let home = place.fresh()?;
+        let mut server = Server::hookwright(place, home.path())?;
+        server.serving().await?;
+        let mut api = Api::connect(server.address).await?;
+        for way in Way::ALL {
+            if let Some(step) = way.step() {
+                let condition = json!({"condition": "match", "with": {"path": "data.status", "equals": "done"}});
+                let automation = json!({"name": way.name(), "on": [way.event_type()], "when": condition, "then": [step]});
+                api.post("/v1/automations", &automation).await?;
+            }
+        }
+        let tickets = make_tickets(&server).await?;
+        let rounds = Way::ALL.map(|way| (way, Vec::new())).into();
+        Ok(Self { under_way, server, tickets, rounds, _home: home })
+    }
+
+    /// Goes each way once; each round begins with another.
+    async fn round(&mut self, round: usize, effort: &Effort) -> Result<(), Failed> {
+        let most = self.rounds.len();
+        for place in (0..most).map(|place| (place + round) % most) {
+            let Some((way, rounds)) = self.rounds.get_mut(place) else { continue };
+            let mut order = Order {
+                address: self.server.address,
+                under_way: self.under_way,
+                time: effort.warm_up,
+                bodies: bodies(*way, &self.tickets)?,
+            };
+            if round == 0 {
+                let _: Report = worker::ask("flow", &order).await?;
+            }
+            order.time = effort.load;
+            let before = self.server.processor_time()?;
+            let report: Report = worker::ask("flow", &order).await?;
+            let used = self.server.processor_time()?.saturating_sub(before);
+            #[allow(clippy::cast_precision_loss)]
+            let processor = used.as_secs_f64() * 1e6 / report.events as f64;
+            rounds.push(Round { report, processor });
+        }
+        Ok(())
+    }
+
+    fn rows(&self, table: &mut Table) {
+        let Some((_, alone)) = self.rounds.first() else { return };
+        for (way, rounds) in &self.rounds {
+            table.row(vec![
+                self.under_way.to_string(),
+                way.name().to_owned(),
+                count(over(rounds, |round| round.report.rate)),
+                short(over(rounds, |round| f64::from(round.report.p50) / 1e3)),
+                short(over(rounds, |round| f64::from(round.report.p99) / 1e3)),
+                short(over(rounds, |round| round.processor)),
+                percent(ratio(rounds, alone, |round| round.report.rate, |round| round.report.rate)),
+            ]);
+        }
+        for (way, rounds) in &self.rounds {
+            let watched: usize = rounds.iter().map(|round| round.report.watched).sum();
+            eprintln!("pipeline: {} at {}: {watched} events watched for their time", way.name(), self.under_way);
+        }
+    }
+}
+
+/// One event for each ticket.
+fn bodies(way: Way, tickets: &[u64]) -> Result<Vec<String>, Failed> {
+    let mut event: Value = serde_json::from_str(&body(way.event_type()))?;
+    tickets
+        .iter()
+        .map(|ticket| {
+            let data = event.pointer_mut("/data").and_then(Value::as_object_mut).ok_or("the event has no data")?;
+            data.insert("ticket".to_owned(), (*ticket).into());
+            Ok(event.to_string())
+        })
+        .collect()
+}
+
+async fn make_tickets(server: &Server) -> Result<Vec<u64>, Failed> {
+    // Side by side, since each waits for the disk.
+    let makers = (0..50).map(|_| {
+        let address = server.address;
+        tokio::spawn(async move {
+            let mut api = Api::connect(address).await?;
+            let mut ids = Vec::new();
+            for _ in 0..TICKETS / 50 {
+                let ticket = api.post("/v1/tickets", &json!({"subject": "A ticket to write to", "status": "open"})).await?;
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                ids.push(number(&ticket, "/id")? as u64);
+            }
+            Ok::<_, Failed>(ids)
+        })
+    });
+    let makers: Vec<_> = makers.collect();
+    let mut ids = Vec::with_capacity(TICKETS);
+    for maker in makers {
+        ids.extend(maker.await??);
+    }
+    Ok(ids)
+}

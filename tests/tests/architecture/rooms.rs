@@ -1,0 +1,154 @@
+//! The rooms of `host/`: what each may name, and which may use which.
+
+use crate::tree::Tree;
+
+/// What only one room may name.
+const OWNERS: [(&str, &str); 3] = [("redb", "host/store/"), ("wasmtime", "host/plugin/"), ("wasmparser", "host/plugin/")];
+
+/// A room.
+struct Room {
+    folder: &'static str,
+    /// What its package is called.
+    package: &'static str,
+    /// The rooms that it may use.
+    below: &'static [&'static str],
+    /// Those of them that it must use, so that the arrow is one.
+    next: &'static [&'static str],
+}
+
+const ROOMS: [Room; 7] = [
+    Room {
+        folder: "cli",
+        package: "hookwright",
+        below: &["bundle", "server", "pipeline", "plugin", "store", "model"],
+        next: &["bundle", "server"],
+    },
+    Room { folder: "server", package: "hookwright-server", below: &["pipeline", "plugin", "store", "model"], next: &["pipeline"] },
+    Room { folder: "pipeline", package: "hookwright-pipeline", below: &["plugin", "store", "model"], next: &["plugin", "store"] },
+    Room { folder: "plugin", package: "hookwright-plugin", below: &["model"], next: &["model"] },
+    Room { folder: "store", package: "hookwright-store", below: &["model"], next: &["model"] },
+    Room { folder: "model", package: "hookwright-model", below: &[], next: &[] },
+    Room { folder: "bundle", package: "hookwright-bundle", below: &[], next: &[] },
+];
+
+/// Where a word stands that belongs to another room. A file ending (`.redb`) is not the library.
+pub(crate) fn names(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (file, text) in tree.texts().filter(|(file, _)| file.path.starts_with("host/") && file.ends(&["rs", "toml"])) {
+        for (word, owner) in OWNERS.iter().filter(|(_, owner)| !file.path.starts_with(owner)) {
+            for (place, line) in text.lines().enumerate() {
+                if is_named(line, word) {
+                    complaints.push(format!("{}:{} names {word}, which only {owner} may: {}", file.path, place + 1, line.trim()));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// Whether a word or a name that begins with it stands in a line.
+fn is_named(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(place, _)| {
+        let before = line[..place].chars().next_back();
+        !before.is_some_and(|before| before == '.' || before == '_' || before.is_alphanumeric())
+    })
+}
+
+/// Dependencies between rooms that point upwards or aside, and arrows that are missing.
+pub(crate) fn arrows(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for room in &ROOMS {
+        let path = format!("host/{}/Cargo.toml", room.folder);
+        let Some(text) = tree.text(&path) else {
+            complaints.push(format!("{path} is not there"));
+            continue;
+        };
+        let used = used_rooms(text);
+        for other in used.iter().filter(|other| !room.below.contains(other)) {
+            complaints.push(format!("{path}: {} may not use {other}", room.folder));
+        }
+        for other in room.next.iter().filter(|other| !used.contains(other)) {
+            complaints.push(format!("{path}: {} does not use {other}", room.folder));
+        }
+    }
+    for (file, text) in tree.texts().filter(|(file, _)| file.name() == "Cargo.toml" && !file.path.starts_with("host/")) {
+        // The workspace's own list names everything; the benchmarks measure rooms by themselves.
+        if file.path == "Cargo.toml" || file.path.starts_with("tests/bench/") {
+            continue;
+        }
+        for other in used_rooms(text) {
+            complaints.push(format!("{}: nothing outside of host/ may use its rooms, this uses {other}", file.path));
+        }
+    }
+    complaints
+}
+
+/// The rooms that a manifest names under any kind of dependency.
+fn used_rooms(manifest: &str) -> Vec<&'static str> {
+    let manifest: toml::Table = manifest.parse().expect("a manifest of the checkout is TOML");
+    let mut tables: Vec<&toml::Table> = vec![&manifest];
+    tables.extend(manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(|targets| {
+        targets.values().filter_map(toml::Value::as_table)
+    }));
+    let dependencies = tables.into_iter().flat_map(|table| {
+        ["dependencies", "dev-dependencies", "build-dependencies"].into_iter().filter_map(|kind| table.get(kind)?.as_table())
+    });
+    let names: Vec<&String> = dependencies.flat_map(toml::Table::keys).collect();
+    ROOMS.iter().filter(|room| names.iter().any(|name| *name == room.package)).map(|room| room.folder).collect()
+}
+
+#[test]
+fn a_library_in_the_wrong_room_is_complained_of() {
+    let tree = Tree::of(&[
+        ("host/server/src/lib.rs", "use std::io;\nuse redb::Database;\n"),
+        ("host/server/Cargo.toml", "[dependencies]\nwasmtime-wasi.workspace = true\n"),
+        ("host/pipeline/src/lib.rs", "//! What `wasmparser` says."),
+        ("host/store/src/lib.rs", "use redb::Database;"),
+        ("host/plugin/src/lib.rs", "use wasmtime::Engine;"),
+        ("host/cli/src/serve.rs", "data.join(\"hookwright.redb\")"),
+        ("tests/bench/src/main.rs", "use redb::Database;"),
+    ]);
+    let complaints = names(&tree);
+    assert_eq!(complaints.len(), 3, "{complaints:?}");
+    assert!(complaints[0].starts_with("host/server/src/lib.rs:2 names redb"), "{}", complaints[0]);
+}
+
+#[test]
+fn an_arrow_that_turns_back_is_complained_of() {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for room in &ROOMS {
+        let lines: String = room.next.iter().map(|next| format!("{} = \"1\"\n", package(next))).collect();
+        files.push((format!("host/{}/Cargo.toml", room.folder), format!("[dependencies]\n{lines}")));
+    }
+    let check = |files: &[(String, String)]| {
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        arrows(&Tree::of(&files))
+    };
+    assert_eq!(check(&files), Vec::<String>::new());
+
+    for (folder, text, complaint) in [
+        ("model", "[build-dependencies]\nhookwright-store = \"1\"\n", "model may not use store"),
+        ("store", "[dependencies]\nhookwright-model = \"1\"\nhookwright-plugin = \"1\"\n", "store may not use plugin"),
+        ("plugin", "[dependencies]\nhookwright-model = \"1\"\n[target.'cfg(unix)'.dev-dependencies]\nhookwright-pipeline = \"1\"\n", "plugin may not use pipeline"),
+        ("server", "[dependencies]\nhookwright-pipeline = \"1\"\nhookwright-bundle = \"1\"\n", "server may not use bundle"),
+        ("cli", "[dependencies]\nhookwright-bundle = \"1\"\n", "cli does not use server"),
+    ] {
+        let mut changed = files.clone();
+        for file in &mut changed {
+            if file.0 == format!("host/{folder}/Cargo.toml") {
+                file.1 = text.to_owned();
+            }
+        }
+        let complaints = check(&changed);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].ends_with(complaint), "{complaints:?}");
+    }
+    files.push(("xtask/Cargo.toml".to_owned(), "[dependencies]\nhookwright-model = \"1\"\n".to_owned()));
+    assert_eq!(check(&files).len(), 1);
+    files.remove(0);
+    assert!(check(&files).iter().any(|complaint| complaint == "host/cli/Cargo.toml is not there"));
+}
+
+fn package(folder: &str) -> &'static str {
+    ROOMS.iter().find(|room| room.folder == folder).map(|room| room.package).expect("a room has a package")
+}

@@ -1,0 +1,383 @@
+//! Two spaces never see each other, and each role may do what it may and nothing else: for every route there is.
+
+use hookwright_tests::components::other_version;
+use hookwright_tests::routes::{self, Route};
+use hookwright_tests::scene::{self, text};
+use hookwright_tests::{Answer, Client, Receiver, Server, eventually};
+use serde_json::{Value, json};
+
+/// What a request with another space's ids comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// The route has no space.
+    Open,
+    /// It reads or changes the caller's own space.
+    Own,
+    /// 404, as if there were no such thing anywhere.
+    Absent,
+}
+use Seen::{Absent, Open, Own};
+
+/// Method, path, what it needs, what somebody of another space gets.
+const ROWS: &[(&str, &str, &str, Seen)] = &[
+    ("GET", "/healthz", "Nothing", Open),
+    ("POST", "/webhook", "IngestNamed", Own),
+    ("ANY", "/in/{token}", "Nothing", Open),
+    ("ANY", "/in/{token}/{*path}", "Nothing", Open),
+    ("POST", "/v1/events", "Ingest", Own),
+    ("GET", "/v1/events", "Read", Own),
+    ("GET", "/v1/events/{id}", "Read", Absent),
+    ("GET", "/v1/events/{id}/payload", "Read", Absent),
+    ("POST", "/v1/automations", "Edit", Own),
+    ("GET", "/v1/automations", "Read", Own),
+    ("GET", "/v1/automations/{id}", "Read", Absent),
+    ("PATCH", "/v1/automations/{id}", "Edit", Absent),
+    ("DELETE", "/v1/automations/{id}", "Edit", Absent),
+    ("POST", "/v1/automations/{id}/enable", "Edit", Absent),
+    ("POST", "/v1/automations/{id}/disable", "Edit", Absent),
+    ("GET", "/v1/plugins", "Read", Own),
+    ("GET", "/v1/plugins/{name}", "Read", Absent),
+    ("PUT", "/v1/plugins/{name}", "Administer", Own),
+    ("DELETE", "/v1/plugins/{name}", "Administer", Absent),
+    ("POST", "/v1/tickets", "Edit", Own),
+    ("GET", "/v1/tickets", "Read", Own),
+    ("GET", "/v1/tickets/{id}", "Read", Absent),
+    ("PATCH", "/v1/tickets/{id}", "Edit", Absent),
+    ("POST", "/v1/tickets/{id}/notes", "Edit", Absent),
+    ("GET", "/v1/tickets/{id}/notes", "Read", Absent),
+    ("POST", "/v1/webhooks", "Administer", Own),
+    ("GET", "/v1/webhooks", "Read", Own),
+    ("GET", "/v1/webhooks/{id}", "Read", Absent),
+    ("PATCH", "/v1/webhooks/{id}", "Administer", Absent),
+    ("DELETE", "/v1/webhooks/{id}", "Administer", Absent),
+    ("GET", "/v1/runs", "Read", Own),
+    ("GET", "/v1/runs/{id}", "Read", Absent),
+    ("GET", "/v1/deliveries", "Read", Own),
+    ("GET", "/v1/deliveries/{id}", "Read", Absent),
+    ("POST", "/v1/sources", "Administer", Own),
+    ("GET", "/v1/sources", "Administer", Own),
+    ("GET", "/v1/sources/{id}", "Administer", Absent),
+    ("PATCH", "/v1/sources/{id}", "Administer", Absent),
+    ("DELETE", "/v1/sources/{id}", "Administer", Absent),
+    ("POST", "/v1/keys", "Administer", Own),
+    ("GET", "/v1/keys", "Administer", Own),
+    ("GET", "/v1/keys/{id}", "Administer", Absent),
+    ("DELETE", "/v1/keys/{id}", "Administer", Absent),
+    ("POST", "/v1/keys/{id}/rotate", "Administer", Absent),
+];
+
+/// Need, and the roles that meet it.
+const ROLES: &[(&str, &[&str])] = &[
+    ("Nothing", &["admin", "editor", "viewer", "ingest"]),
+    ("IngestNamed", &["admin", "editor", "ingest"]),
+    ("Ingest", &["admin", "editor", "ingest"]),
+    ("Read", &["admin", "editor", "viewer"]),
+    ("Edit", &["admin", "editor"]),
+    ("Administer", &["admin"]),
+];
+
+#[test]
+fn every_route_of_the_server_has_its_row_here() {
+    let rows: Vec<Route> = ROWS
+        .iter()
+        .map(|(method, path, needs, _)| Route {
+            method: (*method).to_owned(),
+            path: (*path).to_owned(),
+            needs: (*needs).to_owned(),
+        })
+        .collect();
+    let table = routes::table();
+    for route in &table {
+        assert!(rows.contains(route), "{route:?} has no row in ROWS: say what others may do with it");
+    }
+    for row in &rows {
+        assert!(table.contains(row), "{row:?} is no route of the server");
+    }
+}
+
+/// One of each thing, in one space.
+struct Things {
+    client: Client,
+    event: String,
+    automation: String,
+    ticket: u64,
+    webhook: String,
+    run: String,
+    delivery: String,
+    source: String,
+    token: String,
+    key: String,
+    plugin: &'static str,
+    _receiver: Receiver,
+}
+
+impl Things {
+    #[track_caller]
+    fn make(client: Client) -> Self {
+        let receiver = Receiver::start();
+        for n in 0..2 {
+            scene::ticket(&client, &format!("filler {n}"));
+        }
+        let ticket = scene::ticket(&client, "belongs-to-the-first-space");
+        client.post(&format!("/v1/tickets/{ticket}/notes"), &json!({"text": "belongs-to-the-first-space"})).expect(201);
+        let plugin = "first-space-plugin";
+        client.put(&format!("/v1/plugins/{plugin}"), &other_version("note-add", "7.7.7")).expect(200);
+        let (webhook, _) = scene::webhook(&client, &receiver.url(), &["*"]);
+        let automation = scene::automation(
+            &client,
+            &json!({"name": "belongs-to-the-first-space", "on": ["*"], "then": [
+                {"action": "event-emit", "with": {"type": "never.loops"}}], "enabled": false}),
+        );
+        client.post(&format!("/v1/automations/{automation}/enable"), &json!({})).expect(200);
+        let event = scene::send(&client, "first.space", &json!({"secret": "belongs-to-the-first-space"}));
+        client.post(&format!("/v1/automations/{automation}/disable"), &json!({})).expect(200);
+        scene::settled(&client);
+        let story = scene::story(&client, &event);
+        let made = client.post("/v1/sources", &json!({"name": "belongs-to-the-first-space", "kind": "github"})).expect(201);
+        let key = client.post("/v1/keys", &json!({"name": "belongs-to-the-first-space", "role": "viewer"})).expect(201);
+        Self {
+            automation,
+            ticket,
+            webhook,
+            run: text(&story["runs"][0]["id"]),
+            delivery: text(&story["deliveries"][0]["id"]),
+            source: text(&made["id"]),
+            token: text(&made["url"]).rsplit('/').next().unwrap().to_owned(),
+            key: text(&key["id"]),
+            plugin,
+            event,
+            client,
+            _receiver: receiver,
+        }
+    }
+
+    /// The path with this space's ids in it.
+    fn path(&self, path: &str) -> String {
+        let id = match path.split('/').nth(2).unwrap_or_default() {
+            "events" => self.event.clone(),
+            "automations" => self.automation.clone(),
+            "tickets" => self.ticket.to_string(),
+            "webhooks" => self.webhook.clone(),
+            "runs" => self.run.clone(),
+            "deliveries" => self.delivery.clone(),
+            "sources" => self.source.clone(),
+            "keys" => self.key.clone(),
+            _ => String::new(),
+        };
+        let path = path.replace("{id}", &id).replace("{name}", self.plugin);
+        path.replace("{token}", &self.token).replace("{*path}", "below")
+    }
+
+    /// Texts of which none may reach another space.
+    fn marks(&self) -> Vec<String> {
+        let marks = [&self.event, &self.automation, &self.webhook, &self.run, &self.delivery, &self.source, &self.key];
+        let fixed = ["belongs-to-the-first-space".to_owned(), self.token.clone()];
+        marks.into_iter().cloned().chain(fixed).collect()
+    }
+
+    /// All that the space holds.
+    #[track_caller]
+    fn all(&self) -> Value {
+        let mut all = serde_json::Map::new();
+        for (method, path, _, seen) in ROWS {
+            if *method == "GET" && *seen == Own {
+                all.insert((*path).to_owned(), scene::all(&self.client, path).into());
+            }
+        }
+        let ticket = format!("/v1/tickets/{}/notes", self.ticket);
+        all.insert("notes".to_owned(), scene::all(&self.client, &ticket).into());
+        for key in all["/v1/keys"].as_array_mut().unwrap() {
+            key.as_object_mut().unwrap().remove("last_used_at");
+        }
+        all.into()
+    }
+}
+
+/// A body that the route takes, so that nothing but the space can be what is wrong.
+fn body(method: &str, path: &str) -> Vec<u8> {
+    if method == "PUT" {
+        return other_version("note-add", "8.8.8");
+    }
+    if !["POST", "PATCH"].contains(&method) {
+        return Vec::new();
+    }
+    let body = match path {
+        "/webhook" => json!({"service": "other", "trigger_event_type": "other.space", "attributes": {}}),
+        "/v1/events" => json!({"type": "other.space", "data": {}}),
+        "/v1/automations" => json!({"name": "other", "on": ["x"], "then": [{"action": "event-emit", "with": {"type": "y"}}]}),
+        "/v1/tickets" => json!({"subject": "other"}),
+        "/v1/tickets/{id}" => json!({"subject": "stolen"}),
+        "/v1/tickets/{id}/notes" => json!({"text": "stolen"}),
+        "/v1/webhooks" => json!({"url": "http://127.0.0.1:9/", "events": ["x"]}),
+        "/v1/sources" => json!({"name": "other", "kind": "github"}),
+        "/v1/keys" => json!({"name": "other", "role": "viewer"}),
+        "/v1/webhooks/{id}" => json!({"description": "stolen"}),
+        "/v1/automations/{id}" | "/v1/sources/{id}" => json!({"name": "stolen"}),
+        _ => json!({}),
+    };
+    body.to_string().into_bytes()
+}
+
+fn request(client: &Client, method: &str, path: &str, body: &[u8]) -> Answer {
+    client.send(method_of(method), path, &[("content-type", "application/json")], body)
+}
+
+/// The method to ask a route with that takes any.
+fn method_of(method: &str) -> &str {
+    if method == "ANY" { "POST" } else { method }
+}
+
+#[test]
+fn no_route_shows_or_changes_anything_of_another_space() {
+    let server = Server::shared();
+    let first = Things::make(server.space("first"));
+    let other = server.space("second").in_space("second");
+    let before = first.all();
+
+    for (method, path, ..) in ROWS.iter().filter(|(.., seen)| *seen == Absent) {
+        let target = first.path(path);
+        let answer = request(&other, method, &target, &body(method, path));
+        assert_eq!(answer.status, 404, "{answer}");
+        assert!(text(&answer.json()["code"]).ends_with(".not_found"), "{answer}");
+        if *method == "GET" {
+            assert_eq!(first.client.get(&target).status, 200, "its own space finds {target}");
+        }
+    }
+    for (method, path, ..) in ROWS.iter().filter(|(.., seen)| *seen == Own) {
+        let answer = request(&other, method, &first.path(path), &body(method, path));
+        assert!((200..300).contains(&answer.status), "{answer}");
+        let shown = answer.text();
+        for mark in first.marks() {
+            assert!(!shown.contains(&mark), "{mark} of another space is in what {answer}");
+        }
+    }
+    scene::settled(&other);
+    assert_eq!(first.all(), before, "something of the first space changed");
+}
+
+#[test]
+fn events_automations_webhooks_and_plugins_stay_within_their_space() {
+    let server = Server::shared();
+    let (one, two) = (server.space("inside-one"), server.space("inside-two"));
+    let receiver = Receiver::start();
+    let automation = json!({"name": "all", "on": ["*"], "when": {"condition": "match", "with": {"path": "event.type", "equals": "say"}},
+        "then": [{"action": "ticket-update", "with": {"id": 1, "status": "{{space}}"}}]});
+    for client in [&one, &two] {
+        assert_eq!(scene::ticket(client, "first"), 1, "each space counts its own tickets");
+    }
+    scene::automation(&two, &automation);
+    scene::webhook(&two, &receiver.url(), &["*"]);
+    one.put("/v1/plugins/only-one", &other_version("note-add", "1.1.1")).expect(200);
+
+    let send = |client: &Client| client.post("/v1/events", &json!({"type": "say", "id": "same", "source": "same", "data": 1}));
+    send(&one).expect(202);
+    scene::settled(&one);
+    assert_eq!(scene::all(&two, "/v1/runs"), Vec::<Value>::new());
+    assert!(receiver.received().is_empty(), "{:?}", receiver.received());
+
+    // The same id from the same source is another event in another space.
+    assert_eq!(send(&two).expect(202), json!({"id": "same"}));
+    eventually(|| {
+        let status = two.get("/v1/tickets/1").expect(200)["status"].clone();
+        if status == "inside-two" { Ok(()) } else { Err(status.to_string()) }
+    });
+    assert_eq!(one.get("/v1/tickets/1").expect(200)["status"], "open");
+    receiver.wait_for(1);
+
+    let uses = json!({"name": "x", "on": ["x"], "then": [{"action": "only-one", "with": {"id": 1, "text": "x"}}]});
+    assert_eq!(two.post("/v1/automations", &uses).paths(), ["then[0].action"]);
+    one.post("/v1/automations", &uses).expect(201);
+}
+
+#[test]
+fn each_role_may_use_exactly_the_routes_that_it_meets_the_needs_of() {
+    let server = Server::shared();
+    let admin = server.space("roles");
+    for role in ["admin", "editor", "viewer", "ingest"] {
+        let key = admin.post("/v1/keys", &json!({"name": role, "role": role})).expect(201);
+        let client = admin.with_key(key["key"].as_str().unwrap()).in_space("roles");
+        for (method, path, needs, _) in ROWS {
+            let (_, roles) = ROLES.iter().find(|(name, _)| name == needs).unwrap();
+            let path = path.replace("{id}", "0").replace("{name}", "none").replace("{token}", "x").replace("{*path}", "y");
+            let answer = request(&client, method, &path, b"");
+            if roles.contains(&role) {
+                assert!(![401, 403].contains(&answer.status), "{role} may use it: {answer}");
+            } else {
+                answer.problem(403, "auth.forbidden");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_good_key_for_the_named_space_no_route_does_anything() {
+    let server = Server::shared();
+    let admin = server.space("keyless");
+    for (method, path, needs, _) in ROWS {
+        let path = path.replace("{id}", "0").replace("{name}", "none").replace("{token}", "x").replace("{*path}", "y");
+        let bare = admin.without_key();
+        if *needs == "Nothing" {
+            assert!(![401, 403].contains(&request(&bare, method, &path, b"").status), "{method} {path}");
+            continue;
+        }
+        for client in [bare.clone(), bare.in_space("keyless")] {
+            let answer = request(&client, method, &path, b"");
+            answer.problem(401, "auth.missing");
+            assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer")), "{answer}");
+        }
+        request(&admin.with_key("hw_unknown"), method, &path, b"").problem(401, "auth.invalid");
+        let basic = [("authorization", "Basic YTpi")];
+        bare.send(method_of(method), &path, &basic, b"").problem(401, "auth.malformed");
+        for (header, space) in [("x-hookwright-id", "main"), ("x-capacity-id", "main"), ("x-hookwright-id", "")] {
+            let key = admin.send(method_of(method), &path, &[(header, space)], b"");
+            key.problem(403, "space.mismatch");
+        }
+    }
+}
+
+#[test]
+fn keys_are_shown_once_listed_rotated_and_revoked() {
+    let server = Server::shared();
+    let admin = server.space("keys");
+    let made = admin.post("/v1/keys", &json!({"name": "Zapier", "role": "editor"})).expect(201);
+    assert_eq!((&made["space"], &made["name"], &made["role"]), (&json!("keys"), &json!("Zapier"), &json!("editor")));
+    let (id, key) = (text(&made["id"]), text(&made["key"]));
+    let path = format!("/v1/keys/{id}");
+    let client = admin.with_key(&key);
+    client.get("/v1/tickets").expect(200);
+
+    let read = admin.get(&path).expect(200);
+    assert_eq!(read["prefix"], key[..9]);
+    assert!(read["last_used_at"].is_string(), "{read}");
+    assert!(!admin.get("/v1/keys").text().contains(&key) && !read.to_string().contains(&key), "a key is shown once");
+
+    let rotated = admin.post(&format!("{path}/rotate"), &json!({})).expect(201);
+    assert_eq!((&rotated["name"], &rotated["role"]), (&json!("Zapier"), &json!("editor")));
+    client.get("/v1/tickets").problem(401, "auth.invalid");
+    let client = admin.with_key(rotated["key"].as_str().unwrap());
+    client.get("/v1/tickets").expect(200);
+    admin.get(&path).problem(404, "key.not_found");
+
+    admin.delete(&format!("/v1/keys/{}", text(&rotated["id"]))).expect(204);
+    client.get("/v1/tickets").problem(401, "auth.invalid");
+
+    let own = admin.get("/v1/keys").expect(200);
+    let own = format!("/v1/keys/{}", text(&own["data"][0]["id"]));
+    admin.delete(&own).problem(409, "key.in_use");
+    server.client().delete("/v1/keys/key_environment").problem(409, "key.fixed");
+    server.client().post("/v1/keys/key_environment/rotate", &json!({})).problem(409, "key.fixed");
+
+    for (wrong, path) in [
+        (json!({"name": "", "role": "admin"}), "name"),
+        (json!({"name": "x", "role": "owner"}), "role"),
+        (json!({"name": "x", "role": "admin", "space": "No Space"}), "space"),
+    ] {
+        assert_eq!(admin.post("/v1/keys", &wrong).paths(), [path]);
+    }
+    // Only administrators of `main` reach into other spaces, and only to let somebody in.
+    let foreign = json!({"name": "x", "role": "admin", "space": "main"});
+    admin.post("/v1/keys", &foreign).problem(403, "space.forbidden");
+    let editor = server.client().post("/v1/keys", &json!({"name": "x", "role": "editor"})).expect(201);
+    let editor = admin.with_key(editor["key"].as_str().unwrap());
+    editor.post("/v1/keys", &json!({"name": "x", "role": "admin", "space": "keys"})).problem(403, "auth.forbidden");
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask demo`: a server, real webhooks, and what came of them.
+
+mod client;
+mod options;
+mod receiver;
+mod server;
+mod show;
+mod signature;
+mod story;
+mod swap;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use options::Options;
+
+use crate::build;
+use crate::place::Place;
+use crate::stage::Stages;
+use crate::stop::Stop;
+use receiver::Receiver;
+use server::Server;
+use show::Show;
+
+/// The task.
+pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Stop> {
+    // Set first, so that Ctrl-C during the show ends the server too.
+    let stopping = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stopping);
+    ctrlc::set_handler(move || told.store(true, Ordering::SeqCst))
+        .map_err(|error| Stop::new(format!("Ctrl-C cannot be caught: {error}")))?;
+
+    let mut stages = Stages::new(build::STAGES + 1);
+    build::server(place, &mut stages)?;
+    let mut server = stages.run("start", || Server::start(place, options))?;
+    let receiver = Receiver::start()?;
+    let mut show = Show::new(&server, &receiver, place, Arc::clone(&stopping));
+    story::tell(&mut show)?;
+    println!("\nEverything happened as it should: {} expectations held.", show.held());
+    where_to_look(&server, &show);
+    if options.exit {
+        return server.stop();
+    }
+    println!("\nThe server keeps serving on {} until Ctrl-C.", server.base());
+    while !stopping.load(Ordering::SeqCst) {
+        server.check()?;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!("\nStopping.");
+    server.stop()
+}
+
+fn where_to_look(server: &Server, show: &Show<'_>) {
+    let base = server.base();
+    println!("\nWhere to look:");
+    println!("    export KEY={}", server.key());
+    for (path, what) in show.places() {
+        println!("    curl -s -H \"Authorization: Bearer $KEY\" {base}{path}    # {what}");
+    }
+    println!("    {}    # the server's log", server.log());
+}

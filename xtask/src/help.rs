@@ -1,0 +1,114 @@
+//! What `cargo xtask help` shows.
+
+const OVERVIEW: &str = "\
+Hookwright's own tasks. Each prepares what it needs; nothing has to be installed first but cargo and a C compiler.
+
+    cargo xtask demo      start a server, send it real webhooks, show what happened, keep serving
+    cargo xtask test      run every test
+    cargo xtask build     build the server: target/release/hookwright
+    cargo xtask plugins   build the plugins: target/plugins, target/plugins-examples
+    cargo xtask bench     run the benchmarks
+    cargo xtask lint      check formatting and lints, here and in plugins/
+    cargo xtask setup     find a WebAssembly toolchain, or install one
+    cargo xtask help TASK say more about one of them
+";
+
+const TASKS: &[(&str, &str)] = &[
+    (
+        "setup",
+        "\
+cargo xtask setup
+
+Finds a toolchain that compiles plugins to WebAssembly, in three steps:
+  1. the active Rust toolchain has the target wasm32-unknown-unknown: nothing to do;
+  2. rustup can add it (at most two minutes);
+  3. on Debian and its kin, apt installs rustc-web, rust-web-src and lld (as root, or through sudo -n).
+Each step says what it found. If none helps, the last line is the command to run by hand.
+",
+    ),
+    (
+        "plugins",
+        "\
+cargo xtask plugins
+
+Builds the first-party plugins into target/plugins, and those of examples/ into target/plugins-examples, as NAME.wasm.
+The JavaScript example needs node and npm; as root on Debian they are installed. A file is written only if its bytes
+change. `curl -X PUT --data-binary @target/plugins/match.wasm .../v1/plugins/match` puts one into a running server.
+",
+    ),
+    (
+        "build",
+        "\
+cargo xtask build
+
+Builds the first-party plugins and then the server, which carries them inside: target/release/hookwright is one file
+that runs with no other file present.
+",
+    ),
+    (
+        "demo",
+        "\
+cargo xtask demo [--exit] [--port N] [--data-dir DIR]
+
+Builds the server, starts it on a fresh embedded store, gives it the demo's automations, sends it webhooks, shows what
+each of them did and why, and then keeps serving until Ctrl-C.
+
+  --exit          stop after the show; the exit code is 0 only if all of it worked
+  --port N        serve on 127.0.0.1:N; without it on 8080, or on a free port if that one is taken
+  --data-dir DIR  keep the state in DIR, which must be empty or absent; without it in target/demo
+",
+    ),
+    (
+        "test",
+        "\
+cargo xtask test [FILTER]
+
+Prepares everything and runs every test: formatting, lints, the plugins' own tests, and those of the workspace, which
+include the ones that start a server. Each stage says how long it took; the first that fails ends the task.
+With FILTER only tests whose name contains it are run, and formatting and lints are left out.
+
+Tests find the server through HOOKWRIGHT_BIN, the components through HOOKWRIGHT_PLUGINS and HOOKWRIGHT_EXAMPLES, and
+Python through HOOKWRIGHT_PYTHON; the task sets all four.
+",
+    ),
+    (
+        "bench",
+        "\
+cargo xtask bench [ARGUMENTS]
+
+Builds the server and runs the benchmarks in tests/bench, which print ratios of two things measured in one run.
+ARGUMENTS are handed on: `cargo xtask bench --help` is this text, `cargo xtask bench help` is theirs.
+",
+    ),
+    (
+        "lint",
+        "\
+cargo xtask lint
+
+Checks formatting and lints of the workspace and of plugins/. Warnings count as errors.
+",
+    ),
+];
+
+/// Shows the overview, or what there is to say about one task.
+pub(crate) fn show(task: Option<&str>) {
+    match task.and_then(|task| TASKS.iter().find(|(name, _)| *name == task)) {
+        Some((_, text)) => print!("{text}"),
+        None => print!("{OVERVIEW}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_of_the_overview_has_a_text_of_its_own() {
+        for (name, text) in TASKS {
+            assert!(OVERVIEW.contains(&format!("cargo xtask {name} ")), "{name} is not in the overview");
+            assert!(text.starts_with(&format!("cargo xtask {name}")), "{name}'s text begins with something else");
+        }
+        let listed = OVERVIEW.lines().filter(|line| line.starts_with("    cargo xtask")).count();
+        assert_eq!(listed, TASKS.len() + 1, "the overview lists `help` and each task");
+    }
+}

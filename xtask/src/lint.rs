@@ -1,0 +1,39 @@
+//! `cargo xtask lint`: formatting and lints.
+
+use std::process::Command;
+
+use crate::command::{cargo, run as start};
+use crate::place::Place;
+use crate::stage::Stages;
+use crate::stop::Stop;
+
+/// How many stages [`all`] has.
+pub(crate) const STAGES: usize = 3;
+
+/// The task.
+pub(crate) fn run(place: &Place) -> Result<(), Stop> {
+    all(place, &mut Stages::new(STAGES))
+}
+
+/// Every check. A WebAssembly toolchain must be there, since the server's build compiles plugins.
+pub(crate) fn all(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
+    stages.run("formatting", || {
+        start(cargo(place).args(["fmt", "--all", "--check"]))?;
+        start(cargo(place).current_dir(place.root.join("plugins")).args(["fmt", "--all", "--check"]))
+    })?;
+    stages.run("lints", || {
+        let arguments = ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        start(cargo(place).args(arguments))
+    })?;
+    stages.run("lints of plugins", || {
+        let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        start(natively(place).args(arguments))
+    })
+}
+
+/// Cargo on the plugins as crates of this machine, which is how their own tests run.
+pub(crate) fn natively(place: &Place) -> Command {
+    let mut command = cargo(place);
+    command.current_dir(place.root.join("plugins")).env("CARGO_TARGET_DIR", place.target.join("guest-native"));
+    command
+}

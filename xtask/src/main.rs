@@ -1,0 +1,60 @@
+//! `cargo xtask`: builds, runs, tests and measures Hookwright. `cargo xtask help` lists what it can do.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a person at a terminal talks there")]
+
+mod bench;
+mod build;
+mod command;
+mod demo;
+mod help;
+mod lint;
+mod place;
+mod plugins;
+mod setup;
+mod stage;
+mod stop;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use crate::place::Place;
+use crate::stop::Stop;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let task = words.next().unwrap_or_else(|| "help".to_owned());
+    let rest: Vec<String> = words.collect();
+    match carry_out(&task, &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            eprintln!("\ncargo xtask {task}: {stop}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(task: &str, rest: &[String]) -> Result<(), Stop> {
+    if matches!(task, "help" | "--help" | "-h") || rest.iter().any(|word| word == "--help" || word == "-h") {
+        help::show(if matches!(task, "help" | "--help" | "-h") { rest.first().map(String::as_str) } else { Some(task) });
+        return Ok(());
+    }
+    let place = Place::find()?;
+    match task {
+        "setup" => none(rest).and_then(|()| setup::run(&place)),
+        "plugins" => none(rest).and_then(|()| plugins::run(&place)),
+        "build" => none(rest).and_then(|()| build::run(&place)),
+        "demo" => demo::run(&place, &demo::Options::read(rest)?),
+        "test" => test::run(&place, rest),
+        "bench" => bench::run(&place, rest),
+        "lint" => none(rest).and_then(|()| lint::run(&place)),
+        _ => Err(Stop::new(format!("there is no task `{task}`: cargo xtask help lists them"))),
+    }
+}
+
+/// A task that takes no arguments got none.
+fn none(rest: &[String]) -> Result<(), Stop> {
+    match rest.first() {
+        None => Ok(()),
+        Some(word) => Err(Stop::new(format!("`{word}` is one word too many: this task takes none"))),
+    }
+}

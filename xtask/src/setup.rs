@@ -1,0 +1,18 @@
+//! `cargo xtask setup`: a WebAssembly toolchain.
+
+use hookwright_guests::Toolchain;
+
+use crate::place::Place;
+use crate::stop::Stop;
+
+/// The task.
+pub(crate) fn run(_place: &Place) -> Result<(), Stop> {
+    toolchain()?;
+    println!("Ready. Next: cargo xtask demo");
+    Ok(())
+}
+
+/// Finds a toolchain or installs one, telling each step.
+pub(crate) fn toolchain() -> Result<Toolchain, Stop> {
+    Ok(Toolchain::find_or_install(&mut |line| println!("    {line}"))?)
+}
