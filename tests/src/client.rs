@@ -116,7 +116,9 @@ impl Client {
             self.agent.run(request.body(()).map_err(wrong)?).map_err(failed)?
         } else {
             let request = request.body(body).map_err(wrong)?;
-            self.agent.run(self.agent.configure_request(request).allow_non_standard_methods(true).build()).map_err(failed)?
+            self.agent
+                .run(self.agent.configure_request(request).allow_non_standard_methods(true).build())
+                .map_err(failed)?
         };
         let headers = answer.headers().iter();
         let headers = headers

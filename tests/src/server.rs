@@ -28,11 +28,12 @@ pub struct Options {
     variables: Vec<(String, String)>,
     flags: Vec<String>,
     cold: bool,
+    program: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { variables: Vec::new(), flags: Vec::new(), cold: false }
+        Self { variables: Vec::new(), flags: Vec::new(), cold: false, program: None }
             .set("HOOKWRIGHT_ADMIN_KEY", ADMIN_KEY)
             .set("HOOKWRIGHT_ALLOW_NETWORKS", "127.0.0.0/8")
             .set("HOOKWRIGHT_ALLOW_HTTP", "true")
@@ -63,11 +64,29 @@ impl Options {
         self
     }
 
+    /// With another copy of the binary, started in the folder where it lies.
+    #[must_use]
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
+    }
+
     /// With an empty cache of compiled plugins, as on a new machine.
     #[must_use]
     pub fn cold(mut self) -> Self {
         self.cold = true;
         self
+    }
+}
+
+/// Ends a process that its [`Server`] still holds, so that the id cannot have become another's.
+#[derive(Clone, Copy, Debug)]
+pub struct Killer(u32);
+
+impl Killer {
+    /// Cuts it off, as a power cut would.
+    pub fn kill(self) {
+        assert!(Command::new("kill").args(["-KILL", &self.0.to_string()]).status().unwrap().success());
     }
 }
 
@@ -131,11 +150,17 @@ impl Server {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Asks the server to stop, as an operator would, and waits until it has.
+    /// Asks the server to stop, as an operator would.
     #[track_caller]
-    pub fn stop(&mut self) {
+    pub fn ask_to_stop(&self) {
         let id = self.process.lock().unwrap().as_ref().map(Child::id).expect("the server runs");
         assert!(Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap().success());
+    }
+
+    /// The same, and waits until it has.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.ask_to_stop();
         let status = self.wait();
         assert!(status.success(), "the server ended badly: {status}\n{}", self.log_end());
     }
@@ -146,6 +171,11 @@ impl Server {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+
+    /// What can cut the server off while others use it.
+    pub fn killer(&self) -> Killer {
+        Killer(self.process.lock().unwrap().as_ref().map(Child::id).expect("the server runs"))
     }
 
     /// Whether the process still runs.
@@ -174,6 +204,17 @@ impl Server {
         self.launch();
     }
 
+    /// Starts it again with other options under which it is bound to die by itself, perhaps before it serves; waits
+    /// for that.
+    #[track_caller]
+    pub fn restart_to_die(&mut self, options: Options) -> ExitStatus {
+        self.kill();
+        self.options = options;
+        self.port = free_port();
+        *self.process.lock().unwrap() = Some(self.spawn());
+        self.wait()
+    }
+
     #[track_caller]
     fn launch(&mut self) {
         if !self.options.cold {
@@ -196,7 +237,10 @@ impl Server {
 
     fn spawn(&self) -> Child {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = Command::new(workspace::binary());
+        let mut command = Command::new(self.options.program.clone().unwrap_or_else(workspace::binary));
+        if let Some(folder) = self.options.program.as_ref().and_then(|program| program.parent()) {
+            command.current_dir(folder);
+        }
         command.arg("serve").arg("--data-dir").arg(self.data()).args(["--listen", &self.address()]);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("HOOKWRIGHT_") {
@@ -247,6 +291,8 @@ impl Drop for Server {
         self.kill();
         if std::thread::panicking() {
             eprintln!("--- the end of the server's log ---\n{}\n---", self.log_end());
+        } else {
+            assert!(!self.log().contains("panicked at"), "the server panicked:\n{}", self.log_end());
         }
     }
 }

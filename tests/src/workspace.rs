@@ -33,6 +33,16 @@ pub fn source(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The places where the server can be made to die, as its source lists them.
+pub fn fault_points() -> Vec<String> {
+    let source = source("host/store/src/fault.rs");
+    let (_, list) = source.split_once("pub const FAULT_POINTS").expect("fault.rs lists FAULT_POINTS");
+    let (list, _) = list.split_once("];").expect("the list ends");
+    let points: Vec<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(points.len() >= 10, "{points:?}");
+    points
+}
+
 /// Compiled plugins that servers of these tests share, so that each of them starts fast.
 pub(crate) fn compiled() -> PathBuf {
     root().join("target/tmp/compiled-plugins")

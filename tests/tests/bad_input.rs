@@ -15,7 +15,11 @@ fn json_routes() -> [(&'static str, &'static str, Value); 7] {
     [
         ("POST", "/v1/events", json!({"type": "a.b", "data": {}})),
         ("POST", "/webhook", json!({"service": "a", "trigger_event_type": "b", "attributes": {}})),
-        ("POST", "/v1/automations", json!({"name": "a", "on": ["a"], "then": [{"action": "event-emit", "with": {"type": "b"}}]})),
+        (
+            "POST",
+            "/v1/automations",
+            json!({"name": "a", "on": ["a"], "then": [{"action": "event-emit", "with": {"type": "b"}}]}),
+        ),
         ("POST", "/v1/tickets", json!({"subject": "a"})),
         ("POST", "/v1/webhooks", json!({"url": "http://127.0.0.1:9/", "events": ["a"]})),
         ("POST", "/v1/keys", json!({"name": "a", "role": "viewer"})),
@@ -65,6 +69,7 @@ fn a_body_that_is_no_json_is_told_what_it_is() {
             let answer = client.send(method, path, &[JSON], body);
             assert_eq!((answer.status, &answer.json()["code"]), (400, &json!(code)), "{what}: {answer}");
             answer.problem(400, code);
+            client.get("/healthz").expect(200);
         }
     }
     // What nests as deep as is allowed is taken.
@@ -99,7 +104,12 @@ fn a_field_of_the_wrong_type_and_an_unknown_field_are_named_with_their_path() {
     }
     let ticket = scene::ticket(&client, "Bounded");
     for (path, method, body, wrong) in [
-        ("/v1/tickets", "POST", json!({"subject": "a", "custom_field_values": [{"custom_field_id": "x"}]}), "custom_field_values[0].custom_field_id"),
+        (
+            "/v1/tickets",
+            "POST",
+            json!({"subject": "a", "custom_field_values": [{"custom_field_id": "x"}]}),
+            "custom_field_values[0].custom_field_id",
+        ),
         ("/v1/tickets", "POST", json!({"subject": ""}), "subject"),
         ("/v1/tickets", "POST", json!({"subject": "x".repeat(1025)}), "subject"),
         ("/v1/tickets/{}", "PATCH", json!({"status": null, "subject": 4}), "subject"),
@@ -109,7 +119,8 @@ fn a_field_of_the_wrong_type_and_an_unknown_field_are_named_with_their_path() {
         ("/v1/events", "POST", json!({"type": "a\nb"}), "type"),
         ("/v1/events", "POST", json!({"type": "a", "time": "yesterday"}), "time"),
     ] {
-        let answer = client.send(method, &path.replace("{}", &ticket.to_string()), &[JSON], body.to_string().as_bytes());
+        let answer =
+            client.send(method, &path.replace("{}", &ticket.to_string()), &[JSON], body.to_string().as_bytes());
         answer.problem(422, "input.invalid");
         assert_eq!(answer.paths(), [wrong], "{body}: {answer}");
     }
@@ -178,7 +189,10 @@ fn a_body_that_is_too_large_is_refused_and_nothing_else_is_lost() {
         format!(r#"{{"type":"large","id":"{id}","data":"{filler}"}}"#)
     };
     for size in [99_999, 100_000] {
-        assert_eq!(client.send("POST", "/v1/events", &[JSON], of_size(size).as_bytes()).expect(202)["id"], format!("size-{size}"));
+        assert_eq!(
+            client.send("POST", "/v1/events", &[JSON], of_size(size).as_bytes()).expect(202)["id"],
+            format!("size-{size}")
+        );
     }
     for (method, path, _) in json_routes() {
         let answer = client.send(method, path, &[JSON], of_size(100_001).as_bytes());
@@ -195,7 +209,8 @@ fn a_body_that_is_too_large_is_refused_and_nothing_else_is_lost() {
     raw.answer().problem(413, "body.too_large");
 
     still_well(&client, "main");
-    let kept: BTreeSet<String> = scene::all(&client, "/v1/events?type=large").iter().map(|event| text(&event["id"])).collect();
+    let kept: BTreeSet<String> =
+        scene::all(&client, "/v1/events?type=large").iter().map(|event| text(&event["id"])).collect();
     assert_eq!(kept, ["size-99999", "size-100000"].map(str::to_owned).into());
 }
 
@@ -208,7 +223,8 @@ fn head(method: &str, path: &str, more: &str) -> String {
 
 #[test]
 fn a_request_that_breaks_off_or_dawdles_is_answered_and_leaves_nothing() {
-    let options = Options::default().set("HOOKWRIGHT_HEADER_TIMEOUT_MS", "300").set("HOOKWRIGHT_BODY_TIMEOUT_MS", "300");
+    let options =
+        Options::default().set("HOOKWRIGHT_HEADER_TIMEOUT_MS", "300").set("HOOKWRIGHT_BODY_TIMEOUT_MS", "300");
     let server = Server::start(options);
     let address = server.address();
     let part = r#"{"type":"lost","data":"#;
@@ -307,7 +323,8 @@ fn when_the_queue_is_full_exactly_what_was_acknowledged_is_stored() {
     });
     let acknowledged: BTreeSet<String> = sent.iter().filter(|(_, taken)| *taken).map(|(id, _)| id.clone()).collect();
     assert!(acknowledged.len() < sent.len(), "32 senders never met a full queue of 1");
-    let stored = || -> BTreeSet<String> { scene::all(&client, "/v1/events").iter().map(|event| text(&event["id"])).collect() };
+    let stored =
+        || -> BTreeSet<String> { scene::all(&client, "/v1/events").iter().map(|event| text(&event["id"])).collect() };
     assert_eq!(stored(), acknowledged);
 
     // Whoever tries again, as Retry-After says, is served.

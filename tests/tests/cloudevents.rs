@@ -74,7 +74,10 @@ fn a_structured_event_that_is_none_is_refused_with_the_path_to_what_is_wrong() {
         ("myExt", json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "myExt": 1})),
         ("ext", json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "ext": [1]})),
         ("data_base64", json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data_base64": "?"})),
-        ("data_base64", json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": 1, "data_base64": ""})),
+        (
+            "data_base64",
+            json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": 1, "data_base64": ""}),
+        ),
         ("", json!([])),
         ("", json!("event")),
     ] {

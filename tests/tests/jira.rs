@@ -57,7 +57,11 @@ fn an_issue_that_is_closed_in_jira_closes_the_ticket_and_verified_webhooks_tell_
 
     let closed = eventually(|| {
         let found = client.get(&format!("/v1/tickets/{ticket}")).expect(200);
-        if found["notes"].as_array().is_some_and(|notes| !notes.is_empty()) { Ok(found) } else { Err(found.to_string()) }
+        if found["notes"].as_array().is_some_and(|notes| !notes.is_empty()) {
+            Ok(found)
+        } else {
+            Err(found.to_string())
+        }
     });
     assert_eq!(closed["status"], "closed");
     assert_eq!(closed["notes"][0]["text"], "Closed in Jira as OPS-7 by Jira");
@@ -164,7 +168,10 @@ fn an_attribute_that_is_missing_fails_the_step_and_says_what_was_there() {
     let run = story["runs"].as_array().unwrap().iter().find(|run| run["automation"] == *automation).unwrap();
     assert_eq!(run["state"], "failed");
     for step in run["steps"].as_array().unwrap() {
-        assert_eq!((&step["outcome"]["kind"], &step["outcome"]["code"]), (&json!("failed"), &json!("variable.missing")));
+        assert_eq!(
+            (&step["outcome"]["kind"], &step["outcome"]["code"]),
+            (&json!("failed"), &json!("variable.missing"))
+        );
         let message = text(&step["outcome"]["message"]);
         assert!(message.contains("analytics_event.attributes.ticket_id"), "{message}");
         assert!(message.contains("status, key, assignee"), "it names what the payload had: {message}");

@@ -26,7 +26,8 @@ fn blocks(readme: &str) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let mut lines = readme.lines().peekable();
     while let Some(line) = lines.next() {
-        let mut body = || -> Vec<String> { lines.by_ref().take_while(|line| *line != "```").map(str::to_owned).collect() };
+        let mut body =
+            || -> Vec<String> { lines.by_ref().take_while(|line| *line != "```").map(str::to_owned).collect() };
         match line {
             "```sh tutorial" => found.push(Block { commands: body().join("\n"), output: None }),
             "```text output" => {
@@ -112,9 +113,18 @@ fn the_tutorial_of_the_readme_does_what_it_says() {
     for (block, part) in blocks.iter().zip(parts) {
         let Some(shown) = &block.output else { continue };
         let came: Vec<&str> = part.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        assert_eq!(came.len(), shown.len(), "after\n{}\nthere should be\n{shown:#?}\nand there is\n{came:#?}", block.commands);
+        assert_eq!(
+            came.len(),
+            shown.len(),
+            "after\n{}\nthere should be\n{shown:#?}\nand there is\n{came:#?}",
+            block.commands
+        );
         for (line, wanted) in came.iter().zip(shown) {
-            assert!(is_as_shown(line, wanted), "after\n{}\nthere should be\n{wanted}\nand there is\n{line}", block.commands);
+            assert!(
+                is_as_shown(line, wanted),
+                "after\n{}\nthere should be\n{wanted}\nand there is\n{line}",
+                block.commands
+            );
         }
     }
 }

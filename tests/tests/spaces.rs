@@ -133,7 +133,8 @@ impl Things {
         client.post(&format!("/v1/automations/{automation}/disable"), &json!({})).expect(200);
         scene::settled(&client);
         let story = scene::story(&client, &event);
-        let made = client.post("/v1/sources", &json!({"name": "belongs-to-the-first-space", "kind": "github"})).expect(201);
+        let made =
+            client.post("/v1/sources", &json!({"name": "belongs-to-the-first-space", "kind": "github"})).expect(201);
         let key = client.post("/v1/keys", &json!({"name": "belongs-to-the-first-space", "role": "viewer"})).expect(201);
         Self {
             automation,
@@ -204,7 +205,9 @@ fn body(method: &str, path: &str) -> Vec<u8> {
     let body = match path {
         "/webhook" => json!({"service": "other", "trigger_event_type": "other.space", "attributes": {}}),
         "/v1/events" => json!({"type": "other.space", "data": {}}),
-        "/v1/automations" => json!({"name": "other", "on": ["x"], "then": [{"action": "event-emit", "with": {"type": "y"}}]}),
+        "/v1/automations" => {
+            json!({"name": "other", "on": ["x"], "then": [{"action": "event-emit", "with": {"type": "y"}}]})
+        }
         "/v1/tickets" => json!({"subject": "other"}),
         "/v1/tickets/{id}" => json!({"subject": "stolen"}),
         "/v1/tickets/{id}/notes" => json!({"text": "stolen"}),
@@ -269,7 +272,8 @@ fn events_automations_webhooks_and_plugins_stay_within_their_space() {
     scene::webhook(&two, &receiver.url(), &["*"]);
     one.put("/v1/plugins/only-one", &other_version("note-add", "1.1.1")).expect(200);
 
-    let send = |client: &Client| client.post("/v1/events", &json!({"type": "say", "id": "same", "source": "same", "data": 1}));
+    let send =
+        |client: &Client| client.post("/v1/events", &json!({"type": "say", "id": "same", "source": "same", "data": 1}));
     send(&one).expect(202);
     scene::settled(&one);
     assert_eq!(scene::all(&two, "/v1/runs"), Vec::<Value>::new());
@@ -298,7 +302,8 @@ fn each_role_may_use_exactly_the_routes_that_it_meets_the_needs_of() {
         let client = admin.with_key(key["key"].as_str().unwrap()).in_space("roles");
         for (method, path, needs, _) in ROWS {
             let (_, roles) = ROLES.iter().find(|(name, _)| name == needs).unwrap();
-            let path = path.replace("{id}", "0").replace("{name}", "none").replace("{token}", "x").replace("{*path}", "y");
+            let path =
+                path.replace("{id}", "0").replace("{name}", "none").replace("{token}", "x").replace("{*path}", "y");
             let answer = request(&client, method, &path, b"");
             if roles.contains(&role) {
                 assert!(![401, 403].contains(&answer.status), "{role} may use it: {answer}");

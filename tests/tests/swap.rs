@@ -96,7 +96,8 @@ impl Sending {
                 return;
             }
             if n >= EVENTS - HELD_BACK {
-                let waited = self.changed.wait_timeout_while(self.swapped.lock().unwrap(), PATIENCE, |swapped| !*swapped);
+                let waited =
+                    self.changed.wait_timeout_while(self.swapped.lock().unwrap(), PATIENCE, |swapped| !*swapped);
                 assert!(*waited.unwrap().0, "the swaps take too long");
             }
             scene::send(client, "swap.in", &json!({"n": n}));

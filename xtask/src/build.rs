@@ -20,5 +20,8 @@ pub(crate) fn run(place: &Place) -> Result<(), Stop> {
 pub(crate) fn server(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
     let toolchain = stages.run("WebAssembly toolchain", setup::toolchain)?;
     stages.run("plugins", || plugins::first_party(place, &toolchain))?;
-    stages.run("server", || start(cargo(place).args(["build", "--release", "--locked", "--package", "hookwright"])))
+    // Of the whole workspace only this binary: packages are selected as the tests' task does, so that what the server
+    // stands on gets the same features in both, and is compiled once.
+    let arguments = ["build", "--release", "--locked", "--workspace", "--bin", "hookwright"];
+    stages.run("server", || start(cargo(place).args(arguments)))
 }

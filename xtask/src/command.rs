@@ -24,7 +24,10 @@ pub(crate) fn cargo(place: &Place) -> Command {
 pub(crate) fn run(command: &mut Command) -> Result<(), Stop> {
     let line = line(command);
     println!("    $ {line}");
-    let status = command.stdin(Stdio::null()).status().map_err(|error| Stop::new(format!("`{line}` could not be started: {error}")))?;
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| Stop::new(format!("`{line}` could not be started: {error}")))?;
     if status.success() {
         return Ok(());
     }

@@ -19,7 +19,7 @@ pub(crate) fn run(place: &Place) -> Result<(), Stop> {
 pub(crate) fn all(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
     stages.run("formatting", || {
         start(cargo(place).args(["fmt", "--all", "--check"]))?;
-        start(cargo(place).current_dir(place.root.join("plugins")).args(["fmt", "--all", "--check"]))
+        GUESTS.iter().try_for_each(|folder| start(natively(place, folder).args(["fmt", "--all", "--check"])))
     })?;
     stages.run("lints", || {
         let arguments = ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -27,13 +27,16 @@ pub(crate) fn all(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
     })?;
     stages.run("lints of plugins", || {
         let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        start(natively(place).args(arguments))
+        GUESTS.iter().try_for_each(|folder| start(natively(place, folder).args(arguments)))
     })
 }
 
-/// Cargo on the plugins as crates of this machine, which is how their own tests run.
-pub(crate) fn natively(place: &Place) -> Command {
+/// The workspaces of plugins. Each is one of its own, since it is built for another target with another profile.
+pub(crate) const GUESTS: [&str; 2] = ["plugins", "examples/rust"];
+
+/// Cargo on plugins as crates of this machine, which is how their own tests run.
+pub(crate) fn natively(place: &Place, folder: &str) -> Command {
     let mut command = cargo(place);
-    command.current_dir(place.root.join("plugins")).env("CARGO_TARGET_DIR", place.target.join("guest-native"));
+    command.current_dir(place.root.join(folder)).env("CARGO_TARGET_DIR", place.target.join("guest-native"));
     command
 }

@@ -35,7 +35,11 @@ fn main() -> ExitCode {
 
 fn carry_out(task: &str, rest: &[String]) -> Result<(), Stop> {
     if matches!(task, "help" | "--help" | "-h") || rest.iter().any(|word| word == "--help" || word == "-h") {
-        help::show(if matches!(task, "help" | "--help" | "-h") { rest.first().map(String::as_str) } else { Some(task) });
+        help::show(if matches!(task, "help" | "--help" | "-h") {
+            rest.first().map(String::as_str)
+        } else {
+            Some(task)
+        });
         return Ok(());
     }
     let place = Place::find()?;

@@ -18,14 +18,16 @@ impl Place {
     /// Finds the checkout, from cargo's word or upwards from the present folder, and the target folder, from where
     /// this program stands in it.
     pub(crate) fn find() -> Result<Self, Stop> {
-        let from_cargo = std::env::var_os("CARGO_MANIFEST_DIR").and_then(|xtask| Some(Path::new(&xtask).parent()?.to_owned()));
+        let from_cargo =
+            std::env::var_os("CARGO_MANIFEST_DIR").and_then(|xtask| Some(Path::new(&xtask).parent()?.to_owned()));
         let here = std::env::current_dir().map_err(|error| Stop::new(format!("the present folder: {error}")))?;
         let root = from_cargo
             .into_iter()
             .chain(here.ancestors().map(Path::to_owned))
             .find(|folder| folder.join("xtask/Cargo.toml").is_file() && folder.join("plugins/Cargo.toml").is_file())
             .ok_or_else(|| Stop::new("this is no checkout of Hookwright: change to one"))?;
-        let program = std::env::current_exe().map_err(|error| Stop::new(format!("this program's own path: {error}")))?;
+        let program =
+            std::env::current_exe().map_err(|error| Stop::new(format!("this program's own path: {error}")))?;
         let target = program.ancestors().nth(2).map_or_else(|| root.join("target"), Path::to_owned);
         Ok(Self { root, target })
     }

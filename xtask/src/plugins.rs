@@ -32,12 +32,8 @@ pub(crate) fn first_party(place: &Place, toolchain: &Toolchain) -> Result<(), St
 /// Builds what stands in `examples/`. Node.js must be there.
 pub(crate) fn examples(place: &Place, toolchain: &Toolchain) -> Result<(), Stop> {
     let out = place.examples();
-    let request = Request {
-        workspace: &place.root.join("examples/rust"),
-        target: &place.guests(),
-        out: &out,
-        packages: &[],
-    };
+    let request =
+        Request { workspace: &place.root.join("examples/rust"), target: &place.guests(), out: &out, packages: &[] };
     let mut built = hookwright_guests::build_workspace(toolchain, &request)?;
     let script = js::Script {
         name: "summarise",

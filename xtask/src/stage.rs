@@ -58,7 +58,9 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        for (milliseconds, text) in [(40, "0.0 s"), (59_940, "59.9 s"), (61_000, "1 min 1 s"), (3_600_000, "60 min 0 s")] {
+        for (milliseconds, text) in
+            [(40, "0.0 s"), (59_940, "59.9 s"), (61_000, "1 min 1 s"), (3_600_000, "60 min 0 s")]
+        {
             assert_eq!(told(Duration::from_millis(milliseconds)), text);
         }
     }

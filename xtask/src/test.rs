@@ -14,7 +14,9 @@ const STAGES: usize = 9;
 /// The task. With a filter only tests whose name contains it run, without formatting and lints.
 pub(crate) fn run(place: &Place, filter: &[String]) -> Result<(), Stop> {
     if let Some(option) = filter.iter().find(|word| word.starts_with('-')) {
-        return Err(Stop::new(format!("`{option}` is no option of this task: give a part of a test's name, or nothing")));
+        return Err(Stop::new(format!(
+            "`{option}` is no option of this task: give a part of a test's name, or nothing"
+        )));
     }
     let whole = filter.is_empty();
     let mut stages = Stages::new(STAGES + if whole { lint::STAGES } else { 0 });
@@ -33,7 +35,10 @@ pub(crate) fn run(place: &Place, filter: &[String]) -> Result<(), Stop> {
         start(cargo(place).args(["build", "--release", "--locked", "--workspace", "--all-targets"]))
     })?;
     stages.run("tests of plugins", || {
-        start(with_filter(lint::natively(place).args(["test", "--locked", "--workspace"]), filter))
+        lint::GUESTS.iter().try_for_each(|folder| {
+            let mut command = lint::natively(place, folder);
+            start(with_filter(command.args(["test", "--locked", "--workspace"]), filter))
+        })
     })?;
     stages.last("tests", || {
         let mut command = cargo(place);

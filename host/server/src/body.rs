@@ -26,7 +26,7 @@ pub struct BodyLimits {
 pub(crate) async fn read(body: Body, limit: usize, time: Duration) -> Result<Bytes, Problem> {
     let collecting = Limited::new(body, limit).collect();
     let collected = tokio::time::timeout(time, collecting).await.map_err(|_| {
-        let detail = format!("the body did not arrive within {} s", time.as_secs());
+        let detail = format!("the body did not arrive within {} s", time.as_secs_f64());
         Problem::new(StatusCode::REQUEST_TIMEOUT, "body.timeout", detail).closing()
     })?;
     match collected {

@@ -240,7 +240,7 @@ pub(crate) struct Which {
 
 fn find(app: &Shared, space: &SpaceId, id: &str, source: Option<&str>) -> Result<(u64, Event), Problem> {
     match app.pipeline.store().event(space, id, source)? {
-        EventLookup::One(seq, event) => Ok((seq, event)),
+        EventLookup::One(seq, event) => Ok((seq, *event)),
         EventLookup::None => Err(Problem::not_found("event", id)),
         EventLookup::Several(sources) => {
             let detail =
@@ -255,8 +255,9 @@ pub(crate) async fn story(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
-    Query(which): Query<Which>,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(which) = which.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
     let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
     Ok(axum::Json(app.pipeline.story(&caller.space, seq, &event)?).into_response())
 }
@@ -266,8 +267,9 @@ pub(crate) async fn payload(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
-    Query(which): Query<Which>,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(which) = which.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
     let (_, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
     let content_type = event.content_type.map_or(Cow::Borrowed("application/octet-stream"), Cow::Owned);
     let content_type =

@@ -29,7 +29,7 @@ pub enum EventLookup {
     /// None.
     None,
     /// This one.
-    One(u64, Event),
+    One(u64, Box<Event>),
     /// One of each of these sources.
     Several(Vec<String>),
 }
@@ -163,7 +163,7 @@ impl Store {
         match found.as_slice() {
             [] => Ok(EventLookup::None),
             [(_, seq)] => match read.open_table(EVENTS)?.get((number, *seq))? {
-                Some(row) => Ok(EventLookup::One(*seq, rows::read_event(space, row.value())?)),
+                Some(row) => Ok(EventLookup::One(*seq, Box::new(rows::read_event(space, row.value())?))),
                 None => Ok(EventLookup::None),
             },
             _ => Ok(EventLookup::Several(found.into_iter().map(|(source, _)| source).collect())),

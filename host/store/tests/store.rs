@@ -1,4 +1,11 @@
 //! What the store promises.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may fail loudly, and one prints what it measures"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -224,7 +231,7 @@ async fn a_full_queue_refuses_events_at_once() {
     let sends = (0..200).map(|n| store.append(vec![event(&main, &n.to_string(), "a", b"", Plan::default())]));
     let results = futures_util::future::join_all(sends).await;
     let taken = results.iter().filter(|result| result.is_ok()).count();
-    assert!(results.iter().any(|result| *result == Err(StoreError::Busy)));
+    assert!(results.contains(&Err(StoreError::Busy)));
     let kept = store.events(&main, page(500), &|_| true).unwrap().items.len();
     assert_eq!(kept, taken, "what was refused was not written, what was accepted was");
 }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::bare_server::Kind;
 use crate::load::{Order, Report};
+use crate::machine::{sync_line, sync_time};
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
@@ -29,16 +30,18 @@ struct Round {
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     let head = ["connections", "server", "events/s", "p50 ms", "p99 ms", "processor us/event", "of the journal"];
     let mut table = Table::new("Durable accepted events, 1 KiB each", &head);
+    let mut syncs = Vec::new();
     for connections in CONNECTIONS {
         eprintln!("accept: {connections} connections");
         // Fresh servers at each level, so that no level finds a larger journal than another.
         let mut contest = Contest::start(place).await?;
         for round in 0..effort.rounds {
+            syncs.push(sync_time(place)?);
             contest.round(round, connections, effort).await?;
         }
         contest.rows(connections, &mut table);
     }
-    println!("{table}");
+    println!("{table}\n{}", sync_line(&syncs));
     Ok(())
 }
 

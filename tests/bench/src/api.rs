@@ -41,10 +41,16 @@ impl Api {
 
 /// What stands at a JSON pointer, as a number.
 pub(crate) fn number(value: &Value, pointer: &str) -> Result<f64, Failed> {
-    value.pointer(pointer).and_then(Value::as_f64).ok_or_else(|| format!("there is no number at {pointer} of {value}").into())
+    value
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .ok_or_else(|| format!("there is no number at {pointer} of {value}").into())
 }
 
 /// What stands at a JSON pointer, as text.
 pub(crate) fn text<'v>(value: &'v Value, pointer: &str) -> Result<&'v str, Failed> {
-    value.pointer(pointer).and_then(Value::as_str).ok_or_else(|| format!("there is no text at {pointer} of {value}").into())
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .ok_or_else(|| format!("there is no text at {pointer} of {value}").into())
 }

@@ -88,7 +88,10 @@ async fn serve(address: SocketAddr, journal: Option<mpsc::Sender<Entry>>) -> Res
     }
 }
 
-async fn answer(request: Request<Incoming>, journal: Option<mpsc::Sender<Entry>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    journal: Option<mpsc::Sender<Entry>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let response = |status: StatusCode, body: String| {
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = status;

@@ -8,13 +8,13 @@ use hookwright_model::{Event, EventDraft, SpaceId, Timestamp};
 use hookwright_plugin::{Call, Engine, EngineOptions, Plugin, Registry};
 use serde_json::{Value, json};
 
+use crate::Failed;
 use crate::accept::body;
 use crate::bare_call::{self, Bare};
 use crate::options::Effort;
 use crate::place::Place;
 use crate::statistics::{over, quantile, ratio};
 use crate::table::{Table, count, short};
-use crate::Failed;
 
 const THREADS: [usize; 2] = [1, 2];
 /// Rounds here are short, so there can be more of them.
@@ -45,8 +45,14 @@ struct Round {
     rate: f64,
 }
 
-pub(crate) fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let subject = Arc::new(prepare(place)?);
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
+    let (component, effort) = (std::fs::read(&place.component)?, *effort);
+    // Its threads have runtimes of their own.
+    tokio::task::spawn_blocking(move || compare(component, effort)).await?
+}
+
+fn compare(component: Vec<u8>, effort: Effort) -> Result<(), Failed> {
+    let subject = Arc::new(prepare(component)?);
     let mut table = Table::new(
         "One call of `match` in a fresh instance, 1 KiB event",
         &["threads", "what", "p50 us", "p99 us", "calls/s", "p50 beside bare"],
@@ -73,8 +79,7 @@ pub(crate) fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     Ok(())
 }
 
-fn prepare(place: &Place) -> Result<Subject, Failed> {
-    let component = std::fs::read(&place.component)?;
+fn prepare(component: Vec<u8>) -> Result<Subject, Failed> {
     let bare = Bare::new(&component)?;
     let registry = Registry::new(Engine::new(&EngineOptions::default())?);
     if !registry.engine().pooled() {

@@ -75,7 +75,8 @@ struct Head {
 /// The head of an answer, once all of it is there.
 fn head(bytes: &[u8]) -> io::Result<Option<Head>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
-    let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default()).map_err(|_| malformed("a head that is no text"))?;
+    let text =
+        std::str::from_utf8(bytes.get(..end).unwrap_or_default()).map_err(|_| malformed("a head that is no text"))?;
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
     let mut body = 0;

@@ -151,7 +151,9 @@ async fn watch(connection: &mut Connection, id: &str) -> Result<(), Failed> {
         if story.state == "done" {
             return match story.runs.iter().find(|run| run.state != "done") {
                 None => Ok(()),
-                Some(run) => Err(format!("a run ended as {}: {}", run.state, String::from_utf8_lossy(answer.body)).into()),
+                Some(run) => {
+                    Err(format!("a run ended as {}: {}", run.state, String::from_utf8_lossy(answer.body)).into())
+                }
             };
         }
         tokio::time::sleep(ASK).await;

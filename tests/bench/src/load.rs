@@ -53,7 +53,9 @@ async fn send(order: &Order) -> Result<Report, Failed> {
     let refused = Rc::new(Cell::new(0));
     let senders: Vec<_> = connections
         .into_iter()
-        .map(|connection| tokio::task::spawn_local(sender(connection, Rc::clone(&bytes), counts_from, ends, Rc::clone(&refused))))
+        .map(|connection| {
+            tokio::task::spawn_local(sender(connection, Rc::clone(&bytes), counts_from, ends, Rc::clone(&refused)))
+        })
         .collect();
     let mut times = Vec::new();
     for sender in senders {

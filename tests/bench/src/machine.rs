@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use crate::Failed;
 use crate::place::Place;
-use crate::statistics::{median, millis};
+use crate::statistics::{median, millis, quantile};
 use crate::table::short;
 
-const SYNCS: usize = 40;
+const SYNCS: usize = 10;
 
-/// One line about the machine. How long the disk takes to make 4 KiB durable bounds all that waits for it.
-pub(crate) fn described(place: &Place) -> Result<String, Failed> {
+/// One line about the machine.
+pub(crate) fn described() -> Result<String, Failed> {
     let processors = std::thread::available_parallelism()?;
     let memory = read_to_string("/proc/meminfo").ok().and_then(|text| number_after(&text, "MemTotal:"));
     let memory = memory.map_or_else(|| "?".to_owned(), |kib| format!("{:.0}", kib / 1024.0 / 1024.0));
@@ -20,13 +20,12 @@ pub(crate) fn described(place: &Place) -> Result<String, Failed> {
     let version: String = kernel.trim().chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     let load = read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("?");
-    Ok(format!(
-        "{processors} processors, {memory} GiB of memory, Linux {version}, one fsync of 4 KiB {} ms (median), load {load} at the start.",
-        short(sync_time(place)?)
-    ))
+    Ok(format!("{processors} processors, {memory} GiB of memory, Linux {version}, load {load} at the start."))
 }
 
-fn sync_time(place: &Place) -> Result<f64, Failed> {
+/// How long the disk takes to make 4 KiB durable, in milliseconds. It changes from minute to minute where the disk is
+/// shared, so it is taken again and again.
+pub(crate) fn sync_time(place: &Place) -> Result<f64, Failed> {
     let folder = place.fresh()?;
     let mut file = File::create(folder.path().join("sync"))?;
     let mut times = Vec::with_capacity(SYNCS);
@@ -37,6 +36,14 @@ fn sync_time(place: &Place) -> Result<f64, Failed> {
         times.push(millis(start.elapsed()));
     }
     Ok(median(times))
+}
+
+/// One line about how long it took.
+pub(crate) fn sync_line(times: &[f64]) -> String {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let [least, middle, most] = [0.0, 0.5, 1.0].map(|place| short(quantile(&sorted, place)));
+    format!("One fsync of 4 KiB meanwhile: {middle} ms (median of {} looks, {least} to {most}).", sorted.len())
 }
 
 /// The first number after `name` in a file of `/proc`.

@@ -63,24 +63,26 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         tokio::select! {
             done = sections(options) => done,
             // Ending here, rather than at once, ends the servers too and removes what they wrote.
             () = told_to_stop() => Err("stopped before the end".into()),
         }
-    })
+    });
+    runtime.shutdown_background();
+    done
 }
 
 async fn sections(options: &Options) -> Result<(), Failed> {
     let place = Place::find()?;
-    println!("{}", machine::described(&place)?);
+    println!("{}", machine::described()?);
     for section in &options.sections {
         eprintln!("== {} ==", section.name());
         match section {
             Section::Accept => accept::run(&place, &options.effort).await?,
             Section::Pipeline => pipeline::run(&place, &options.effort).await?,
-            Section::Call => call::run(&place, &options.effort)?,
+            Section::Call => call::run(&place, &options.effort).await?,
             Section::Swap => swap::run(&place, &options.effort).await?,
             Section::Start => start::run(&place, &options.effort).await?,
         }

@@ -51,12 +51,8 @@ pub(crate) struct Effort {
     pub(crate) calls: usize,
 }
 
-const FULL: Effort = Effort {
-    rounds: 7,
-    load: Duration::from_millis(2500),
-    warm_up: Duration::from_millis(500),
-    calls: 5000,
-};
+const FULL: Effort =
+    Effort { rounds: 7, load: Duration::from_millis(2500), warm_up: Duration::from_millis(500), calls: 5000 };
 const QUICK: Effort =
     Effort { rounds: 3, load: Duration::from_millis(700), warm_up: Duration::from_millis(200), calls: 500 };
 

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use crate::accept::body;
 use crate::api::{Api, number};
 use crate::flow::{Order, Report};
+use crate::machine::{sync_line, sync_time};
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
@@ -56,9 +57,9 @@ impl Way {
                 "action": "event-emit",
                 "with": {"type": "bench.told", "subject": "{{event.subject}}", "data": {"status": "{{event.data.status}}"}},
             })),
-            Self::Note => {
-                Some(json!({"action": "note-add", "with": {"id": "{{event.data.ticket}}", "text": "Closed: {{event.id}}"}}))
-            }
+            Self::Note => Some(
+                json!({"action": "note-add", "with": {"id": "{{event.data.ticket}}", "text": "Closed: {{event.id}}"}}),
+            ),
         }
     }
 }
@@ -66,15 +67,17 @@ impl Way {
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     let head = ["under way", "what is done", "events/s", "p50 ms", "p99 ms", "processor us/event", "of accept only"];
     let mut table = Table::new("One condition and one action end to end", &head);
+    let mut syncs = Vec::new();
     for under_way in LEVELS {
         eprintln!("pipeline: {under_way} under way");
         let mut run = Run::start(place, under_way).await?;
         for round in 0..effort.rounds {
+            syncs.push(sync_time(place)?);
             run.round(round, effort).await?;
         }
         run.rows(&mut table);
     }
-    println!("{table}");
+    println!("{table}\n{}", sync_line(&syncs));
     Ok(())
 }
 
@@ -101,7 +104,8 @@ impl Run {
         for way in Way::ALL {
             if let Some(step) = way.step() {
                 let condition = json!({"condition": "match", "with": {"path": "data.status", "equals": "done"}});
-                let automation = json!({"name": way.name(), "on": [way.event_type()], "when": condition, "then": [step]});
+                let automation =
+                    json!({"name": way.name(), "on": [way.event_type()], "when": condition, "then": [step]});
                 api.post("/v1/automations", &automation).await?;
             }
         }
@@ -176,7 +180,8 @@ async fn make_tickets(server: &Server) -> Result<Vec<u64>, Failed> {
             let mut api = Api::connect(address).await?;
             let mut ids = Vec::new();
             for _ in 0..TICKETS / 50 {
-                let ticket = api.post("/v1/tickets", &json!({"subject": "A ticket to write to", "status": "open"})).await?;
+                let ticket =
+                    api.post("/v1/tickets", &json!({"subject": "A ticket to write to", "status": "open"})).await?;
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
                 ids.push(number(&ticket, "/id")? as u64);
             }

@@ -61,7 +61,8 @@ impl Server {
     pub(crate) async fn serving(&mut self) -> Result<Duration, Failed> {
         let healthz = request("GET", "/healthz", "text/plain", b"");
         loop {
-            let answered = async { Connection::open(self.address).await?.exchange(&healthz).await.map(|answer| answer.status) };
+            let answered =
+                async { Connection::open(self.address).await?.exchange(&healthz).await.map(|answer| answer.status) };
             match answered.await {
                 Ok(200..=299) => return Ok(self.started.elapsed()),
                 Ok(status) => return Err(self.complaint(&format!("answered {status} to /healthz"))),

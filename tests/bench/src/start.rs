@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::Failed;
 use crate::api::Api;
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
 use crate::statistics::{millis, over, ratio};
 use crate::table::{Table, count, short};
-use crate::Failed;
 
 /// How long a server is left alone before its memory is looked at.
 const IDLE: Duration = Duration::from_millis(1500);
@@ -35,7 +35,16 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
         cold.push(start(place, home.path()).await?);
         cached.push(start(place, home.path()).await?);
     }
-    let head = ["start", "serves after ms", "beside cold", "resident MiB idle", "of it own", "stops within ms", "plugins", "compiled"];
+    let head = [
+        "start",
+        "serves after ms",
+        "beside cold",
+        "resident MiB idle",
+        "of it own",
+        "stops within ms",
+        "plugins",
+        "compiled",
+    ];
     let mut table = Table::new("Start-up and rest", &head);
     for (name, starts) in [("cold: empty data folder", &cold), ("cached: second start", &cached)] {
         let last = starts.last().ok_or("nothing was started")?;

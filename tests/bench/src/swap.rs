@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::Failed;
 use crate::accept::body;
 use crate::api::{Api, number, text};
 use crate::client::{Connection, request};
@@ -14,7 +15,6 @@ use crate::place::Place;
 use crate::server::Server;
 use crate::statistics::{median, millis};
 use crate::table::{Table, count, short};
-use crate::Failed;
 
 /// Senders, and how long each rests between two events: some 300 events a second.
 const SENDERS: usize = 4;
@@ -60,11 +60,13 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     }
     let (sent, times) = slow.end().await?;
     for swap in compiled.iter_mut().chain(&mut cached) {
-        swap.0.slowest = times.iter().filter(|time| time.within(&swap.1)).map(|time| millis(time.took)).fold(0.0, f64::max);
+        swap.0.slowest =
+            times.iter().filter(|time| time.within(&swap.1)).map(|time| millis(time.took)).fold(0.0, f64::max);
     }
     let failed = failed_runs(&mut api).await?;
 
-    let head = ["new version", "upload answered ms", "first event decided ms", "of it loading ms", "slowest 202 meanwhile ms"];
+    let head =
+        ["new version", "upload answered ms", "first event decided ms", "of it loading ms", "slowest 202 meanwhile ms"];
     let mut table = Table::new("Swapping `match` under load", &head);
     for (name, swaps) in [("compiled", &compiled), ("from the cache", &cached)] {
         let of = |read: fn(&Swap) -> f64| short(median(swaps.iter().map(|(swap, _)| read(swap))));
@@ -220,7 +222,10 @@ impl Versions {
 
 /// Where the manifest's version stands: names of interfaces have theirs after an `@`.
 fn version_place(component: &[u8]) -> Option<usize> {
-    let mut places = component.windows(OWN.len() + 1).enumerate().filter(|(_, window)| window.split_first().is_some_and(|(first, rest)| *first != b'@' && rest == OWN));
+    let mut places = component
+        .windows(OWN.len() + 1)
+        .enumerate()
+        .filter(|(_, window)| window.split_first().is_some_and(|(first, rest)| *first != b'@' && rest == OWN));
     let (place, _) = places.next()?;
     places.next().is_none().then_some(place + 1)
 }

@@ -32,7 +32,11 @@ pub(crate) async fn ask<R: DeserializeOwned + Send + 'static>(word: &str, order:
         writeln!(input, "{order}")?;
         let output = child.wait_with_output()?;
         drop(input);
-        if output.status.success() { Ok(output.stdout) } else { Err(format!("the worker ended with {}", output.status).into()) }
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            Err(format!("the worker ended with {}", output.status).into())
+        }
     });
     Ok(serde_json::from_slice(&report.await??)?)
 }

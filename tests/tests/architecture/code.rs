@@ -9,7 +9,8 @@ const REVIEWED: &str = "host/plugin/src/cache.rs";
 pub(crate) fn unsafe_blocks(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for (file, text) in tree.texts().filter(|(file, _)| file.ends(&["rs"])) {
-        let found = code_of(text).split(|c: char| c != '_' && !c.is_alphanumeric()).filter(|word| *word == "unsafe").count();
+        let found =
+            code_of(text).split(|c: char| c != '_' && !c.is_alphanumeric()).filter(|word| *word == "unsafe").count();
         let allowed = usize::from(file.path == REVIEWED);
         if found > allowed {
             complaints.push(format!("{}: {found} times `unsafe`, {allowed} allowed", file.path));
@@ -30,7 +31,9 @@ fn code_of(text: &str) -> String {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
             comment(rest)
-        } else if let Some(length) = raw_text(rest).filter(|_| !code.ends_with(|c: char| c == '_' || c.is_alphanumeric())) {
+        } else if let Some(length) =
+            raw_text(rest).filter(|_| !code.ends_with(|c: char| c == '_' || c.is_alphanumeric()))
+        {
             length
         } else if first == '"' {
             quoted(rest, '"')
@@ -94,11 +97,7 @@ fn quoted(text: &str, quote: char) -> usize {
 /// Whether a `'` begins a character rather than a lifetime.
 fn is_character(text: &str) -> bool {
     let mut chars = text.chars().skip(1);
-    match (chars.next(), chars.next()) {
-        (Some('\\'), _) => true,
-        (Some(_), Some('\'')) => true,
-        _ => false,
-    }
+    matches!((chars.next(), chars.next()), (Some('\\'), _) | (Some(_), Some('\'')))
 }
 
 #[test]
@@ -106,7 +105,10 @@ fn a_second_unsafe_block_is_complained_of() {
     let one = "// SAFETY: ours.\nunsafe { load() }";
     let good = Tree::of(&[
         (REVIEWED, one),
-        ("host/store/src/lib.rs", "#![deny(unsafe_code)] // unsafe\nlet c = '\"'; /* unsafe /* unsafe */ unsafe */ r#\"unsafe\"# \"unsafe \\\" unsafe\""),
+        (
+            "host/store/src/lib.rs",
+            "#![deny(unsafe_code)] // unsafe\nlet c = '\"'; /* unsafe /* unsafe */ unsafe */ r#\"unsafe\"# \"unsafe \\\" unsafe\"",
+        ),
         ("docs/safety.md", "unsafe"),
     ]);
     assert_eq!(unsafe_blocks(&good), Vec::<String>::new());

@@ -2,6 +2,7 @@
 //! down. Each rule is a function that answers the complaints it has; beside each stands a sample that it must complain of.
 
 mod code;
+mod docs;
 mod rooms;
 mod text;
 mod tree;
@@ -56,4 +57,24 @@ fn no_file_names_a_machine_s_folders_or_a_registry() {
 #[test]
 fn every_released_wit_version_is_kept_in_a_folder_of_its_own() {
     kept(&wit::versions(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn every_error_code_stands_in_the_docs() {
+    kept(&docs::error_codes(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn every_route_stands_in_the_docs() {
+    kept(&docs::routes(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn every_setting_stands_in_the_docs() {
+    kept(&docs::settings(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    kept(&docs::links(&Tree::of_the_checkout()));
 }

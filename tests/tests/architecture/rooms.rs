@@ -3,7 +3,8 @@
 use crate::tree::Tree;
 
 /// What only one room may name.
-const OWNERS: [(&str, &str); 3] = [("redb", "host/store/"), ("wasmtime", "host/plugin/"), ("wasmparser", "host/plugin/")];
+const OWNERS: [(&str, &str); 3] =
+    [("redb", "host/store/"), ("wasmtime", "host/plugin/"), ("wasmparser", "host/plugin/")];
 
 /// A room.
 struct Room {
@@ -23,8 +24,18 @@ const ROOMS: [Room; 7] = [
         below: &["bundle", "server", "pipeline", "plugin", "store", "model"],
         next: &["bundle", "server"],
     },
-    Room { folder: "server", package: "hookwright-server", below: &["pipeline", "plugin", "store", "model"], next: &["pipeline"] },
-    Room { folder: "pipeline", package: "hookwright-pipeline", below: &["plugin", "store", "model"], next: &["plugin", "store"] },
+    Room {
+        folder: "server",
+        package: "hookwright-server",
+        below: &["pipeline", "plugin", "store", "model"],
+        next: &["pipeline"],
+    },
+    Room {
+        folder: "pipeline",
+        package: "hookwright-pipeline",
+        below: &["plugin", "store", "model"],
+        next: &["plugin", "store"],
+    },
     Room { folder: "plugin", package: "hookwright-plugin", below: &["model"], next: &["model"] },
     Room { folder: "store", package: "hookwright-store", below: &["model"], next: &["model"] },
     Room { folder: "model", package: "hookwright-model", below: &[], next: &[] },
@@ -38,7 +49,12 @@ pub(crate) fn names(tree: &Tree) -> Vec<String> {
         for (word, owner) in OWNERS.iter().filter(|(_, owner)| !file.path.starts_with(owner)) {
             for (place, line) in text.lines().enumerate() {
                 if is_named(line, word) {
-                    complaints.push(format!("{}:{} names {word}, which only {owner} may: {}", file.path, place + 1, line.trim()));
+                    complaints.push(format!(
+                        "{}:{} names {word}, which only {owner} may: {}",
+                        file.path,
+                        place + 1,
+                        line.trim()
+                    ));
                 }
             }
         }
@@ -71,7 +87,8 @@ pub(crate) fn arrows(tree: &Tree) -> Vec<String> {
             complaints.push(format!("{path}: {} does not use {other}", room.folder));
         }
     }
-    for (file, text) in tree.texts().filter(|(file, _)| file.name() == "Cargo.toml" && !file.path.starts_with("host/")) {
+    for (file, text) in tree.texts().filter(|(file, _)| file.name() == "Cargo.toml" && !file.path.starts_with("host/"))
+    {
         // The workspace's own list names everything; the benchmarks measure rooms by themselves.
         if file.path == "Cargo.toml" || file.path.starts_with("tests/bench/") {
             continue;
@@ -87,11 +104,17 @@ pub(crate) fn arrows(tree: &Tree) -> Vec<String> {
 fn used_rooms(manifest: &str) -> Vec<&'static str> {
     let manifest: toml::Table = manifest.parse().expect("a manifest of the checkout is TOML");
     let mut tables: Vec<&toml::Table> = vec![&manifest];
-    tables.extend(manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(|targets| {
-        targets.values().filter_map(toml::Value::as_table)
-    }));
+    tables.extend(
+        manifest
+            .get("target")
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flat_map(|targets| targets.values().filter_map(toml::Value::as_table)),
+    );
     let dependencies = tables.into_iter().flat_map(|table| {
-        ["dependencies", "dev-dependencies", "build-dependencies"].into_iter().filter_map(|kind| table.get(kind)?.as_table())
+        ["dependencies", "dev-dependencies", "build-dependencies"]
+            .into_iter()
+            .filter_map(|kind| table.get(kind)?.as_table())
     });
     let names: Vec<&String> = dependencies.flat_map(toml::Table::keys).collect();
     ROOMS.iter().filter(|room| names.iter().any(|name| *name == room.package)).map(|room| room.folder).collect()
@@ -129,8 +152,16 @@ fn an_arrow_that_turns_back_is_complained_of() {
     for (folder, text, complaint) in [
         ("model", "[build-dependencies]\nhookwright-store = \"1\"\n", "model may not use store"),
         ("store", "[dependencies]\nhookwright-model = \"1\"\nhookwright-plugin = \"1\"\n", "store may not use plugin"),
-        ("plugin", "[dependencies]\nhookwright-model = \"1\"\n[target.'cfg(unix)'.dev-dependencies]\nhookwright-pipeline = \"1\"\n", "plugin may not use pipeline"),
-        ("server", "[dependencies]\nhookwright-pipeline = \"1\"\nhookwright-bundle = \"1\"\n", "server may not use bundle"),
+        (
+            "plugin",
+            "[dependencies]\nhookwright-model = \"1\"\n[target.'cfg(unix)'.dev-dependencies]\nhookwright-pipeline = \"1\"\n",
+            "plugin may not use pipeline",
+        ),
+        (
+            "server",
+            "[dependencies]\nhookwright-pipeline = \"1\"\nhookwright-bundle = \"1\"\n",
+            "server may not use bundle",
+        ),
         ("cli", "[dependencies]\nhookwright-bundle = \"1\"\n", "cli does not use server"),
     ] {
         let mut changed = files.clone();

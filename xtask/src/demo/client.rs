@@ -37,7 +37,13 @@ impl Client {
     }
 
     /// Sends a request. Any answer is an answer, whatever its status.
-    pub(crate) fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, Stop> {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, Stop> {
         let failed = |error: &dyn std::fmt::Display| Stop::new(format!("{method} {url}: {error}"));
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {

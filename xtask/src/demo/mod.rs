@@ -9,11 +9,12 @@ mod signature;
 mod story;
 mod swap;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) use options::Options;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::build;
 use crate::place::Place;
@@ -27,9 +28,10 @@ use show::Show;
 pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Stop> {
     // Set first, so that Ctrl-C during the show ends the server too.
     let stopping = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stopping);
-    ctrlc::set_handler(move || told.store(true, Ordering::SeqCst))
-        .map_err(|error| Stop::new(format!("Ctrl-C cannot be caught: {error}")))?;
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stopping))
+            .map_err(|error| Stop::new(format!("Ctrl-C cannot be caught: {error}")))?;
+    }
 
     let mut stages = Stages::new(build::STAGES + 1);
     build::server(place, &mut stages)?;

@@ -26,14 +26,18 @@ impl Options {
                 None => (word.as_str(), None),
             };
             let mut value = |what: &str| {
-                given.clone().or_else(|| words.next().cloned()).ok_or_else(|| Stop::new(format!("{name} wants {what} after it")))
+                given
+                    .clone()
+                    .or_else(|| words.next().cloned())
+                    .ok_or_else(|| Stop::new(format!("{name} wants {what} after it")))
             };
             match name {
                 "--exit" => options.exit = true,
                 "--port" => {
                     let text = value("a port")?;
                     let port = text.parse().ok().filter(|port| *port > 0);
-                    options.port = Some(port.ok_or_else(|| Stop::new(format!("--port `{text}`: give a number from 1 to 65535")))?);
+                    options.port =
+                        Some(port.ok_or_else(|| Stop::new(format!("--port `{text}`: give a number from 1 to 65535")))?);
                 }
                 "--data-dir" => options.data = Some(PathBuf::from(value("a folder")?)),
                 _ => return Err(Stop::new(format!("`{word}` is no option: cargo xtask help demo lists them"))),
@@ -61,9 +65,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused_by_name() {
-        for (line, part) in
-            [("--port", "wants a port"), ("--port 70000", "`70000`"), ("--port 0", "`0`"), ("exit", "`exit`"), ("--quick", "`--quick`")]
-        {
+        for (line, part) in [
+            ("--port", "wants a port"),
+            ("--port 70000", "`70000`"),
+            ("--port 0", "`0`"),
+            ("exit", "`exit`"),
+            ("--quick", "`--quick`"),
+        ] {
             let stop = read(line).unwrap_err().to_string();
             assert!(stop.contains(part), "{line}: {stop}");
         }

@@ -80,8 +80,11 @@ fn serve(stream: &TcpStream, secret: &Mutex<String>, arrived: &mpsc::Sender<Mess
     loop {
         let (headers, body) = request(&mut reader)?;
         let header = |name: &str| headers.get(name).map(String::as_str).unwrap_or_default();
-        let signed =
-            Signed { id: header("webhook-id"), timestamp: header("webhook-timestamp"), signature: header("webhook-signature") };
+        let signed = Signed {
+            id: header("webhook-id"),
+            timestamp: header("webhook-timestamp"),
+            signature: header("webhook-signature"),
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
         let secret = secret.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let verified = signature::verify(&secret, signed, &body, now);
@@ -131,7 +134,8 @@ mod tests {
         let mut stream = TcpStream::connect(address).unwrap();
         for kind in ["a.b", "c.d"] {
             let body = format!("{{\"type\":\"{kind}\"}}");
-            write!(stream, "POST /hook HTTP/1.1\r\nWebhook-Id: msg_1\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+            write!(stream, "POST /hook HTTP/1.1\r\nWebhook-Id: msg_1\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
         }
         let got = receiver.next(2, Duration::from_secs(10));
         let types: Vec<&str> = got.iter().map(|message| message.event_type.as_str()).collect();

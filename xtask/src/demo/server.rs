@@ -41,7 +41,10 @@ impl Server {
         let own = std::process::id();
         let data = options.data.clone().unwrap_or_else(|| folder.join(format!("data-{own}")));
         if std::fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Stop::new(format!("{} is not empty: name another folder, the demo begins afresh", data.display())));
+            return Err(Stop::new(format!(
+                "{} is not empty: name another folder, the demo begins afresh",
+                data.display()
+            )));
         }
         let log = folder.join(format!("server-{own}.log"));
         let output = File::create(&log).map_err(|error| Stop::file(&log, &error))?;
@@ -151,7 +154,8 @@ fn port(wanted: Option<u16>) -> Result<u16, Stop> {
         return Ok(port);
     }
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr());
-    let address = free(USUAL_PORT).or_else(|_| free(0)).map_err(|error| Stop::new(format!("no port is free: {error}")))?;
+    let address =
+        free(USUAL_PORT).or_else(|_| free(0)).map_err(|error| Stop::new(format!("no port is free: {error}")))?;
     Ok(address.port())
 }
 

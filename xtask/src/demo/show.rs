@@ -56,10 +56,12 @@ impl<'a> Show<'a> {
     pub(crate) fn call(&mut self, method: &str, path: &str, body: &Value, status: u16) -> Result<Answer, Stop> {
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let key = format!("Bearer {}", self.key);
-        let headers = [("authorization", key.as_str()), ("content-type", "application/json"), ("x-hookwright-id", "main")];
+        let headers =
+            [("authorization", key.as_str()), ("content-type", "application/json"), ("x-hookwright-id", "main")];
         let url = format!("{}{path}", self.base);
         let answer = self.client.send(method, &url, &headers, bytes)?;
-        let what = if body.is_null() { format!("{method} {path}") } else { format!("{method} {path} {}", readable(body)) };
+        let what =
+            if body.is_null() { format!("{method} {path}") } else { format!("{method} {path} {}", readable(body)) };
         self.told(&what, answer, status)
     }
 
@@ -71,7 +73,13 @@ impl<'a> Show<'a> {
     }
 
     /// Sends a provider's request to a URL of its own, without a key.
-    pub(crate) fn provide(&mut self, url: &str, headers: &[(&str, &str)], body: &[u8], status: u16) -> Result<Answer, Stop> {
+    pub(crate) fn provide(
+        &mut self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        status: u16,
+    ) -> Result<Answer, Stop> {
         let answer = self.client.send("POST", url, headers, body.to_vec())?;
         self.told(&format!("POST {url} ({} bytes)", body.len()), answer, status)
     }
@@ -82,7 +90,11 @@ impl<'a> Show<'a> {
             self.held = self.held.saturating_add(1);
             return Ok(answer);
         }
-        Err(Stop::new(format!("{what} should have answered {status}, it answered {}: {}", answer.status, cut(&answer.body))))
+        Err(Stop::new(format!(
+            "{what} should have answered {status}, it answered {}: {}",
+            answer.status,
+            cut(&answer.body)
+        )))
     }
 
     /// Checks an expectation; what came instead is told if it does not hold.
@@ -113,7 +125,11 @@ impl<'a> Show<'a> {
             }
             if began.elapsed() > PATIENCE {
                 let seconds = PATIENCE.as_secs();
-                return Err(Stop::new(format!("event {id} was not done within {seconds} s: {} {}", answer.status, cut(&answer.body))));
+                return Err(Stop::new(format!(
+                    "event {id} was not done within {seconds} s: {} {}",
+                    answer.status,
+                    cut(&answer.body)
+                )));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

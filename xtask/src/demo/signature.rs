@@ -24,7 +24,10 @@ pub(crate) struct Signed<'a> {
 /// # Errors
 /// What is wrong with it, in a sentence.
 pub(crate) fn verify(secret: &str, signed: Signed<'_>, body: &[u8], now: u64) -> Result<(), String> {
-    let key = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok()).ok_or("the secret is not whsec_ and base64")?;
+    let key = secret
+        .strip_prefix("whsec_")
+        .and_then(|text| STANDARD.decode(text).ok())
+        .ok_or("the secret is not whsec_ and base64")?;
     let sent: u64 = signed.timestamp.parse().map_err(|_| format!("webhook-timestamp is `{}`", signed.timestamp))?;
     if sent.abs_diff(now) > TOLERANCE {
         return Err(format!("webhook-timestamp is {} s away from now", sent.abs_diff(now)));

@@ -20,7 +20,8 @@ pub(crate) fn tell(show: &mut Show<'_>) -> Result<(), Stop> {
 
 fn ticket(show: &mut Show<'_>) -> Result<Value, Stop> {
     show.act("Somebody reports a problem")?;
-    let made = show.call("POST", "/v1/tickets", &json!({"subject": "The printer is on fire", "status": "open"}), 201)?;
+    let made =
+        show.call("POST", "/v1/tickets", &json!({"subject": "The printer is on fire", "status": "open"}), 201)?;
     let id = made.body.get("id").cloned().unwrap_or_default();
     show.expect(&format!("there is a ticket {id}, and it is open"), made.text("/status") == "open", &made.body)?;
     show.remember(format!("/v1/tickets/{id}"), "the ticket with its notes");
@@ -42,7 +43,9 @@ fn automation(show: &mut Show<'_>, ticket: &Value) -> Result<String, Stop> {
         ],
     });
     let made = show.call("POST", "/v1/automations", &automation, 201)?;
-    show.say(&format!("Whether it fires is for the component `match` to say, what it does to ticket {ticket} for two others."));
+    show.say(&format!(
+        "Whether it fires is for the component `match` to say, what it does to ticket {ticket} for two others."
+    ));
     show.remember("/v1/automations".to_owned(), "the automations");
     Ok(made.text("/id").to_owned())
 }
@@ -66,7 +69,8 @@ fn closes(show: &mut Show<'_>, ticket: &Value) -> Result<(), Stop> {
     let id = accepted.text("/id").to_owned();
     let story = show.story(&id)?;
     show.remember(format!("/v1/events/{id}"), "the whole story of the event that closed it");
-    let outcomes: Vec<&str> = story.list("/runs/0/steps").iter().filter_map(|step| step.pointer("/outcome/kind")?.as_str()).collect();
+    let outcomes: Vec<&str> =
+        story.list("/runs/0/steps").iter().filter_map(|step| step.pointer("/outcome/kind")?.as_str()).collect();
     show.expect("the automation fired, and both of its steps are done", outcomes == ["done", "done"], &story.body)?;
     let read = show.call("GET", &format!("/v1/tickets/{ticket}"), &Value::Null, 200)?;
     show.expect("the ticket is closed", read.text("/status") == "closed", &read.body)?;

@@ -72,7 +72,10 @@ fn judge(show: &mut Show<'_>, ids: &[String], automation: &str) -> Result<(), St
         let story = quiet_story(show, id)?;
         let run = story.pointer("/runs/0").cloned().unwrap_or_default();
         let is = |pointer: &str, wanted: &Value| run.pointer(pointer) == Some(wanted);
-        if is("/automation", &json!(automation)) && is("/state", &json!("skipped")) && is("/decision/conditions/0/holds", &json!(false)) {
+        if is("/automation", &json!(automation))
+            && is("/state", &json!("skipped"))
+            && is("/decision/conditions/0/holds", &json!(false))
+        {
             asked = asked.saturating_add(1);
         } else if failed.is_empty() {
             failed = story.to_string();
