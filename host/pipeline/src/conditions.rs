@@ -2,7 +2,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-use hookwright_model::{Condition, ConditionRecord, Decision, Event, Failure, Kind, SpaceId, When};
+use hookwright_model::{Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, SpaceId, When, Workbench};
 use serde_json::Value;
 
 use crate::Pipeline;
@@ -13,7 +13,10 @@ pub(crate) async fn decide(pipeline: &Pipeline, space: &SpaceId, event: &Event, 
     let Some(when) = when else {
         return Decision { fired: true, reason: "there are no conditions".to_owned(), conditions: Vec::new() };
     };
-    let mut asking = Asking { pipeline, space, event, scoping: Scoping::new(space, event), asked: Vec::new() };
+    // Only read from: a condition sees the ticket that the event is about, and changes nothing.
+    let workbench = pipeline.workbench(space, "hookwright", Cause::api());
+    let mut asking =
+        Asking { pipeline, space, event, scoping: Scoping::new(space, event), workbench, asked: Vec::new() };
     let answer = asking.ask(when, "when".to_owned()).await;
     let conditions = asking.asked;
     let last = conditions.last();
@@ -45,6 +48,7 @@ struct Asking<'a> {
     space: &'a SpaceId,
     event: &'a Event,
     scoping: Scoping<'a>,
+    workbench: Workbench,
     asked: Vec<ConditionRecord>,
 }
 
@@ -89,7 +93,7 @@ impl<'a> Asking<'a> {
         let version = plugin.as_ref().map(|plugin| plugin.manifest().version.clone());
         let result = match &plugin {
             Some(plugin) if plugin.kinds().contains(&Kind::Condition) => {
-                match rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, None) {
+                match rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench) {
                     Ok(parameters) => self.evaluate(plugin, &parameters).await,
                     Err(failure) => Err(failure),
                 }

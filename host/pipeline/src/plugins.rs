@@ -79,7 +79,8 @@ impl Pipeline {
         let record =
             PluginRecord { name: name.to_owned(), digest: plugin.digest().to_owned(), installed_at: self.now() };
         self.store.put_plugin(space, &record, component).await?;
-        let replaced = self.registry.activate(Scope::Space(space.clone()), name, Arc::clone(&plugin))?;
+        let replaced = self.registry.get(space, name);
+        self.registry.activate(Scope::Space(space.clone()), name, Arc::clone(&plugin))?;
         Ok(Installed { plugin, replaced })
     }
 

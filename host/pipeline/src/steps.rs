@@ -64,7 +64,7 @@ pub(crate) fn rendered(
     plugin: &Plugin,
     with: &Map<String, Value>,
     scoping: &mut Scoping<'_>,
-    workbench: Option<&mut Workbench>,
+    workbench: &mut Workbench,
 ) -> Result<Value, Failure> {
     let verbatim = plugin.verbatim();
     let open = |name: &String, value: &Value| has_variables(value) && !verbatim.contains(name);
@@ -101,12 +101,12 @@ fn about<'s>(
     pipeline: &Pipeline,
     value: &Value,
     scoping: &'s mut Scoping<'_>,
-    workbench: Option<&mut Workbench>,
+    workbench: &mut Workbench,
 ) -> Result<&'s Scope, Failure> {
     let asked = mentions(value, TICKET) || mentions(value, "record");
     let key = scoping.event.subject.as_deref().and_then(RecordKey::parse).filter(|key| key.kind == TICKET);
     let scope = scoping.scope(pipeline.now());
-    if let (true, Some(key), Some(workbench)) = (asked, key, workbench)
+    if let (true, Some(key)) = (asked, key)
         && let Some(ticket) = workbench.ticket(&key.id.to_string())?
     {
         scope.set_record(TICKET, ticket);
@@ -193,7 +193,7 @@ impl Pipeline {
         let source = format!("hookwright/automations/{}", run.automation);
         let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
         let mut scoping = Scoping::after(&run.space, event, run);
-        let parameters = rendered(self, plugin, &step.with, &mut scoping, Some(&mut workbench))?;
+        let parameters = rendered(self, plugin, &step.with, &mut scoping, &mut workbench)?;
         let mut call = self.call(&run.space);
         call.idempotency_key = Some(format!("{}-{}-{}", self.store.instance_id(), run.id, run.next_step));
         match step.kind {
@@ -214,7 +214,7 @@ impl Pipeline {
                 let body = match &step.input {
                     None => event.data_json().into_owned(),
                     Some(input) => {
-                        let scope = about(self, input, &mut scoping, Some(&mut workbench))?;
+                        let scope = about(self, input, &mut scoping, &mut workbench)?;
                         replaced(input, scope)?.to_string()
                     }
                 };

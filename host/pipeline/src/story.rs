@@ -163,7 +163,7 @@ fn summary(
         lines.push(if open_work {
             "Automations are yet to be asked.".to_owned()
         } else if not_considered.is_empty() {
-            format!("No automation wants events of type `{}`: there is none.", event.event_type)
+            "No automation was considered: there is none that could be.".to_owned()
         } else {
             format!("No automation was considered for type `{}`; `not_considered` says why.", event.event_type)
         });

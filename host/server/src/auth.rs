@@ -75,7 +75,7 @@ pub(crate) async fn check(State((app, needs)): State<(Shared, Needs)>, mut reque
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => problem.unread(request.headers()).into_response(),
     }
 }
 

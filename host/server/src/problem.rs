@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use hookwright_model::{Failure, Mistake, Mistakes};
 use hookwright_pipeline::PipelineError;
 use hookwright_store::StoreError;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 /// An error as a client sees it.
@@ -56,6 +56,13 @@ impl Problem {
     pub(crate) fn closing(mut self) -> Self {
         self.close = true;
         self
+    }
+
+    /// For an answer given before the body was read: the connection ends if there is one.
+    pub(crate) fn unread(self, request: &HeaderMap) -> Self {
+        let length = request.get(header::CONTENT_LENGTH);
+        let has_body = length.is_some_and(|length| length.as_bytes() != b"0");
+        if has_body || request.contains_key(header::TRANSFER_ENCODING) { self.closing() } else { self }
     }
 
     pub(crate) fn is(&self, code: &str) -> bool {

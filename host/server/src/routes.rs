@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::json;
 
 use crate::auth::{self, Needs};
@@ -110,14 +110,14 @@ async fn healthz(State(app): State<Shared>) -> Response {
     axum::Json(json!({"status": "ok", "backlog": app.pipeline.store().backlog()})).into_response()
 }
 
-async fn nowhere(uri: Uri) -> Problem {
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
-    Problem::new(StatusCode::NOT_FOUND, "route.not_found", format!("there is nothing at {path}"))
+    Problem::new(StatusCode::NOT_FOUND, "route.not_found", format!("there is nothing at {path}")).unread(&headers)
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
+async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
     let method: String = method.as_str().chars().take(20).collect();
     let detail = format!("{path} does not take {method}; the header Allow says what it takes");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", detail)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", detail).unread(&headers)
 }
