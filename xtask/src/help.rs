@@ -8,7 +8,7 @@ Hookwright's own tasks. Each prepares what it needs; nothing has to be installed
     cargo xtask build     build the server: target/release/hookwright
     cargo xtask plugins   build the plugins: target/plugins, target/plugins-examples
     cargo xtask bench     run the benchmarks
-    cargo xtask lint      check formatting and lints, here and in plugins/
+    cargo xtask lint      check formatting, lints and the licences of what is used
     cargo xtask setup     find a WebAssembly toolchain, or install one
     cargo xtask help TASK say more about one of them
 ";
@@ -63,9 +63,10 @@ each of them did and why, and then keeps serving until Ctrl-C.
         "\
 cargo xtask test [FILTER]
 
-Prepares everything and runs every test: formatting, lints, the plugins' own tests, and those of the workspace, which
-include the ones that start a server. Each stage says how long it took; the first that fails ends the task.
-With FILTER only tests whose name contains it are run, and formatting and lints are left out.
+Prepares everything and runs every test: formatting, lints, licences, the plugins' own tests, and those of the
+workspace, which include the ones that start a server. Each stage says how long it took; the first that fails ends the
+task.
+With FILTER only tests whose name contains it are run, without formatting, lints and licences.
 
 Tests find the server through HOOKWRIGHT_BIN, the components through HOOKWRIGHT_PLUGINS and HOOKWRIGHT_EXAMPLES, and
 Python through HOOKWRIGHT_PYTHON; the task sets all four.
@@ -85,7 +86,8 @@ ARGUMENTS are handed on: `cargo xtask bench --help` is this text, `cargo xtask b
         "\
 cargo xtask lint
 
-Checks formatting and lints of the workspace and of plugins/. Warnings count as errors.
+Checks formatting and lints of the workspace, of plugins/ and of examples/rust, warnings counting as errors, and that
+every crate of others is under a licence that lets the server be passed on (xtask/src/licences.rs lists them).
 ",
     ),
 ];

@@ -1,14 +1,15 @@
-//! `cargo xtask lint`: formatting and lints.
+//! `cargo xtask lint`: formatting, lints and licences.
 
 use std::process::Command;
 
 use crate::command::{cargo, run as start};
+use crate::licences;
 use crate::place::Place;
 use crate::stage::Stages;
 use crate::stop::Stop;
 
 /// How many stages [`all`] has.
-pub(crate) const STAGES: usize = 3;
+pub(crate) const STAGES: usize = 4;
 
 /// The task.
 pub(crate) fn run(place: &Place) -> Result<(), Stop> {
@@ -28,6 +29,10 @@ pub(crate) fn all(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
     stages.run("lints of plugins", || {
         let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
         GUESTS.iter().try_for_each(|folder| start(natively(place, folder).args(arguments)))
+    })?;
+    stages.run("licences", || {
+        licences::check(place, &place.root)?;
+        GUESTS.iter().try_for_each(|folder| licences::check(place, &place.root.join(folder)))
     })
 }
 

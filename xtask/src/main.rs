@@ -6,6 +6,7 @@ mod build;
 mod command;
 mod demo;
 mod help;
+mod licences;
 mod lint;
 mod place;
 mod plugins;

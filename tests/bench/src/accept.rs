@@ -12,7 +12,7 @@ use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
 use crate::statistics::{over, ratio};
-use crate::table::{Table, count, percent, short};
+use crate::table::{Table, count, short};
 use crate::{Failed, worker};
 
 const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
@@ -28,7 +28,7 @@ struct Round {
 }
 
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let head = ["connections", "server", "events/s", "p50 ms", "p99 ms", "processor us/event", "of the journal"];
+    let head = ["connections", "server", "events/s", "p50 ms", "p99 ms", "processor us/event", "beside the journal"];
     let mut table = Table::new("Durable accepted events, 1 KiB each", &head);
     let mut syncs = Vec::new();
     for connections in CONNECTIONS {
@@ -122,7 +122,7 @@ impl Contest {
                 short(over(rounds, |round| f64::from(round.report.p50) / 1e3)),
                 short(over(rounds, |round| f64::from(round.report.p99) / 1e3)),
                 short(over(rounds, |round| round.processor)),
-                percent(ratio(rounds, journal, |round| round.report.rate, |round| round.report.rate)),
+                short(ratio(rounds, journal, |round| round.report.rate, |round| round.report.rate)),
             ]);
         }
     }

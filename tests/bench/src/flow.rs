@@ -64,6 +64,10 @@ struct Shared {
 
 async fn send(order: &Order) -> Result<Report, Failed> {
     let requests = order.bodies.iter().map(|body| request("POST", "/v1/events", "application/json", body.as_bytes()));
+    let mut connections = Vec::with_capacity(order.under_way);
+    for _ in 0..order.under_way {
+        connections.push(Connection::open(order.address).await?);
+    }
     let start = Instant::now();
     let shared = Rc::new(Shared {
         address: order.address,
@@ -74,11 +78,11 @@ async fn send(order: &Order) -> Result<Report, Failed> {
         accepted: Cell::new(0),
     });
     let watchers = WATCHERS.min(order.under_way);
-    let mut senders: Vec<JoinHandle<Result<Vec<u32>, Failed>>> = Vec::with_capacity(order.under_way);
-    for place in 0..order.under_way {
-        let connection = Connection::open(order.address).await?;
-        senders.push(tokio::task::spawn_local(sender(connection, Rc::clone(&shared), place < watchers)));
-    }
+    let senders: Vec<JoinHandle<Result<Vec<u32>, Failed>>> = connections
+        .into_iter()
+        .enumerate()
+        .map(|(place, connection)| tokio::task::spawn_local(sender(connection, Rc::clone(&shared), place < watchers)))
+        .collect();
     let asking = tokio::task::spawn_local(ask(Rc::clone(&shared)));
     let mut times = Vec::new();
     for sender in senders {

@@ -11,7 +11,7 @@ use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
 use crate::statistics::{over, ratio};
-use crate::table::{Table, count, percent, short};
+use crate::table::{Table, count, short};
 use crate::{Failed, worker};
 
 /// How many events are under way at a time.
@@ -65,7 +65,8 @@ impl Way {
 }
 
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let head = ["under way", "what is done", "events/s", "p50 ms", "p99 ms", "processor us/event", "of accept only"];
+    let head =
+        ["under way", "what is done", "events/s", "p50 ms", "p99 ms", "processor us/event", "beside accept only"];
     let mut table = Table::new("One condition and one action end to end", &head);
     let mut syncs = Vec::new();
     for under_way in LEVELS {
@@ -149,7 +150,7 @@ impl Run {
                 short(over(rounds, |round| f64::from(round.report.p50) / 1e3)),
                 short(over(rounds, |round| f64::from(round.report.p99) / 1e3)),
                 short(over(rounds, |round| round.processor)),
-                percent(ratio(rounds, alone, |round| round.report.rate, |round| round.report.rate)),
+                short(ratio(rounds, alone, |round| round.report.rate, |round| round.report.rate)),
             ]);
         }
         for (way, rounds) in &self.rounds {

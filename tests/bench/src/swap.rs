@@ -45,20 +45,19 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
         "then": [{"action": "event-emit", "with": {"type": "bench.told"}}],
     });
     api.post("/v1/automations", &automation).await?;
-    let (stop, stopped) = watch::channel(false);
-    let senders: Vec<_> = (0..SENDERS).map(|_| tokio::spawn(send(server.address, stopped.clone()))).collect();
+    let mut load = Load::start(server.address);
 
     let mut versions = Versions::read(place)?;
     let known = versions.next()?;
     let (mut compiled, mut cached) = (Vec::new(), Vec::new());
-    let mut slow = Slow { senders, stop };
+
     swap(&mut api, &known, true).await?;
     for round in 0..effort.rounds {
         eprintln!("swap: round {}", round + 1);
         compiled.push(swap(&mut api, &versions.next()?, true).await?);
         cached.push(swap(&mut api, &known, false).await?);
     }
-    let (sent, times) = slow.end().await?;
+    let (sent, times) = load.end().await?;
     for swap in compiled.iter_mut().chain(&mut cached) {
         swap.0.slowest =
             times.iter().filter(|time| time.within(&swap.1)).map(|time| millis(time.took)).fold(0.0, f64::max);
@@ -155,12 +154,18 @@ impl Wait {
 }
 
 /// The senders of the load.
-struct Slow {
+struct Load {
     senders: Vec<tokio::task::JoinHandle<Result<Vec<Wait>, Failed>>>,
     stop: watch::Sender<bool>,
 }
 
-impl Slow {
+impl Load {
+    fn start(address: SocketAddr) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let senders = (0..SENDERS).map(|_| tokio::spawn(send(address, stopped.clone()))).collect();
+        Self { senders, stop }
+    }
+
     async fn end(&mut self) -> Result<(u32, Vec<Wait>), Failed> {
         self.stop.send_replace(true);
         let mut waits = Vec::new();

@@ -56,10 +56,6 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
-pub(crate) fn percent(value: f64) -> String {
-    format!("{:.0} %", value * 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +64,6 @@ mod tests {
     fn numbers_are_easy_to_read() {
         assert_eq!([0.4, 999.0, 1000.0, 1_234_567.0].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.123, 12.34, 123.4].map(short), ["0.12", "12.3", "123"]);
-        assert_eq!(percent(0.605), "60 %");
     }
 
     #[test]

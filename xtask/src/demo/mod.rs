@@ -40,6 +40,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Stop> {
     let mut show = Show::new(&server, &receiver, place, Arc::clone(&stopping));
     story::tell(&mut show)?;
     println!("\nEverything happened as it should: {} expectations held.", show.held());
+    println!("\nWhere to look{}:", if options.exit { ", were the server not stopped now by --exit" } else { "" });
     where_to_look(&server, &show);
     if options.exit {
         return server.stop();
@@ -55,7 +56,6 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Stop> {
 
 fn where_to_look(server: &Server, show: &Show<'_>) {
     let base = server.base();
-    println!("\nWhere to look:");
     println!("    export KEY={}", server.key());
     for (path, what) in show.places() {
         println!("    curl -s -H \"Authorization: Bearer $KEY\" {base}{path}    # {what}");

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// How far a message's time may be from the receiver's, in seconds (Standard Webhooks 1.0, "Verifying webhook authenticity").
+/// How far a message's time may be from the receiver's, in seconds (Standard Webhooks 1.0).
 const TOLERANCE: u64 = 300;
 
 /// What a message says of itself in its header.
