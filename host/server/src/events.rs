@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Data, Event, EventDraft, EventPattern, Mistake, SpaceId};
+use hookwright_model::{Data, Event, EventDraft, EventPattern, MAX_DEPTH, Mistake, SpaceId, json_depth};
 use hookwright_store::{Appended, EventLookup};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -114,9 +114,8 @@ pub(crate) async fn send(
 /// `POST /webhook`: `{"service","trigger_event_type","attributes"}` (R0.1).
 pub(crate) async fn push(State(app): State<Shared>, caller: Caller, body: Body) -> Result<Response, Problem> {
     let bytes = body::read(body, app.limits.body_bytes, app.limits.time).await?;
-    body::check_json(&bytes)?;
-    let draft = match serde_json::from_slice::<Pushed<'_>>(&bytes) {
-        Ok(pushed) if pushed.attributes.get().starts_with('{') => EventDraft {
+    let draft = match read::<Pushed<'_>>(&bytes) {
+        Some(pushed) if pushed.attributes.get().starts_with('{') => EventDraft {
             event_type: pushed.trigger_event_type,
             source: pushed.service,
             content_type: Some("application/json".to_owned()),
@@ -148,8 +147,7 @@ fn in_words_of_push(error: hookwright_pipeline::PipelineError) -> Problem {
 }
 
 fn native(bytes: Bytes) -> Result<EventDraft, Problem> {
-    body::check_json(&bytes)?;
-    let Ok(native) = serde_json::from_slice::<Native<'_>>(&bytes) else {
+    let Some(native) = read::<Native<'_>>(&bytes) else {
         return Err(what_is_wrong::<NativeChecked>(&bytes));
     };
     Ok(EventDraft {
@@ -163,6 +161,11 @@ fn native(bytes: Bytes) -> Result<EventDraft, Problem> {
         payload: bytes.clone(),
         ..EventDraft::default()
     })
+}
+
+/// Reads what is right in one pass; [`what_is_wrong`] takes its time with the rest.
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    if json_depth(bytes) > MAX_DEPTH { None } else { serde_json::from_slice(bytes).ok() }
 }
 
 fn what_is_wrong<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Problem {
