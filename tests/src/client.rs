@@ -84,6 +84,12 @@ impl Client {
         self.send("PUT", path, &[("content-type", "application/wasm")], body)
     }
 
+    /// `PUT` of JSON.
+    #[track_caller]
+    pub fn put_json(&self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    }
+
     /// `DELETE`.
     #[track_caller]
     pub fn delete(&self, path: &str) -> Answer {

@@ -39,6 +39,25 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("GET", "/v1/plugins/{name}", "Read", Absent),
     ("PUT", "/v1/plugins/{name}", "Administer", Own),
     ("DELETE", "/v1/plugins/{name}", "Administer", Absent),
+    ("GET", "/v1/plugins/{name}/versions", "Read", Absent),
+    ("GET", "/v1/plugins/{name}/component", "Administer", Absent),
+    ("POST", "/v1/plugins/{name}/activate", "Administer", Absent),
+    ("POST", "/v1/plugins/{name}/rollback", "Administer", Absent),
+    ("POST", "/v1/plugins/{name}/approve", "Administer", Absent),
+    ("GET", "/v1/plugins/{name}/policy", "Administer", Absent),
+    ("PUT", "/v1/plugins/{name}/policy", "Administer", Own),
+    ("POST", "/v1/plugins/{name}/grants", "Administer", Own),
+    ("GET", "/v1/plugins/{name}/logs", "Read", Own),
+    ("PUT", "/v1/secrets/{name}", "Administer", Own),
+    ("GET", "/v1/secrets", "Administer", Own),
+    ("DELETE", "/v1/secrets/{name}", "Administer", Own),
+    ("POST", "/v1/records/{kind}", "Edit", Own),
+    ("GET", "/v1/records/{kind}", "Read", Own),
+    ("GET", "/v1/records/{kind}/{id}", "Read", Absent),
+    ("PATCH", "/v1/records/{kind}/{id}", "Edit", Absent),
+    ("DELETE", "/v1/records/{kind}/{id}", "Edit", Absent),
+    ("GET", "/v1/mails", "Read", Own),
+    ("GET", "/v1/mails/{id}", "Read", Absent),
     ("POST", "/v1/tickets", "Edit", Own),
     ("GET", "/v1/tickets", "Read", Own),
     ("GET", "/v1/tickets/{id}", "Read", Absent),
@@ -65,6 +84,9 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("DELETE", "/v1/keys/{id}", "Administer", Absent),
     ("POST", "/v1/keys/{id}/rotate", "Administer", Absent),
 ];
+
+/// Stands in everything that the first space holds.
+const MARK: &str = "belongs-to-the-first-space";
 
 /// Need, and the roles that meet it.
 const ROLES: &[(&str, &[&str])] = &[
@@ -118,24 +140,36 @@ impl Things {
         for n in 0..2 {
             scene::ticket(&client, &format!("filler {n}"));
         }
-        let ticket = scene::ticket(&client, "belongs-to-the-first-space");
-        client.post(&format!("/v1/tickets/{ticket}/notes"), &json!({"text": "belongs-to-the-first-space"})).expect(201);
+        let ticket = scene::ticket(&client, MARK);
+        client.post(&format!("/v1/tickets/{ticket}/notes"), &json!({"text": MARK})).expect(201);
         let plugin = "first-space-plugin";
         client.put(&format!("/v1/plugins/{plugin}"), &other_version("note-add", "7.7.7")).expect(200);
+        client.put_json(&format!("/v1/plugins/{plugin}/policy"), &json!({"config": {"mark": MARK}})).expect(200);
+        client.put_json(&format!("/v1/secrets/{plugin}"), &json!({"value": MARK})).expect(200);
+        for _ in 0..2 {
+            client.post("/v1/records/lead", &json!({"name": MARK})).expect(201);
+        }
+        scene::automation(
+            &client,
+            &json!({"name": "mails", "on": ["first.mail"], "then": [
+                {"action": "email-send", "with": {"to": ["a@example.com"], "subject": MARK, "text": MARK}}]}),
+        );
+        scene::send(&client, "first.mail", &json!({}));
+        scene::settled(&client);
         let (webhook, _) = scene::webhook(&client, &receiver.url(), &["*"]);
         let automation = scene::automation(
             &client,
-            &json!({"name": "belongs-to-the-first-space", "on": ["*"], "then": [
+            &json!({"name": MARK, "on": ["*"], "then": [
                 {"action": "event-emit", "with": {"type": "never.loops"}}], "enabled": false}),
         );
         client.post(&format!("/v1/automations/{automation}/enable"), &json!({})).expect(200);
-        let event = scene::send(&client, "first.space", &json!({"secret": "belongs-to-the-first-space"}));
+        let event = scene::send(&client, "first.space", &json!({"secret": MARK}));
         client.post(&format!("/v1/automations/{automation}/disable"), &json!({})).expect(200);
         scene::settled(&client);
         let story = scene::story(&client, &event);
         let made =
-            client.post("/v1/sources", &json!({"name": "belongs-to-the-first-space", "kind": "github"})).expect(201);
-        let key = client.post("/v1/keys", &json!({"name": "belongs-to-the-first-space", "role": "viewer"})).expect(201);
+            client.post("/v1/sources", &json!({"name": MARK, "kind": "github"})).expect(201);
+        let key = client.post("/v1/keys", &json!({"name": MARK, "role": "viewer"})).expect(201);
         Self {
             automation,
             ticket,
@@ -163,16 +197,18 @@ impl Things {
             "deliveries" => self.delivery.clone(),
             "sources" => self.source.clone(),
             "keys" => self.key.clone(),
+            "records" => "2".to_owned(),
+            "mails" => "1".to_owned(),
             _ => String::new(),
         };
-        let path = path.replace("{id}", &id).replace("{name}", self.plugin);
+        let path = path.replace("{id}", &id).replace("{name}", self.plugin).replace("{kind}", "lead");
         path.replace("{token}", &self.token).replace("{*path}", "below")
     }
 
     /// Texts of which none may reach another space.
     fn marks(&self) -> Vec<String> {
         let marks = [&self.event, &self.automation, &self.webhook, &self.run, &self.delivery, &self.source, &self.key];
-        let fixed = ["belongs-to-the-first-space".to_owned(), self.token.clone()];
+        let fixed = [MARK.to_owned(), self.token.clone()];
         marks.into_iter().cloned().chain(fixed).collect()
     }
 
@@ -181,7 +217,7 @@ impl Things {
     fn all(&self) -> Value {
         let mut all = serde_json::Map::new();
         for (method, path, _, seen) in ROWS {
-            if *method == "GET" && *seen == Own {
+            if *method == "GET" && *seen == Own && !path.contains('{') {
                 all.insert((*path).to_owned(), scene::all(&self.client, path).into());
             }
         }
@@ -196,10 +232,10 @@ impl Things {
 
 /// A body that the route takes, so that nothing but the space can be what is wrong.
 fn body(method: &str, path: &str) -> Vec<u8> {
-    if method == "PUT" {
+    if path == "/v1/plugins/{name}" && method == "PUT" {
         return other_version("note-add", "8.8.8");
     }
-    if !["POST", "PATCH"].contains(&method) {
+    if !["POST", "PATCH", "PUT"].contains(&method) {
         return Vec::new();
     }
     let body = match path {
@@ -214,6 +250,8 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/webhooks" => json!({"url": "http://127.0.0.1:9/", "events": ["x"]}),
         "/v1/sources" => json!({"name": "other", "kind": "github"}),
         "/v1/keys" => json!({"name": "other", "role": "viewer"}),
+        "/v1/plugins/{name}/activate" => json!({"version": "7.7.7"}),
+        "/v1/secrets/{name}" => json!({"value": "other"}),
         "/v1/webhooks/{id}" => json!({"description": "stolen"}),
         "/v1/automations/{id}" | "/v1/sources/{id}" => json!({"name": "stolen"}),
         _ => json!({}),
@@ -303,7 +341,7 @@ fn each_role_may_use_exactly_the_routes_that_it_meets_the_needs_of() {
         for (method, path, needs, _) in ROWS {
             let (_, roles) = ROLES.iter().find(|(name, _)| name == needs).unwrap();
             let path =
-                path.replace("{id}", "0").replace("{name}", "none").replace("{token}", "x").replace("{*path}", "y");
+                path.replace("{id}", "0").replace("{name}", "none").replace("{kind}", "lead").replace("{token}", "x").replace("{*path}", "y");
             let answer = request(&client, method, &path, b"");
             if roles.contains(&role) {
                 assert!(![401, 403].contains(&answer.status), "{role} may use it: {answer}");
@@ -319,7 +357,7 @@ fn without_a_good_key_for_the_named_space_no_route_does_anything() {
     let server = Server::shared();
     let admin = server.space("keyless");
     for (method, path, needs, _) in ROWS {
-        let path = path.replace("{id}", "0").replace("{name}", "none").replace("{token}", "x").replace("{*path}", "y");
+        let path = path.replace("{id}", "0").replace("{name}", "none").replace("{kind}", "lead").replace("{token}", "x").replace("{*path}", "y");
         let bare = admin.without_key();
         if *needs == "Nothing" {
             assert!(![401, 403].contains(&request(&bare, method, &path, b"").status), "{method} {path}");

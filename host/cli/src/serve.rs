@@ -72,8 +72,12 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
         Pipeline::open(store.clone(), vault, Arc::clone(&registry), Arc::new(SystemClock), settings.pipeline.clone())?;
     let live = pipeline.load_plugins(hookwright_bundle::COMPONENTS).await?;
     folder::scan(&settings.plugin_dir, &registry).await?;
-    let watching = folder::watch(settings.plugin_dir.clone(), Arc::clone(&registry), |name| {
+    let told = Arc::downgrade(&pipeline);
+    let watching = folder::watch(settings.plugin_dir.clone(), Arc::clone(&registry), move |name| {
         tracing::info!(plugin = name, "changed in the plugin folder");
+        if let Some(pipeline) = told.upgrade() {
+            pipeline.plugin_changed(name);
+        }
     })?;
 
     let app = Arc::new(App {
@@ -110,9 +114,8 @@ fn open_engine(settings: &Settings) -> Result<Engine, Failed> {
     make_private(&cache)?;
     let options = EngineOptions {
         max_component_bytes: settings.bodies.plugin_bytes,
-        memory_bytes: settings.plugin_memory,
-        cpu: settings.plugin_cpu,
-        wall: settings.plugin_wall,
+        limits: settings.plugin_limits,
+        trust: settings.trust.clone(),
         cache_dir: Some(cache),
         ..EngineOptions::default()
     };

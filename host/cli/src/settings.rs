@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use hookwright_model::RetrySchedule;
-use hookwright_pipeline::{EgressPolicy, PipelineSettings};
+use hookwright_model::{LimitChanges, Limits, PluginPolicy, RetrySchedule};
+use hookwright_pipeline::{BreakerSettings, EgressPolicy, PipelineSettings, SmtpSettings};
+use hookwright_plugin::Trust;
 use hookwright_server::{BodyLimits, ConnectionLimits};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -96,6 +97,27 @@ pub(crate) struct Given {
     /// Memory of one call of a plugin, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_MEMORY_BYTES", value_name = "N")]
     plugin_memory_bytes: Option<usize>,
+    /// Whether the first version of an uploaded plugin is granted the interfaces that it imports [default: true]
+    #[arg(long, env = "HOOKWRIGHT_GRANT_ON_INSTALL", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    grant_on_install: Option<bool>,
+    /// After how many stopped calls in a row a plugin is not called for a while [default: 5]
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_BREAKER_STRIKES", value_name = "N")]
+    plugin_breaker_strikes: Option<u32>,
+    /// For how long at first, in milliseconds [default: 30000]
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_BREAKER_MS", value_name = "N")]
+    plugin_breaker_ms: Option<u64>,
+    /// Keys that may sign plugins: NAME=PUBLIC-KEY, ed25519 in base64
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_KEYS", value_name = "NAME=KEY,..", value_delimiter = ',')]
+    plugin_keys: Option<Vec<String>>,
+    /// Take only plugins that one of these keys signed
+    #[arg(long, env = "HOOKWRIGHT_REQUIRE_SIGNED_PLUGINS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    require_signed_plugins: Option<bool>,
+    /// The mail server: smtps://USER:PASSWORD@HOST, or smtp://HOST:587?tls=required; without it mails are kept
+    #[arg(long, env = "HOOKWRIGHT_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// The sender of mails [default: hookwright@localhost]
+    #[arg(long, env = "HOOKWRIGHT_MAIL_FROM", value_name = "ADDRESS")]
+    mail_from: Option<String>,
     /// Memory for the pages of the store, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_CACHE_BYTES", value_name = "N")]
     cache_bytes: Option<usize>,
@@ -118,9 +140,8 @@ pub(crate) struct Settings {
     pub(crate) max_queue: usize,
     pub(crate) max_backlog: usize,
     pub(crate) cache_bytes: usize,
-    pub(crate) plugin_cpu: Duration,
-    pub(crate) plugin_wall: Duration,
-    pub(crate) plugin_memory: usize,
+    pub(crate) plugin_limits: Limits,
+    pub(crate) trust: Trust,
     pub(crate) json_logs: bool,
     pub(crate) pipeline: PipelineSettings,
 }
@@ -160,6 +181,13 @@ impl Settings {
             plugin_cpu_ms,
             plugin_wall_ms,
             plugin_memory_bytes,
+            grant_on_install,
+            plugin_breaker_strikes,
+            plugin_breaker_ms,
+            plugin_keys,
+            require_signed_plugins,
+            smtp_url,
+            mail_from,
             cache_bytes,
             log_format,
         );
@@ -193,6 +221,24 @@ impl Given {
                 return Err(SettingsError::Value { name: "log_format", reason });
             }
         };
+        let limits = LimitChanges {
+            cpu_ms: self.plugin_cpu_ms,
+            wall_ms: self.plugin_wall_ms,
+            memory_bytes: self.plugin_memory_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+            ..LimitChanges::default()
+        };
+        if let Err(mistakes) = (PluginPolicy { limits, ..PluginPolicy::default() }).check(&Limits::MOST) {
+            return Err(SettingsError::Value { name: "plugin_limits", reason: mistakes.to_string() });
+        }
+        let plugin_limits = Limits::default().with(&limits);
+        let trust = trust(&self.plugin_keys.unwrap_or_default(), self.require_signed_plugins.unwrap_or(false))?;
+        let breaker = BreakerSettings::default();
+        let breaker = BreakerSettings {
+            strikes: self.plugin_breaker_strikes.unwrap_or(breaker.strikes).max(1),
+            pause: self.plugin_breaker_ms.map_or(breaker.pause, |ms| Duration::from_millis(ms.max(1))),
+        };
+        let from = self.mail_from.unwrap_or_else(|| "hookwright@localhost".to_owned());
+        let smtp = self.smtp_url.map(|url| SmtpSettings { url, from });
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default).max(1));
         Ok(Settings {
             plugin_dir: self.plugin_dir.unwrap_or_else(|| data_dir.join("plugins")),
@@ -213,9 +259,8 @@ impl Given {
             max_queue: self.max_queue.unwrap_or(8192),
             max_backlog: self.max_backlog.unwrap_or(100_000),
             cache_bytes: self.cache_bytes.unwrap_or(64 * 1024 * 1024),
-            plugin_cpu: ms(self.plugin_cpu_ms, 1_000),
-            plugin_wall: ms(self.plugin_wall_ms, 30_000),
-            plugin_memory: self.plugin_memory_bytes.unwrap_or(64 * 1024 * 1024),
+            plugin_limits,
+            trust,
             json_logs,
             pipeline: PipelineSettings {
                 egress: EgressPolicy {
@@ -229,6 +274,9 @@ impl Given {
                 delivery_retry,
                 delivery_timeout_ms: self.delivery_timeout_ms.unwrap_or(defaults.delivery_timeout_ms).max(1),
                 plugin_config: self.plugin_config,
+                grant_on_install: self.grant_on_install.unwrap_or(true),
+                breaker,
+                smtp,
             },
         })
     }
@@ -245,6 +293,16 @@ impl Settings {
         let reason = format!("`{}` is no HOST:PORT, such as 127.0.0.1:8080", self.listen);
         Err(SettingsError::Value { name: "listen", reason })
     }
+}
+
+/// The keys that may sign plugins.
+fn trust(keys: &[String], required: bool) -> Result<Trust, SettingsError> {
+    let wrong = |reason: String| SettingsError::Value { name: "plugin_keys", reason };
+    let mut pairs = Vec::new();
+    for key in keys {
+        pairs.push(key.split_once('=').ok_or_else(|| wrong(format!("`{key}`: write NAME=PUBLIC-KEY")))?);
+    }
+    Trust::new(pairs, required).map_err(wrong)
 }
 
 fn read(path: &Path) -> Result<Given, SettingsError> {

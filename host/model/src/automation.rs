@@ -21,6 +21,9 @@ pub struct Automation {
     pub when: Option<When>,
     /// What is done, in order.
     pub then: Vec<Step>,
+    /// What happens while a plugin that it needs cannot be called.
+    #[serde(default, skip_serializing_if = "OnUnavailable::is_default")]
+    pub on_unavailable: OnUnavailable,
     /// Off: it is not considered.
     pub enabled: bool,
     /// Counts its changes. A run carries out the revision that it was decided by.
@@ -29,6 +32,25 @@ pub struct Automation {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// What happens while a plugin cannot be called: it is absent, or was stopped too often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnavailable {
+    /// Runs wait for it.
+    #[default]
+    Park,
+    /// Its conditions count as holding, its steps are left out.
+    Open,
+    /// Its conditions count as not holding, its steps as failed.
+    Closed,
+}
+
+impl OnUnavailable {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Conditions and how they are combined.
@@ -214,6 +236,8 @@ pub struct AutomationInput {
     pub when: Option<When>,
     /// See [`Automation::then`].
     pub then: Option<Vec<Step>>,
+    /// See [`Automation::on_unavailable`].
+    pub on_unavailable: Option<OnUnavailable>,
     /// See [`Automation::enabled`].
     pub enabled: Option<bool>,
 }

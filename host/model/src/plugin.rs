@@ -52,15 +52,71 @@ pub struct Manifest {
     pub hints: Vec<(String, String)>,
 }
 
-/// An uploaded plugin as stored; its component lies beside it under the digest.
+/// An uploaded plugin as stored; the components of its versions lie beside it under their digests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PluginRecord {
     /// The name it is installed under.
     pub name: String,
+    /// SHA-256 of the live component, in hex; empty while no version was ever live.
+    pub digest: String,
+    /// When the live version was put in.
+    pub installed_at: Timestamp,
+    /// Every version that is kept, in the order in which they last went live or came in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<PluginVersion>,
+}
+
+/// A version of an uploaded plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginVersion {
     /// SHA-256 of the component, in hex.
     pub digest: String,
-    /// When this version was put in.
+    /// What the component says its version is.
+    pub version: String,
+    /// Size of the component in bytes.
+    pub size: u64,
+    /// The interfaces that it imports besides those that harm nobody.
+    pub wants: Vec<String>,
+    /// When it came in.
     pub installed_at: Timestamp,
+    /// When it last went live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_since: Option<Timestamp>,
+    /// It wants more than was granted, and waits for somebody to approve.
+    #[serde(default)]
+    pub held: bool,
+    /// Who signed it: names of the trusted keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
+}
+
+impl PluginRecord {
+    /// How many versions are kept.
+    pub const KEPT: usize = 20;
+
+    /// The version with this digest.
+    pub fn version(&self, digest: &str) -> Option<&PluginVersion> {
+        self.versions.iter().find(|version| version.digest == digest)
+    }
+
+    /// Puts a version at the end. Returns the digests of those that are kept no longer: the live one and the newest
+    /// held one always are.
+    pub fn put(&mut self, version: PluginVersion) -> Vec<String> {
+        self.versions.retain(|known| known.digest != version.digest);
+        self.versions.push(version);
+        let mut dropped = Vec::new();
+        while self.versions.len() > Self::KEPT {
+            let Some(place) = self.versions.iter().position(|known| known.digest != self.digest) else { break };
+            dropped.push(self.versions.remove(place).digest);
+        }
+        dropped
+    }
+
+    /// The version that was live before this one.
+    pub fn former(&self) -> Option<&PluginVersion> {
+        let live = self.versions.iter().filter(|version| version.digest != self.digest && version.live_since.is_some());
+        live.max_by_key(|version| version.live_since)
+    }
 }
 
 /// A condition's answer.

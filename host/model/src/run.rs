@@ -34,11 +34,21 @@ pub struct Run {
     /// When the next step is tried again, while waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+    /// The plugin that it waits for, while parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// When it was decided.
     pub created_at: Timestamp,
     /// When its last step was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+}
+
+impl Run {
+    /// Whether its conditions are still to be asked: a plugin for one of them could not be called.
+    pub fn undecided(&self) -> bool {
+        self.state == RunState::Parked && !self.decision.fired
+    }
 }
 
 /// Whether a run fired, and why.
@@ -80,6 +90,8 @@ pub enum RunState {
     Running,
     /// A step is tried again at `retry_at`.
     Waiting,
+    /// It goes on when the plugin that it waits for can be called.
+    Parked,
     /// Every step is done or skipped.
     Done,
     /// At least one step failed for good.
@@ -89,7 +101,7 @@ pub enum RunState {
 impl RunState {
     /// Whether something is still to come.
     pub fn live(self) -> bool {
-        matches!(self, Self::Running | Self::Waiting)
+        matches!(self, Self::Running | Self::Waiting | Self::Parked)
     }
 }
 

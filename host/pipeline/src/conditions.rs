@@ -2,32 +2,54 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-use hookwright_model::{Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, SpaceId, When, Workbench};
+use hookwright_model::{
+    Automation, Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, OnUnavailable, SpaceId, When,
+    Workbench,
+};
 use serde_json::Value;
 
 use crate::Pipeline;
+use crate::parking::Unavailable;
 use crate::steps::{Scoping, rendered};
 
-/// Asks the conditions of an automation, in order, until the answer is known.
-pub(crate) async fn decide(pipeline: &Pipeline, space: &SpaceId, event: &Event, when: Option<&When>) -> Decision {
-    let Some(when) = when else {
-        return Decision { fired: true, reason: "there are no conditions".to_owned(), conditions: Vec::new() };
+/// Asks the conditions of an automation, in order, until the answer is known, or until one cannot be asked for now.
+pub(crate) async fn decide(
+    pipeline: &Pipeline,
+    space: &SpaceId,
+    event: &Event,
+    automation: &Automation,
+) -> (Decision, Option<Unavailable>) {
+    let Some(when) = &automation.when else {
+        let reason = "there are no conditions".to_owned();
+        return (Decision { fired: true, reason, conditions: Vec::new() }, None);
     };
     // Only read from: a condition sees the ticket that the event is about, and changes nothing.
     let workbench = pipeline.workbench(space, "hookwright", Cause::api());
-    let mut asking =
-        Asking { pipeline, space, event, scoping: Scoping::new(space, event), workbench, asked: Vec::new() };
+    let mut asking = Asking {
+        pipeline,
+        space,
+        event,
+        on_unavailable: automation.on_unavailable,
+        scoping: Scoping::new(space, event),
+        workbench,
+        asked: Vec::new(),
+        waits: None,
+    };
     let answer = asking.ask(when, "when".to_owned()).await;
-    let conditions = asking.asked;
+    let (conditions, waits) = (asking.asked, asking.waits);
     let last = conditions.last();
     let (fired, reason) = match (answer, last) {
         (Answer::Holds, _) => (true, "the conditions hold".to_owned()),
         (Answer::Fails, Some(last)) => (false, format!("{}: {}", last.path, last.reason)),
         (Answer::Fails, None) => (false, "no condition can hold: `any` is empty".to_owned()),
+        (Answer::Waits, _) => {
+            let reason = waits.as_ref().map(|waits| waits.reason.as_str()).unwrap_or_default();
+            (false, format!("it waits for a condition: {reason}"))
+        }
         (Answer::Broken, Some(last)) => (false, format!("{} could not be asked: {}", last.path, last.reason)),
         (Answer::Broken, None) => (false, "a condition could not be asked".to_owned()),
     };
-    Decision { fired, reason, conditions }
+    (Decision { fired, reason, conditions }, waits)
 }
 
 /// Whether a decision came about because a condition could not be asked.
@@ -41,15 +63,19 @@ enum Answer {
     Fails,
     /// A condition failed: nobody knows. Ends the asking, since doing nothing is safe and visible.
     Broken,
+    /// A condition cannot be asked for now. Ends the asking too.
+    Waits,
 }
 
 struct Asking<'a> {
     pipeline: &'a Pipeline,
     space: &'a SpaceId,
     event: &'a Event,
+    on_unavailable: OnUnavailable,
     scoping: Scoping<'a>,
     workbench: Workbench,
     asked: Vec<ConditionRecord>,
+    waits: Option<Unavailable>,
 }
 
 impl<'a> Asking<'a> {
@@ -63,7 +89,7 @@ impl<'a> Asking<'a> {
                 When::Not(part) => match self.ask(part, format!("{path}.not")).await {
                     Answer::Holds => Answer::Fails,
                     Answer::Fails => Answer::Holds,
-                    Answer::Broken => Answer::Broken,
+                    unknown => unknown,
                 },
                 When::All(parts) => {
                     for (place, part) in parts.iter().enumerate() {
@@ -89,12 +115,15 @@ impl<'a> Asking<'a> {
 
     async fn call(&mut self, condition: &Condition, path: String) -> Answer {
         let began = Instant::now();
+        if let Err(unavailable) = self.pipeline.available(self.space, &condition.plugin) {
+            return self.unavailable(condition, path, unavailable);
+        }
         let plugin = self.pipeline.registry.get(self.space, &condition.plugin);
         let version = plugin.as_ref().map(|plugin| plugin.manifest().version.clone());
         let result = match &plugin {
             Some(plugin) if plugin.kinds().contains(&Kind::Condition) => {
                 match rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench) {
-                    Ok(parameters) => self.evaluate(plugin, &parameters).await,
+                    Ok(parameters) => self.evaluate(&condition.plugin, plugin, &parameters).await,
                     Err(failure) => Err(failure),
                 }
             }
@@ -115,12 +144,31 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// What a condition counts as that cannot be asked for now.
+    fn unavailable(&mut self, condition: &Condition, path: String, unavailable: Unavailable) -> Answer {
+        let (holds, answer, counts) = match self.on_unavailable {
+            OnUnavailable::Park => (None, Answer::Waits, "the run waits"),
+            OnUnavailable::Open => (Some(true), Answer::Holds, "it counts as holding"),
+            OnUnavailable::Closed => (Some(false), Answer::Fails, "it counts as not holding"),
+        };
+        let reason = format!("{}; {counts}", unavailable.reason);
+        let condition = condition.plugin.clone();
+        self.asked.push(ConditionRecord { path, condition, version: None, holds, reason, duration_us: 0 });
+        if holds.is_none() {
+            self.waits = Some(unavailable);
+        }
+        answer
+    }
+
     async fn evaluate(
         &self,
+        name: &str,
         plugin: &hookwright_plugin::Plugin,
         parameters: &Value,
     ) -> Result<hookwright_model::Verdict, Failure> {
-        let call = self.pipeline.call(self.space);
-        plugin.evaluate(call, self.event, parameters).await.result
+        let call = self.pipeline.call(self.space, name);
+        let called = plugin.evaluate(call, self.event, parameters).await;
+        self.pipeline.note_call(self.space, name, &self.event.id, &called);
+        called.result
     }
 }

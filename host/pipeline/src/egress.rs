@@ -9,12 +9,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hookwright_model::host_fits;
+use hookwright_plugin::Allowed;
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ipnet::IpNet;
+use serde_json::json;
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
@@ -154,17 +157,37 @@ impl Egress {
         self.through(&self.open, outgoing).await
     }
 
-    /// Sends a request that a plugin asked for: to the hosts on the list, and to the allowed networks.
-    pub(crate) async fn send_for_plugin(&self, outgoing: Outgoing) -> Result<Answer, EgressError> {
+    /// Sends a request that a plugin asked for: to hosts that it was granted, to those on the server's list, and, if the
+    /// plugin comes with the server, to the allowed networks. Whatever the host, the address must be one that is allowed.
+    pub(crate) async fn send_for_plugin(
+        &self,
+        plugin: &str,
+        allowed: Allowed,
+        outgoing: Outgoing,
+    ) -> Result<Answer, EgressError> {
         let host = outgoing.url.host_str().unwrap_or_default().to_owned();
-        if self.policy.lists(&host) {
+        if allowed == Allowed::ByGrant || self.policy.lists(&host) {
             return self.through(&self.open, outgoing).await;
         }
-        match self.through(&self.inner, outgoing).await {
-            Err(EgressError::AddressRefused(_)) => Err(EgressError::HostRefused(format!(
-                "plugins may not reach `{host}`: add it to the setting allow_hosts (HOOKWRIGHT_ALLOW_HOSTS={host})"
-            ))),
-            other => other,
+        let port = outgoing.url.port();
+        let mut grant = json!({"host": host, "methods": [outgoing.method.as_str()]});
+        if let (Some(port), Some(grant)) = (port, grant.as_object_mut()) {
+            grant.insert("port".to_owned(), port.into());
+        }
+        let refused = || {
+            let remedy = hookwright_plugin::remedy(plugin, &json!({"http": [grant]}));
+            EgressError::HostRefused(format!(
+                "`{plugin}` may not send {} to `{host}`: {remedy}; to open the host to all plugins, add it to the setting \
+                 allow_hosts",
+                outgoing.method
+            ))
+        };
+        match allowed {
+            Allowed::ByServer { trusted: true } => match self.through(&self.inner, outgoing.clone()).await {
+                Err(EgressError::AddressRefused(_)) => Err(refused()),
+                other => other,
+            },
+            _ => Err(refused()),
         }
     }
 
@@ -301,10 +324,7 @@ impl EgressPolicy {
     }
 
     fn lists(&self, host: &str) -> bool {
-        self.allow_hosts.iter().any(|pattern| match pattern.strip_prefix("*.") {
-            Some(parent) => host.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
-            None => pattern == "*" || pattern.eq_ignore_ascii_case(host),
-        })
+        self.allow_hosts.iter().any(|pattern| host_fits(pattern, host))
     }
 }
 
@@ -454,6 +474,15 @@ mod tests {
         };
         let error = egress.send(outgoing.clone()).await.unwrap_err();
         assert_eq!(error.code(), "address.refused", "{error}");
-        assert_eq!(egress.send_for_plugin(outgoing).await.unwrap_err().code(), "http.host_not_allowed");
+        for (allowed, code) in [
+            (Allowed::ByGrant, "address.refused"),
+            (Allowed::ByServer { trusted: true }, "http.host_not_allowed"),
+            (Allowed::ByServer { trusted: false }, "http.host_not_allowed"),
+        ] {
+            let error = egress.send_for_plugin("p", allowed, outgoing.clone()).await.unwrap_err();
+            assert_eq!(error.code(), code, "{allowed:?}");
+            let grant = r#"POST {"http":[{"host":"localhost","methods":["GET"],"port":9}]} to /v1/plugins/p/grants"#;
+            assert_eq!(error.to_string().contains(grant), code == "http.host_not_allowed", "{error}");
+        }
     }
 }

@@ -38,6 +38,9 @@ pub enum PipelineError {
     /// The store is full, closed or broken.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A setting cannot be used.
+    #[error("{0}")]
+    Settings(String),
     /// A secret cannot be sealed or opened.
     #[error("{0}")]
     Vault(String),

@@ -3,12 +3,17 @@
 //! [`Pipeline`] is what the server talks to. It owns nothing durable: the store does, and after a crash everything here
 //! is made again from it.
 
+mod access;
 mod automations;
+mod breaker;
 mod catalogue;
 mod conditions;
 mod delivery;
 mod egress;
 mod error;
+mod logs;
+mod mails;
+mod parking;
 mod plugins;
 mod records;
 mod runner;
@@ -17,20 +22,25 @@ mod signature;
 mod sources;
 mod steps;
 mod story;
+mod upkeep;
 mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hookwright_model::{Clock, EventDraft, NewEvent, RetrySchedule, SpaceId};
+use hookwright_model::{Clock, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
 use hookwright_plugin::Registry;
 use hookwright_store::{Appended, Store, Vault};
 use tokio::sync::watch;
 
+pub use access::PolicyView;
+pub use breaker::BreakerSettings;
 pub use catalogue::Catalogue;
 pub use egress::{EgressError, EgressPolicy, is_public};
 pub use error::PipelineError;
-pub use plugins::Installed;
+pub use logs::LogLine;
+pub use mails::SmtpSettings;
+pub use plugins::{Installed, VersionView};
 pub use records::Changed;
 pub use signature::{new_secret, parse_secret, secret_text, sign};
 pub use sources::{Arrival, NewSource, Received, SourceInput};
@@ -54,6 +64,12 @@ pub struct PipelineSettings {
     pub delivery_timeout_ms: u32,
     /// Settings that plugins can read through `config`.
     pub plugin_config: HashMap<String, String>,
+    /// Whether the first version of an uploaded plugin is granted the interfaces that it imports.
+    pub grant_on_install: bool,
+    /// When a plugin is no longer called.
+    pub breaker: BreakerSettings,
+    /// How mails leave; none: they are kept to be looked at.
+    pub smtp: Option<SmtpSettings>,
 }
 
 impl Default for PipelineSettings {
@@ -66,6 +82,9 @@ impl Default for PipelineSettings {
             delivery_retry: RetrySchedule::default(),
             delivery_timeout_ms: 15_000,
             plugin_config: HashMap::new(),
+            grant_on_install: true,
+            breaker: BreakerSettings::default(),
+            smtp: None,
         }
     }
 }
@@ -79,7 +98,11 @@ pub struct Pipeline {
     catalogue: Catalogue,
     egress: Arc<egress::Egress>,
     settings: PipelineSettings,
-    plugin_config: Arc<HashMap<String, String>>,
+    plugin_config: HashMap<String, String>,
+    accesses: access::Accesses,
+    breakers: breaker::Breakers,
+    logs: logs::Logs,
+    mailer: mails::Mailer,
     stopping: watch::Sender<bool>,
     /// Held while automations, webhooks, sources or plugins change, so that checks hold until the change is made.
     changing: tokio::sync::Mutex<()>,
@@ -96,7 +119,7 @@ impl Pipeline {
     ) -> Result<Arc<Self>, PipelineError> {
         let egress = Arc::new(egress::Egress::new(settings.egress.clone())?);
         let catalogue = Catalogue::load(&store)?;
-        let plugin_config = Arc::new(settings.plugin_config.clone());
+        let plugin_config = settings.plugin_config.clone();
         let (stopping, _) = watch::channel(false);
         let changing = tokio::sync::Mutex::new(());
         Ok(Arc::new(Self {
@@ -106,8 +129,12 @@ impl Pipeline {
             clock,
             catalogue,
             egress,
-            settings,
             plugin_config,
+            accesses: access::Accesses::default(),
+            breakers: breaker::Breakers::new(settings.breaker),
+            logs: logs::Logs::default(),
+            mailer: mails::Mailer::new(settings.smtp.clone())?,
+            settings,
             stopping,
             changing,
         }))
@@ -116,10 +143,12 @@ impl Pipeline {
     /// Begins to work on what the store holds and on what comes in. The handle ends after [`Pipeline::stop`], once
     /// what was under way has ended.
     pub fn start(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        self.release_waiting();
+        let keeper = tokio::spawn(upkeep::keep_up(Arc::clone(self)));
         let runner = tokio::spawn(runner::dispatch(Arc::clone(self)));
         let scheduler = tokio::spawn(scheduler::dispatch(Arc::clone(self)));
         tokio::spawn(async move {
-            for part in [runner, scheduler] {
+            for part in [runner, scheduler, keeper] {
                 if let Err(error) = part.await {
                     tracing::error!(%error, "a part of the pipeline ended badly");
                 }
@@ -159,6 +188,25 @@ impl Pipeline {
 
     /// Accepts events: when this returns they are durable. All of them, or none.
     pub async fn accept(&self, space: &SpaceId, drafts: Vec<EventDraft>) -> Result<Vec<Appended>, PipelineError> {
+        Ok(self.store.append(self.planned(space, drafts)?).await?)
+    }
+
+    /// The same, together with what a source keeps; none if that was changed by somebody else meanwhile.
+    async fn accept_with(
+        &self,
+        space: &SpaceId,
+        drafts: Vec<EventDraft>,
+        workbench: Option<Workbench>,
+    ) -> Result<Option<Vec<Appended>>, PipelineError> {
+        let effects = workbench.map(|workbench| self.catalogue.finish(workbench)).filter(|e| !e.kept_reads.is_empty());
+        let Some(effects) = effects else {
+            return Ok(Some(if drafts.is_empty() { Vec::new() } else { self.accept(space, drafts).await? }));
+        };
+        Ok(self.store.append_with(space, self.planned(space, drafts)?, effects).await?)
+    }
+
+    /// The drafts as events, with what each sets in motion.
+    fn planned(&self, space: &SpaceId, drafts: Vec<EventDraft>) -> Result<Vec<NewEvent>, PipelineError> {
         let now = self.clock.now();
         let many = drafts.len() > 1;
         let mut events = Vec::with_capacity(drafts.len());
@@ -172,6 +220,6 @@ impl Pipeline {
             let plan = self.catalogue.plan(&event);
             events.push(NewEvent { event, plan });
         }
-        Ok(self.store.append(events).await?)
+        Ok(events)
     }
 }

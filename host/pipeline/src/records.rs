@@ -43,6 +43,15 @@ impl Pipeline {
         })
     }
 
+    /// Looks at records as a change would see them.
+    pub fn look<T>(
+        &self,
+        space: &SpaceId,
+        look: impl Fn(&mut Workbench) -> Result<T, Failure>,
+    ) -> Result<T, PipelineError> {
+        Ok(look(&mut self.workbench(space, "hookwright/api", Cause::api()))?)
+    }
+
     /// A record, or an error that says there is none.
     pub fn record(
         &self,
@@ -50,7 +59,7 @@ impl Pipeline {
         kind: &'static str,
         id: &str,
     ) -> Result<(RecordKey, StoredRecord), PipelineError> {
-        use hookwright_model::RecordView as _;
+        use hookwright_model::StateView as _;
         let not_found = || PipelineError::not_found(kind, id);
         let key = RecordKey { kind: kind.to_owned(), id: id.parse().map_err(|_| not_found())? };
         let record = self.store.record(space, &key)?.ok_or_else(not_found)?;

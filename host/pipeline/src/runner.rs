@@ -88,8 +88,11 @@ impl Pipeline {
                 runs.push(self.decide_run(space, RunId { seq: *seq, ordinal }, id, &event).await);
             }
             fault_point("run.after-conditions");
-            let close = !runs.iter().any(|run| run.state.live());
+            let close = !runs.iter().any(|run| run.state.live_here());
             self.store.decide(space, *seq, runs.clone(), close).await?;
+            for plugin in runs.iter().filter_map(|run| run.waits_for.as_deref()) {
+                self.release_if_there(space, plugin);
+            }
             if close {
                 return Ok(());
             }
@@ -109,13 +112,14 @@ impl Pipeline {
 
     async fn decide_run(&self, space: &SpaceId, id: RunId, automation: &AutomationId, event: &Event) -> Run {
         let found = self.catalogue.automation(space, automation);
-        let decision = match &found {
-            Some(automation) if automation.enabled => decide(self, space, event, automation.when.as_ref()).await,
-            Some(_) => refused("the automation was switched off before the event was worked on"),
-            None => refused("the automation was deleted before the event was worked on"),
+        let (decision, waits) = match &found {
+            Some(automation) if automation.enabled => decide(self, space, event, automation).await,
+            Some(_) => (refused("the automation was switched off before the event was worked on"), None),
+            None => (refused("the automation was deleted before the event was worked on"), None),
         };
         let now = self.clock.now();
         let state = match () {
+            () if waits.is_some() => RunState::Parked,
             () if decision.fired => RunState::Running,
             () if broken(&decision) => RunState::Failed,
             () => RunState::Skipped,
@@ -134,6 +138,7 @@ impl Pipeline {
             next_step: 0,
             tries: 0,
             retry_at: None,
+            waits_for: waits.map(|waits| waits.plugin),
             created_at: now,
             finished_at: (!state.live()).then_some(now),
         }
@@ -144,7 +149,39 @@ impl Pipeline {
         let (Some(run), Some(event)) = (self.store.run(space, id)?, self.store.event_at(space, id.seq)?) else {
             return Ok(());
         };
-        if run.state == RunState::Waiting { self.carry_out(run, &event, false, Some(due)).await } else { Ok(()) }
+        match run.state {
+            RunState::Parked if run.undecided() => self.decide_again(run, &event, due).await,
+            RunState::Waiting | RunState::Parked => self.carry_out(run, &event, false, Some(due)).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks the conditions of a run again that waited for one of them.
+    async fn decide_again(&self, run: Run, event: &Event, due: Timestamp) -> Result<(), PipelineError> {
+        let next = self.decide_run(&run.space, run.id, &run.automation, event).await;
+        let commit = StepCommit {
+            run: next.clone(),
+            expected_step: run.next_step,
+            expected_tries: run.tries,
+            effects: hookwright_model::Effects::default(),
+            close: false,
+            due_was: Some(due),
+        };
+        if self.store.complete_step(commit).await? != Committed::Done {
+            return Ok(());
+        }
+        if let Some(plugin) = &next.waits_for {
+            self.release_if_there(&next.space, plugin);
+        }
+        if next.state == RunState::Running { self.carry_out(next, event, false, None).await } else { Ok(()) }
+    }
+
+    /// Lets a run go on that was parked while its plugin came: whoever brought the plugin may have looked before.
+    fn release_if_there(&self, space: &SpaceId, plugin: &str) {
+        let there = self.registry.get(space, plugin).is_some();
+        if there && !self.breakers.is_open(space, plugin, self.now()) {
+            self.release_soon(space, plugin);
+        }
     }
 
     async fn carry_out(
@@ -177,7 +214,10 @@ impl Pipeline {
                     run = next;
                     due_was = None;
                     conflicts = 0;
-                    if run.state == RunState::Waiting {
+                    if let Some(plugin) = run.waits_for.as_deref().filter(|_| run.state == RunState::Parked) {
+                        self.release_if_there(&run.space, plugin);
+                    }
+                    if !run.state.live_here() {
                         return Ok(());
                     }
                 }
@@ -202,6 +242,7 @@ impl Pipeline {
         let place = usize::try_from(run.next_step).unwrap_or(usize::MAX);
         next.steps.truncate(place);
         next.retry_at = None;
+        next.waits_for = None;
         let mut current = run.clone();
         current.steps.truncate(place);
         let Some(step) = automation.then.get(place) else {
@@ -209,8 +250,16 @@ impl Pipeline {
             return (next, hookwright_model::Effects::default());
         };
         fault_point("step.before-call");
-        let mut tried = self.try_step(automation, &current, event, place, step).await;
+        let tried = self.try_step(automation, &current, event, place, step).await;
         fault_point("step.after-call");
+        let mut tried = match tried {
+            Ok(tried) => tried,
+            Err(unavailable) => {
+                next.state = RunState::Parked;
+                next.waits_for = Some(unavailable.plugin);
+                return (next, hookwright_model::Effects::default());
+            }
+        };
         if let Some(failure) = &tried.failure {
             let tries = run.tries.saturating_add(1);
             let delay = failure.retry_after_ms.and_then(|least| {
@@ -244,7 +293,7 @@ impl Pipeline {
     }
 }
 
-/// A run that waits is found by its due time, no longer by the event's work.
+/// A run that waits is found by its due time or by its plugin, no longer by the event's work.
 trait LiveHere {
     fn live_here(self) -> bool;
 }

@@ -1,12 +1,13 @@
 //! Ways in with a URL of their own, behind each of which stands a source plugin.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use hookwright_model::{EventDraft, Kind, Mistake, Source, SourceId, SpaceId};
-use hookwright_plugin::{Reception, Secrets, SourceRequest};
+use hookwright_model::{Cause, EventDraft, Failure, Kind, Mistake, Source, SourceId, SpaceId, Workbench};
+use hookwright_plugin::{Reception, Secrets, SourceDraft, SourceRequest};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -86,6 +87,8 @@ pub enum Received {
 
 /// The name by which plugins use a source's signing secret.
 const SIGNING_SECRET: &str = "signing-secret";
+/// How often a source is asked again because somebody else changed what it had read.
+const MAX_CONFLICTS: u32 = 100;
 
 impl Pipeline {
     /// Makes a source with a URL of its own.
@@ -176,14 +179,6 @@ impl Pipeline {
                 message: format!("the source `{}` is switched off", source.name),
             });
         }
-        let plugin = self.registry.get(&source.space, &source.kind).ok_or_else(|| PipelineError::Conflict {
-            code: "plugin.absent",
-            message: format!("the source plugin `{}` is not there", source.kind),
-        })?;
-        let mut call = self.call(&source.space);
-        if let Some(sealed) = &source.secret {
-            call.secrets = Secrets::from_iter([(SIGNING_SECRET.to_owned(), self.vault.open_sealed(sealed)?)]);
-        }
         let content_type = arrival.headers.iter().find(|(name, _)| name == "content-type").map(|(_, v)| v.clone());
         let request = SourceRequest {
             method: arrival.method,
@@ -193,36 +188,52 @@ impl Pipeline {
             body: arrival.body.clone(),
             remote_address: arrival.remote.to_string(),
         };
-        let parameters = Value::Object(source.with.clone());
-        let intake = match plugin.receive(call, request, &parameters).await.result? {
-            Reception::Refused { status, code, message } => {
-                return Ok(Received::Refused { status: status.clamp(400, 499), code, message });
+        for conflicts in 0..MAX_CONFLICTS {
+            let (reception, workbench) = self.ask_source(&source, request.clone()).await?;
+            let intake = match reception {
+                Reception::Refused { status, code, message } => {
+                    return Ok(Received::Refused { status: status.clamp(400, 499), code, message });
+                }
+                Reception::Accepted(intake) => intake,
+            };
+            let drafts = drafts(&source, &arrival.body, content_type.as_deref(), intake.events)?;
+            if let Some(accepted) = self.accept_with(&source.space, drafts, workbench).await? {
+                return Ok(Received::Accepted {
+                    ids: accepted.into_iter().map(|appended| appended.id).collect(),
+                    status: intake.answer.status,
+                    headers: intake.answer.headers,
+                    body: intake.answer.body,
+                });
             }
-            Reception::Accepted(intake) => intake,
-        };
-        let mut drafts = Vec::with_capacity(intake.events.len());
-        for event in intake.events {
-            let data = data_in(&arrival.body, event.data)?;
-            drafts.push(EventDraft {
-                id: event.id,
-                event_type: event.event_type,
-                source: source.name.clone(),
-                subject: event.subject,
-                time: event.time,
-                content_type: content_type.clone(),
-                attributes: event.attributes,
-                payload: arrival.body.clone(),
-                data: Some(data),
-                cause: None,
-            });
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..100) * u64::from(conflicts))).await;
         }
-        let accepted = if drafts.is_empty() { Vec::new() } else { self.accept(&source.space, drafts).await? };
-        Ok(Received::Accepted {
-            ids: accepted.into_iter().map(|appended| appended.id).collect(),
-            status: intake.answer.status,
-            headers: intake.answer.headers,
-            body: intake.answer.body,
+        Err(PipelineError::Conflict {
+            code: "record.contended",
+            message: format!("others changed what the source keeps {MAX_CONFLICTS} times meanwhile: send it again"),
         })
+    }
+
+    /// Lets the plugin of a source look at a request.
+    async fn ask_source(
+        &self,
+        source: &Source,
+        request: SourceRequest,
+    ) -> Result<(Reception, Option<Workbench>), PipelineError> {
+        let (space, kind) = (&source.space, source.kind.as_str());
+        self.available(space, kind)
+            .map_err(|unavailable| Failure::transient("plugin.unavailable", unavailable.reason))?;
+        let Some(plugin) = self.registry.get(space, kind) else {
+            return Err(Failure::transient("plugin.unavailable", format!("there is no plugin `{kind}`")).into());
+        };
+        let mut call = self.call(space, kind);
+        call.workbench = Some(self.workbench(space, &source.name, Cause::api()));
+        if let Some(sealed) = &source.secret {
+            call.secrets = Secrets::from_iter([(SIGNING_SECRET.to_owned(), self.vault.open_sealed(sealed)?)]);
+        }
+        let parameters = Value::Object(source.with.clone());
+        let called = plugin.receive(call, request, &parameters).await;
+        self.note_call(space, kind, &source.name, &called);
+        Ok((called.result?, called.workbench))
     }
 
     fn check_kind(&self, space: &SpaceId, kind: &str, with: &Map<String, Value>) -> Result<(), PipelineError> {
@@ -243,6 +254,32 @@ impl Pipeline {
             Some(mistake) => Err(Mistake::new(format!("with.{}", mistake.path), mistake.message).into()),
         }
     }
+}
+
+/// The events that a source made of a request.
+fn drafts(
+    source: &Source,
+    body: &Bytes,
+    content_type: Option<&str>,
+    events: Vec<SourceDraft>,
+) -> Result<Vec<EventDraft>, PipelineError> {
+    let mut drafts = Vec::with_capacity(events.len());
+    for event in events {
+        let data = data_in(body, event.data)?;
+        drafts.push(EventDraft {
+            id: event.id,
+            event_type: event.event_type,
+            source: source.name.clone(),
+            subject: event.subject,
+            time: event.time,
+            content_type: content_type.map(str::to_owned),
+            attributes: event.attributes,
+            payload: body.clone(),
+            data: Some(data),
+            cause: None,
+        });
+    }
+    Ok(drafts)
 }
 
 /// Where the data stands in the body, if it does: then it is stored once.
@@ -273,7 +310,7 @@ fn digest(token: &str) -> String {
     hex_text(&Sha256::digest(token.as_bytes()))
 }
 
-fn hex_text(bytes: &[u8]) -> String {
+pub(crate) fn hex_text(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hookwright_model::{
-    Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, Outcome, RecordKey, Run, Scope, SpaceId,
+    Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey, Run, Scope, SpaceId,
     Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions, render,
 };
 use hookwright_plugin::{Call, Message, Plugin, Secrets, Transformed};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Pipeline;
 use crate::egress::{Egress, Outgoing};
+use crate::parking::Unavailable;
 
 /// What one try of a step came to, before it is committed.
 pub(crate) struct Tried {
@@ -116,13 +117,13 @@ fn about<'s>(
 
 impl Pipeline {
     /// What every call of a plugin gets.
-    pub(crate) fn call(&self, space: &SpaceId) -> Call {
+    pub(crate) fn call(&self, space: &SpaceId, plugin: &str) -> Call {
         Call {
             space: space.clone(),
             now: self.clock.now(),
             workbench: None,
             secrets: Secrets::default(),
-            config: Arc::clone(&self.plugin_config),
+            access: self.access(space, plugin),
             outbound: Some(Arc::clone(&self.egress) as Arc<dyn hookwright_plugin::Outbound>),
             idempotency_key: None,
         }
@@ -140,17 +141,25 @@ impl Pipeline {
         event: &Event,
         place: usize,
         step: &Step,
-    ) -> Tried {
+    ) -> Result<Tried, Unavailable> {
         let began = Instant::now();
         let started_at = self.clock.now();
         let name = automation.step_names().get(place).cloned().unwrap_or_else(|| step.plugin.clone());
         let plugin = self.registry.get(&run.space, &step.plugin);
         let mut log = Vec::new();
-        let result = match &plugin {
-            Some(plugin) => self.call_step(plugin, run, event, step, &mut log).await,
-            None => {
-                let message = format!("there is no plugin `{}`: put it back, or change the automation", step.plugin);
-                Err(Failure::transient("plugin.absent", message))
+        let result = match (self.available(&run.space, &step.plugin), &plugin) {
+            (Ok(()), Some(plugin)) => self.call_step(plugin, run, event, step, &mut log).await,
+            (Err(unavailable), _) => match automation.on_unavailable {
+                OnUnavailable::Park => return Err(unavailable),
+                OnUnavailable::Open => {
+                    Ok((StepOutcome::Skipped { reason: unavailable.reason }, Effects::default()))
+                }
+                OnUnavailable::Closed => Err(Failure::permanent("plugin.unavailable", unavailable.reason)),
+            },
+            // Taken out this very moment.
+            (Ok(()), None) => {
+                let reason = format!("there is no plugin `{}`", step.plugin);
+                return Err(Unavailable { plugin: step.plugin.clone(), reason });
             }
         };
         let (outcome, effects, failure) = match result {
@@ -179,7 +188,7 @@ impl Pipeline {
             started_at,
             duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
-        Tried { record, failure, effects }
+        Ok(Tried { record, failure, effects })
     }
 
     async fn call_step(
@@ -194,13 +203,14 @@ impl Pipeline {
         let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
         let mut scoping = Scoping::after(&run.space, event, run);
         let parameters = rendered(self, plugin, &step.with, &mut scoping, &mut workbench)?;
-        let mut call = self.call(&run.space);
+        let mut call = self.call(&run.space, &step.plugin);
         call.idempotency_key = Some(format!("{}-{}-{}", self.store.instance_id(), run.id, run.next_step));
         match step.kind {
             StepKind::Action => {
                 right_kind(plugin, Kind::Action, &step.plugin)?;
                 call.workbench = Some(workbench);
                 let called = plugin.run(call, event, &parameters).await;
+                self.note_call(&run.space, &step.plugin, &event.id, &called);
                 *log = called.log;
                 let outcome = match called.result? {
                     Outcome::Done(result) => StepOutcome::Done { result },
@@ -224,6 +234,7 @@ impl Pipeline {
                     body: Bytes::from(body),
                 };
                 let called = plugin.apply(call, event, message, &parameters).await;
+                self.note_call(&run.space, &step.plugin, &event.id, &called);
                 *log = called.log;
                 let outcome = match called.result? {
                     Transformed::Send(message) => StepOutcome::Done { result: value_of(&message) },
@@ -286,7 +297,8 @@ impl hookwright_plugin::Outbound for Egress {
             timeout: request.timeout.unwrap_or(PLUGIN_TIMEOUT),
             body_limit: PLUGIN_ANSWER,
         };
-        let answer = self.send_for_plugin(outgoing).await.map_err(|error| {
+        let sent = self.send_for_plugin(&request.plugin, request.allowed, outgoing).await;
+        let answer = sent.map_err(|error| {
             if error.may_pass() {
                 Failure::transient(error.code(), error.to_string())
             } else {

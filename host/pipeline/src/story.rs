@@ -174,6 +174,12 @@ fn summary(
             RunState::Skipped => format!("`{name}` did not fire: {}", run.decision.reason),
             RunState::Failed if !run.decision.fired => format!("`{name}` could not decide: {}", run.decision.reason),
             RunState::Running => format!("`{name}` fired and is under way, {} steps done.", run.next_step),
+            RunState::Parked => format!(
+                "`{}` waits for the plugin `{}`: {}",
+                run.automation_name,
+                run.waits_for.as_deref().unwrap_or_default(),
+                if run.undecided() { run.decision.reason.as_str() } else { "its next step needs it" }
+            ),
             RunState::Waiting => format!(
                 "`{name}` fired; step {} failed and is tried again at {}.",
                 run.next_step.saturating_add(1),

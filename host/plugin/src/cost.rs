@@ -4,16 +4,17 @@
 
 #![allow(clippy::print_stdout)]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookwright_model::{EventDraft, SpaceId, Timestamp};
+use hookwright_model::{EventDraft, Limits, SpaceId, Timestamp};
 use serde_json::json;
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
 use crate::v0_1_0::bare::Bare;
-use crate::{Call, Engine, EngineOptions, Registry};
+use crate::{Access, Call, Engine, EngineOptions, Registry};
 
 const ROUNDS: usize = 20;
 const CALLS: usize = 1000;
@@ -36,6 +37,7 @@ fn cost_of_a_fresh_call_is_at_most_one_and_a_half_of_a_bare_one() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let registry = Registry::new(Engine::new(&EngineOptions::default()).unwrap());
+        let access = Arc::new(Access::new("match", Limits::default()));
         let plugin = registry.prepare(bytes.clone()).await.unwrap();
         let wasm = &registry.engine().inner().wasm;
         let component = Component::new(wasm, &bytes).unwrap();
@@ -52,7 +54,7 @@ fn cost_of_a_fresh_call_is_at_most_one_and_a_half_of_a_bare_one() {
             theirs.push(start.elapsed());
             let start = Instant::now();
             for _ in 0..CALLS {
-                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
+                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0), Arc::clone(&access));
                 assert!(plugin.evaluate(call, &event, &parameters).await.result.unwrap().holds);
             }
             ours.push(start.elapsed());
@@ -80,6 +82,7 @@ fn cost_of_each_first_party_plugin() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let registry = Registry::new(Engine::new(&EngineOptions::default()).unwrap());
+        let access = Arc::new(Access::new("match", Limits::default()));
         for (name, parameters) in [
             ("match", json!({"path": "data.status", "equals": "done"})),
             ("ticket-update", json!({"id": 7, "status": "closed"})),
@@ -92,7 +95,7 @@ fn cost_of_each_first_party_plugin() {
             let plugin = registry.prepare(Bytes::from(std::fs::read(path).unwrap())).await.unwrap();
             let start = Instant::now();
             for _ in 0..CALLS {
-                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
+                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0), Arc::clone(&access));
                 match plugin.kinds() {
                     [hookwright_model::Kind::Condition] => drop(plugin.evaluate(call, &event, &parameters).await),
                     [hookwright_model::Kind::Action] => drop(plugin.run(call, &event, &parameters).await),

@@ -1,21 +1,25 @@
 //! The engine: its settings, its limits on concurrency, and the thread that counts time for plugins.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use hookwright_model::Limits;
 use tokio::sync::Semaphore;
 use wasmtime::{
-    Config, Enabled, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
 use crate::cache::Cache;
 use crate::error::EngineError;
 use crate::options::EngineOptions;
 use crate::state::{CORE_INSTANCES, MEMORIES, TABLES};
+use crate::warm::Warm;
 
 /// How often the time that plugins compute is counted.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// After how many ticks instances that wait are looked through.
+const TIDY: u64 = 100;
 /// What stays in memory of a returned memory or table, so that the next call finds it warm.
 const KEEP_RESIDENT: usize = 64 * 1024;
 /// What a host function may use of the stack beyond the plugin's own part.
@@ -33,6 +37,7 @@ pub(crate) struct Inner {
     /// One component at a time is compiled, on all processors.
     pub(crate) compiling: Arc<Semaphore>,
     pub(crate) cache: Option<Cache>,
+    pub(crate) warm: Warm,
     pooled: bool,
 }
 
@@ -44,15 +49,17 @@ impl Engine {
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
         let (wasm, pooled) = wasm_engine(options)?;
         let cache = options.cache_dir.as_deref().map(|dir| Cache::open(dir, &wasm)).transpose()?;
-        tick(wasm.weak())?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             slots: Semaphore::new(permits(options.instances)),
             compiling: Arc::new(Semaphore::new(1)),
             options: options.clone(),
             wasm,
             cache,
+            warm: Warm::new(kept(options)),
             pooled,
-        })))
+        });
+        tick(Arc::downgrade(&inner))?;
+        Ok(Self(inner))
     }
 
     /// Whether memory was reserved for every instance in advance.
@@ -68,6 +75,11 @@ impl Engine {
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.0
     }
+}
+
+/// How many instances may wait for calls, beside those that serve one.
+fn kept(options: &EngineOptions) -> usize {
+    permits(options.instances) / 2
 }
 
 /// As many permits as there may be instances, and at least one.
@@ -90,7 +102,7 @@ fn wasm_engine(options: &EngineOptions) -> Result<(wasmtime::Engine, bool), Engi
     }
     let mut config = config(options);
     // Where addresses are scarce, no more is reserved than a call may use.
-    config.memory_reservation(u64::try_from(options.memory_bytes).unwrap_or(u64::MAX));
+    config.memory_reservation(options.limits.memory_bytes);
     config.memory_guard_size(64 * 1024);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     let engine = wasmtime::Engine::new(&config).map_err(|error| EngineError::Settings(format!("{error:#}")))?;
@@ -114,10 +126,11 @@ fn config(options: &EngineOptions) -> Config {
 }
 
 fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
-    let instances = options.instances.max(1);
+    let instances = options.instances.max(1).saturating_add(u32::try_from(kept(options)).unwrap_or(u32::MAX));
     // Every instance may have all that a component may have: a call that got a permit never finds the pool empty.
     let each = |count: usize| instances.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
     let per_component = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(each(CORE_INSTANCES))
@@ -129,21 +142,24 @@ fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
         .max_tables_per_component(per_component(TABLES))
         .max_component_instance_size(4 * 1024 * 1024)
         .max_core_instance_size(4 * 1024 * 1024)
-        .max_memory_size(options.memory_bytes)
-        .table_elements(options.table_elements)
+        .max_memory_size(size(Limits::MOST.memory_bytes))
+        .table_elements(size(Limits::MOST.table_elements))
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);
     pool
 }
 
-/// Counts time until the engine is gone.
-fn tick(engine: EngineWeak) -> Result<(), EngineError> {
+/// Counts time until the engine is gone, and lets instances go that nobody has called for long enough.
+fn tick(engine: Weak<Inner>) -> Result<(), EngineError> {
     let count = move || {
-        loop {
+        for ticks in 1_u64.. {
             std::thread::sleep(TICK);
             let Some(engine) = engine.upgrade() else { return };
-            engine.increment_epoch();
+            engine.wasm.increment_epoch();
+            if ticks % TIDY == 0 {
+                engine.warm.tidy();
+            }
         }
     };
     std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(count).map(drop).map_err(EngineError::Thread)

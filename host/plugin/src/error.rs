@@ -82,6 +82,12 @@ pub enum LoadError {
     /// It cannot be installed under this name.
     #[error("`{0}` cannot be a plugin's name: give it 1 to 64 of a-z, 0-9 and -")]
     NameInvalid(String),
+    /// Signatures are required, and there is none.
+    #[error("the component is not signed, and only those that are signed by a trusted key ({0}) are taken: sign it with `hookwright plugin sign`")]
+    Unsigned(String),
+    /// A signature is none, or not over this component by a trusted key.
+    #[error("{0}; sign it with `hookwright plugin sign`, or add the signer's public key to the setting plugin_keys")]
+    SignatureWrong(String),
     /// The file cannot be read.
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
@@ -104,6 +110,8 @@ impl LoadError {
             Self::DescribeFailed(_) => "plugin.describe_failed",
             Self::ManifestInvalid(_) => "plugin.manifest_invalid",
             Self::NameInvalid(_) => "plugin.name_invalid",
+            Self::Unsigned(_) => "plugin.unsigned",
+            Self::SignatureWrong(_) => "plugin.signature_wrong",
             Self::Unreadable(_) => "plugin.unreadable",
         }
     }

@@ -1,6 +1,6 @@
 //! What plugins are called with and what they answer, beyond the words of the model.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hookwright_model::{Failure, SpaceId, Timestamp, Workbench};
+
+use crate::access::Access;
 
 /// Names with their values, in order.
 pub type Pairs = Vec<(String, String)>;
@@ -20,10 +22,10 @@ pub struct Call {
     pub now: Timestamp,
     /// Where its changes are made; none: it can make none.
     pub workbench: Option<Workbench>,
-    /// Secrets that it can use, by name, without seeing them.
+    /// Secrets of this call alone, such as a source's signing secret; they go before those of `access`.
     pub secrets: Secrets,
-    /// Settings that the operator gave to the plugin.
-    pub config: Arc<HashMap<String, String>>,
+    /// What the plugin may do in the space.
+    pub access: Arc<Access>,
     /// How its requests leave; none: they do not.
     pub outbound: Option<Arc<dyn Outbound>>,
     /// Goes with its requests as `Idempotency-Key`, so it must stay the same when a step is tried again.
@@ -31,14 +33,14 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call that can reach nothing but the basics.
-    pub fn new(space: SpaceId, now: Timestamp) -> Self {
+    /// A call that changes nothing and sends nothing.
+    pub fn new(space: SpaceId, now: Timestamp, access: Arc<Access>) -> Self {
         Self {
             space,
             now,
             workbench: None,
             secrets: Secrets::default(),
-            config: Arc::default(),
+            access,
             outbound: None,
             idempotency_key: None,
         }
@@ -83,6 +85,8 @@ pub struct Called<T> {
     pub log: Vec<String>,
     /// What it used.
     pub usage: Usage,
+    /// Whether it did not come to its end: it trapped, or the host ended it.
+    pub stopped: bool,
 }
 
 impl<T: fmt::Debug> fmt::Debug for Called<T> {
@@ -98,12 +102,24 @@ impl<T: fmt::Debug> fmt::Debug for Called<T> {
 /// What a call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// From the fresh instance to the answer; waiting for a free one does not count.
+    /// From the instance to the answer; waiting for a free one does not count.
     pub duration: Duration,
+    /// The part of it that was spent computing, in the plugin and in the host on its behalf.
+    pub cpu: Duration,
     /// The most linear memory that it had, in bytes.
     pub memory_peak: usize,
     /// How often it called the host.
     pub host_calls: u32,
+    /// How many requests it sent.
+    pub requests: u32,
+    /// Bytes of those requests and of their answers.
+    pub egress_bytes: u64,
+    /// Bytes of its answer.
+    pub output_bytes: u64,
+    /// Bytes that it logged.
+    pub log_bytes: u64,
+    /// Whether an instance from an earlier call was used.
+    pub warm: bool,
 }
 
 /// How requests of plugins leave the machine. It says which addresses are allowed, and bounds what comes back.
@@ -113,9 +129,13 @@ pub trait Outbound: Send + Sync {
     async fn send(&self, space: &SpaceId, request: OutboundRequest) -> Result<OutboundResponse, Failure>;
 }
 
-/// A request that a plugin asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request that a plugin asks for. It may hold secrets: it is never shown.
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutboundRequest {
+    /// The name of the plugin, for messages.
+    pub plugin: String,
+    /// Why it may leave.
+    pub allowed: Allowed,
     /// The method, as the plugin wrote it.
     pub method: String,
     /// Where it goes, as the plugin wrote it.
@@ -126,6 +146,19 @@ pub struct OutboundRequest {
     pub body: Bytes,
     /// How long the answer may take; none: as long as the host allows.
     pub timeout: Option<Duration>,
+}
+
+/// Why a request may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// The plugin was granted the host.
+    ByGrant,
+    /// It was not: the server's own settings decide. They let a plugin that comes with the server reach the networks
+    /// that are open to its webhooks.
+    ByServer {
+        /// Whether it comes with the server.
+        trusted: bool,
+    },
 }
 
 /// An answer to it.

@@ -249,8 +249,10 @@ impl Keeper<'_> {
             self.seen.insert(name.to_owned(), stamp);
             return Synced::Same;
         }
-        let loaded = match check_name(name) {
-            Ok(()) => self.registry.prepare(bytes).await,
+        let trust = &self.registry.engine().options().trust;
+        let signed = check_name(name).and_then(|()| trust.check(&digest, &signatures(&path)));
+        let loaded = match signed {
+            Ok(_) => self.registry.prepare(bytes).await,
             Err(error) => Err(error),
         };
         if self::stamp(&path).await != Some(stamp) {
@@ -271,6 +273,13 @@ impl Keeper<'_> {
         self.registry.failed(Scope::Folder, name, digest, error);
         Synced::Changed
     }
+}
+
+/// The signatures beside a component, one a line of `NAME.wasm.sig`.
+fn signatures(path: &Path) -> Vec<String> {
+    let beside = path.with_extension("wasm.sig");
+    let text = std::fs::read_to_string(beside).unwrap_or_default();
+    text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
 }
 
 async fn stamp(path: &Path) -> Option<Stamp> {

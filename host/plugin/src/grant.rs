@@ -29,6 +29,8 @@ pub(crate) struct Granted {
     pub(crate) version: &'static str,
     /// What is linked.
     pub(crate) links: Vec<&'static Link>,
+    /// What of it must be granted, in order.
+    pub(crate) wants: Vec<&'static str>,
 }
 
 /// Compares what a component offers and wants with what there is.
@@ -38,11 +40,18 @@ pub(crate) struct Granted {
 pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
     let (kinds, version) = kinds(&interfaces.exports)?;
     let mut links: Vec<&'static Link> = Vec::new();
+    let mut wants = Vec::new();
     let mut refused = String::new();
     for import in &interfaces.imports {
         match wanted(import, &kinds) {
-            Ok(Some(link)) if !links.iter().any(|linked| std::ptr::eq(*linked, link)) => links.push(link),
-            Ok(_) => {}
+            Ok(Some((_, link))) if links.iter().any(|linked| std::ptr::eq(*linked, link)) => {}
+            Ok(Some((capability, link))) => {
+                links.push(link);
+                if !capability.is_basic() {
+                    wants.push(capability.interface);
+                }
+            }
+            Ok(None) => {}
             Err(why) => {
                 let separator = if refused.is_empty() { "" } else { "; " };
                 let _ = write!(refused, "{separator}`{}`: {why}", crate::output::cut(&import.name, 120));
@@ -50,7 +59,7 @@ pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
         }
     }
     if refused.is_empty() {
-        return Ok(Granted { kinds, version, links });
+        return Ok(Granted { kinds, version, links, wants });
     }
     let kinds_named = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" and ");
     let granted = ALL
@@ -70,7 +79,10 @@ fn is_granted(capability: &Capability, kinds: &[Kind]) -> bool {
 }
 
 /// What is linked for an import; none: nothing needs to be. The error says why it is refused.
-fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<&'static Link>, String> {
+fn wanted(
+    import: &Import,
+    kinds: &[Kind],
+) -> Result<Option<(&'static Capability, &'static Link)>, String> {
     let name = parse(&import.name);
     if name.package != PACKAGE {
         return Err(if name.package.starts_with("wasi:") {
@@ -96,7 +108,7 @@ fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<&'static Link>, Stri
     let Some(link) = capability.links.iter().find(|link| link.version == version) else {
         return Err(format!("version {version} of {PACKAGE} does not have it"));
     };
-    Ok(Some(link))
+    Ok(Some((capability, link)))
 }
 
 fn kinds(exports: &[String]) -> Result<(Vec<Kind>, &'static str), LoadError> {
@@ -199,6 +211,7 @@ mod tests {
         let granted = grant(&interfaces(&imports, &[META, CONDITION, ACTION, "init"])).ok().unwrap();
         assert_eq!(granted.kinds, [Kind::Condition, Kind::Action]);
         assert_eq!((granted.version, granted.links.len()), ("0.1.0", 2));
+        assert_eq!(granted.wants, ["tickets"]);
     }
 
     #[test]
@@ -206,7 +219,7 @@ mod tests {
         let imports = [
             TICKETS,
             "wasi:cli/environment@0.2.0",
-            "hookwright:plugin/kv@0.1.0",
+            "hookwright:plugin/files@0.1.0",
             "hookwright:plugin/log@0.2.0",
             "print",
         ];
@@ -216,7 +229,7 @@ mod tests {
         for part in [
             "`hookwright:plugin/tickets@0.1.0`: only actions get it",
             "`wasi:cli/environment@0.2.0`: plugins get no WASI",
-            "`hookwright:plugin/kv@0.1.0`: there is no such interface; there are log, clock",
+            "`hookwright:plugin/files@0.1.0`: there is no such interface; there are log, clock",
             "`hookwright:plugin/log@0.2.0`: version 0.2.0 of hookwright:plugin is not known here; known: 0.1.0",
             "`print`: only interfaces can be imported",
             "As condition it gets log, clock, random, config, crypto, encoding of hookwright:plugin@0.1.0",

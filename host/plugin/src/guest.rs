@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use hookwright_model::{Event, Failure, Outcome, Verdict};
 use wasmtime::Store;
+use wasmtime::component::Instance;
 
 use crate::exchange::{Message, Reception, SourceRequest, Transformed};
 use crate::manifest::Described;
@@ -19,24 +20,31 @@ pub(crate) enum Introduction {
     Failed(wasmtime::Error),
 }
 
-/// One version of one component. Every method makes a fresh instance in `store`, which must be new.
+/// One version of one component. Every call takes an instance in the store that it was made in.
 #[async_trait]
 pub(crate) trait Guest: Send + Sync {
     /// Checks the types of all exports and calls `describe`.
     async fn introduce(&self, store: &mut Store<State>) -> Result<Described, Introduction>;
+    /// Makes an instance.
+    async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance>;
     /// Calls a condition.
-    async fn evaluate(&self, store: &mut Store<State>, event: &Event, parameters: &str) -> Answered<Verdict>;
+    async fn evaluate(&self, live: Live<'_>, event: &Event, parameters: &str) -> Answered<Verdict>;
     /// Calls an action.
-    async fn run(&self, store: &mut Store<State>, event: &Event, parameters: &str) -> Answered<Outcome>;
+    async fn run(&self, live: Live<'_>, event: &Event, parameters: &str) -> Answered<Outcome>;
     /// Calls a transform.
     async fn apply(
         &self,
-        store: &mut Store<State>,
+        live: Live<'_>,
         event: &Event,
         message: &Message,
         parameters: &str,
     ) -> Answered<Transformed>;
     /// Calls a source.
-    async fn receive(&self, store: &mut Store<State>, request: &SourceRequest, parameters: &str)
-    -> Answered<Reception>;
+    async fn receive(&self, live: Live<'_>, request: &SourceRequest, parameters: &str) -> Answered<Reception>;
+}
+
+/// An instance in its store.
+pub(crate) struct Live<'s> {
+    pub(crate) store: &'s mut Store<State>,
+    pub(crate) instance: Instance,
 }

@@ -6,6 +6,7 @@
 //!
 //! This is the only room that names wasmtime, and nothing of it shows outside.
 
+mod access;
 mod cache;
 mod capability;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod guest;
 mod inspect;
 mod load;
 mod manifest;
+mod meter;
 mod options;
 mod output;
 mod plugin;
@@ -26,14 +28,19 @@ mod registry;
 mod schema;
 mod state;
 mod stop;
+mod trust;
 mod v0_1_0;
+mod warm;
 
+pub use access::{Access, remedy};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use exchange::{
-    Answer, Call, Called, Intake, Message, Outbound, OutboundRequest, OutboundResponse, Pairs, Reception, Secrets,
+    Allowed, Answer, Call, Called, Intake, Message, Outbound, OutboundRequest, OutboundResponse, Pairs, Reception, Secrets,
     SourceDraft, SourceRequest, Transformed, Usage,
 };
+pub use meter::Meter;
 pub use options::EngineOptions;
 pub use plugin::Plugin;
 pub use registry::{FailedVersion, Listed, Registry, Scope, check_name};
+pub use trust::{Trust, signed_text};

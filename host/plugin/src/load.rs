@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
+use crate::access::Access;
 use crate::engine::{Engine, Inner, permits};
 use crate::error::LoadError;
 use crate::exchange::Call;
@@ -70,6 +71,7 @@ pub(crate) async fn load(engine: &Engine, admitted: Admitted) -> Result<Plugin, 
         kinds: granted.kinds,
         digest,
         imports,
+        wants: granted.wants.iter().map(|interface| (*interface).to_owned()).collect(),
         size,
         compiled,
         load_time: started.elapsed(),
@@ -134,8 +136,9 @@ async fn introduce(
     let slot = tokio::time::timeout(wall, inner.slots.acquire()).await;
     let Ok(Ok(_slot)) = slot else { return Err(LoadError::DescribeFailed(stop::busy(wall).message)) };
     // `describe` says the same whoever asks, so it gets the basics and nothing of any space.
-    let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
-    let mut store = State::store(&inner.wasm, options, options.describe_cpu, call);
+    let access = Arc::new(Access::new("describe", options.limits));
+    let call = Call::new(SpaceId::main(), Timestamp::from_millis(0), access);
+    let mut store = State::store(&inner.wasm, options.describe_cpu, call);
     match tokio::time::timeout(wall, guest.introduce(&mut store)).await {
         Ok(Ok(described)) => Ok(described),
         Ok(Err(Introduction::Mismatch(error))) => Err(mismatch(error)),

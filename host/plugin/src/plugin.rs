@@ -1,26 +1,31 @@
 //! A plugin that can be called.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hookwright_model::{Event, Failure, Kind, Manifest, Mistake, Outcome, Verdict};
+use hookwright_model::{Event, Failure, InstancePolicy, Kind, Manifest, Mistake, Outcome, Verdict};
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
+use wasmtime::component::Instance;
 
+use crate::access::Access;
 use crate::engine::Inner;
 use crate::exchange::{Call, Called, Message, Reception, SourceRequest, Transformed, Usage};
-use crate::guest::{Answered, Guest};
+use crate::guest::{Answered, Guest, Live};
 use crate::schema::Schema;
 use crate::state::State;
 use crate::stop;
+use crate::warm::{Bounds, Idle};
 
 /// One version of one component, checked and compiled. It never changes: a new version is a new one.
 ///
-/// Every call gets a fresh instance, so no call sees what another left behind, and ends within the limits of
-/// [`crate::EngineOptions`] whatever the component does.
+/// Every call gets a fresh instance, so no call sees what another left behind, unless a policy says that instances are
+/// kept; and it ends within the limits of its [`Access`] whatever the component does.
 pub struct Plugin {
     pub(crate) engine: Arc<Inner>,
     pub(crate) guest: Box<dyn Guest>,
@@ -29,6 +34,7 @@ pub struct Plugin {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) digest: String,
     pub(crate) imports: Vec<String>,
+    pub(crate) wants: Vec<String>,
     pub(crate) size: usize,
     pub(crate) compiled: bool,
     pub(crate) load_time: Duration,
@@ -88,79 +94,128 @@ impl Plugin {
         self.schema.verbatim()
     }
 
+    /// The interfaces that it imports besides those that harm nobody: what it needs to be granted.
+    pub fn wants(&self) -> &[String] {
+        &self.wants
+    }
+
+    /// Whether it asks for its instances to be kept, unless an operator decides otherwise.
+    pub fn prefers_warm(&self) -> bool {
+        self.manifest.hints.iter().any(|(name, value)| name == "instance" && value == "warm")
+    }
+
     /// Asks a condition.
     pub async fn evaluate(&self, call: Call, event: &Event, parameters: &Value) -> Called<Verdict> {
         let parameters = parameters.to_string();
-        match self.enter(call).await {
-            Ok(mut visit) => {
-                let wall = self.engine.options.wall;
-                let answer =
-                    tokio::time::timeout(wall, self.guest.evaluate(&mut visit.store, event, &parameters)).await;
-                visit.leave(answer, wall)
-            }
-            Err(failure) => refused(failure),
-        }
+        let work = async |visit: &mut Visit<'_>| {
+            let live = visit.live(self).await?;
+            self.guest.evaluate(live, event, &parameters).await
+        };
+        self.visit(call, work, |verdict| verdict.reason.len()).await
     }
 
     /// Runs an action.
     pub async fn run(&self, call: Call, event: &Event, parameters: &Value) -> Called<Outcome> {
         let parameters = parameters.to_string();
-        match self.enter(call).await {
-            Ok(mut visit) => {
-                let wall = self.engine.options.wall;
-                let answer = tokio::time::timeout(wall, self.guest.run(&mut visit.store, event, &parameters)).await;
-                visit.leave(answer, wall)
-            }
-            Err(failure) => refused(failure),
-        }
+        let work = async |visit: &mut Visit<'_>| {
+            let live = visit.live(self).await?;
+            self.guest.run(live, event, &parameters).await
+        };
+        let size = |outcome: &Outcome| match outcome {
+            Outcome::Done(value) => json_size(value),
+            Outcome::Skipped(reason) => reason.len(),
+        };
+        self.visit(call, work, size).await
     }
 
     /// Applies a transform to a message.
     pub async fn apply(&self, call: Call, event: &Event, message: Message, parameters: &Value) -> Called<Transformed> {
         let parameters = parameters.to_string();
-        match self.enter(call).await {
-            Ok(mut visit) => {
-                let wall = self.engine.options.wall;
-                let work = self.guest.apply(&mut visit.store, event, &message, &parameters);
-                let answer = tokio::time::timeout(wall, work).await;
-                visit.leave(answer, wall)
-            }
-            Err(failure) => refused(failure),
-        }
+        let work = async |visit: &mut Visit<'_>| {
+            let live = visit.live(self).await?;
+            self.guest.apply(live, event, &message, &parameters).await
+        };
+        let size = |answer: &Transformed| match answer {
+            Transformed::Send(message) => message.body.len(),
+            Transformed::Drop(reason) => reason.len(),
+        };
+        self.visit(call, work, size).await
     }
 
     /// Hands a provider's request to a source.
     pub async fn receive(&self, call: Call, request: SourceRequest, parameters: &Value) -> Called<Reception> {
         let parameters = parameters.to_string();
-        match self.enter(call).await {
-            Ok(mut visit) => {
-                let wall = self.engine.options.wall;
-                let answer =
-                    tokio::time::timeout(wall, self.guest.receive(&mut visit.store, &request, &parameters)).await;
-                visit.leave(answer, wall)
-            }
-            Err(failure) => refused(failure),
+        let work = async |visit: &mut Visit<'_>| {
+            let live = visit.live(self).await?;
+            self.guest.receive(live, &request, &parameters).await
+        };
+        let size = |answer: &Reception| match answer {
+            Reception::Accepted(intake) => intake.events.iter().map(|event| event.data.len()).sum(),
+            Reception::Refused { message, .. } => message.len(),
+        };
+        self.visit(call, work, size).await
+    }
+
+    /// Makes a call from its beginning to its end.
+    async fn visit<T>(
+        &self,
+        mut call: Call,
+        work: impl AsyncFnOnce(&mut Visit<'_>) -> Answered<T>,
+        size: impl Fn(&T) -> usize,
+    ) -> Called<T> {
+        let access = Arc::clone(&call.access);
+        let wall = Duration::from_millis(access.limits.wall_ms);
+        if let Some(workbench) = &mut call.workbench {
+            workbench.limit_changes(usize::try_from(access.limits.effects).unwrap_or(usize::MAX));
         }
+        let permits = match self.enter(&access, wall).await {
+            Ok(permits) => permits,
+            Err(failure) => {
+                let usage = Usage::default();
+                return Called { result: Err(failure), workbench: None, log: Vec::new(), usage, stopped: false };
+            }
+        };
+        let mut visit = Visit::begin(self, call, permits);
+        let mut cpu = Duration::ZERO;
+        let answer = tokio::time::timeout(wall, Timed::new(work(&mut visit), &mut cpu)).await;
+        visit.leave(self, answer, wall, cpu, size)
     }
 
     /// Waits for a free instance, for as long as a call may take.
-    async fn enter(&self, call: Call) -> Result<Visit<'_>, Failure> {
-        let options = &self.engine.options;
-        // The plugin's own permit first, so that no plugin waits while it holds what others could use.
-        let at_once = self.slots.try_acquire().ok().and_then(|own| Some((own, self.engine.slots.try_acquire().ok()?)));
-        let permits = match at_once {
-            Some(permits) => permits,
-            None => {
-                let waiting = async {
-                    let own = self.slots.acquire().await.ok()?;
-                    Some((own, self.engine.slots.acquire().await.ok()?))
-                };
-                let waited = tokio::time::timeout(options.wall, waiting).await;
-                waited.ok().flatten().ok_or_else(|| stop::busy(options.wall))?
-            }
+    async fn enter<'p>(&'p self, access: &'p Access, wall: Duration) -> Result<Permits<'p>, Failure> {
+        // The plugin's own permits first, so that no plugin waits while it holds what others could use.
+        let at_once = access
+            .slots
+            .try_acquire()
+            .ok()
+            .and_then(|space| Some((space, self.slots.try_acquire().ok()?)))
+            .and_then(|(space, own)| Some((space, own, self.engine.slots.try_acquire().ok()?)));
+        if let Some(permits) = at_once {
+            return Ok(permits);
+        }
+        let waiting = async {
+            let space = access.slots.acquire().await.ok()?;
+            let own = self.slots.acquire().await.ok()?;
+            Some((space, own, self.engine.slots.acquire().await.ok()?))
         };
-        let store = State::store(&self.engine.wasm, options, options.cpu, call);
-        Ok(Visit { store, started: Instant::now(), _permits: permits })
+        let waited = tokio::time::timeout(wall, waiting).await;
+        waited.ok().flatten().ok_or_else(|| stop::busy(wall))
+    }
+}
+
+/// Bytes of a value as JSON, near enough to count with.
+fn json_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(json_size).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + json_size(value)).sum(),
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.engine.warm.forget(&self.digest);
     }
 }
 
@@ -174,29 +229,126 @@ impl fmt::Debug for Plugin {
     }
 }
 
+/// The place of the plugin in the space, of the plugin, and of the instance.
+type Permits<'p> = (SemaphorePermit<'p>, SemaphorePermit<'p>, SemaphorePermit<'p>);
+
 /// A call under way. The store goes first when it is dropped: a permit is given back when its instance is.
 struct Visit<'p> {
     store: Store<State>,
+    instance: Option<Instance>,
+    /// Bounds of instances that are kept; none: this one is not.
+    warm: Option<Kept>,
+    was_warm: bool,
     started: Instant,
-    _permits: (SemaphorePermit<'p>, SemaphorePermit<'p>),
+    permits: Permits<'p>,
 }
 
-impl Visit<'_> {
-    /// Ends the call. What failed leaves no changes.
-    fn leave<T>(self, answer: Result<Answered<T>, Elapsed>, wall: Duration) -> Called<T> {
-        let duration = self.started.elapsed();
-        let result = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => Err(stop::failure_of(&error)),
-            Err(_) => Err(stop::timeout(wall)),
+impl<'p> Visit<'p> {
+    fn begin(plugin: &Plugin, call: Call, permits: Permits<'p>) -> Self {
+        let cpu = Duration::from_millis(call.access.limits.cpu_ms);
+        let policy = call.access.instance.or_else(|| plugin.prefers_warm().then(InstancePolicy::warm));
+        let started = Instant::now();
+        let wasm = &plugin.engine.wasm;
+        let Some(InstancePolicy::Warm { calls, age_seconds, idle }) = policy else {
+            let store = State::store(wasm, cpu, call);
+            return Self { store, instance: None, warm: None, was_warm: false, started, permits };
         };
-        let State { call, budget, log } = self.store.into_data();
-        let usage = Usage { duration, memory_peak: budget.memory_peak, host_calls: budget.host_calls };
-        let workbench = call.workbench.filter(|_| result.is_ok());
-        Called { result, workbench, log: log.into_lines(), usage }
+        let bounds = Bounds { calls, age: Duration::from_secs(u64::from(age_seconds)), idle };
+        let memory = usize::try_from(call.access.limits.memory_bytes).unwrap_or(usize::MAX);
+        match plugin.engine.warm.take(&plugin.digest, &call.space, memory) {
+            Some(Idle { mut store, instance, calls, born }) => {
+                State::renew(&mut store, cpu, call);
+                let warm = Some(Kept { bounds, calls, born });
+                Self { store, instance: Some(instance), warm, was_warm: true, started, permits }
+            }
+            None => {
+                let store = State::store(wasm, cpu, call);
+                let warm = Some(Kept { bounds, calls: 0, born: started });
+                Self { store, instance: None, warm, was_warm: false, started, permits }
+            }
+        }
+    }
+
+    /// The instance, made now if none was kept.
+    async fn live(&mut self, plugin: &Plugin) -> wasmtime::Result<Live<'_>> {
+        let instance = match self.instance {
+            Some(instance) => instance,
+            None => plugin.guest.instantiate(&mut self.store).await?,
+        };
+        self.instance = Some(instance);
+        Ok(Live { store: &mut self.store, instance })
+    }
+
+    /// Ends the call. What failed leaves no changes; an instance that was stopped is let go.
+    fn leave<T>(
+        mut self,
+        plugin: &Plugin,
+        answer: Result<Answered<T>, Elapsed>,
+        wall: Duration,
+        cpu: Duration,
+        size: impl Fn(&T) -> usize,
+    ) -> Called<T> {
+        let duration = self.started.elapsed();
+        let (result, stopped) = match answer {
+            Ok(Ok(answer)) => (answer, false),
+            Ok(Err(error)) => (Err(stop::failure_of(&error)), true),
+            Err(_) => (Err(stop::timeout(wall)), true),
+        };
+        let state = self.store.data_mut();
+        let log = state.log.take();
+        let usage = Usage {
+            duration,
+            cpu,
+            memory_peak: state.budget.memory_peak,
+            host_calls: state.budget.host_calls,
+            requests: state.budget.requests,
+            egress_bytes: state.budget.egress,
+            output_bytes: result.as_ref().map_or(0, |answer| u64::try_from(size(answer)).unwrap_or(u64::MAX)),
+            log_bytes: state.log.written,
+            warm: self.was_warm,
+        };
+        let access = Arc::clone(&state.call.access);
+        let workbench = state.call.workbench.take().filter(|_| result.is_ok());
+        access.meter.count(&usage, result.is_err(), stopped);
+        let Self { store, instance, warm, permits, .. } = self;
+        if let (false, Some(Kept { bounds, calls, born }), Some(instance)) = (stopped, warm, instance) {
+            let space = store.data().call.space.clone();
+            let idle = Idle { store, instance, calls: calls.saturating_add(1), born };
+            plugin.engine.warm.keep(&plugin.digest, space, idle, bounds);
+        } else {
+            drop(store);
+        }
+        drop(permits);
+        Called { result, workbench, log, usage, stopped }
     }
 }
 
-fn refused<T>(failure: Failure) -> Called<T> {
-    Called { result: Err(failure), workbench: None, log: Vec::new(), usage: Usage::default() }
+/// How an instance that may be kept came to be.
+struct Kept {
+    bounds: Bounds,
+    calls: u32,
+    born: Instant,
+}
+
+/// Adds up the time that a future is worked on, not the time that it waits.
+struct Timed<'c, F> {
+    inner: Pin<Box<F>>,
+    spent: &'c mut Duration,
+}
+
+impl<'c, F> Timed<'c, F> {
+    fn new(inner: F, spent: &'c mut Duration) -> Self {
+        Self { inner: Box::pin(inner), spent }
+    }
+}
+
+impl<F: Future> Future for Timed<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let began = Instant::now();
+        let polled = self.inner.as_mut().poll(context);
+        *self.spent += began.elapsed();
+        polled
+    }
 }

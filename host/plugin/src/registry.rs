@@ -32,8 +32,8 @@ pub struct Registry {
     writing: Mutex<()>,
     /// Every plugin that is still in use, by digest.
     loaded: Mutex<HashMap<String, Weak<Plugin>>>,
-    /// One component at a time is loaded, so that the same bytes are never compiled twice.
-    loading: tokio::sync::Mutex<()>,
+    /// Held, by digest, while a component is loaded, so that the same bytes are never compiled twice.
+    loading: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// A name in a scope.
@@ -77,7 +77,7 @@ impl Registry {
             names: ArcSwap::default(),
             writing: Mutex::default(),
             loaded: Mutex::default(),
-            loading: tokio::sync::Mutex::default(),
+            loading: Mutex::default(),
         }
     }
 
@@ -95,8 +95,14 @@ impl Registry {
         if let Some(plugin) = self.loaded(&admitted.digest) {
             return Ok(plugin);
         }
-        let _loading = self.loading.lock().await;
-        if let Some(plugin) = self.loaded(&admitted.digest) {
+        let digest = admitted.digest.clone();
+        let turn = {
+            let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+            loading.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(loading.entry(digest.clone()).or_default())
+        };
+        let _turn = turn.lock().await;
+        if let Some(plugin) = self.loaded(&digest) {
             return Ok(plugin);
         }
         let plugin = Arc::new(load(&self.engine, admitted).await?);
@@ -133,11 +139,17 @@ impl Registry {
 
     /// What `name` stands for in a space.
     pub fn get(&self, space: &SpaceId, name: &str) -> Option<Arc<Plugin>> {
+        self.resolve(space, name).map(|(_, plugin)| plugin)
+    }
+
+    /// What `name` stands for in a space, and where it was put.
+    pub fn resolve(&self, space: &SpaceId, name: &str) -> Option<(Scope, Arc<Plugin>)> {
         let names = self.names.load();
         // A scope owns its space's id, and copying one only counts a reference.
-        [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin]
-            .iter()
-            .find_map(|scope| names.0.get(scope)?.get(name)?.plugin.clone())
+        [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin].into_iter().find_map(|scope| {
+            let plugin = names.0.get(&scope)?.get(name)?.plugin.clone()?;
+            Some((scope, plugin))
+        })
     }
 
     /// What `name` stands for in exactly this scope, and the version that could not take its place.

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use hookwright_model::Limits;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use crate::engine::TICK;
 use crate::exchange::Call;
-use crate::options::EngineOptions;
 use crate::stop::Stop;
 
-/// How many core instances, memories and tables one component may have. Toolchains with an adapter need several.
-pub(crate) const CORE_INSTANCES: usize = 32;
+/// How many core instances, memories and tables one component may have. An interpreter with its libraries, each of them
+/// a module, needs a hundred or more.
+pub(crate) const CORE_INSTANCES: usize = 500;
 /// See [`CORE_INSTANCES`].
-pub(crate) const MEMORIES: usize = 4;
+pub(crate) const MEMORIES: usize = 8;
 /// See [`CORE_INSTANCES`].
-pub(crate) const TABLES: usize = 8;
+pub(crate) const TABLES: usize = 32;
 /// Handles of resources; no interface has resources yet.
 const HANDLES: usize = 1000;
 
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) call: Call,
     pub(crate) budget: Budget,
     pub(crate) log: LogLines,
+    /// Placeholders that this call was given, with the names of their secrets.
+    pub(crate) placeholders: Vec<(String, String)>,
 }
 
 /// What one call may use up, and what it has.
@@ -39,31 +42,53 @@ pub(crate) struct Budget {
     /// Requests sent, so that each has an idempotency key of its own.
     pub(crate) requests: u32,
     pub(crate) requests_most: u32,
+    pub(crate) egress: u64,
+    pub(crate) egress_most: u64,
     pub(crate) output_bytes: usize,
+}
+
+impl Budget {
+    fn new(limits: &Limits, cpu: Duration) -> Self {
+        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let count = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        Self {
+            memory_most: size(limits.memory_bytes),
+            memory: 0,
+            memory_peak: 0,
+            table_most: size(limits.table_elements),
+            tables: 0,
+            ticks_left: u32::try_from(cpu.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX),
+            cpu,
+            host_calls_most: count(limits.host_calls),
+            host_calls: 0,
+            requests: 0,
+            requests_most: count(limits.requests),
+            egress: 0,
+            egress_most: limits.egress_bytes,
+            output_bytes: size(limits.output_bytes),
+        }
+    }
+
+    /// Linear memory that the instance holds, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.memory
+    }
+}
+
+/// How much one value may pass to the host at a time.
+fn transfer(call: &Call) -> usize {
+    usize::try_from(call.access.limits.transfer_bytes).unwrap_or(usize::MAX)
 }
 
 impl State {
     /// A fresh store for one call, with every limit in force.
-    pub(crate) fn store(engine: &wasmtime::Engine, options: &EngineOptions, cpu: Duration, call: Call) -> Store<Self> {
-        let ticks = u32::try_from(cpu.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
-        let budget = Budget {
-            memory_most: options.memory_bytes,
-            memory: 0,
-            memory_peak: 0,
-            table_most: options.table_elements,
-            tables: 0,
-            ticks_left: ticks,
-            cpu,
-            host_calls_most: options.host_calls,
-            host_calls: 0,
-            requests: 0,
-            requests_most: options.requests,
-            output_bytes: options.output_bytes,
-        };
-        let log = LogLines { lines: Vec::new(), room: options.log_lines, bytes: options.log_bytes, cut: false };
-        let mut store = Store::new(engine, Self { call, budget, log });
+    pub(crate) fn store(engine: &wasmtime::Engine, cpu: Duration, call: Call) -> Store<Self> {
+        let transfer = transfer(&call);
+        let limits = &call.access.limits;
+        let (budget, log) = (Budget::new(limits, cpu), LogLines::new(limits));
+        let mut store = Store::new(engine, Self { call, budget, log, placeholders: Vec::new() });
         store.limiter(|state| &mut state.budget);
-        store.set_hostcall_fuel(options.transfer_bytes);
+        store.set_hostcall_fuel(transfer);
         store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
@@ -78,6 +103,20 @@ impl State {
             }
         });
         store
+    }
+
+    /// Makes a store that served an earlier call ready for another: nothing of that call is left but what the instance
+    /// itself holds.
+    pub(crate) fn renew(store: &mut Store<Self>, cpu: Duration, call: Call) {
+        store.set_hostcall_fuel(transfer(&call));
+        store.set_epoch_deadline(1);
+        let state = store.data_mut();
+        let limits = &call.access.limits;
+        let held = (state.budget.memory, state.budget.tables);
+        state.budget = Budget { memory: held.0, memory_peak: held.0, tables: held.1, ..Budget::new(limits, cpu) };
+        state.log = LogLines::new(limits);
+        state.placeholders.clear();
+        state.call = call;
     }
 
     /// Counts a call of the host. Every function that a plugin can call begins with it.
@@ -136,11 +175,27 @@ pub(crate) struct LogLines {
     room: usize,
     bytes: usize,
     cut: bool,
+    /// What was printed and has no end of line yet.
+    printed: Vec<u8>,
+    pub(crate) written: u64,
 }
 
+/// The longest line that is put together of what is printed, in bytes.
+const PRINTED: usize = 4096;
+
 impl LogLines {
+    fn new(limits: &Limits) -> Self {
+        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Self::within(size(limits.log_lines), size(limits.log_bytes))
+    }
+
+    fn within(room: usize, bytes: usize) -> Self {
+        Self { lines: Vec::new(), room, bytes, cut: false, printed: Vec::new(), written: 0 }
+    }
+
     /// Keeps `line`, or the part of it that there is room for.
     pub(crate) fn add(&mut self, line: &str) {
+        self.written = self.written.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
         if self.cut {
             return;
         }
@@ -159,8 +214,30 @@ impl LogLines {
         }
     }
 
-    pub(crate) fn into_lines(self) -> Vec<String> {
-        self.lines
+    /// Takes what a runtime prints, and adds each line that is whole.
+    pub(crate) fn print(&mut self, output: &[u8]) {
+        for byte in output {
+            if *byte == b'\n' || self.printed.len() >= PRINTED {
+                self.end_line();
+            }
+            if *byte != b'\n' {
+                self.printed.push(*byte);
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let printed = std::mem::take(&mut self.printed);
+        let text: String = String::from_utf8_lossy(&printed).chars().filter(|c| !c.is_control()).collect();
+        if !text.is_empty() {
+            self.add(&format!("info {text}"));
+        }
+    }
+
+    /// The lines, and nothing left here.
+    pub(crate) fn take(&mut self) -> Vec<String> {
+        self.end_line();
+        std::mem::take(&mut self.lines)
     }
 }
 
@@ -169,7 +246,7 @@ mod tests {
     use super::*;
 
     fn log(room: usize, bytes: usize) -> LogLines {
-        LogLines { lines: Vec::new(), room, bytes, cut: false }
+        LogLines::within(room, bytes)
     }
 
     #[test]
@@ -178,12 +255,21 @@ mod tests {
         for line in ["a", "b", "c", "d"] {
             lines.add(line);
         }
-        assert_eq!(lines.into_lines(), ["a", "b", "(the log is cut here: more lines than one call may write)"]);
+        assert_eq!(lines.take(), ["a", "b", "(the log is cut here: more lines than one call may write)"]);
         let mut lines = log(9, 4);
         for line in ["abc", "äöü", "z"] {
             lines.add(line);
         }
         // One byte is left, and no half character is kept.
-        assert_eq!(lines.into_lines(), ["abc", "", "(the log is cut here: more bytes than one call may write)"]);
+        assert_eq!(lines.take(), ["abc", "", "(the log is cut here: more bytes than one call may write)"]);
+    }
+
+    #[test]
+    fn what_is_printed_in_pieces_becomes_lines() {
+        let mut lines = log(9, 1000);
+        for piece in [&b"one\ntw"[..], b"o\r\n\n", b"\xffthree"] {
+            lines.print(piece);
+        }
+        assert_eq!(lines.take(), ["info one", "info two", "info \u{fffd}three"]);
     }
 }

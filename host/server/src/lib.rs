@@ -7,13 +7,18 @@ mod cloudevents;
 mod events;
 mod keys;
 mod listener;
+mod mails;
 mod outcomes;
 mod page;
 mod plugins;
+mod policies;
 mod problem;
+mod records;
 mod routes;
+mod secrets;
 mod sources;
 mod tickets;
+mod versions;
 mod webhooks;
 
 use std::sync::Arc;

@@ -1,8 +1,11 @@
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use hookwright_pipeline::Installed;
 use hookwright_plugin::{Listed as Found, Plugin, Scope};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
@@ -18,6 +21,7 @@ fn about(plugin: &Plugin) -> Map<String, Value> {
         "kinds": plugin.kinds(),
         "declared_name": manifest.name,
         "imports": plugin.imports(),
+        "wants": plugin.wants(),
         "parameters": manifest.parameters,
         "hints": manifest.hints,
         "digest": plugin.digest(),
@@ -72,35 +76,89 @@ pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name):
         .iter()
         .find(|found| found.name == name && !found.shadowed)
         .ok_or_else(|| Problem::not_found("plugin", &name))?;
-    Ok(axum::Json(shown(found)).into_response())
+    let mut shown = shown(found);
+    if let Value::Object(shown) = &mut shown {
+        shown.insert("usage".to_owned(), app.pipeline.usage(&caller.space, &name)?);
+    }
+    Ok(axum::Json(shown).into_response())
 }
+
+/// What may be said with an upload, besides the bytes.
+#[derive(Deserialize)]
+pub(crate) struct Upload {
+    /// Grant what the version wants beyond what was granted.
+    #[serde(default)]
+    approve: bool,
+}
+
+/// The header with signatures of the component, separated by commas.
+const SIGNATURE: &str = "x-hookwright-signature";
 
 /// `PUT /v1/plugins/{name}`: the component's bytes are the body.
 pub(crate) async fn install(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
+    query: Result<Query<Upload>, QueryRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Query(upload) = query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
     let component = body::read(body, app.limits.plugin_bytes, app.limits.time)
         .await
         .map_err(|problem| if problem.is("body.too_large") { problem.renamed("plugin.too_large") } else { problem })?;
-    let installed = app.pipeline.install_plugin(&caller.space, &name, component).await?;
+    let signatures: Vec<String> = headers
+        .get_all(SIGNATURE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|signature| signature.trim().to_owned())
+        .collect();
+    let installed =
+        app.pipeline.install_plugin(&caller.space, &name, component, &signatures, upload.approve).await?;
+    Ok(put_in(&name, &installed))
+}
+
+/// The answer to whoever put a version in.
+pub(crate) fn put_in(name: &str, installed: &Installed) -> Response {
+    let held = !installed.held.is_empty();
     let mut shown = Map::new();
     shown.insert("name".to_owned(), name.into());
     shown.insert("origin".to_owned(), "uploaded".into());
-    shown.insert("state".to_owned(), "live".into());
+    shown.insert("state".to_owned(), if held { "held" } else { "live" }.into());
     shown.extend(about(&installed.plugin));
-    let replaced = installed.replaced.map(|old| json!({"version": old.manifest().version, "digest": old.digest()}));
+    if held {
+        shown.insert("wants_more".to_owned(), json!(installed.held));
+        let detail = format!(
+            "it wants more than was granted, so the version before stays in use; to approve it, POST to \
+             /v1/plugins/{name}/approve"
+        );
+        shown.insert("detail".to_owned(), detail.into());
+    }
+    if !installed.signed_by.is_empty() {
+        shown.insert("signed_by".to_owned(), json!(installed.signed_by));
+    }
+    let replaced = installed.replaced.as_ref();
+    let replaced = replaced.map(|old| json!({"version": old.manifest().version, "digest": old.digest()}));
     shown.insert("replaced".to_owned(), replaced.unwrap_or_default());
-    Ok(axum::Json(shown).into_response())
+    let status = if held { StatusCode::ACCEPTED } else { StatusCode::OK };
+    (status, axum::Json(shown)).into_response()
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Removal {
+    /// Even if automations use it.
+    #[serde(default)]
+    force: bool,
 }
 
 pub(crate) async fn remove(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
+    query: Result<Query<Removal>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.remove_plugin(&caller.space, &name).await?;
+    let Query(removal) = query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
+    app.pipeline.remove_plugin(&caller.space, &name, removal.force).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -154,6 +154,10 @@ impl From<PipelineError> for Problem {
             PipelineError::Failed(failure) => failed(&failure),
             PipelineError::Egress(error) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), detail),
             PipelineError::Store(error) => error.into(),
+            PipelineError::Settings(reason) => {
+                tracing::error!(reason, "a setting cannot be used");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "setting.unusable", "a setting cannot be used; the log says which")
+            }
             PipelineError::Vault(reason) => {
                 tracing::error!(reason, "a secret cannot be used");
                 let detail = "a secret cannot be sealed or opened; the server's log says why";
@@ -168,9 +172,11 @@ fn failed(failure: &Failure) -> Problem {
         code if code.ends_with(".not_found") => StatusCode::NOT_FOUND,
         "parameters.invalid" => StatusCode::UNPROCESSABLE_ENTITY,
         code if code.starts_with("store.") => StatusCode::SERVICE_UNAVAILABLE,
+        "plugin.busy" | "plugin.unavailable" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.starts_with("plugin.") => StatusCode::BAD_GATEWAY,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let code = if failure.code == "parameters.invalid" { "input.invalid" } else { &failure.code };
-    Problem::new(status, code, failure.message.clone())
+    let problem = Problem::new(status, code, failure.message.clone());
+    if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(5) } else { problem }
 }

@@ -10,7 +10,10 @@ use serde_json::json;
 
 use crate::auth::{self, Needs};
 use crate::problem::Problem;
-use crate::{Shared, automations, events, keys, outcomes, plugins, sources, tickets, webhooks};
+use crate::{
+    Shared, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources, tickets, versions,
+    webhooks,
+};
 
 /// A route, for whoever wants to know them all.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,25 @@ routes! {
     GET "/v1/plugins/{name}" Read plugins::read, "Read what a plugin says of itself";
     PUT "/v1/plugins/{name}" Administer plugins::install, "Put in a new version of a plugin";
     DELETE "/v1/plugins/{name}" Administer plugins::remove, "Take an uploaded plugin out";
+    GET "/v1/plugins/{name}/versions" Read versions::list, "List the versions of an uploaded plugin";
+    GET "/v1/plugins/{name}/component" Administer versions::component, "The bytes of a version of an uploaded plugin";
+    POST "/v1/plugins/{name}/activate" Administer versions::activate, "Put a kept version in use";
+    POST "/v1/plugins/{name}/rollback" Administer versions::roll_back, "Put the version in use that was so before";
+    POST "/v1/plugins/{name}/approve" Administer versions::approve, "Grant what the held version wants, and put it in use";
+    GET "/v1/plugins/{name}/policy" Administer policies::read, "Read what a plugin may do";
+    PUT "/v1/plugins/{name}/policy" Administer policies::replace, "Say what a plugin may do";
+    POST "/v1/plugins/{name}/grants" Administer policies::grant, "Grant a plugin more";
+    GET "/v1/plugins/{name}/logs" Read policies::logs, "What a plugin logged lately";
+    PUT "/v1/secrets/{name}" Administer secrets::put, "Set a secret, which nobody can read again";
+    GET "/v1/secrets" Administer secrets::list, "List the names of secrets";
+    DELETE "/v1/secrets/{name}" Administer secrets::delete, "Delete a secret";
+    POST "/v1/records/{kind}" Edit records::create, "Make a record";
+    GET "/v1/records/{kind}" Read records::list, "List records of a kind, newest first";
+    GET "/v1/records/{kind}/{id}" Read records::read, "Read a record";
+    PATCH "/v1/records/{kind}/{id}" Edit records::change, "Change a record";
+    DELETE "/v1/records/{kind}/{id}" Edit records::delete, "Delete a record";
+    GET "/v1/mails" Read mails::list, "List mails, newest first";
+    GET "/v1/mails/{id}" Read mails::read, "Read a mail";
     POST "/v1/tickets" Edit tickets::create, "Make a ticket";
     GET "/v1/tickets" Read tickets::list, "List tickets";
     GET "/v1/tickets/{id}" Read tickets::read, "Read a ticket";

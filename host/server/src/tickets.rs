@@ -1,6 +1,6 @@
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{NoteInput, RecordView as _, TICKET, TicketChanges, Workbench};
+use hookwright_model::{NoteInput, StateView as _, TICKET, TicketChanges, Workbench};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;

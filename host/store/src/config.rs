@@ -1,7 +1,9 @@
-//! What people set up: automations, webhooks, sources, keys, plugins.
+//! What people set up: automations, webhooks, sources, keys, plugins, secrets.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use hookwright_model::{ApiKey, Automation, PluginRecord, Source, SpaceId, Webhook};
+use hookwright_model::{ApiKey, Automation, PluginPolicy, PluginRecord, Secret, Source, SpaceId, Webhook};
 use redb::ReadableTable as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +17,8 @@ const WEBHOOK: &str = "webhook";
 const SOURCE: &str = "source";
 const KEY: &str = "key";
 const PLUGIN: &str = "plugin";
+const POLICY: &str = "policy";
+const SECRET: &str = "secret";
 
 /// What became of a change that expected a certain revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,33 +212,85 @@ impl Store {
         Ok(self.all(KEY)?.into_iter().map(|(_, key)| key).collect())
     }
 
-    /// Stores a plugin and its component.
-    pub async fn put_plugin(&self, space: &SpaceId, record: &PluginRecord, component: Bytes) -> Result<(), StoreError> {
-        let (space, row, record) = (space.clone(), rows::json(record)?, record.clone());
-        self.write(None, component.len(), move |batch| {
+    /// Stores a plugin, the component of a new version of it, and drops the components of `dropped` versions unless
+    /// other plugins have the same.
+    pub async fn put_plugin(
+        &self,
+        space: &SpaceId,
+        record: &PluginRecord,
+        component: Option<(String, Bytes)>,
+        dropped: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let (space, row, name) = (space.clone(), rows::json(record)?, record.name.clone());
+        let bytes = component.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        self.write(None, row.len().saturating_add(bytes), move |batch| {
             let number = batch.number(&space)?;
-            let key = (number, PLUGIN, record.name.as_str());
-            let former = plugin_digest(batch, key)?;
-            batch.transaction.open_table(COMPONENTS)?.insert(record.digest.as_str(), component.as_ref())?;
-            insert(batch, key, &row)?;
-            drop_component(batch, former)
+            if let Some((digest, component)) = component {
+                batch.transaction.open_table(COMPONENTS)?.insert(digest.as_str(), component.as_ref())?;
+            }
+            insert(batch, (number, PLUGIN, &name), &row)?;
+            drop_components(batch, &dropped)
         })
         .await
     }
 
-    /// Deletes a plugin, and its component if no other plugin has the same.
+    /// Deletes a plugin, and its components unless other plugins have the same.
     pub async fn delete_plugin(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
         let (space, name) = (space.clone(), name.to_owned());
         self.write(None, 64, move |batch| {
             let number = batch.number(&space)?;
-            let key = (number, PLUGIN, name.as_str());
-            let former = plugin_digest(batch, key)?;
-            batch.transaction.open_table(CONFIG)?.remove(key)?;
-            let found = former.is_some();
-            drop_component(batch, former)?;
-            Ok(found)
+            let former: Option<PluginRecord> = {
+                let mut table = batch.transaction.open_table(CONFIG)?;
+                let row = table.remove((number, PLUGIN, name.as_str()))?;
+                row.map(|row| rows::read(row.value())).transpose()?
+            };
+            let Some(former) = former else { return Ok(false) };
+            let mut digests: Vec<String> = former.versions.into_iter().map(|version| version.digest).collect();
+            digests.push(former.digest);
+            drop_components(batch, &digests)?;
+            Ok(true)
         })
         .await
+    }
+
+    /// A plugin that was uploaded to a space.
+    pub fn plugin(&self, space: &SpaceId, name: &str) -> Result<Option<PluginRecord>, StoreError> {
+        self.get(space, PLUGIN, name)
+    }
+
+    /// Stores what a plugin may do in a space.
+    pub async fn put_policy(&self, space: &SpaceId, name: &str, policy: &PluginPolicy) -> Result<(), StoreError> {
+        self.put(space, POLICY, name, policy).await
+    }
+
+    /// Forgets what a plugin may do in a space.
+    pub async fn delete_policy(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
+        self.delete(space, POLICY, name).await
+    }
+
+    /// What a plugin may do in a space, if something was set.
+    pub fn policy(&self, space: &SpaceId, name: &str) -> Result<Option<PluginPolicy>, StoreError> {
+        self.get(space, POLICY, name)
+    }
+
+    /// Stores a secret.
+    pub async fn put_secret(&self, space: &SpaceId, secret: &Secret) -> Result<(), StoreError> {
+        self.put(space, SECRET, &secret.name, secret).await
+    }
+
+    /// Deletes a secret.
+    pub async fn delete_secret(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
+        self.delete(space, SECRET, name).await
+    }
+
+    /// A secret, sealed.
+    pub fn secret(&self, space: &SpaceId, name: &str) -> Result<Option<Secret>, StoreError> {
+        self.get(space, SECRET, name)
+    }
+
+    /// The secrets of a space, sealed.
+    pub fn secrets(&self, space: &SpaceId) -> Result<Vec<Secret>, StoreError> {
+        self.list(space, SECRET)
     }
 
     /// The plugins of all spaces.
@@ -255,22 +311,26 @@ fn insert(batch: &Batch<'_>, key: (u32, &str, &str), row: &[u8]) -> Result<(), S
     Ok(())
 }
 
-fn plugin_digest(batch: &Batch<'_>, key: (u32, &str, &str)) -> Result<Option<String>, StoreError> {
-    let table = batch.transaction.open_table(CONFIG)?;
-    let row = table.get(key)?;
-    row.map(|row| Ok(rows::read::<PluginRecord>(row.value())?.digest)).transpose()
-}
-
-/// Deletes a component that no plugin of any space refers to any more.
-fn drop_component(batch: &Batch<'_>, digest: Option<String>) -> Result<(), StoreError> {
-    let Some(digest) = digest else { return Ok(()) };
+/// Deletes the components among `digests` that no plugin of any space refers to any more.
+fn drop_components(batch: &Batch<'_>, digests: &[String]) -> Result<(), StoreError> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let mut unused: BTreeSet<&str> = digests.iter().map(String::as_str).collect();
     let table = batch.transaction.open_table(CONFIG)?;
     for row in table.iter()? {
         let (key, row) = row?;
-        if key.value().1 == PLUGIN && rows::read::<PluginRecord>(row.value())?.digest == digest {
-            return Ok(());
+        if key.value().1 == PLUGIN {
+            let record: PluginRecord = rows::read(row.value())?;
+            unused.remove(record.digest.as_str());
+            for version in &record.versions {
+                unused.remove(version.digest.as_str());
+            }
         }
     }
-    batch.transaction.open_table(COMPONENTS)?.remove(digest.as_str())?;
+    let mut components = batch.transaction.open_table(COMPONENTS)?;
+    for digest in unused {
+        components.remove(digest)?;
+    }
     Ok(())
 }

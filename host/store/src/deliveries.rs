@@ -5,7 +5,7 @@ use redb::ReadableTable as _;
 
 use crate::journal::Prepared;
 use crate::page::{Cursor, Listing, Page};
-use crate::tables::{ATTEMPTS, DELIVERIES, DUE, DUE_DELIVERY};
+use crate::tables::{ATTEMPTS, DELIVERIES, DUE, DUE_DELIVERY, DUE_MAIL};
 use crate::writer::Faults;
 use crate::{Committed, Store, StoreError, journal, rows};
 
@@ -29,6 +29,8 @@ pub enum DueItem {
     Delivery(DeliveryId),
     /// The next try of a run's step.
     Run(RunId),
+    /// The next try of a mail.
+    Mail(u64),
 }
 
 impl Store {
@@ -40,10 +42,10 @@ impl Store {
         for row in table.range(..(now.millis().saturating_add(1), 0, 0, 0, 0))?.take(limit) {
             let (at, space, seq, ordinal, what) = row?.0.value();
             let Some(space) = self.inner.shared.space(space) else { continue };
-            let item = if what == DUE_DELIVERY {
-                DueItem::Delivery(DeliveryId { seq, ordinal })
-            } else {
-                DueItem::Run(RunId { seq, ordinal })
+            let item = match what {
+                DUE_DELIVERY => DueItem::Delivery(DeliveryId { seq, ordinal }),
+                DUE_MAIL => DueItem::Mail(seq),
+                _ => DueItem::Run(RunId { seq, ordinal }),
             };
             due.push(Due { at: Timestamp::from_millis(at), space, item });
         }
@@ -76,24 +78,24 @@ impl Store {
             let number = batch.number(&delivery.space)?;
             let DeliveryId { seq, ordinal } = delivery.id;
             let key = (number, seq, ordinal);
-            let stored: Option<Delivery> = match batch.deliveries.get(key)? {
+            let stored: Option<Delivery> = match batch.deliveries()?.get(key)? {
                 Some(row) => Some(rows::read(row.value())?),
                 None => None,
             };
             let as_expected =
                 stored.is_some_and(|old| old.state == DeliveryState::Pending && old.attempts == expected_attempts);
             if let Some(due) = due_was {
-                batch.due.remove((due.millis(), number, seq, ordinal, DUE_DELIVERY))?;
+                batch.due()?.remove((due.millis(), number, seq, ordinal, DUE_DELIVERY))?;
             }
             if !as_expected {
                 return Ok(Committed::Superseded);
             }
-            batch.deliveries.insert(key, row.as_slice())?;
+            batch.deliveries()?.insert(key, row.as_slice())?;
             if let Some((count, row)) = attempt {
-                batch.attempts.insert((number, seq, ordinal, count), row.as_slice())?;
+                batch.attempts()?.insert((number, seq, ordinal, count), row.as_slice())?;
             }
             if let (DeliveryState::Pending, Some(at)) = (delivery.state, delivery.next_attempt_at) {
-                batch.due.insert((at.millis(), number, seq, ordinal, DUE_DELIVERY), ())?;
+                batch.due()?.insert((at.millis(), number, seq, ordinal, DUE_DELIVERY), ())?;
                 batch.due_added = true;
             }
             for event in events {

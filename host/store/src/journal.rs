@@ -1,11 +1,12 @@
 //! The journal: events as they were accepted, and the work that they give.
 
 use hookwright_model::{
-    AutomationId, Delivery, DeliveryId, DeliveryState, Event, NewDelivery, NewEvent, SpaceId, Timestamp,
+    AutomationId, Delivery, DeliveryId, DeliveryState, Effects, Event, NewDelivery, NewEvent, SpaceId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::page::{Cursor, Listing, Page};
+use crate::records::{self, Ready};
 use crate::tables::{DUE_DELIVERY, EVENT_IDS, EVENTS, WORK};
 use crate::writer::{Batch, Faults};
 use crate::{Store, StoreError, rows};
@@ -94,15 +95,15 @@ pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended,
     let space = batch.number(&event.space)?;
     let seq = batch.next_seq;
     let id_key = (space, event.id.as_str(), event.source.as_str());
-    let known = batch.event_ids.insert(id_key, seq)?.map(|known| known.value());
+    let known = batch.event_ids()?.insert(id_key, seq)?.map(|known| known.value());
     if let Some(known) = known {
-        batch.event_ids.insert(id_key, known)?;
+        batch.event_ids()?.insert(id_key, known)?;
         return Ok(Appended { seq: known, id: event.id, repeat: true });
     }
     batch.next_seq = seq.saturating_add(1);
-    batch.events.insert((space, seq), event.row.as_slice())?;
+    batch.events()?.insert((space, seq), event.row.as_slice())?;
     if let Some(work) = event.work {
-        batch.work.insert(seq, work.as_slice())?;
+        batch.work()?.insert(seq, work.as_slice())?;
         batch.work_opened = batch.work_opened.saturating_add(1);
     }
     for (place, new) in event.deliveries.into_iter().enumerate() {
@@ -121,8 +122,8 @@ pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended,
             created_at: event.received_at,
             finished_at: None,
         };
-        batch.deliveries.insert((space, seq, ordinal), rows::json(&delivery)?.as_slice())?;
-        batch.due.insert((event.received_at.millis(), space, seq, ordinal, DUE_DELIVERY), ())?;
+        batch.deliveries()?.insert((space, seq, ordinal), rows::json(&delivery)?.as_slice())?;
+        batch.due()?.insert((event.received_at.millis(), space, seq, ordinal, DUE_DELIVERY), ())?;
         batch.due_added = true;
     }
     Ok(Appended { seq, id: event.id, repeat: false })
@@ -140,6 +141,33 @@ impl Store {
         let bytes = prepared.iter().map(Prepared::bytes).sum();
         self.write_now(Some(FAULTS), bytes, move |batch| {
             prepared.into_iter().map(|event| append(batch, event)).collect()
+        })
+        .await
+    }
+
+    /// Appends events together with effects; none if what those read has changed, and then nothing is written.
+    pub async fn append_with(
+        &self,
+        space: &SpaceId,
+        events: Vec<NewEvent>,
+        effects: Effects,
+    ) -> Result<Option<Vec<Appended>>, StoreError> {
+        let backlog = self.backlog();
+        if backlog >= self.inner.max_backlog && events.iter().any(|new| !new.plan.automations.is_empty()) {
+            return Err(StoreError::Backlog(backlog));
+        }
+        let space = space.clone();
+        let prepared = events.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
+        let ready = Ready::new(effects)?;
+        let bytes = prepared.iter().map(Prepared::bytes).fold(ready.bytes(), usize::saturating_add);
+        self.write_now(Some(FAULTS), bytes, move |batch| {
+            let number = batch.number(&space)?;
+            if records::conflict(batch, number, &ready)?.is_some() {
+                return Ok(None);
+            }
+            records::apply(batch, number, ready)?;
+            let appended: Result<Vec<_>, _> = prepared.into_iter().map(|event| append(batch, event)).collect();
+            Ok(Some(appended?))
         })
         .await
     }
@@ -221,7 +249,7 @@ impl Store {
 }
 
 pub(crate) fn close_work(batch: &mut Batch<'_>, seq: u64) -> Result<(), StoreError> {
-    if batch.work.remove(seq)?.is_some() {
+    if batch.work()?.remove(seq)?.is_some() {
         batch.work_closed = batch.work_closed.saturating_add(1);
     }
     Ok(())

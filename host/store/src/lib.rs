@@ -13,6 +13,8 @@ mod deliveries;
 mod error;
 mod fault;
 mod journal;
+mod kept;
+mod mails;
 mod page;
 mod records;
 mod rows;

@@ -2,7 +2,9 @@
 
 use std::sync::PoisonError;
 
-use hookwright_model::{Effects, Failure, RecordKey, RecordView, SpaceId, StoredRecord, Version};
+use hookwright_model::{
+    Effects, Failure, Kept, KvKey, KvSize, KvWrite, RecordKey, SpaceId, StateView, StoredRecord, Timestamp, Version,
+};
 use redb::ReadableTable as _;
 use serde_json::Value;
 
@@ -10,17 +12,23 @@ use crate::journal::{Prepared, append};
 use crate::page::SCANNED;
 use crate::tables::{COUNTERS, NOTES, RECORDS};
 use crate::writer::{Batch, Faults};
-use crate::{Committed, Store, StoreError, rows};
+use crate::{Committed, Store, StoreError, kept, mails, rows};
 
 const EFFECTS: Faults = Faults { before: "effects.before-commit", after: "effects.after-commit" };
 
 /// The kind under which the ids of notes are counted.
 const NOTE: &str = "note";
+/// And those of mails.
+const MAIL: &str = "mail";
 
 /// Effects made ready by their caller, so that the writer has little left to do.
 pub(crate) struct Ready {
     reads: Vec<(RecordKey, Option<Version>)>,
+    kept_reads: Vec<(KvKey, Option<Version>)>,
     records: Vec<(RecordKey, Vec<u8>)>,
+    removed: Vec<RecordKey>,
+    kept: Vec<KvWrite>,
+    mails: Vec<(u64, Option<Timestamp>, Vec<u8>)>,
     notes: Vec<(RecordKey, u64, Vec<u8>)>,
     events: Vec<Prepared>,
 }
@@ -29,8 +37,13 @@ impl Ready {
     pub(crate) fn new(effects: Effects) -> Result<Self, StoreError> {
         let records = effects.records.into_iter().map(|write| Ok((write.key, rows::json(&write.value)?)));
         let notes = effects.notes.into_iter().map(|note| Ok((note.on, note.id, rows::json(&note.value)?)));
+        let mails = effects.mails.iter().map(|mail| Ok((mail.id, mails::due(mail), rows::json(mail)?)));
         Ok(Self {
+            mails: mails.collect::<Result<_, StoreError>>()?,
             reads: effects.reads,
+            kept_reads: effects.kept_reads,
+            removed: effects.removed,
+            kept: effects.kept,
             records: records.collect::<Result<_, StoreError>>()?,
             notes: notes.collect::<Result<_, StoreError>>()?,
             events: effects.events.into_iter().map(Prepared::new).collect::<Result<_, _>>()?,
@@ -41,22 +54,29 @@ impl Ready {
         let records: usize = self.records.iter().map(|(_, row)| row.len()).sum();
         let notes: usize = self.notes.iter().map(|(_, _, row)| row.len()).sum();
         let events: usize = self.events.iter().map(Prepared::bytes).sum();
-        records.saturating_add(notes).saturating_add(events)
+        let mails: usize = self.mails.iter().map(|(_, _, row)| row.len()).sum();
+        let kept: usize = self.kept.iter().filter_map(|write| write.value.as_ref()).map(|(value, _)| value.len()).sum();
+        [records, notes, events, mails, kept].iter().fold(0, |sum, part| sum.saturating_add(*part))
     }
 }
 
-/// A record that is no longer as it was read, if there is one.
-pub(crate) fn conflict(batch: &Batch<'_>, space: u32, ready: &Ready) -> Result<Option<RecordKey>, StoreError> {
+/// What is no longer as it was read, if there is such a thing.
+pub(crate) fn conflict(batch: &mut Batch<'_>, space: u32, ready: &Ready) -> Result<Option<String>, StoreError> {
     for (key, seen) in &ready.reads {
         if version(batch, space, key)? != *seen {
-            return Ok(Some(key.clone()));
+            return Ok(Some(key.to_string()));
+        }
+    }
+    for (key, seen) in &ready.kept_reads {
+        if !kept::is_current(batch, space, key, *seen)? {
+            return Ok(Some(format!("kv/{}/{}", key.plugin, key.key)));
         }
     }
     Ok(None)
 }
 
-fn version(batch: &Batch<'_>, space: u32, key: &RecordKey) -> Result<Option<Version>, StoreError> {
-    match batch.records.get((space, key.kind.as_str(), key.id))? {
+fn version(batch: &mut Batch<'_>, space: u32, key: &RecordKey) -> Result<Option<Version>, StoreError> {
+    match batch.records()?.get((space, key.kind.as_str(), key.id))? {
         Some(row) => rows::record_version(row.value()).map(Some),
         None => Ok(None),
     }
@@ -67,12 +87,22 @@ pub(crate) fn apply(batch: &mut Batch<'_>, space: u32, ready: Ready) -> Result<(
     for (key, json) in ready.records {
         let next = version(batch, space, &key)?.unwrap_or(0).saturating_add(1);
         let row = rows::record_row(next, &json);
-        batch.records.insert((space, key.kind.as_str(), key.id), row.as_slice())?;
+        batch.records()?.insert((space, key.kind.as_str(), key.id), row.as_slice())?;
         batch.count(space, &key.kind, key.id)?;
     }
     for (on, id, json) in ready.notes {
-        batch.notes.insert((space, on.kind.as_str(), on.id, id), json.as_slice())?;
+        batch.notes()?.insert((space, on.kind.as_str(), on.id, id), json.as_slice())?;
         batch.count(space, NOTE, id)?;
+    }
+    for key in ready.removed {
+        batch.records()?.remove((space, key.kind.as_str(), key.id))?;
+    }
+    for write in ready.kept {
+        kept::write(batch, space, write)?;
+    }
+    for (id, due, row) in ready.mails {
+        mails::write(batch, space, id, due, &row)?;
+        batch.count(space, MAIL, id)?;
     }
     for event in ready.events {
         append(batch, event)?;
@@ -87,8 +117,8 @@ impl Store {
         let ready = Ready::new(effects)?;
         self.write(Some(EFFECTS), ready.bytes(), move |batch| {
             let number = batch.number(&space)?;
-            if let Some(key) = conflict(batch, number, &ready)? {
-                return Ok(Committed::Conflict(key));
+            if let Some(what) = conflict(batch, number, &ready)? {
+                return Ok(Committed::Conflict(what));
             }
             apply(batch, number, ready)?;
             Ok(Committed::Done)
@@ -167,7 +197,7 @@ impl Store {
     }
 }
 
-impl RecordView for Store {
+impl StateView for Store {
     fn record(&self, space: &SpaceId, key: &RecordKey) -> Result<Option<StoredRecord>, Failure> {
         Ok(self.read_record(space, key)?)
     }
@@ -186,5 +216,38 @@ impl RecordView for Store {
         let next = highest.saturating_add(1);
         ids.insert(slot, next);
         Ok(next)
+    }
+
+    fn find(
+        &self,
+        space: &SpaceId,
+        kind: &str,
+        limit: usize,
+        keep: &dyn Fn(&Value) -> bool,
+    ) -> Result<Vec<(RecordKey, StoredRecord)>, Failure> {
+        let (found, _) = self.records(space, kind, None, limit, keep)?;
+        let keyed = found.into_iter().filter_map(|record| {
+            let id = record.value.get("id")?.as_u64()?;
+            Some((RecordKey { kind: kind.to_owned(), id }, record))
+        });
+        Ok(keyed.collect())
+    }
+
+    fn kept(&self, space: &SpaceId, key: &KvKey) -> Result<Option<Kept>, Failure> {
+        Ok(self.read_kept(space, key)?)
+    }
+
+    fn kept_keys(
+        &self,
+        space: &SpaceId,
+        plugin: &str,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Option<Timestamp>)>, Failure> {
+        Ok(self.read_kept_keys(space, plugin, prefix, limit)?)
+    }
+
+    fn kept_size(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, Failure> {
+        Ok(self.read_kept_size(space, plugin)?)
     }
 }

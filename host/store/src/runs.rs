@@ -1,11 +1,13 @@
 //! Runs: decisions, and steps that commit together with their effects.
 
-use hookwright_model::{Effects, RecordKey, Run, RunId, RunState, SpaceId, Timestamp};
+use std::collections::HashMap;
+
+use hookwright_model::{Effects, Run, RunId, RunState, SpaceId, Timestamp};
 use redb::ReadableTable as _;
 
 use crate::page::{Cursor, Listing, Page};
 use crate::records::{Ready, apply, conflict};
-use crate::tables::{DUE_RUN, RUNS};
+use crate::tables::{DUE_RUN, PARKED, RUNS};
 use crate::writer::Faults;
 use crate::{Store, StoreError, journal, rows};
 
@@ -34,8 +36,8 @@ pub struct StepCommit {
 pub enum Committed {
     /// It is durable.
     Done,
-    /// This record was changed after it was read: nothing was written.
-    Conflict(RecordKey),
+    /// This was changed after it was read: nothing was written.
+    Conflict(String),
     /// Somebody else was here before: nothing was written.
     Superseded,
 }
@@ -48,13 +50,18 @@ impl Store {
             .iter()
             .map(|run| Ok((run.id.ordinal, rows::json(run)?)))
             .collect::<Result<Vec<(u32, Vec<u8>)>, StoreError>>()?;
+        let waits: HashMap<u32, String> =
+            runs.iter().filter_map(|run| Some((run.id.ordinal, run.waits_for.clone()?))).collect();
         let bytes = rows.iter().map(|(_, row)| row.len()).sum();
         self.write(Some(DECIDE), bytes, move |batch| {
             let number = batch.number(&space)?;
             for (ordinal, row) in rows {
                 let key = (number, seq, ordinal);
-                if batch.runs.get(key)?.is_none() {
-                    batch.runs.insert(key, row.as_slice())?;
+                if batch.runs()?.get(key)?.is_none() {
+                    batch.runs()?.insert(key, row.as_slice())?;
+                    if let Some(plugin) = waits.get(&ordinal) {
+                        batch.parked()?.insert((number, plugin.as_str(), seq, ordinal), ())?;
+                    }
                 }
             }
             if close { journal::close_work(batch, seq) } else { Ok(()) }
@@ -71,7 +78,7 @@ impl Store {
         self.write(Some(STEP), bytes, move |batch| {
             let number = batch.number(&run.space)?;
             let key = (number, run.id.seq, run.id.ordinal);
-            let stored: Option<Run> = match batch.runs.get(key)? {
+            let stored: Option<Run> = match batch.runs()?.get(key)? {
                 Some(row) => Some(rows::read(row.value())?),
                 None => None,
             };
@@ -81,17 +88,20 @@ impl Store {
             if !as_expected {
                 return Ok(Committed::Superseded);
             }
-            if let Some(key) = conflict(batch, number, &ready)? {
-                return Ok(Committed::Conflict(key));
+            if let Some(what) = conflict(batch, number, &ready)? {
+                return Ok(Committed::Conflict(what));
             }
             apply(batch, number, ready)?;
-            batch.runs.insert(key, row.as_slice())?;
+            batch.runs()?.insert(key, row.as_slice())?;
             if let Some(due) = due_was {
-                batch.due.remove((due.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN))?;
+                batch.due()?.remove((due.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN))?;
             }
             if let (RunState::Waiting, Some(at)) = (run.state, run.retry_at) {
-                batch.due.insert((at.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN), ())?;
+                batch.due()?.insert((at.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN), ())?;
                 batch.due_added = true;
+            }
+            if let Some(plugin) = run.waits_for.as_deref().filter(|_| run.state == RunState::Parked) {
+                batch.parked()?.insert((number, plugin, run.id.seq, run.id.ordinal), ())?;
             }
             if close {
                 journal::close_work(batch, run.id.seq)?;
@@ -99,6 +109,67 @@ impl Store {
             Ok(Committed::Done)
         })
         .await
+    }
+
+    /// Makes runs due that wait for a plugin, at most `limit` of them, the oldest first; returns how many there were.
+    pub async fn release(
+        &self,
+        space: &SpaceId,
+        plugin: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let (space, plugin) = (space.clone(), plugin.to_owned());
+        self.write(None, limit.saturating_mul(64), move |batch| {
+            let number = batch.number(&space)?;
+            let range = (number, plugin.as_str(), 0, 0)..=(number, plugin.as_str(), u64::MAX, u32::MAX);
+            let mut released = Vec::new();
+            for row in batch.parked()?.range(range)?.take(limit) {
+                let (_, _, seq, ordinal) = row?.0.value();
+                released.push((seq, ordinal));
+            }
+            for (seq, ordinal) in &released {
+                batch.parked()?.remove((number, plugin.as_str(), *seq, *ordinal))?;
+                batch.due()?.insert((now.millis(), number, *seq, *ordinal, DUE_RUN), ())?;
+                batch.due_added = true;
+            }
+            Ok(released.len())
+        })
+        .await
+    }
+
+    /// How many runs wait for a plugin, counted up to `most`.
+    pub fn parked(&self, space: &SpaceId, plugin: &str, most: usize) -> Result<usize, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(0) };
+        let read = self.begin_read()?;
+        let table = read.open_table(PARKED)?;
+        let range = (number, plugin, 0, 0)..=(number, plugin, u64::MAX, u32::MAX);
+        Ok(table.range(range)?.take(most).count())
+    }
+
+    /// Every plugin that runs wait for.
+    pub fn waited_for(&self) -> Result<Vec<(SpaceId, String)>, StoreError> {
+        let read = self.begin_read()?;
+        let table = read.open_table(PARKED)?;
+        let mut found = Vec::new();
+        let mut next: Option<(u32, String)> = None;
+        loop {
+            // From one plugin straight to the next, however many runs wait for it.
+            let row = match &next {
+                None => table.range((0, "", 0, 0)..)?.next(),
+                Some((space, plugin)) => table.range((*space, plugin.as_str(), u64::MAX, u32::MAX)..)?.next(),
+            };
+            let Some(row) = row else { return Ok(found) };
+            let (number, plugin) = {
+                let (key, _) = row?;
+                let (number, plugin, _, _) = key.value();
+                (number, plugin.to_owned())
+            };
+            if let Some(space) = self.inner.shared.space(number) {
+                found.push((space, plugin.clone()));
+            }
+            next = Some((number, plugin));
+        }
     }
 
     /// A run.

@@ -23,7 +23,18 @@ pub(crate) const DUE: TableDefinition<'_, (i64, u32, u64, u32, u8), ()> = TableD
 pub(crate) const RECORDS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("records");
 /// (space, kind, record, note) → JSON.
 pub(crate) const NOTES: TableDefinition<'_, (u32, &str, u64, u64), &[u8]> = TableDefinition::new("notes");
-/// (space, kind of thing, id) → JSON: automations, webhooks, sources, keys, plugins.
+/// (space, plugin, key) → version (8 bytes, little endian), when it expires (8 bytes, milliseconds; the highest: never),
+/// then the value.
+pub(crate) const KEPT: TableDefinition<'_, (u32, &str, &str), &[u8]> = TableDefinition::new("kept");
+/// (space, plugin) → bytes of its keys and values, and how many there are.
+pub(crate) const KEPT_SIZES: TableDefinition<'_, (u32, &str), (u64, u64)> = TableDefinition::new("kept_sizes");
+/// (milliseconds, space, plugin, key) → nothing: values that expire.
+pub(crate) const KEPT_EXPIRY: TableDefinition<'_, (i64, u32, &str, &str), ()> = TableDefinition::new("kept_expiry");
+/// (space, mail) → JSON.
+pub(crate) const MAILS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("mails");
+/// (space, plugin, seq, ordinal) → nothing: runs that wait for a plugin.
+pub(crate) const PARKED: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDefinition::new("parked");
+/// (space, kind of thing, id) → JSON: automations, webhooks, sources, keys, plugins, policies, secrets.
 pub(crate) const CONFIG: TableDefinition<'_, (u32, &str, &str), &[u8]> = TableDefinition::new("config");
 /// (space, automation, revision) → JSON.
 pub(crate) const REVISIONS: TableDefinition<'_, (u32, &str, u32), &[u8]> = TableDefinition::new("revisions");
@@ -36,9 +47,10 @@ pub(crate) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("m
 
 /// The counter of the journal.
 pub(crate) const SEQ: (u32, &str) = (0, "seq");
-/// Marks a due row of a delivery, and of a run.
+/// Marks a due row of a delivery, of a run, and of a mail.
 pub(crate) const DUE_DELIVERY: u8 = 0;
 pub(crate) const DUE_RUN: u8 = 1;
+pub(crate) const DUE_MAIL: u8 = 2;
 
 /// The format of this version.
 pub(crate) const FORMAT: u32 = 1;
@@ -57,6 +69,11 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
         transaction.open_table(DUE)?;
         transaction.open_table(RECORDS)?;
         transaction.open_table(NOTES)?;
+        transaction.open_table(KEPT)?;
+        transaction.open_table(KEPT_SIZES)?;
+        transaction.open_table(KEPT_EXPIRY)?;
+        transaction.open_table(MAILS)?;
+        transaction.open_table(PARKED)?;
         transaction.open_table(CONFIG)?;
         transaction.open_table(REVISIONS)?;
         transaction.open_table(COMPONENTS)?;

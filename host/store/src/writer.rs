@@ -9,7 +9,7 @@ use hookwright_model::SpaceId;
 use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::tables::{ATTEMPTS, COUNTERS, DELIVERIES, DUE, EVENT_IDS, EVENTS, NOTES, RECORDS, RUNS, SEQ, SPACES, WORK};
+use crate::tables::{self, SEQ, SPACES};
 use crate::{StoreError, fault_point};
 
 /// The most operations in one commit.
@@ -57,51 +57,66 @@ impl Shared {
     }
 }
 
-/// The tables of one commit.
-pub(crate) struct Batch<'t> {
-    pub(crate) transaction: &'t WriteTransaction,
-    pub(crate) events: Table<'t, (u32, u64), &'static [u8]>,
-    pub(crate) event_ids: Table<'t, (u32, &'static str, &'static str), u64>,
-    pub(crate) work: Table<'t, u64, &'static [u8]>,
-    pub(crate) runs: Table<'t, (u32, u64, u32), &'static [u8]>,
-    pub(crate) deliveries: Table<'t, (u32, u64, u32), &'static [u8]>,
-    pub(crate) attempts: Table<'t, (u32, u64, u32, u32), &'static [u8]>,
-    pub(crate) due: Table<'t, (i64, u32, u64, u32, u8), ()>,
-    pub(crate) records: Table<'t, (u32, &'static str, u64), &'static [u8]>,
-    pub(crate) notes: Table<'t, (u32, &'static str, u64, u64), &'static [u8]>,
-    pub(crate) counters: Table<'t, (u32, &'static str), u64>,
-    /// The seq of the next event.
-    pub(crate) next_seq: u64,
-    pub(crate) work_opened: usize,
-    pub(crate) work_closed: usize,
-    pub(crate) due_added: bool,
-    shared: &'t Shared,
-    new_spaces: HashMap<SpaceId, u32>,
+macro_rules! batch {
+    ($($name:ident: $key:ty => $value:ty, $definition:ident;)*) => {
+        /// One commit: the tables that it has come to, each opened when it is first asked for, since most commits touch few.
+        pub(crate) struct Batch<'t> {
+            pub(crate) transaction: &'t WriteTransaction,
+            $($name: Option<Table<'t, $key, $value>>,)*
+            /// The seq of the next event.
+            pub(crate) next_seq: u64,
+            pub(crate) work_opened: usize,
+            pub(crate) work_closed: usize,
+            pub(crate) due_added: bool,
+            shared: &'t Shared,
+            new_spaces: HashMap<SpaceId, u32>,
+        }
+
+        impl<'t> Batch<'t> {
+            fn open(transaction: &'t WriteTransaction, shared: &'t Shared, next_seq: u64) -> Self {
+                Self {
+                    transaction,
+                    $($name: None,)*
+                    next_seq,
+                    work_opened: 0,
+                    work_closed: 0,
+                    due_added: false,
+                    shared,
+                    new_spaces: HashMap::new(),
+                }
+            }
+
+            $(
+                pub(crate) fn $name(&mut self) -> Result<&mut Table<'t, $key, $value>, StoreError> {
+                    if self.$name.is_none() {
+                        self.$name = Some(self.transaction.open_table(tables::$definition)?);
+                    }
+                    self.$name.as_mut().ok_or_else(|| StoreError::Storage("a table is not open".to_owned()))
+                }
+            )*
+        }
+    };
 }
 
-impl<'t> Batch<'t> {
-    fn open(transaction: &'t WriteTransaction, shared: &'t Shared, next_seq: u64) -> Result<Self, StoreError> {
-        Ok(Self {
-            transaction,
-            events: transaction.open_table(EVENTS)?,
-            event_ids: transaction.open_table(EVENT_IDS)?,
-            work: transaction.open_table(WORK)?,
-            runs: transaction.open_table(RUNS)?,
-            deliveries: transaction.open_table(DELIVERIES)?,
-            attempts: transaction.open_table(ATTEMPTS)?,
-            due: transaction.open_table(DUE)?,
-            records: transaction.open_table(RECORDS)?,
-            notes: transaction.open_table(NOTES)?,
-            counters: transaction.open_table(COUNTERS)?,
-            next_seq,
-            work_opened: 0,
-            work_closed: 0,
-            due_added: false,
-            shared,
-            new_spaces: HashMap::new(),
-        })
-    }
+batch! {
+    events: (u32, u64) => &'static [u8], EVENTS;
+    event_ids: (u32, &'static str, &'static str) => u64, EVENT_IDS;
+    work: u64 => &'static [u8], WORK;
+    runs: (u32, u64, u32) => &'static [u8], RUNS;
+    deliveries: (u32, u64, u32) => &'static [u8], DELIVERIES;
+    attempts: (u32, u64, u32, u32) => &'static [u8], ATTEMPTS;
+    due: (i64, u32, u64, u32, u8) => (), DUE;
+    records: (u32, &'static str, u64) => &'static [u8], RECORDS;
+    notes: (u32, &'static str, u64, u64) => &'static [u8], NOTES;
+    counters: (u32, &'static str) => u64, COUNTERS;
+    kept: (u32, &'static str, &'static str) => &'static [u8], KEPT;
+    kept_sizes: (u32, &'static str) => (u64, u64), KEPT_SIZES;
+    kept_expiry: (i64, u32, &'static str, &'static str) => (), KEPT_EXPIRY;
+    mails: (u32, u64) => &'static [u8], MAILS;
+    parked: (u32, &'static str, u64, u32) => (), PARKED;
+}
 
+impl Batch<'_> {
     /// The space's number; one is given to it if it has none.
     pub(crate) fn number(&mut self, space: &SpaceId) -> Result<u32, StoreError> {
         if let Some(number) = self.shared.number(space).or_else(|| self.new_spaces.get(space).copied()) {
@@ -120,9 +135,10 @@ impl<'t> Batch<'t> {
 
     /// Notes that ids up to `id` were given out.
     pub(crate) fn count(&mut self, space: u32, kind: &str, id: u64) -> Result<(), StoreError> {
-        let highest = self.counters.get((space, kind))?.map_or(0, |value| value.value());
+        let counters = self.counters()?;
+        let highest = counters.get((space, kind))?.map_or(0, |value| value.value());
         if id > highest {
-            self.counters.insert((space, kind), id)?;
+            counters.insert((space, kind), id)?;
         }
         Ok(())
     }
@@ -217,12 +233,13 @@ fn transact(
         .set_durability(Durability::Immediate)
         .map_err(|error| StoreError::Storage(format!("durability: {error}")))?;
     let outcome = {
-        let mut batch = Batch::open(&transaction, shared, next_seq)?;
+        let mut batch = Batch::open(&transaction, shared, next_seq);
         for (apply, _) in writes {
             answers.push(apply(&mut batch)?);
         }
         if batch.next_seq != next_seq {
-            batch.counters.insert(SEQ, batch.next_seq)?;
+            let next_seq = batch.next_seq;
+            batch.counters()?.insert(SEQ, next_seq)?;
         }
         Outcome {
             next_seq: batch.next_seq,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hookwright_model::{
     AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, RecordKey,
-    RecordView as _, Run, RunId, RunState, SpaceId, Subscribers, TicketChanges, Timestamp, WebhookId, Workbench,
+    Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId, Workbench,
 };
 use hookwright_store::{Committed, DueItem, EventLookup, Page, StepCommit, Store, StoreError, StoreOptions};
 use serde_json::json;
@@ -66,6 +66,7 @@ fn run(space: &SpaceId, seq: u64) -> Run {
         next_step: 0,
         tries: 0,
         retry_at: None,
+        waits_for: None,
         created_at: Timestamp::from_millis(0),
         finished_at: None,
     }
@@ -204,7 +205,7 @@ async fn a_change_of_something_that_was_read_refuses_the_commit() {
     assert_eq!(store.commit(&main, theirs.finish(&Subscribers::default())).await, Ok(Committed::Done));
     ours.emit("x", None, &json!(1)).unwrap();
     let refused = store.commit(&main, ours.finish(&Subscribers::default())).await;
-    assert_eq!(refused, Ok(Committed::Conflict(RecordKey::ticket(1))));
+    assert_eq!(refused, Ok(Committed::Conflict("ticket/1".to_owned())));
     assert!(store.events(&main, page(10), &|event| event.event_type == "x").unwrap().items.is_empty());
 }
 

@@ -62,8 +62,8 @@ fn config(options: &EngineOptions) -> Config {
         .max_tables_per_component(8)
         .max_component_instance_size(4 * 1024 * 1024)
         .max_core_instance_size(4 * 1024 * 1024)
-        .max_memory_size(options.memory_bytes)
-        .table_elements(options.table_elements)
+        .max_memory_size(usize::try_from(options.limits.memory_bytes).unwrap_or(usize::MAX))
+        .table_elements(usize::try_from(options.limits.table_elements).unwrap_or(usize::MAX))
         .linear_memory_keep_resident(64 * 1024)
         .table_keep_resident(64 * 1024)
         .pagemap_scan(Enabled::Auto);

@@ -4,8 +4,8 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookwright_model::{Event, EventDraft, SpaceId, Timestamp};
-use hookwright_plugin::{Call, Engine, EngineOptions, Plugin, Registry};
+use hookwright_model::{Event, EventDraft, Limits, SpaceId, Timestamp};
+use hookwright_plugin::{Access, Call, Engine, EngineOptions, Plugin, Registry};
 use serde_json::{Value, json};
 
 use crate::Failed;
@@ -129,12 +129,13 @@ fn round(subject: &Arc<Subject>, side: Side, threads: usize, calls: usize) -> Re
 /// How long each call took, in nanoseconds.
 async fn call(subject: &Subject, side: Side, calls: usize) -> Result<Vec<u32>, Failed> {
     let mut times = Vec::with_capacity(calls);
+    let access = Arc::new(Access::new("match", Limits::default()));
     for _ in 0..calls {
         let start = Instant::now();
         let holds = match side {
             Side::Bare => subject.bare.evaluate(event(subject), &subject.text).await?,
             Side::Hookwright => {
-                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0));
+                let call = Call::new(SpaceId::main(), Timestamp::from_millis(0), Arc::clone(&access));
                 let called = subject.plugin.evaluate(call, &subject.event, &subject.parameters).await;
                 called.result.map_err(|failure| failure.to_string())?.holds
             }

@@ -1,5 +1,8 @@
 //! Digests, and codes keyed by secrets that the plugin can name but not see.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
 use hmac::{Hmac, Mac as _};
 use hookwright_model::Failure;
 use sha1::Sha1;
@@ -28,7 +31,7 @@ impl crypto::Host for State {
 
     fn hmac(&mut self, algorithm: String, secret: String, data: Vec<u8>) -> Host<Vec<u8>, types::Failure> {
         self.host_call()?;
-        Ok(self.secret(&secret).and_then(|key| hmac(&algorithm, key, &data)).map_err(Into::into))
+        Ok(self.secret(&secret).and_then(|key| hmac(&algorithm, &key_of(key), &data)).map_err(Into::into))
     }
 
     fn verify_hmac(
@@ -39,28 +42,75 @@ impl crypto::Host for State {
         code: Vec<u8>,
     ) -> Host<(), types::Failure> {
         self.host_call()?;
-        let verified = self.secret(&secret).and_then(|key| hmac(&algorithm, key, &data)).and_then(|right| {
-            if bool::from(right.ct_eq(&code)) {
-                Ok(())
-            } else {
-                let message = format!("the code does not fit the data and the secret `{}`", shown(&secret));
-                Err(Failure::permanent("signature.wrong", message))
-            }
+        let right = self.secret(&secret).and_then(|key| hmac(&algorithm, &key_of(key), &data));
+        let verified = right.and_then(|right| {
+            fits(right.ct_eq(&code), || {
+                format!("the code does not fit the data and the secret `{}`", shown(&secret))
+            })
         });
         Ok(verified.map_err(Into::into))
     }
+
+    fn verify_token(&mut self, secret: String, token: String) -> Host<(), types::Failure> {
+        self.host_call()?;
+        let verified = self.secret(&secret).and_then(|right| {
+            fits(right.ct_eq(token.as_bytes()), || format!("the token is not the secret `{}`", shown(&secret)))
+        });
+        Ok(verified.map_err(Into::into))
+    }
+
+    fn verify_ed25519(
+        &mut self,
+        public_key: Vec<u8>,
+        data: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> Host<(), types::Failure> {
+        self.host_call()?;
+        Ok(verify_ed25519(&public_key, &data, &signature).map_err(Into::into))
+    }
+}
+
+fn fits(equal: subtle::Choice, otherwise: impl FnOnce() -> String) -> Result<(), Failure> {
+    if bool::from(equal) { Ok(()) } else { Err(Failure::permanent("signature.wrong", otherwise())) }
+}
+
+fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<(), Failure> {
+    let unusable = |message: String| Failure::permanent("key.unusable", message);
+    let length = public_key.len();
+    let key: &[u8; 32] =
+        public_key.try_into().map_err(|_| unusable(format!("an ed25519 key has 32 bytes, this one {length}")))?;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(key)
+        .map_err(|_| unusable("these 32 bytes are no ed25519 key".to_owned()))?;
+    let wrong = || Failure::permanent("signature.wrong", "the signature does not fit the data and the key");
+    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| wrong())?;
+    key.verify_strict(data, &signature).map_err(|_| wrong())
+}
+
+/// What keys a code: a secret of Standard Webhooks (`whsec_` and base64) by the bytes that it stands for, any other by its
+/// own.
+fn key_of(secret: &[u8]) -> Cow<'_, [u8]> {
+    let encoded = secret.strip_prefix(b"whsec_");
+    let decoded = encoded.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+    decoded.map_or(Cow::Borrowed(secret), Cow::Owned)
 }
 
 impl State {
-    fn secret(&self, name: &str) -> Result<&[u8], Failure> {
-        self.call.secrets.get(name).ok_or_else(|| {
-            let names: Vec<&str> = self.call.secrets.names().collect();
+    /// A secret by name: the call's own, or one that the plugin was granted.
+    pub(super) fn secret(&self, name: &str) -> Result<&[u8], Failure> {
+        let access = &self.call.access;
+        self.call.secrets.get(name).or_else(|| access.secrets.get(name)).ok_or_else(|| {
+            let names: Vec<&str> = self.call.secrets.names().chain(access.secrets.names()).collect();
             let there =
                 if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
-            Failure::permanent(
-                "secret.unknown",
-                format!("there is no secret `{}` here ({there}): set it first", shown(name)),
-            )
+            let name = shown(name);
+            if access.grants.secret(&name).is_some() {
+                let message = format!("the secret `{name}` is not set: PUT it to /v1/secrets/{name}");
+                return Failure::permanent("secret.unknown", message);
+            }
+            let message = format!("there is no secret `{name}` for `{}` ({there})", access.plugin);
+            let grant = serde_json::json!({"secrets": [{"name": name}]});
+            let remedy = crate::access::remedy(&access.plugin, &grant);
+            Failure::permanent("secret.unknown", format!("{message}: set it first; {remedy}"))
         })
     }
 }
@@ -117,5 +167,27 @@ mod tests {
         assert_eq!(hex::encode(digest("sha1", b"abc").unwrap()), "a9993e364706816aba3e25717850c26c9cd0d89d");
         assert_eq!(digest("sha512", b"").unwrap().len(), 64);
         assert_eq!(digest("md5", b"").unwrap_err().code, "algorithm.unknown");
+    }
+
+    /// RFC 8032 section 7.1, test 2.
+    #[test]
+    fn signatures_are_those_of_the_standard() {
+        let key = hex::decode("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c").unwrap();
+        let signature = hex::decode(concat!(
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da",
+            "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+        ))
+        .unwrap();
+        assert!(verify_ed25519(&key, &[0x72], &signature).is_ok());
+        assert_eq!(verify_ed25519(&key, &[0x73], &signature).unwrap_err().code, "signature.wrong");
+        assert_eq!(verify_ed25519(&key, &[0x72], &[]).unwrap_err().code, "signature.wrong");
+        assert_eq!(verify_ed25519(&[1, 2], &[0x72], &signature).unwrap_err().code, "key.unusable");
+    }
+
+    #[test]
+    fn a_secret_of_standard_webhooks_keys_codes_by_its_bytes() {
+        assert_eq!(key_of(b"whsec_aGVsbG8=").as_ref(), b"hello");
+        assert_eq!(key_of(b"whsec_!").as_ref(), b"whsec_!");
+        assert_eq!(key_of(b"hello").as_ref(), b"hello");
     }
 }

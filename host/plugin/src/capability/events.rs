@@ -19,7 +19,7 @@ pub(super) const CAPABILITY: Capability = Capability {
 impl events::Host for State {
     fn emit(&mut self, event_type: String, subject: Option<String>, data: String) -> Host<String, types::Failure> {
         self.host_call()?;
-        let id = self.workbench().and_then(|bench| {
+        let id = self.changing(&CAPABILITY).and_then(|bench| {
             super::parameters("data", &data).and_then(|data| bench.emit(&event_type, subject, &data))
         });
         Ok(id.map_err(Into::into))

@@ -1,5 +1,6 @@
 //! Requests to hosts that the operator allowed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use hookwright_model::{Failure, Kind};
 use wasmtime::component::HasSelf;
 
 use super::{Capability, Host, Link};
-use crate::exchange::{OutboundRequest, Pairs};
+use crate::exchange::{Allowed, OutboundRequest, Pairs};
 use crate::state::State;
 use crate::v0_1_0::{http, types};
 
@@ -17,17 +18,45 @@ pub(super) const CAPABILITY: Capability = Capability {
     links: &[Link { version: "0.1.0", add: |linker| http::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
 };
 
+/// How many header fields a request may have, and how many bytes in all.
+const FIELDS: usize = 100;
+const FIELD_BYTES: usize = 64 * 1024;
+
 impl http::Host for State {
     async fn send(&mut self, request: http::Request) -> Host<http::Response, types::Failure> {
         self.host_call()?;
+        Ok(self.exchange(request).await.map_err(Into::into))
+    }
+}
+
+impl State {
+    async fn exchange(&mut self, request: http::Request) -> Result<http::Response, Failure> {
+        let access = Arc::clone(&self.call.access);
+        access.interface(CAPABILITY.interface)?;
         let Some(outbound) = self.call.outbound.clone() else {
             let message = "no request can leave in this call: the server does not allow it here";
-            return Ok(Err(Failure::permanent("capability.unavailable", message).into()));
+            return Err(Failure::permanent("capability.unavailable", message));
         };
-        if let Err(failure) = self.count_request() {
-            return Ok(Err(failure.into()));
+        self.count_request()?;
+        let wrong = |message: String| Failure::permanent("http.request_invalid", message);
+        let bytes: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if request.headers.len() > FIELDS || bytes > FIELD_BYTES {
+            let count = request.headers.len();
+            return Err(wrong(format!("{count} header fields of {bytes} bytes: at most {FIELDS} of {FIELD_BYTES}")));
         }
+        let url = url::Url::parse(&request.url)
+            .map_err(|error| Failure::permanent("url.invalid", format!("`{}`: {error}", super::shown(&request.url))))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let usual = if url.scheme() == "http" { 80 } else { 443 };
+        let allowed = if access.grants.reaches(&request.method, &host, port, usual) {
+            Allowed::ByGrant
+        } else {
+            Allowed::ByServer { trusted: access.trusted }
+        };
         let mut request = OutboundRequest {
+            plugin: access.plugin.clone(),
+            allowed,
             method: request.method,
             url: request.url,
             headers: request.headers,
@@ -35,14 +64,30 @@ impl http::Host for State {
             timeout: request.timeout_ms.map(|ms| Duration::from_millis(u64::from(ms))),
         };
         self.mark(&mut request.headers);
-        let answer = outbound.send(&self.call.space, request).await;
-        Ok(answer
-            .map(|answer| http::Response { status: answer.status, headers: answer.headers, body: answer.body.into() })
-            .map_err(Into::into))
+        self.fill_in(&mut request, &host)?;
+        self.count_egress(request.body.len().saturating_add(bytes))?;
+        let answer = outbound.send(&self.call.space, request).await?;
+        let (status, mut headers, mut body) = (answer.status, answer.headers, Vec::from(answer.body));
+        let fields: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.count_egress(body.len().saturating_add(fields))?;
+        self.take_out(&mut headers, &mut body);
+        Ok(http::Response { status, headers, body })
     }
-}
 
-impl State {
+    fn count_egress(&mut self, bytes: usize) -> Result<(), Failure> {
+        let budget = &mut self.budget;
+        budget.egress = budget.egress.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if budget.egress <= budget.egress_most {
+            return Ok(());
+        }
+        let most = budget.egress_most;
+        let message = format!(
+            "the requests of this call and their answers have more than {most} bytes: send less, or raise its limit \
+             egress_bytes"
+        );
+        Err(Failure::permanent("http.too_many_bytes", message))
+    }
+
     fn count_request(&mut self) -> Result<(), Failure> {
         let most = self.budget.requests_most;
         if self.budget.requests >= most {

@@ -21,6 +21,12 @@ impl log::Host for State {
         self.log.add(&line(&level, &message, &fields));
         Ok(())
     }
+
+    fn print(&mut self, output: Vec<u8>) -> wasmtime::Result<()> {
+        self.host_call()?;
+        self.log.print(&output);
+        Ok(())
+    }
 }
 
 /// One line: the level, the message and the fields, with control characters made visible.

@@ -7,9 +7,14 @@ mod crypto;
 mod encoding;
 mod events;
 mod http;
+mod kv;
 mod log;
+mod mail;
 mod random;
+mod records;
+mod secrets;
 mod tickets;
+mod workflows;
 
 use hookwright_model::Kind;
 use wasmtime::component::Linker;
@@ -17,17 +22,29 @@ use wasmtime::component::Linker;
 use crate::state::State;
 
 /// Every capability there is.
-pub(crate) const ALL: [&Capability; 9] = [
+pub(crate) const ALL: [&Capability; 14] = [
     &log::CAPABILITY,
     &clock::CAPABILITY,
     &random::CAPABILITY,
     &config::CAPABILITY,
     &crypto::CAPABILITY,
     &encoding::CAPABILITY,
+    &secrets::CAPABILITY,
+    &kv::CAPABILITY,
+    &records::CAPABILITY,
     &tickets::CAPABILITY,
     &events::CAPABILITY,
+    &mail::CAPABILITY,
+    &workflows::CAPABILITY,
     &http::CAPABILITY,
 ];
+
+impl Capability {
+    /// Whether it harms nobody, so that every plugin has it without being granted it.
+    pub(crate) fn is_basic(&self) -> bool {
+        self.kinds.len() == EVERY_KIND.len()
+    }
+}
 
 /// For capabilities that harm nobody.
 const EVERY_KIND: &[Kind] = &[Kind::Condition, Kind::Action, Kind::Transform, Kind::Source];
@@ -74,25 +91,25 @@ mod tests {
 
     use async_trait::async_trait;
     use bytes::Bytes;
-    use hookwright_model::{Failure, SpaceId, Timestamp};
+    use hookwright_model::{Failure, Limits, SpaceId, Timestamp};
     use wasmtime::Store;
 
+    use crate::access::Access;
     use crate::exchange::{Call, Outbound, OutboundRequest, OutboundResponse};
-    use crate::options::EngineOptions;
     use crate::state::State;
     use crate::v0_1_0::{
-        clock::Host as _, crypto::Host as _, encoding::Host as _, events::Host as _, http, http::Host as _,
-        log::Host as _, random::Host as _, tickets::Host as _,
+        clock::Host as _, crypto::Host as _, encoding::Host as _, events::Host as _, http, http::Host as _, kv,
+        log::Host as _, mail, random::Host as _, records, secrets::Host as _, tickets::Host as _, workflows,
     };
 
-    fn store(options: &EngineOptions, call: Call) -> Store<State> {
+    fn store(call: Call) -> Store<State> {
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(true);
-        State::store(&wasmtime::Engine::new(&config).unwrap(), options, Duration::from_secs(1), call)
+        State::store(&wasmtime::Engine::new(&config).unwrap(), Duration::from_secs(1), call)
     }
 
-    fn call() -> Call {
-        Call::new(SpaceId::main(), Timestamp::from_millis(1_500))
+    fn with(access: Access) -> Call {
+        Call::new(SpaceId::main(), Timestamp::from_millis(1_500), Arc::new(access))
     }
 
     fn request(headers: &[(&str, &str)]) -> http::Request {
@@ -106,9 +123,20 @@ mod tests {
         }
     }
 
+    fn letter() -> mail::Letter {
+        mail::Letter {
+            to: Vec::new(),
+            subject: String::new(),
+            text: String::new(),
+            html: None,
+            headers: Vec::new(),
+            attachments: Vec::new(),
+        }
+    }
+
     #[tokio::test]
     async fn every_function_counts_as_a_call_of_the_host() {
-        let mut store = store(&EngineOptions { host_calls: 0, ..EngineOptions::default() }, call());
+        let mut store = store(with(Access::new("test", Limits { host_calls: 0, ..Limits::default() })));
         let state = store.data_mut();
         let text = String::new;
         let bytes = Vec::new;
@@ -118,6 +146,22 @@ mod tests {
             state.now_ms().is_err(),
             state.bytes(1).is_err(),
             state.uuid().is_err(),
+            state.bits().is_err(),
+            state.print(bytes()).is_err(),
+            state.verify_token(text(), text()).is_err(),
+            state.verify_ed25519(bytes(), bytes(), bytes()).is_err(),
+            state.placeholder(text()).is_err(),
+            kv::Host::get(state, text()).is_err(),
+            kv::Host::set(state, text(), bytes(), None).is_err(),
+            kv::Host::remove(state, text()).is_err(),
+            kv::Host::keys(state, text(), 1).is_err(),
+            records::Host::get(state, text(), text()).is_err(),
+            records::Host::find(state, text(), text(), 1).is_err(),
+            records::Host::create(state, text(), text()).is_err(),
+            records::Host::update(state, text(), text(), text()).is_err(),
+            records::Host::remove(state, text(), text()).is_err(),
+            workflows::Host::start(state, text(), text()).is_err(),
+            mail::Host::send(state, letter()).is_err(),
             crate::v0_1_0::config::Host::get(state, text()).is_err(),
             state.digest(text(), bytes()).is_err(),
             state.hmac(text(), text(), bytes()).is_err(),
@@ -139,10 +183,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_basics_do_what_the_wit_says() {
-        let mut basics = call();
-        basics.config = Arc::new([("key".to_owned(), "value".to_owned())].into());
+        let config = Arc::new([("key".to_owned(), "value".to_owned())].into());
+        let mut basics = with(Access { config, ..Access::new("test", Limits::default()) });
         basics.secrets = [("s".to_owned(), b"Jefe".to_vec())].into_iter().collect();
-        let mut store = store(&EngineOptions::default(), basics);
+        let mut store = store(basics);
         let state = store.data_mut();
         assert!((state.now_ms().unwrap() - 1500.0).abs() < f64::EPSILON);
         assert_eq!(state.now().unwrap(), "1970-01-01T00:00:01.500Z");
@@ -184,9 +228,10 @@ mod tests {
     #[tokio::test]
     async fn requests_are_counted_and_each_has_a_key_of_its_own() {
         let keys = Arc::new(Keys::default());
+        let access = Access::new("test", Limits { requests: 3, ..Limits::default() });
         let outbound: Arc<dyn Outbound> = Arc::<Keys>::clone(&keys);
-        let call = Call { outbound: Some(outbound), idempotency_key: Some("k".into()), ..call() };
-        let mut store = store(&EngineOptions { requests: 3, ..EngineOptions::default() }, call);
+        let call = Call { outbound: Some(outbound), idempotency_key: Some("k".into()), ..with(access) };
+        let mut store = store(call);
         let state = store.data_mut();
         for headers in [&[][..], &[("IDEMPOTENCY-KEY", "own")], &[]] {
             assert_eq!(state.send(request(headers)).await.unwrap().unwrap().status, 200);

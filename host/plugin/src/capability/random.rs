@@ -37,4 +37,9 @@ impl random::Host for State {
         self.host_call()?;
         Ok(uuid::Uuid::new_v4().to_string())
     }
+
+    fn bits(&mut self) -> wasmtime::Result<u32> {
+        self.host_call()?;
+        Ok(rand::rng().next_u32())
+    }
 }

@@ -20,7 +20,7 @@ pub(super) const CAPABILITY: Capability = Capability {
 impl tickets::Host for State {
     fn get(&mut self, id: String) -> Host<Option<String>, types::Failure> {
         self.host_call()?;
-        let ticket = self.workbench().and_then(|bench| bench.ticket(&id));
+        let ticket = self.changing(&CAPABILITY).and_then(|bench| bench.ticket(&id));
         Ok(ticket.map(|ticket| ticket.map(|ticket| ticket.to_string())).map_err(Into::into))
     }
 
@@ -32,14 +32,15 @@ impl tickets::Host for State {
     fn add_note(&mut self, id: String, text: String, is_public: bool) -> Host<String, types::Failure> {
         self.host_call()?;
         let input = NoteInput { text, public: is_public, ..NoteInput::default() };
-        let note = self.workbench().and_then(|bench| bench.add_note(&id, input));
+        let note = self.changing(&CAPABILITY).and_then(|bench| bench.add_note(&id, input));
         Ok(note.map(|note| note.get("id").map(Value::to_string).unwrap_or_default()).map_err(Into::into))
     }
 }
 
 impl State {
-    /// Where this call's changes are made.
-    pub(super) fn workbench(&mut self) -> Result<&mut Workbench, Failure> {
+    /// Where this call's changes are made, if the plugin may use the capability.
+    pub(super) fn changing(&mut self, capability: &Capability) -> Result<&mut Workbench, Failure> {
+        self.call.access.interface(capability.interface)?;
         self.call.workbench.as_mut().ok_or_else(|| {
             let message = "nothing can be read or changed in this call: it is not made for a step of a run";
             Failure::permanent("capability.unavailable", message)
@@ -47,7 +48,7 @@ impl State {
     }
 
     fn update_ticket(&mut self, id: &str, changes: &str) -> Result<Value, Failure> {
-        let bench = self.workbench()?;
+        let bench = self.changing(&CAPABILITY)?;
         let changes = super::parameters("changes", changes)?;
         let changes = TicketChanges::from_value(&changes)
             .map_err(|mistake| Failure::permanent("parameters.invalid", mistake.to_string()))?;

@@ -8,7 +8,7 @@ use wasmtime::component::{Instance, InstancePre};
 use super::bindings::exports::hookwright::plugin::{action, condition, metadata, source, transform};
 use super::convert;
 use crate::exchange::{Message, Reception, SourceRequest, Transformed};
-use crate::guest::{Answered, Guest, Introduction};
+use crate::guest::{Answered, Guest, Introduction, Live};
 use crate::manifest::Described;
 use crate::state::State;
 
@@ -42,10 +42,6 @@ fn not_a(kind: Kind) -> Failure {
 }
 
 impl Component {
-    async fn fresh(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
-        self.pre.instantiate_async(store).await
-    }
-
     fn check_types(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
         if let Some(indices) = &self.condition {
             indices.load(&mut *store, instance)?;
@@ -66,7 +62,7 @@ impl Component {
 #[async_trait]
 impl Guest for Component {
     async fn introduce(&self, store: &mut Store<State>) -> Result<Described, Introduction> {
-        let instance = self.fresh(store).await.map_err(Introduction::Failed)?;
+        let instance = self.instantiate(store).await.map_err(Introduction::Failed)?;
         self.check_types(store, &instance).map_err(Introduction::Mismatch)?;
         let guest = self.metadata.load(&mut *store, &instance).map_err(Introduction::Mismatch)?;
         let manifest = guest.call_describe(&mut *store).await.map_err(Introduction::Failed)?;
@@ -79,9 +75,13 @@ impl Guest for Component {
         })
     }
 
-    async fn evaluate(&self, store: &mut Store<State>, event: &Event, parameters: &str) -> Answered<Verdict> {
+    async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+        self.pre.instantiate_async(store).await
+    }
+
+    async fn evaluate(&self, live: Live<'_>, event: &Event, parameters: &str) -> Answered<Verdict> {
         let Some(indices) = &self.condition else { return Ok(Err(not_a(Kind::Condition))) };
-        let instance = self.fresh(store).await?;
+        let Live { store, instance } = live;
         let guest = indices.load(&mut *store, &instance)?;
         let (data, attributes) = (event.data_json(), convert::attributes(event));
         let event = convert::event(event, &data, &attributes);
@@ -89,9 +89,9 @@ impl Guest for Component {
         Ok(answer.map(convert::verdict).map_err(convert::failure))
     }
 
-    async fn run(&self, store: &mut Store<State>, event: &Event, parameters: &str) -> Answered<Outcome> {
+    async fn run(&self, live: Live<'_>, event: &Event, parameters: &str) -> Answered<Outcome> {
         let Some(indices) = &self.action else { return Ok(Err(not_a(Kind::Action))) };
-        let instance = self.fresh(store).await?;
+        let Live { store, instance } = live;
         let guest = indices.load(&mut *store, &instance)?;
         let (data, attributes) = (event.data_json(), convert::attributes(event));
         let event = convert::event(event, &data, &attributes);
@@ -102,13 +102,13 @@ impl Guest for Component {
 
     async fn apply(
         &self,
-        store: &mut Store<State>,
+        live: Live<'_>,
         event: &Event,
         message: &Message,
         parameters: &str,
     ) -> Answered<Transformed> {
         let Some(indices) = &self.transform else { return Ok(Err(not_a(Kind::Transform))) };
-        let instance = self.fresh(store).await?;
+        let Live { store, instance } = live;
         let guest = indices.load(&mut *store, &instance)?;
         let (data, attributes) = (event.data_json(), convert::attributes(event));
         let event = convert::event(event, &data, &attributes);
@@ -119,14 +119,9 @@ impl Guest for Component {
         Ok(answer.map_err(convert::failure).and_then(|verdict| convert::transformed(verdict, most)))
     }
 
-    async fn receive(
-        &self,
-        store: &mut Store<State>,
-        request: &SourceRequest,
-        parameters: &str,
-    ) -> Answered<Reception> {
+    async fn receive(&self, live: Live<'_>, request: &SourceRequest, parameters: &str) -> Answered<Reception> {
         let Some(indices) = &self.source else { return Ok(Err(not_a(Kind::Source))) };
-        let instance = self.fresh(store).await?;
+        let Live { store, instance } = live;
         let guest = indices.load(&mut *store, &instance)?;
         let headers = convert::pairs(&request.headers);
         let request = convert::request(request, &headers);

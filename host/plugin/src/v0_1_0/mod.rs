@@ -7,7 +7,7 @@ mod convert;
 mod guest;
 
 pub(crate) use bindings::hookwright::plugin::{
-    clock, config, crypto, encoding, events, http, log, random, tickets, types,
+    clock, config, crypto, encoding, events, http, kv, log, mail, random, records, secrets, tickets, types, workflows,
 };
 pub(crate) use guest::open;
 

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookwright_model::{Failure, Verdict};
-use hookwright_plugin::{Call, EngineOptions, Plugin};
+use hookwright_model::{Failure, InstancePolicy, Limits, Verdict};
+use hookwright_plugin::{Access, Call, EngineOptions, Plugin};
 use serde_json::json;
 
 use crate::guests::{LOG, action, component, condition, evaluate};
-use crate::support::{Silent, Tickets, call, event, options, plugin};
+use crate::support::{Silent, Tickets, call, call_within, event, limits, now, options, plugin};
 
 async fn evaluated(plugin: &Plugin) -> Result<Verdict, Failure> {
-    plugin.evaluate(call(), &event(&json!({})), &json!({})).await.result
+    evaluated_within(plugin, limits()).await
+}
+
+async fn evaluated_within(plugin: &Plugin, limits: Limits) -> Result<Verdict, Failure> {
+    plugin.evaluate(call_within(limits), &event(&json!({})), &json!({})).await.result
 }
 
 async fn code(work: &str) -> Failure {
@@ -49,10 +53,10 @@ async fn an_endless_loop_without_pool_ends_too() {
 /// On one thread, so that what does not yield would keep it.
 #[tokio::test(flavor = "current_thread")]
 async fn what_computes_for_long_lets_others_have_their_turn() {
-    let options = EngineOptions { cpu: Duration::from_secs(2), ..options() };
-    let endless = plugin(&options, condition(ENDLESS)).await;
-    let busy = tokio::spawn(async move { evaluated(&endless).await });
-    let quick = plugin(&options, condition("")).await;
+    let endless = plugin(&options(), condition(ENDLESS)).await;
+    let longer = Limits { cpu_ms: 2_000, ..limits() };
+    let busy = tokio::spawn(async move { evaluated_within(&endless, longer).await });
+    let quick = plugin(&options(), condition("")).await;
     for _ in 0..5 {
         evaluated(&quick).await.unwrap();
     }
@@ -68,20 +72,20 @@ const SEND: &str = r#"(import "hookwright:plugin/http@0.1.0" "send" (func $send 
 
 #[tokio::test]
 async fn a_call_that_waits_too_long_ends_and_its_changes_are_dropped() {
-    let options = EngineOptions { wall: Duration::from_millis(300), ..options() };
-    let plugin = plugin(&options, action(SEND)).await;
+    let short = Limits { wall_ms: 300, ..limits() };
+    let plugin = plugin(&options(), action(SEND)).await;
     let (event, parameters) = (event(&json!({})), json!({}));
     for _ in 0..20 {
         // More often than there are instances: each one is given back.
         let bench = Tickets::with(1, "S", "open").bench();
-        let call = Call { outbound: Some(Arc::new(Silent)), workbench: Some(bench), ..call() };
+        let call = Call { outbound: Some(Arc::new(Silent)), workbench: Some(bench), ..call_within(short) };
         let waiting = plugin.run(call, &event, &parameters);
         if let Ok(called) = tokio::time::timeout(Duration::from_millis(20), waiting).await {
             panic!("answered: {called:?}");
         }
     }
     let bench = Tickets::with(1, "S", "open").bench();
-    let call = Call { outbound: Some(Arc::new(Silent)), workbench: Some(bench), ..call() };
+    let call = Call { outbound: Some(Arc::new(Silent)), workbench: Some(bench), ..call_within(short) };
     let called = plugin.run(call, &event, &parameters).await;
     let failure = called.result.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.retry_after_ms), ("plugin.timeout", Some(0)));
@@ -112,7 +116,7 @@ async fn a_table_beyond_the_limit_ends_the_call() {
     let work = "(table $t 1 funcref)\n(drop (table.grow $t (ref.null func) (i32.const 1000000)))";
     let failure = code(work).await;
     assert_eq!(failure.code, "plugin.memory_exhausted");
-    assert!(failure.message.contains("131072"), "{failure}");
+    assert!(failure.message.contains("200000"), "{failure}");
 }
 
 #[tokio::test]
@@ -132,12 +136,12 @@ async fn a_trap_says_where() {
 
 #[tokio::test]
 async fn the_host_takes_no_more_at_a_time_than_it_is_ready_to() {
-    let options = EngineOptions { transfer_bytes: 100_000, ..options() };
     let work = format!(
         "{LOG}\n(call $log (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 120000) (i32.const 0) (i32.const 0))"
     );
-    let plugin = plugin(&options, condition(&work)).await;
-    assert_eq!(evaluated(&plugin).await.unwrap_err().code, "plugin.output_too_large");
+    let plugin = plugin(&options(), condition(&work)).await;
+    let few = Limits { transfer_bytes: 100_000, ..limits() };
+    assert_eq!(evaluated_within(&plugin, few).await.unwrap_err().code, "plugin.output_too_large");
 }
 
 fn logging(times: u32) -> String {
@@ -184,9 +188,9 @@ async fn a_result_must_be_json_and_small_enough() {
              (data $answer \"\\00\\00\\00\\00\\00\\00\\00\\00{pointer}{length}\")\n\
              (memory.init $answer (i32.const 192) (i32.const 0) (i32.const 16))"
         );
-        let options = EngineOptions { output_bytes: 1000, ..options() };
-        let plugin = plugin(&options, action(&work)).await;
-        let called = plugin.run(call(), &event(&json!({})), &json!({})).await;
+        let plugin = plugin(&options(), action(&work)).await;
+        let few = Limits { output_bytes: 1000, ..limits() };
+        let called = plugin.run(call_within(few), &event(&json!({})), &json!({})).await;
         let failure = called.result.unwrap_err();
         assert_eq!(failure.code, code, "{failure}");
     }
@@ -230,10 +234,11 @@ async fn a_plugin_whose_calls_hang_leaves_instances_for_others() {
 
 #[tokio::test]
 async fn when_no_instance_becomes_free_the_call_may_be_tried_later() {
-    let options = EngineOptions { instances_per_plugin: 1, wall: Duration::from_millis(200), ..options() };
+    let options = EngineOptions { instances_per_plugin: 1, ..options() };
     let plugin = plugin(&options, action(SEND)).await;
+    let short = Limits { wall_ms: 200, ..limits() };
     let run = || async {
-        let call = Call { outbound: Some(Arc::new(Silent)), ..call() };
+        let call = Call { outbound: Some(Arc::new(Silent)), ..call_within(short) };
         plugin.run(call, &event(&json!({})), &json!({})).await.result.unwrap_err()
     };
     // The second gets its turn just when the first ends, or not at all.
@@ -258,5 +263,54 @@ async fn a_component_with_more_memory_than_a_call_may_have_is_refused_at_once() 
         let bytes = component("condition-plugin", &format!("{}\n(memory $second 1000)", evaluate("")));
         let error = crate::support::registry(&options).prepare(bytes).await.unwrap_err();
         assert!(["plugin.compile_failed", "plugin.describe_failed"].contains(&error.code()), "{error}");
+    }
+}
+
+/// Counts its calls in its own memory, and traps at the one that `trap_at` says.
+fn counting(trap_at: u32) -> String {
+    format!(
+        "(i32.store (i32.const 40000) (i32.add (i32.load (i32.const 40000)) (i32.const 1)))\n\
+         (if (i32.eq (i32.load (i32.const 40000)) (i32.const {trap_at})) (then unreachable))"
+    )
+}
+
+/// A call of a plugin whose instances are kept.
+fn warm_call(space: &str, policy: InstancePolicy) -> Call {
+    let access = Access { instance: Some(policy), ..Access::new("test", limits()) };
+    Call::new(space.parse().unwrap(), now(), Arc::new(access))
+}
+
+#[tokio::test]
+async fn a_warm_instance_is_kept_within_its_space_and_its_bounds() {
+    let policy = InstancePolicy::Warm { calls: 5, age_seconds: 600, idle: 1 };
+    let counting = plugin(&options(), condition(&counting(4))).await;
+    let (event, parameters) = (event(&json!({})), json!({}));
+    let mut was_warm = Vec::new();
+    for space in ["one", "one", "two", "one", "one", "one"] {
+        let called = counting.evaluate(warm_call(space, policy), &event, &parameters).await;
+        was_warm.push((called.usage.warm, called.result.is_ok()));
+    }
+    // The second space does not get what the first left; the fourth call of the first traps, and the next one is fresh.
+    let (fresh, kept) = ((false, true), (true, true));
+    assert_eq!(was_warm, [fresh, kept, fresh, kept, (true, false), fresh]);
+
+    let bounded = InstancePolicy::Warm { calls: 2, age_seconds: 600, idle: 1 };
+    let honest = plugin(&options(), condition("")).await;
+    let mut was_warm = Vec::new();
+    for _ in 0..4 {
+        was_warm.push(honest.evaluate(warm_call("one", bounded), &event, &parameters).await.usage.warm);
+    }
+    assert_eq!(was_warm, [false, true, false, true], "after two calls an instance is let go");
+}
+
+#[tokio::test]
+async fn a_call_on_a_warm_instance_has_its_own_budget() {
+    let policy = InstancePolicy::warm();
+    let plugin = plugin(&options(), condition(&logging(6_000))).await;
+    for _ in 0..3 {
+        let called = plugin.evaluate(warm_call("one", policy), &event(&json!({})), &json!({})).await;
+        assert!(called.result.is_ok(), "{called:?}");
+        assert_eq!(called.usage.host_calls, 6_000);
+        assert_eq!(called.log.len(), 101);
     }
 }

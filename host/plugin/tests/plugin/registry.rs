@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookwright_model::SpaceId;
+use hookwright_model::{Limits, SpaceId};
 use hookwright_plugin::{EngineOptions, LoadError, Scope};
 use serde_json::json;
 
 use crate::guests::condition;
-use crate::support::{call, event, options, registry};
+use crate::support::{call_within, event, limits, options, registry};
 
 #[tokio::test]
 async fn a_space_finds_its_own_plugin_first() {
@@ -82,7 +82,8 @@ async fn the_same_bytes_are_compiled_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swap_drops_no_call() {
-    let registry = Arc::new(registry(&EngineOptions { cpu: Duration::from_secs(5), ..options() }));
+    let registry = Arc::new(registry(&options()));
+    let longer = Limits { cpu_ms: 5_000, ..limits() };
     let slow = "(local $i i32)
 (loop $again
 (local.set $i (i32.add (local.get $i) (i32.const 1)))
@@ -96,7 +97,7 @@ async fn a_swap_drops_no_call() {
         tokio::spawn(async move {
             for _ in 0..times {
                 let plugin = registry.get(&SpaceId::main(), "a").unwrap();
-                let called = plugin.evaluate(call(), &event(&json!({})), &json!({})).await;
+                let called = plugin.evaluate(call_within(longer), &event(&json!({})), &json!({})).await;
                 assert!(called.result.unwrap().holds);
             }
         })
@@ -126,7 +127,7 @@ async fn compiled_code_is_kept_between_starts_and_never_believed() {
     assert!(registry(&options).prepare(bytes.clone()).await.unwrap().compiled());
     let second = registry(&options).prepare(bytes.clone()).await.unwrap();
     assert!(!second.compiled());
-    assert!(second.evaluate(call(), &event(&json!({})), &json!({})).await.result.unwrap().holds);
+    assert!(second.evaluate(call_within(limits()), &event(&json!({})), &json!({})).await.result.unwrap().holds);
 
     let files = || {
         std::fs::read_dir(dir.path().join("compiled")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()

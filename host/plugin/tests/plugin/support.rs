@@ -1,16 +1,11 @@
 //! Engines, events and stand-ins for the rooms around.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
-use hookwright_model::{
-    Cause, Event, EventDraft, Failure, RecordKey, RecordView, SpaceId, StoredRecord, Timestamp, Workbench,
-};
+use hookwright_model::{Cause, Event, EventDraft, Failure, Limits, MemoryView, SpaceId, Timestamp, Workbench};
 use hookwright_plugin::{
-    Call, Engine, EngineOptions, Outbound, OutboundRequest, OutboundResponse, Plugin, Registry, Secrets,
+    Access, Call, Engine, EngineOptions, Outbound, OutboundRequest, OutboundResponse, Plugin, Registry, Secrets,
 };
 use serde_json::{Value, json};
 
@@ -19,11 +14,13 @@ pub(crate) fn options() -> EngineOptions {
     EngineOptions {
         instances: 8,
         instances_per_plugin: 4,
-        memory_bytes: 4 * 1024 * 1024,
-        cpu: Duration::from_millis(200),
-        wall: Duration::from_secs(20),
+        limits: limits(),
         ..EngineOptions::default()
     }
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits { memory_bytes: 4 * 1024 * 1024, cpu_ms: 200, wall_ms: 20_000, ..Limits::default() }
 }
 
 pub(crate) fn registry(options: &EngineOptions) -> Registry {
@@ -39,7 +36,11 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn call() -> Call {
-    Call::new(SpaceId::main(), now())
+    call_within(limits())
+}
+
+pub(crate) fn call_within(limits: Limits) -> Call {
+    Call::new(SpaceId::main(), now(), Arc::new(Access::new("test", limits)))
 }
 
 pub(crate) fn event(data: &Value) -> Event {
@@ -61,37 +62,21 @@ pub(crate) fn first_party(name: &str) -> Bytes {
     }
 }
 
-/// Tickets in memory.
-#[derive(Default)]
-pub(crate) struct Tickets {
-    records: HashMap<RecordKey, StoredRecord>,
-    next: AtomicU64,
-}
+/// One ticket in memory.
+pub(crate) struct Tickets(Arc<MemoryView>);
 
 impl Tickets {
-    pub(crate) fn with(id: u64, subject: &str, status: &str) -> Arc<Self> {
+    pub(crate) fn with(id: u64, subject: &str, status: &str) -> Self {
         let at = now().to_string();
-        let value = json!({"id": id, "subject": subject, "status": status, "created_at": at, "updated_at": at});
-        let records = HashMap::from([(RecordKey::ticket(id), StoredRecord { version: 1, value })]);
-        Arc::new(Self { records, next: AtomicU64::new(100) })
+        let mut view = MemoryView::default();
+        let ticket = json!({"id": id, "subject": subject, "status": status, "created_at": at, "updated_at": at});
+        view.add("ticket", ticket).unwrap();
+        Self(Arc::new(view))
     }
 
-    pub(crate) fn bench(self: &Arc<Self>) -> Workbench {
-        Workbench::new(Arc::clone(self) as Arc<dyn RecordView>, SpaceId::main(), now(), "test", Cause::api())
-    }
-}
-
-impl RecordView for Tickets {
-    fn record(&self, _: &SpaceId, key: &RecordKey) -> Result<Option<StoredRecord>, Failure> {
-        Ok(self.records.get(key).cloned())
-    }
-
-    fn notes(&self, _: &SpaceId, _: &RecordKey, _: usize) -> Result<Vec<Value>, Failure> {
-        Ok(Vec::new())
-    }
-
-    fn next_id(&self, _: &SpaceId, _: &str) -> Result<u64, Failure> {
-        Ok(self.next.fetch_add(1, Ordering::Relaxed))
+    pub(crate) fn bench(&self) -> Workbench {
+        let view = Arc::<MemoryView>::clone(&self.0);
+        Workbench::new(view, SpaceId::main(), now(), "test", Cause::api())
     }
 }
 

@@ -1,0 +1,426 @@
+//! What a plugin may reach and use up in a space: grants, limits, and how its instances are kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Mistake, Mistakes};
+
+/// Everything that an operator sets about a plugin in a space. What is absent is as the server's settings say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginPolicy {
+    /// What it may reach.
+    pub grants: Grants,
+    /// What it may use up.
+    pub limits: LimitChanges,
+    /// Whether each call gets a fresh instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstancePolicy>,
+    /// Settings that it reads through `config`, before those of the server.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
+}
+
+/// What a plugin may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grants {
+    /// The interfaces besides those that harm nobody; none: whatever its kinds may import.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interfaces: Option<BTreeSet<String>>,
+    /// Hosts that its requests may go to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpGrant>,
+    /// Secrets that it may use by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretGrant>,
+    /// Kinds of record that it may read or change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<RecordGrant>,
+}
+
+/// Hosts, and what may be asked of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpGrant {
+    /// A name, `*.example.com` for every name below one, or `*`.
+    pub host: String,
+    /// Methods; none: every one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// The port; none: 443 with TLS, 80 without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+/// A secret, and where its value may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretGrant {
+    /// The secret's name in the space.
+    pub name: String,
+    /// Hosts as in [`HttpGrant::host`]; none: the value goes nowhere, and only keys codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+}
+
+/// A kind of record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordGrant {
+    /// Such as `lead`, or `*`.
+    pub kind: String,
+    /// Whether it may be changed too.
+    #[serde(default)]
+    pub write: bool,
+}
+
+/// How many things a list of a policy may hold.
+const MOST: usize = 100;
+
+impl PluginPolicy {
+    /// Checks every part, with the path of what is wrong.
+    pub fn check(&self, most: &Limits) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        self.grants.check(&mut mistakes);
+        self.limits.check(most, &mut mistakes);
+        if let Some(instance) = &self.instance {
+            instance.check(&mut mistakes);
+        }
+        let size: usize = self.config.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if self.config.len() > MOST || size > 64 * 1024 {
+            mistakes.add("config", format!("has {} entries and {size} bytes: at most {MOST} and 65536", self.config.len()));
+        }
+        mistakes.check()
+    }
+}
+
+impl Grants {
+    fn check(&self, mistakes: &mut Mistakes) {
+        for (name, count) in
+            [("http", self.http.len()), ("secrets", self.secrets.len()), ("records", self.records.len())]
+        {
+            if count > MOST {
+                mistakes.add(format!("grants.{name}"), format!("has {count} entries: at most {MOST}"));
+            }
+        }
+        for (place, grant) in self.http.iter().enumerate() {
+            if let Some(why) = host_mistake(&grant.host) {
+                mistakes.add(format!("grants.http[{place}].host"), why);
+            }
+            for (at, method) in grant.methods.iter().enumerate() {
+                if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+                    let path = format!("grants.http[{place}].methods[{at}]");
+                    mistakes.add(path, format!("`{method}` is no method: write GET, POST, ..."));
+                }
+            }
+        }
+        for (place, grant) in self.secrets.iter().enumerate() {
+            if let Err(mistake) = check_secret_name(&grant.name) {
+                mistakes.add(format!("grants.secrets[{place}].name"), mistake.message);
+            }
+            for (at, host) in grant.hosts.iter().enumerate() {
+                if let Some(why) = host_mistake(host) {
+                    mistakes.add(format!("grants.secrets[{place}].hosts[{at}]"), why);
+                }
+            }
+        }
+        for (place, grant) in self.records.iter().enumerate() {
+            if grant.kind != "*" && !is_kind(&grant.kind) {
+                let why = format!("`{}` is no kind: 1 to 64 of a-z, 0-9 and -, or *", grant.kind);
+                mistakes.add(format!("grants.records[{place}].kind"), why);
+            }
+        }
+    }
+
+    /// Adds what `more` grants beyond this.
+    pub fn add(&mut self, more: Self) {
+        if let Some(interfaces) = more.interfaces {
+            self.interfaces.get_or_insert_default().extend(interfaces);
+        }
+        for grant in more.http {
+            if !self.http.contains(&grant) {
+                self.http.push(grant);
+            }
+        }
+        for grant in more.secrets {
+            match self.secrets.iter_mut().find(|known| known.name == grant.name) {
+                Some(known) => {
+                    for host in grant.hosts {
+                        if !known.hosts.contains(&host) {
+                            known.hosts.push(host);
+                        }
+                    }
+                }
+                None => self.secrets.push(grant),
+            }
+        }
+        for grant in more.records {
+            match self.records.iter_mut().find(|known| known.kind == grant.kind) {
+                Some(known) => known.write |= grant.write,
+                None => self.records.push(grant),
+            }
+        }
+    }
+
+    /// Whether a request may go there.
+    pub fn reaches(&self, method: &str, host: &str, port: u16, default_port: u16) -> bool {
+        self.http.iter().any(|grant| {
+            host_fits(&grant.host, host)
+                && port == grant.port.unwrap_or(default_port)
+                && (grant.methods.is_empty() || grant.methods.iter().any(|granted| granted == method))
+        })
+    }
+
+    /// The grant of a secret.
+    pub fn secret(&self, name: &str) -> Option<&SecretGrant> {
+        self.secrets.iter().find(|grant| grant.name == name)
+    }
+
+    /// Whether records of a kind may be read, or changed.
+    pub fn record(&self, kind: &str, write: bool) -> bool {
+        self.records.iter().any(|grant| (grant.kind == kind || grant.kind == "*") && (grant.write || !write))
+    }
+}
+
+/// Whether a pattern of hosts takes in a host.
+pub fn host_fits(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        Some(parent) => {
+            let (host, parent) = (host.to_ascii_lowercase(), parent.to_ascii_lowercase());
+            host.strip_suffix(&parent).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
+        }
+        None => pattern == "*" || pattern.eq_ignore_ascii_case(host),
+    }
+}
+
+fn host_mistake(host: &str) -> Option<String> {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let fits = host == "*"
+        || (!name.is_empty()
+            && name.len() <= 253
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_')));
+    let shown: String = host.chars().take(80).collect();
+    (!fits).then(|| format!("`{shown}` is no host: write api.example.com, *.example.com or *, without scheme and port"))
+}
+
+/// Whether a kind of record can have this name.
+pub fn is_kind(kind: &str) -> bool {
+    (1..=64).contains(&kind.len())
+        && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether a secret can have this name.
+pub fn check_secret_name(name: &str) -> Result<(), Mistake> {
+    let fits = (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    let shown: String = name.chars().take(80).collect();
+    if fits {
+        return Ok(());
+    }
+    Err(Mistake::new("name", format!("`{shown}` is no name: 1 to 64 letters, digits, dashes, dots and underscores")))
+}
+
+/// Whether each call of a plugin gets a fresh instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "mode", deny_unknown_fields)]
+pub enum InstancePolicy {
+    /// It does: no call sees what another left behind.
+    Fresh {},
+    /// Instances are kept for further calls of the same space, for plugins whose start costs much.
+    Warm {
+        /// After how many calls an instance is let go.
+        #[serde(default = "warm_calls")]
+        calls: u32,
+        /// After how many seconds.
+        #[serde(default = "warm_age")]
+        age_seconds: u32,
+        /// How many wait for calls at most.
+        #[serde(default = "warm_idle")]
+        idle: u32,
+    },
+}
+
+fn warm_calls() -> u32 {
+    10_000
+}
+
+fn warm_age() -> u32 {
+    600
+}
+
+fn warm_idle() -> u32 {
+    4
+}
+
+impl InstancePolicy {
+    /// Warm, with the bounds that hold unless others are given.
+    pub fn warm() -> Self {
+        Self::Warm { calls: warm_calls(), age_seconds: warm_age(), idle: warm_idle() }
+    }
+
+    fn check(self, mistakes: &mut Mistakes) {
+        let Self::Warm { calls, age_seconds, idle } = self else { return };
+        for (name, value, most) in
+            [("calls", calls, 1_000_000), ("age_seconds", age_seconds, 86_400), ("idle", idle, 64)]
+        {
+            if value == 0 || value > most {
+                mistakes.add(format!("instance.{name}"), format!("is {value}: give 1 to {most}"));
+            }
+        }
+    }
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $default:expr, $least:expr, $most:expr;)*) => {
+        /// What one call may use up at most, unless said otherwise.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        pub struct Limits {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// The highest that may be set.
+            pub const MOST: Self = Self { $($name: $most,)* };
+
+            /// With the changes made.
+            #[must_use]
+            pub fn with(mut self, changes: &LimitChanges) -> Self {
+                $(if let Some(value) = changes.$name { self.$name = value; })*
+                self
+            }
+
+            /// Every limit by name.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),*]
+            }
+        }
+
+        /// Limits that differ from the server's.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct LimitChanges {
+            $(
+                /// See [`Limits`].
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $name: Option<u64>,
+            )*
+        }
+
+        impl LimitChanges {
+            fn check(&self, most: &Limits, mistakes: &mut Mistakes) {
+                $(if let Some(value) = self.$name
+                    && !($least..=most.$name).contains(&value)
+                {
+                    let path = concat!("limits.", stringify!($name));
+                    mistakes.add(path, format!("is {value}: give {} to {}", $least, most.$name));
+                })*
+            }
+        }
+    };
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+limits! {
+    /// Time that it may compute, in milliseconds, counted in steps of 10.
+    cpu_ms: 1_000, 10, 60_000;
+    /// Time that it may take, what it waits for included, in milliseconds.
+    wall_ms: 30_000, 10, 300_000;
+    /// Linear memory, in bytes, over all memories of its component.
+    memory_bytes: 64 * MIB, 64 * KIB, 512 * MIB;
+    /// Entries of all its tables.
+    table_elements: 200_000, 16, 200_000;
+    /// The largest result, message or reason, in bytes; what a source makes of one request may be four times as large.
+    output_bytes: MIB, 1, 16 * MIB;
+    /// Lines that it may log.
+    log_lines: 100, 0, 10_000;
+    /// Bytes that it may log.
+    log_bytes: 16 * KIB, 0, MIB;
+    /// How often it may call the host.
+    host_calls: 10_000, 0, 1_000_000;
+    /// Requests that it may send.
+    requests: 100, 0, 1_000;
+    /// Bytes that it may send and receive by requests.
+    egress_bytes: 16 * MIB, 0, 256 * MIB;
+    /// Changes of records, notes, mails and events that it may ask for.
+    effects: 1_000, 0, 10_000;
+    /// Bytes that may pass from it to the host at a time.
+    transfer_bytes: 16 * MIB, KIB, 64 * MIB;
+    /// Calls of it under way at a time in the space.
+    concurrency: 64, 1, 1_024;
+    /// Bytes of keys and values that it may keep in the space.
+    kv_bytes: MIB, 0, 64 * MIB;
+    /// How many values it may keep in the space.
+    kv_keys: 10_000, 0, 1_000_000;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_host_is_reached_by_its_pattern_method_and_port() {
+        let grants: Grants = serde_json::from_value(json!({"http": [
+            {"host": "api.example.com", "methods": ["GET", "POST"]},
+            {"host": "*.example.org", "port": 8443},
+        ]}))
+        .unwrap();
+        for (method, host, port, reached) in [
+            ("POST", "api.example.com", 443, true),
+            ("POST", "API.example.com", 443, true),
+            ("DELETE", "api.example.com", 443, false),
+            ("POST", "api.example.com", 8443, false),
+            ("POST", "x.api.example.com", 443, false),
+            ("PUT", "a.example.org", 8443, true),
+            ("PUT", "a.example.org", 443, false),
+            ("PUT", "example.org", 8443, false),
+            ("PUT", "evilexample.org", 8443, false),
+        ] {
+            assert_eq!(grants.reaches(method, host, port, 443), reached, "{method} {host} {port}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_policy_is_refused_with_the_path_to_what_is_wrong() {
+        for (policy, path) in [
+            (json!({"grants": {"http": [{"host": "https://a.example"}]}}), "grants.http[0].host"),
+            (json!({"grants": {"http": [{"host": "a.example", "methods": ["post"]}]}}), "grants.http[0].methods[0]"),
+            (json!({"grants": {"secrets": [{"name": "a b"}]}}), "grants.secrets[0].name"),
+            (json!({"grants": {"records": [{"kind": "Lead"}]}}), "grants.records[0].kind"),
+            (json!({"limits": {"cpu_ms": 0}}), "limits.cpu_ms"),
+            (json!({"limits": {"memory_bytes": 1_u64 << 40}}), "limits.memory_bytes"),
+            (json!({"instance": {"mode": "warm", "calls": 0}}), "instance.calls"),
+        ] {
+            let policy: PluginPolicy = serde_json::from_value(policy).unwrap();
+            assert_eq!(policy.check(&Limits::MOST).unwrap_err().0.first().unwrap().path, path);
+        }
+        assert!(serde_json::from_value::<PluginPolicy>(json!({"limits": {"cpu": 1}})).is_err());
+        assert!(PluginPolicy::default().check(&Limits::MOST).is_ok());
+    }
+
+    #[test]
+    fn what_is_granted_further_is_added_once() {
+        let mut grants = Grants::default();
+        for _ in 0..2 {
+            grants.add(Grants {
+                interfaces: Some(["http".to_owned()].into()),
+                http: vec![HttpGrant { host: "a.example".to_owned(), methods: Vec::new(), port: None }],
+                secrets: vec![SecretGrant { name: "token".to_owned(), hosts: vec!["a.example".to_owned()] }],
+                records: vec![RecordGrant { kind: "lead".to_owned(), write: true }],
+            });
+        }
+        assert_eq!((grants.http.len(), grants.secrets.len(), grants.records.len()), (1, 1, 1));
+        assert!(grants.record("lead", true) && !grants.record("deal", false));
+    }
+}

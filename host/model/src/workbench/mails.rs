@@ -1,0 +1,26 @@
+//! Mails that a step asks for.
+
+use super::{Workbench, invalid};
+use crate::{Failure, Letter, Mail, MailState};
+
+impl Workbench {
+    /// Queues a mail; returns its id.
+    pub fn send_mail(&mut self, letter: Letter) -> Result<String, Failure> {
+        self.room()?;
+        letter.check().map_err(|mistake| invalid(&mistake))?;
+        let id = self.view.next_id(&self.space, "mail")?;
+        self.mails.push(Mail {
+            id,
+            space: self.space.clone(),
+            letter,
+            cause: self.cause.clone(),
+            state: MailState::Queued,
+            attempts: 0,
+            next_attempt_at: Some(self.now),
+            last_error: None,
+            created_at: self.now,
+            sent_at: None,
+        });
+        Ok(id.to_string())
+    }
+}

@@ -1,0 +1,118 @@
+//! Secrets that the plugin can put into requests without seeing them.
+
+use hookwright_model::{Failure, Kind, host_fits};
+use rand::RngCore as _;
+use serde_json::json;
+use wasmtime::component::HasSelf;
+
+use super::{Capability, Host, Link};
+use crate::exchange::OutboundRequest;
+use crate::state::State;
+use crate::v0_1_0::{secrets, types};
+
+pub(super) const CAPABILITY: Capability = Capability {
+    interface: "secrets",
+    kinds: &[Kind::Action, Kind::Source],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| secrets::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
+};
+
+impl secrets::Host for State {
+    fn placeholder(&mut self, name: String) -> Host<String, types::Failure> {
+        self.host_call()?;
+        Ok(self.placeholder_of(&name).map_err(Into::into))
+    }
+}
+
+impl State {
+    fn placeholder_of(&mut self, name: &str) -> Result<String, Failure> {
+        self.call.access.interface(CAPABILITY.interface)?;
+        self.secret(name)?;
+        if let Some((text, _)) = self.placeholders.iter().find(|(_, known)| known == name) {
+            return Ok(text.clone());
+        }
+        // Nobody can know the text before this call, so no event can smuggle one in.
+        let text = format!("hookwright-secret-{:016x}{:016x}", rand::rng().next_u64(), rand::rng().next_u64());
+        self.placeholders.push((text.clone(), name.to_owned()));
+        Ok(text)
+    }
+
+    /// Puts the values in place of their placeholders, if they may go to `host`. Returns whether there were any.
+    pub(super) fn fill_in(&self, request: &mut OutboundRequest, host: &str) -> Result<bool, Failure> {
+        let mut filled = false;
+        for (text, name) in &self.placeholders {
+            let in_body = memchr::memmem::find(&request.body, text.as_bytes()).is_some();
+            let in_head = request.url.contains(text.as_str())
+                || request.headers.iter().any(|(_, value)| value.contains(text.as_str()));
+            if !in_body && !in_head {
+                continue;
+            }
+            let access = &self.call.access;
+            let granted = access.grants.secret(name).is_some_and(|grant| {
+                grant.hosts.iter().any(|pattern| host_fits(pattern, host))
+            });
+            if !granted {
+                let what = format!("the secret `{name}` may not go to `{host}`");
+                return Err(access.refused(&what, &json!({"secrets": [{"name": name, "hosts": [host]}]})));
+            }
+            let value = self.secret(name)?;
+            if in_head {
+                let value = std::str::from_utf8(value).map_err(|_| {
+                    Failure::permanent("secret.unusable", format!("the secret `{name}` is not text: it fits the body only"))
+                })?;
+                request.url = request.url.replace(text.as_str(), value);
+                for (_, field) in &mut request.headers {
+                    *field = field.replace(text.as_str(), value);
+                }
+            }
+            if in_body {
+                request.body = replaced(&request.body, text.as_bytes(), value).into();
+            }
+            filled = true;
+        }
+        Ok(filled)
+    }
+
+    /// Puts the placeholders back where an answer repeats a value.
+    pub(super) fn take_out(&self, headers: &mut [(String, String)], body: &mut Vec<u8>) {
+        for (text, name) in &self.placeholders {
+            let Ok(value) = self.secret(name) else { continue };
+            if value.is_empty() {
+                continue;
+            }
+            if memchr::memmem::find(body, value).is_some() {
+                *body = replaced(body, value, text.as_bytes());
+            }
+            if let Ok(value) = std::str::from_utf8(value) {
+                for (_, field) in headers.iter_mut().filter(|(_, field)| field.contains(value)) {
+                    *field = field.replace(value, text);
+                }
+            }
+        }
+    }
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((before, after)) = memchr::memmem::find(rest, from).and_then(|place| rest.split_at_checked(place)) {
+        result.extend_from_slice(before);
+        result.extend_from_slice(to);
+        rest = after.get(from.len()..).unwrap_or_default();
+    }
+    result.extend_from_slice(rest);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replaced;
+
+    #[test]
+    fn every_place_is_replaced() {
+        assert_eq!(replaced(b"a-b-a", b"a", b"xyz"), b"xyz-b-xyz");
+        assert_eq!(replaced(b"", b"a", b"b"), b"");
+    }
+}

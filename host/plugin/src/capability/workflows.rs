@@ -1,0 +1,29 @@
+//! Workflows of the event's own space.
+
+use hookwright_model::{Failure, Kind};
+use wasmtime::component::HasSelf;
+
+use super::{Capability, Host, Link, shown};
+use crate::state::State;
+use crate::v0_1_0::{types, workflows};
+
+pub(super) const CAPABILITY: Capability = Capability {
+    interface: "workflows",
+    kinds: &[Kind::Action],
+    links: &[Link {
+        version: "0.1.0",
+        add: |linker| workflows::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }],
+};
+
+impl workflows::Host for State {
+    fn start(&mut self, name: String, input: String) -> Host<String, types::Failure> {
+        self.host_call()?;
+        let started = self.changing(&CAPABILITY).and_then(|_| super::parameters("input", &input)).and_then(|_| {
+            // No space has workflows yet; the interface is there so that plugins built now start them later.
+            let message = format!("there is no workflow `{}` in this space", shown(&name));
+            Err(Failure::permanent("workflow.not_found", message))
+        });
+        Ok(started.map_err(Into::into))
+    }
+}
