@@ -147,6 +147,7 @@ impl<'a> Asking<'a> {
     /// What a condition counts as that cannot be asked for now.
     fn unavailable(&mut self, condition: &Condition, path: String, unavailable: Unavailable) -> Answer {
         let (holds, answer, counts) = match self.on_unavailable {
+            _ if unavailable.busy_until.is_some() => (None, Answer::Waits, "the run waits"),
             OnUnavailable::Park => (None, Answer::Waits, "the run waits"),
             OnUnavailable::Open => (Some(true), Answer::Holds, "it counts as holding"),
             OnUnavailable::Closed => (Some(false), Answer::Fails, "it counts as not holding"),

@@ -149,6 +149,7 @@ impl Pipeline {
         let mut log = Vec::new();
         let result = match (self.available(&run.space, &step.plugin), &plugin) {
             (Ok(()), Some(plugin)) => self.call_step(plugin, run, event, step, &mut log).await,
+            (Err(unavailable), _) if unavailable.busy_until.is_some() => return Err(unavailable),
             (Err(unavailable), _) => match automation.on_unavailable {
                 OnUnavailable::Park => return Err(unavailable),
                 OnUnavailable::Open => {
@@ -159,7 +160,7 @@ impl Pipeline {
             // Taken out this very moment.
             (Ok(()), None) => {
                 let reason = format!("there is no plugin `{}`", step.plugin);
-                return Err(Unavailable { plugin: step.plugin.clone(), reason });
+                return Err(Unavailable { plugin: step.plugin.clone(), reason, busy_until: None });
             }
         };
         let (outcome, effects, failure) = match result {
