@@ -79,7 +79,7 @@
 //! # Receiving
 //!
 //! What sources of many providers do alike (reading a body, checking a signature and its age, naming the event) stands
-//! in [`inbound`].
+//! in [`inbound`]; what actions that call other systems do alike, in [`outbound`].
 //!
 //! # Failing
 //!
@@ -98,6 +98,7 @@ mod host;
 mod id;
 pub mod inbound;
 mod message;
+pub mod outbound;
 mod outcome;
 mod parameters;
 mod path;

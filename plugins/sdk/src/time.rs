@@ -1,7 +1,7 @@
-//! Times as events carry them: RFC 3339.
+//! Times as events carry them (RFC 3339), and as providers write them.
 
 use ::time::OffsetDateTime;
-use ::time::format_description::well_known::Rfc3339;
+use ::time::format_description::well_known::{Rfc2822, Rfc3339};
 use serde_json::Value;
 
 /// Numbers from here on are milliseconds, since as seconds they would lie past the year 5000.
@@ -37,6 +37,15 @@ pub fn understood(value: &Value) -> Option<String> {
         _ => return None,
     };
     rfc3339(if number.abs() < MILLISECONDS_FROM { number * 1000.0 } else { number })
+}
+
+/// Milliseconds since 1970 of a date as HTTP headers have it (RFC 9110, section 5.6.7, the preferred form).
+#[must_use]
+pub fn http_date_ms(text: &str) -> Option<f64> {
+    let at = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+    #[allow(clippy::cast_precision_loss)]
+    let seconds = at.unix_timestamp() as f64;
+    Some(seconds * 1000.0)
 }
 
 #[cfg(test)]
