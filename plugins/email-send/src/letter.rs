@@ -5,6 +5,9 @@ use hookwright_sdk::{Failure, Pairs, Text, encoding, shorten};
 use serde::Deserialize;
 use serde_json::Value;
 
+/// Bytes of a subject (RFC 5322, section 2.1.1: a line has at most 998).
+const LONGEST_SUBJECT: usize = 998;
+
 /// What the automation gives.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +91,7 @@ impl Parameters {
         let attachments = self.attachments.into_iter().enumerate().map(|(place, file)| file.attachment(place));
         Ok(Letter {
             to,
-            subject: one_line(self.subject.as_str()),
+            subject: shorten(&one_line(self.subject.as_str()), LONGEST_SUBJECT),
             text,
             html,
             headers,

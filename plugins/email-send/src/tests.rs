@@ -61,6 +61,13 @@ fn html_alone_is_enough_and_empty_lists_add_no_header() {
 }
 
 #[test]
+fn a_long_subject_is_cut_to_a_line() {
+    outcome(json!({"to": "a@b", "subject": "ü".repeat(5000), "text": "x"})).unwrap();
+    let subject = testing::mails().remove(0).subject;
+    assert!(subject.len() <= 998 && subject.ends_with('…'), "{}", subject.len());
+}
+
+#[test]
 fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
     let with = |changes: Value| {
         let mut all = json!({"to": "a@b", "subject": "s", "text": "t"});

@@ -128,7 +128,7 @@ pub mod crypto {
     /// nothing.
     ///
     /// # Errors
-    /// It is not (`token.wrong`), or the operator has not given the secret (`secret.unknown`).
+    /// It is not (`signature.wrong`), or the operator has not given the secret (`secret.unknown`).
     pub fn verify_token(secret: &str, token: &str) -> Result<(), Failure> {
         platform::crypto::verify_token(secret, token)
     }
@@ -136,7 +136,7 @@ pub mod crypto {
     /// Whether `signature` (64 bytes) is the one of `data` under `public_key` (32 bytes), by Ed25519 (RFC 8032).
     ///
     /// # Errors
-    /// It is not (`signature.wrong`), or the key is none (`key.invalid`).
+    /// It is not (`signature.wrong`), or the key is none (`key.unusable`).
     pub fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<(), Failure> {
         platform::crypto::verify_ed25519(public_key, data, signature)
     }
@@ -149,7 +149,7 @@ pub mod crypto {
     pub fn checked(verified: Result<(), Failure>) -> Result<bool, Failure> {
         match verified {
             Ok(()) => Ok(true),
-            Err(failure) if matches!(failure.code.as_str(), "signature.wrong" | "token.wrong") => Ok(false),
+            Err(failure) if failure.code == "signature.wrong" => Ok(false),
             Err(failure) => Err(failure),
         }
     }

@@ -245,7 +245,7 @@ mod tests {
         ] {
             assert_eq!(failure.code, "record.not_found");
         }
-        assert_eq!(records::create("lead", &json!([])).unwrap_err().code, "record.invalid");
+        assert_eq!(records::create("lead", &json!([])).unwrap_err().code, "parameters.invalid");
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(checked(&[0x72], &signature), Ok(true));
         assert_eq!(checked(&[0x73], &signature), Ok(false));
         assert_eq!(checked(&[0x72], &signature[1..]), Ok(false));
-        assert_eq!(crypto::verify_ed25519(&key[1..], b"", &signature).unwrap_err().code, "key.invalid");
+        assert_eq!(crypto::verify_ed25519(&key[1..], b"", &signature).unwrap_err().code, "key.unusable");
         Host::default().install();
         assert_ne!(random::bits(), random::bits());
     }

@@ -26,7 +26,7 @@ impl Encoding {
             Self::Base64 => encoding::base64_decode(text).ok(),
             Self::Base64url => {
                 let mut plain = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
-                while plain.len() % 4 != 0 {
+                while !plain.len().is_multiple_of(4) {
                     plain.push('=');
                 }
                 encoding::base64_decode(&plain).ok()

@@ -85,12 +85,8 @@ pub mod crypto {
     /// What the secret keys a code with: its own bytes, or what it stands for where the plugin's hints say so.
     fn key(name: &str) -> Result<Vec<u8>, Failure> {
         let secret = secret(name)?;
-        match secret.strip_prefix(b"whsec_").filter(|_| with(|host| host.decodes_secrets)) {
-            Some(encoded) => STANDARD
-                .decode(encoded)
-                .map_err(|error| Failure::permanent("secret.unusable", format!("the secret `{name}`: {error}"))),
-            None => Ok(secret),
-        }
+        let encoded = secret.strip_prefix(b"whsec_").filter(|_| with(|host| host.decodes_secrets));
+        Ok(encoded.and_then(|encoded| STANDARD.decode(encoded).ok()).unwrap_or(secret))
     }
 
     fn code<M: Mac + hmac::digest::KeyInit>(key: &[u8], data: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -130,13 +126,13 @@ pub mod crypto {
         if secret(name)? == token.as_bytes() {
             return Ok(());
         }
-        Err(Failure::permanent("token.wrong", "the token is not the secret"))
+        Err(Failure::permanent("signature.wrong", "the token is not the secret"))
     }
 
     pub fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<(), Failure> {
         let wrong = || Failure::permanent("signature.wrong", "the signature is not the data's");
         let key = <[u8; 32]>::try_from(public_key).ok().and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-        let key = key.ok_or_else(|| Failure::permanent("key.invalid", "the public key is none of Ed25519"))?;
+        let key = key.ok_or_else(|| Failure::permanent("key.unusable", "the public key is none of Ed25519"))?;
         let signature = Signature::from_slice(signature).map_err(|_| wrong())?;
         key.verify_strict(data, &signature).map_err(|_| wrong())
     }

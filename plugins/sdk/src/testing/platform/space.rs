@@ -8,7 +8,7 @@ use crate::Failure;
 fn object(what: &str, json: &str) -> Result<Map<String, Value>, Failure> {
     match serde_json::from_str(json).map_err(|error| Failure::json(what, &error))? {
         Value::Object(members) => Ok(members),
-        _ => Err(Failure::permanent("record.invalid", format!("{what} must be a JSON object"))),
+        _ => Err(Failure::permanent("parameters.invalid", format!("{what} must be a JSON object"))),
     }
 }
 
