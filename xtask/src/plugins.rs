@@ -29,12 +29,15 @@ pub(crate) fn first_party(place: &Place, toolchain: &Toolchain) -> Result<(), St
     Ok(())
 }
 
-/// Builds what stands in `examples/`. Node.js must be there.
+/// Builds what stands in `examples/`, and the hostile plugin of the tests. Node.js must be there.
 pub(crate) fn examples(place: &Place, toolchain: &Toolchain) -> Result<(), Stop> {
     let out = place.examples();
     let request =
         Request { workspace: &place.root.join("examples/rust"), target: &place.guests(), out: &out, packages: &[] };
     let mut built = hookwright_guests::build_workspace(toolchain, &request)?;
+    let hostile =
+        Request { workspace: &place.root.join("tests/hostile"), target: &place.guests(), out: &out, packages: &[] };
+    built.extend(hookwright_guests::build_workspace(toolchain, &hostile)?);
     let script = js::Script {
         name: "summarise",
         folder: &place.root.join("examples/javascript"),

@@ -11,6 +11,8 @@ use crate::{LogLine, Pipeline};
 
 /// After how long a run tries again that found as many calls under way as may be.
 const BUSY: Duration = Duration::from_millis(50);
+/// After how long it looks again for a plugin that is being loaded.
+const LOADING: Duration = Duration::from_millis(200);
 /// How many runs are made due in one commit.
 const RELEASED: usize = 500;
 
@@ -31,6 +33,10 @@ impl Pipeline {
         let unavailable =
             |reason: String| Err(Unavailable { plugin: name.to_owned(), reason, busy_until: None });
         if self.registry.get(space, name).is_none() {
+            if self.is_loading(name) {
+                let reason = format!("`{name}` is being loaded");
+                return Err(Unavailable { plugin: name.to_owned(), reason, busy_until: Some(self.now().after(LOADING)) });
+            }
             return unavailable(format!("there is no plugin `{name}`: put it back, or change the automation"));
         }
         match self.breakers.admit(space, name, self.now()) {
