@@ -30,6 +30,7 @@ mod state;
 mod stop;
 mod trust;
 mod v0_1_0;
+mod versions;
 mod warm;
 
 pub use access::{Access, remedy};
