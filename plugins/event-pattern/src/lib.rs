@@ -67,9 +67,7 @@ impl Condition for EventPattern {
 fn as_object(event: &Event) -> Map<String, Value> {
     let [id, kind, source, subject, time, data] = NAMES;
     let mut members = Map::new();
-    for (name, text) in
-        [(id, &event.id), (kind, &event.event_type), (source, &event.source), (time, &event.time)]
-    {
+    for (name, text) in [(id, &event.id), (kind, &event.event_type), (source, &event.source), (time, &event.time)] {
         members.insert(name.into(), text.as_str().into());
     }
     if let Some(text) = &event.subject {

@@ -21,7 +21,10 @@ pub(crate) enum Matcher {
     /// A value that none of these takes.
     AnythingBut(Vec<Matcher>),
     Numeric(Vec<Bound>),
-    Network { address: IpAddr, bits: u8 },
+    Network {
+        address: IpAddr,
+        bits: u8,
+    },
     Exists(bool),
 }
 
@@ -104,7 +107,9 @@ impl Text {
         if let (Value::Object(members), "prefix" | "suffix") = (argument, name) {
             let (inner, argument) = only(members, path)?;
             if inner != "equals-ignore-case" {
-                return Err(format!("{path}.{inner} is no matcher here: only equals-ignore-case stands inside of {name}"));
+                return Err(format!(
+                    "{path}.{inner} is no matcher here: only equals-ignore-case stands inside of {name}"
+                ));
             }
             let folded = fold(text(argument, &format!("{path}.{inner}"), "")?);
             return Ok(if name == "prefix" { Self::PrefixIgnoreCase(folded) } else { Self::SuffixIgnoreCase(folded) });

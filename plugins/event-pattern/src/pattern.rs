@@ -77,7 +77,9 @@ impl Reader {
     fn fields(&mut self, members: &Map<String, Value>, path: &str) -> Result<Fields, String> {
         if members.is_empty() {
             let place = if path.is_empty() { "the pattern" } else { path };
-            return Err(format!("{place} is an empty object: name what must match, such as {{\"type\": [\"order.paid\"]}}"));
+            return Err(format!(
+                "{place} is an empty object: name what must match, such as {{\"type\": [\"order.paid\"]}}"
+            ));
         }
         let mut fields = Fields::default();
         for (name, value) in members {

@@ -81,7 +81,11 @@ fn a_list_takes_these_values_and_not_those() {
             vec![json!("2001:db9::1"), json!("1.2.3.4")],
         ),
         (json!([{"cidr": "::/0"}]), vec![json!("fe80::1")], vec![json!("0.0.0.0")]),
-        (json!([{"exists": true}]), vec![json!(1), json!(null), json!(""), json!(false)], vec![json!({"x": 1}), json!([])]),
+        (
+            json!([{"exists": true}]),
+            vec![json!(1), json!(null), json!(""), json!(false)],
+            vec![json!({"x": 1}), json!([])],
+        ),
         (json!([{"exists": false}]), vec![json!({"x": 1}), json!([])], vec![json!(1), json!(null)]),
         (json!([{"exists": false}, "a"]), vec![json!("a")], vec![json!("b")]),
         (json!(["a"]), vec![json!(["b", "a"]), json!([["a"]])], vec![json!([]), json!({"a": 1}), json!([{"a": "a"}])]),
@@ -140,7 +144,10 @@ fn a_pattern_has_the_shape_of_the_event() {
         (json!({"$or": [{"type": ["x"]}, {"data": {"state": ["open"]}}]}), true),
         (json!({"$or": [{"type": ["x"]}, {"data": {"state": ["closed"]}}]}), false),
         (json!({"source": ["other"], "$or": [{"type": ["order.paid"]}, {"type": ["x"]}]}), false),
-        (json!({"data": {"$or": [{"state": ["closed"]}, {"amount": [{"numeric": [">", 100]}], "state": ["open"]}]}}), true),
+        (
+            json!({"data": {"$or": [{"state": ["closed"]}, {"amount": [{"numeric": [">", 100]}], "state": ["open"]}]}}),
+            true,
+        ),
         (json!({"data": {"$or": [{"state": ["x"]}, {"$or": [{"amount": [120]}, {"amount": [1]}]}]}}), true),
         (json!({"data": {"items": {"$or": [{"sku": ["Z"]}, {"n": [9]}], "sku": ["B"]}}}), true),
     ] {
@@ -153,14 +160,26 @@ fn the_reason_names_what_did_not_match_and_what_was_there() {
     let data = json!({"state": "open", "tags": ["a", "b"], "items": [{"sku": "A"}, {"sku": "B"}], "one": {"x": 1}, "none": []});
     for (pattern, reason) in [
         (json!({"data": {"state": ["open"]}, "type": [{"prefix": "o"}]}), "the pattern matches: data.state, type"),
-        (json!({"data": {"state": ["closed", {"prefix": "w"}]}}), r#"data.state must match ["closed",{"prefix":"w"}]: it is "open""#),
+        (
+            json!({"data": {"state": ["closed", {"prefix": "w"}]}}),
+            r#"data.state must match ["closed",{"prefix":"w"}]: it is "open""#,
+        ),
         (json!({"data": {"gone": [{"exists": true}]}}), r#"data.gone must match [{"exists":true}]: it is missing"#),
         (json!({"data": {"tags": ["c"]}}), r#"data.tags must match ["c"]: it is ["a","b"]"#),
         (json!({"data": {"one": [1]}}), r#"data.one must match [1]: it is the object {"x":1}"#),
         (json!({"data": {"none": [1]}}), "data.none must match [1]: it is an empty list"),
-        (json!({"data": {"state": {"x": [1]}}}), r#"data.state is "open", which has no names: data.state.x must match [1]: it is missing"#),
-        (json!({"data": {"items": {"sku": ["C"]}}}), r#"none of the 2 elements of data.items matches. The first: data.items.sku must match ["C"]: it is "A""#),
-        (json!({"$or": [{"type": ["x"]}, {"source": ["y"]}]}), r#"none of the 2 patterns of $or matches: type must match ["x"]: it is "order.paid"; source must match ["y"]: it is "shop""#),
+        (
+            json!({"data": {"state": {"x": [1]}}}),
+            r#"data.state is "open", which has no names: data.state.x must match [1]: it is missing"#,
+        ),
+        (
+            json!({"data": {"items": {"sku": ["C"]}}}),
+            r#"none of the 2 elements of data.items matches. The first: data.items.sku must match ["C"]: it is "A""#,
+        ),
+        (
+            json!({"$or": [{"type": ["x"]}, {"source": ["y"]}]}),
+            r#"none of the 2 patterns of $or matches: type must match ["x"]: it is "order.paid"; source must match ["y"]: it is "shop""#,
+        ),
         (json!({"data": {"a.b": [1]}}), r#"data["a.b"] must match [1]: it is missing"#),
     ] {
         assert_eq!(ask(&data, &pattern).unwrap().reason, reason, "{pattern}");

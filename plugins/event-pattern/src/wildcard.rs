@@ -24,7 +24,11 @@ impl Wildcard {
                 '*' => parts.push(std::mem::take(&mut part)),
                 '\\' => match characters.next() {
                     Some(escaped @ ('*' | '\\')) => part.push(escaped),
-                    _ => return Err("has a `\\` that escapes neither `*` nor `\\`: write `\\\\` for the character".into()),
+                    _ => {
+                        return Err(
+                            "has a `\\` that escapes neither `*` nor `\\`: write `\\\\` for the character".into()
+                        );
+                    }
                 },
                 other => part.push(other),
             }
