@@ -51,12 +51,9 @@ mod tests {
 
     #[test]
     fn a_dot_is_no_line_end() {
-        for (pattern, expected) in [
-            ("a.b", r"a[^\n\r]b"),
-            (r"a\.b", r"a\.b"),
-            ("[.]", "[.]"),
-            (r"[\].].", r"[\].][^\n\r]"),
-        ] {
+        for (pattern, expected) in
+            [("a.b", r"a[^\n\r]b"), (r"a\.b", r"a\.b"), ("[.]", "[.]"), (r"[\].].", r"[\].][^\n\r]")]
+        {
             assert_eq!(dots(pattern), expected);
         }
     }

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use crate::JsonPathPick;
 
 fn transform(body: &str, parameters: Value) -> Result<Transformed, Failure> {
-    let message =
-        Message { headers: vec![("x-a".into(), "1".into())], content_type: "application/json".into(), body: body.into() };
+    let message = Message {
+        headers: vec![("x-a".into(), "1".into())],
+        content_type: "application/json".into(),
+        body: body.into(),
+    };
     apply::<JsonPathPick>(&testing::event("x", json!({})), message, parameters)
 }
 
@@ -84,7 +87,10 @@ fn mode_and_missing_decide_what_a_path_stands_for() {
         match transform(&store().to_string(), parameters.clone()).unwrap() {
             Transformed::Send(message) => assert_eq!(message.json().ok(), expected, "{parameters}"),
             Transformed::Drop(reason) => {
-                assert!(expected.is_none() && reason.contains("the path $.nothing finds nothing"), "{parameters}: {reason}");
+                assert!(
+                    expected.is_none() && reason.contains("the path $.nothing finds nothing"),
+                    "{parameters}: {reason}"
+                );
             }
         }
     }

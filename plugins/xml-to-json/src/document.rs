@@ -72,9 +72,12 @@ impl Document<'_> {
                     return Err(self.wrong(at, "the XML declaration must be at the very beginning"));
                 }
                 match declaration.encoding() {
-                    Some(Ok(name)) if !is_utf_8(&name) => {
-                        Err(failure("xml.encoding", self.text, at, &format!("the document {}", encoding_problem(&name))))
-                    }
+                    Some(Ok(name)) if !is_utf_8(&name) => Err(failure(
+                        "xml.encoding",
+                        self.text,
+                        at,
+                        &format!("the document {}", encoding_problem(&name)),
+                    )),
                     Some(Err(error)) => Err(self.wrong(at, &shorten(&error.to_string(), 300))),
                     _ => Ok(()),
                 }
@@ -110,7 +113,10 @@ impl Document<'_> {
                 .normalized_value(XmlVersion::Explicit1_0)
                 .map_err(|error| self.wrong(at, &shorten(&format!("in the attribute {name}: {error}"), 300)))?;
             if let Some(character) = value.chars().find(|character| !is_allowed(*character)) {
-                let problem = format!("the attribute {name} has the character U+{:04X}, which is not allowed", u32::from(character));
+                let problem = format!(
+                    "the attribute {name} has the character U+{:04X}, which is not allowed",
+                    u32::from(character)
+                );
                 return Err(self.wrong(at, &problem));
             }
             if name == "xml:space" {
@@ -163,7 +169,10 @@ impl Document<'_> {
                 Ok(None) => {
                     return Err(self.wrong(
                         at,
-                        &format!("the entity &{}; is not known: only lt, gt, amp, apos and quot are", shorten(&name, 60)),
+                        &format!(
+                            "the entity &{}; is not known: only lt, gt, amp, apos and quot are",
+                            shorten(&name, 60)
+                        ),
                     ));
                 }
             },
@@ -179,8 +188,11 @@ impl Document<'_> {
 
     /// A name as XML 1.0 has it in section 2.3, where everything beyond ASCII counts as a letter.
     fn name<'n>(&self, name: &'n str, at: u64) -> Result<&'n str, Failure> {
-        let is_first = |character: char| character.is_ascii_alphabetic() || matches!(character, '_' | ':') || !character.is_ascii();
-        let is_next = |character: char| is_first(character) || character.is_ascii_digit() || matches!(character, '-' | '.');
+        let is_first = |character: char| {
+            character.is_ascii_alphabetic() || matches!(character, '_' | ':') || !character.is_ascii()
+        };
+        let is_next =
+            |character: char| is_first(character) || character.is_ascii_digit() || matches!(character, '-' | '.');
         if name.starts_with(is_first) && name.chars().all(is_next) {
             return Ok(name);
         }

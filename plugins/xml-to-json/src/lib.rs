@@ -76,7 +76,10 @@ fn text(message: &Message) -> Result<String, Failure> {
         return Err(refused("xml.encoding", encoding_problem("UTF-16")));
     }
     let text = std::str::from_utf8(&message.body).map_err(|error| {
-        refused("xml.encoding", format!("is not UTF-8 at byte {}: have the sender encode it as UTF-8", error.valid_up_to()))
+        refused(
+            "xml.encoding",
+            format!("is not UTF-8 at byte {}: have the sender encode it as UTF-8", error.valid_up_to()),
+        )
     })?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     if text.starts_with('"')

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::XmlToJson;
 
 fn transform(content_type: &str, body: &[u8], parameters: Value) -> Result<Message, Failure> {
-    let message = Message { headers: vec![("x-a".into(), "1".into())], content_type: content_type.into(), body: body.into() };
+    let message =
+        Message { headers: vec![("x-a".into(), "1".into())], content_type: content_type.into(), body: body.into() };
     match apply::<XmlToJson>(&testing::event("x", json!({})), message, parameters)? {
         Transformed::Send(message) => Ok(message),
         Transformed::Drop(reason) => panic!("dropped: {reason}"),
@@ -45,7 +46,10 @@ fn elements_attributes_and_text_have_their_places() {
         ("<a>x<![CDATA[<b>&amp;</b>]]>y</a>", json!({"a": "x<b>&amp;</b>y"})),
         ("<a>x<!-- nothing -->y<?php nothing ?>z</a>", json!({"a": "xyz"})),
         ("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!-- c -->\n<a/>\n", json!({"a": ""})),
-        ("<a xml:space='preserve'> x <b> y </b></a>", json!({"a": {"@xml:space": "preserve", "#text": " x ", "b": " y "}})),
+        (
+            "<a xml:space='preserve'> x <b> y </b></a>",
+            json!({"a": {"@xml:space": "preserve", "#text": " x ", "b": " y "}}),
+        ),
         ("<a>l1\r\nl2</a>", json!({"a": "l1\nl2"})),
         ("<größe ä='1'>ü</größe>", json!({"größe": {"@ä": "1", "#text": "ü"}})),
     ] {
@@ -87,7 +91,11 @@ fn the_body_is_utf_8_whatever_it_comes_in() {
     }
     for (content_type, body, said) in [
         ("text/xml; charset=ISO-8859-1", b"<a/>".as_slice(), "is declared as ISO-8859-1, and only UTF-8 is read"),
-        ("text/xml", b"<?xml version='1.0' encoding='windows-1252'?><a/>", "line 1, column 1 of the XML: the document is declared as windows-1252"),
+        (
+            "text/xml",
+            b"<?xml version='1.0' encoding='windows-1252'?><a/>",
+            "line 1, column 1 of the XML: the document is declared as windows-1252",
+        ),
         ("text/xml", b"\xFF\xFE<\0a\0/\0>\0", "is declared as UTF-16"),
         ("text/xml", b"<a>\xFC</a>", "is not UTF-8 at byte 3"),
     ] {
