@@ -107,8 +107,8 @@ impl Duration {
 /// A decimal number times a unit; what is less than one is left out.
 fn scaled(number: &str, unit: i128) -> Option<i128> {
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-    let is_number = !(whole.is_empty() && part.is_empty()) && !part.contains('.');
-    if !is_number || whole.len() > 19 {
+    let has_digits = !whole.is_empty() || !part.is_empty();
+    if !has_digits || part.contains('.') || whole.len() > 19 {
         return None;
     }
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
