@@ -170,10 +170,7 @@ fn hosts_records_and_interfaces_are_refused_with_the_grant_that_would_allow_them
     assert_eq!(refused(&read, "capability.not_granted"), json!({"interfaces": ["records"]}));
     assert_eq!(ordered(&client, &order("count", "n", "", ""))["outcome"]["result"], 1);
     let wrong = json!({"grants": {"http": [{"host": "https://a.example"}]}, "limits": {"cpu_ms": 0}});
-    assert_eq!(
-        client.put_json("/v1/plugins/hostile/policy", &wrong).paths(),
-        ["grants.http[0].host", "limits.cpu_ms"]
-    );
+    assert_eq!(client.put_json("/v1/plugins/hostile/policy", &wrong).paths(), ["grants.http[0].host", "limits.cpu_ms"]);
 }
 
 #[test]
@@ -199,8 +196,12 @@ fn a_secret_leaves_only_in_requests_to_its_hosts_and_is_seen_nowhere_else() {
     client.post("/v1/plugins/hostile/grants", &json!({"secrets": [{"name": "api-key"}]})).expect(200);
     let refused = send("header");
     assert_eq!(refused["outcome"]["code"], "capability.not_granted", "{refused:#}");
-    assert!(text(&refused["outcome"]["message"]).contains(r#"{"secrets":[{"hosts":["127.0.0.1"],"name":"api-key"}]}"#)
-        || text(&refused["outcome"]["message"]).contains(r#"{"secrets":[{"name":"api-key","hosts":["127.0.0.1"]}]}"#), "{refused:#}");
+    assert!(
+        text(&refused["outcome"]["message"]).contains(r#"{"secrets":[{"hosts":["127.0.0.1"],"name":"api-key"}]}"#)
+            || text(&refused["outcome"]["message"])
+                .contains(r#"{"secrets":[{"name":"api-key","hosts":["127.0.0.1"]}]}"#),
+        "{refused:#}"
+    );
     assert!(receiver.received().is_empty(), "nothing left without the grant");
 
     let grant = json!({"secrets": [{"name": "api-key", "hosts": ["127.0.0.1"]}]});
@@ -216,7 +217,8 @@ fn a_secret_leaves_only_in_requests_to_its_hosts_and_is_seen_nowhere_else() {
         assert!(whole.contains(VALUE) && !whole.contains(&placeholder), "{at}: {whole}");
     }
     // Nowhere in what the API shows, nor in the store's file, nor in the server's log.
-    for path in ["/v1/runs?limit=500", "/v1/plugins/hostile", "/v1/plugins/hostile/logs", "/v1/plugins/hostile/policy"] {
+    for path in ["/v1/runs?limit=500", "/v1/plugins/hostile", "/v1/plugins/hostile/logs", "/v1/plugins/hostile/policy"]
+    {
         assert!(!client.get(path).text().contains(VALUE), "{path}");
     }
     let data = server.data();
@@ -310,8 +312,7 @@ fn a_plugin_that_traps_again_and_again_is_let_be_until_a_probe_ends_well() {
     }
     let breaker = client.get("/v1/plugins/hostile").expect(200)["usage"]["breaker"].clone();
     assert_eq!((&breaker["state"], &breaker["strikes"]), (&json!("open"), &json!(3)), "{breaker}");
-    let parked: Vec<String> =
-        (0..5).map(|_| scene::send(&client, "order", &order("count", "n", "", ""))).collect();
+    let parked: Vec<String> = (0..5).map(|_| scene::send(&client, "order", &order("count", "n", "", ""))).collect();
     let story = scene::story_when(&client, &parked[0], |story| story["runs"][0]["state"] != "running");
     let state = text(&story["runs"][0]["state"]);
     assert!(["parked", "done"].contains(&state.as_str()), "{story:#}");

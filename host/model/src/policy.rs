@@ -90,7 +90,8 @@ impl PluginPolicy {
         }
         let size: usize = self.config.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.config.len() > MOST || size > 64 * 1024 {
-            mistakes.add("config", format!("has {} entries and {size} bytes: at most {MOST} and 65536", self.config.len()));
+            mistakes
+                .add("config", format!("has {} entries and {size} bytes: at most {MOST} and 65536", self.config.len()));
         }
         mistakes.check()
     }

@@ -30,12 +30,15 @@ pub(crate) struct Unavailable {
 impl Pipeline {
     /// Fails if the plugin is not there or is not called for now.
     pub(crate) fn available(&self, space: &SpaceId, name: &str) -> Result<(), Unavailable> {
-        let unavailable =
-            |reason: String| Err(Unavailable { plugin: name.to_owned(), reason, busy_until: None });
+        let unavailable = |reason: String| Err(Unavailable { plugin: name.to_owned(), reason, busy_until: None });
         if self.registry.get(space, name).is_none() {
             if self.is_loading(name) {
                 let reason = format!("`{name}` is being loaded");
-                return Err(Unavailable { plugin: name.to_owned(), reason, busy_until: Some(self.now().after(LOADING)) });
+                return Err(Unavailable {
+                    plugin: name.to_owned(),
+                    reason,
+                    busy_until: Some(self.now().after(LOADING)),
+                });
             }
             return unavailable(format!("there is no plugin `{name}`: put it back, or change the automation"));
         }

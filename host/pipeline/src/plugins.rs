@@ -192,7 +192,8 @@ impl Pipeline {
         let mut policy = self.store.policy(space, name)?.unwrap_or_default();
         let wants: BTreeSet<String> = plugin.wants().iter().cloned().collect();
         if first && policy.grants.interfaces.is_none() {
-            policy.grants.interfaces = Some(if self.settings.grant_on_install { wants.clone() } else { BTreeSet::new() });
+            policy.grants.interfaces =
+                Some(if self.settings.grant_on_install { wants.clone() } else { BTreeSet::new() });
         }
         if approve && policy.grants.interfaces.is_some() {
             policy.grants.add(Grants { interfaces: Some(wants), ..Grants::default() });

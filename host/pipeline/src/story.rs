@@ -181,7 +181,9 @@ fn summary(
                 if run.undecided() { run.decision.reason.as_str() } else { "its next step needs it" }
             ),
             RunState::Waiting if run.undecided() => format!("`{name}` is yet to be decided: {}", run.decision.reason),
-            RunState::Waiting if run.waits_for.is_some() => format!("`{name}` fired; its next step waits for its turn."),
+            RunState::Waiting if run.waits_for.is_some() => {
+                format!("`{name}` fired; its next step waits for its turn.")
+            }
             RunState::Waiting => format!(
                 "`{name}` fired; step {} failed and is tried again at {}.",
                 run.next_step.saturating_add(1),

@@ -78,10 +78,7 @@ fn is_granted(capability: &Capability, kinds: &[Kind]) -> bool {
 }
 
 /// What is linked for an import; none: nothing needs to be. The error says why it is refused.
-fn wanted(
-    import: &Import,
-    kinds: &[Kind],
-) -> Result<Option<(&'static Capability, &'static Link)>, String> {
+fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<(&'static Capability, &'static Link)>, String> {
     let name = parse(&import.name);
     if name.package != PACKAGE {
         return Err(if name.package.starts_with("wasi:") {

@@ -37,8 +37,8 @@ pub use access::{Access, remedy};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use exchange::{
-    Allowed, Answer, Call, Called, Intake, Message, Outbound, OutboundRequest, OutboundResponse, Pairs, Reception, Secrets,
-    SourceDraft, SourceRequest, Transformed, Usage,
+    Allowed, Answer, Call, Called, Intake, Message, Outbound, OutboundRequest, OutboundResponse, Pairs, Reception,
+    Secrets, SourceDraft, SourceRequest, Transformed, Usage,
 };
 pub use meter::Meter;
 pub use options::EngineOptions;

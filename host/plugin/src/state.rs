@@ -88,7 +88,8 @@ impl State {
         let transfer = transfer(&call);
         let limits = &call.access.limits;
         let (budget, log) = (Budget::new(limits, cpu), LogLines::new(limits));
-        let mut store = Store::new(engine, Self { call, budget, log, placeholders: Vec::new(), wrapped_secrets: false });
+        let mut store =
+            Store::new(engine, Self { call, budget, log, placeholders: Vec::new(), wrapped_secrets: false });
         store.limiter(|state| &mut state.budget);
         store.set_hostcall_fuel(transfer);
         store.set_max_component_handles(HANDLES);

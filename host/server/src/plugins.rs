@@ -116,8 +116,7 @@ pub(crate) async fn install(
         .flat_map(|value| value.split(','))
         .map(|signature| signature.trim().to_owned())
         .collect();
-    let installed =
-        app.pipeline.install_plugin(&caller.space, &name, component, &signatures, upload.approve).await?;
+    let installed = app.pipeline.install_plugin(&caller.space, &name, component, &signatures, upload.approve).await?;
     Ok(put_in(&name, &installed))
 }
 

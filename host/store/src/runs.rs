@@ -68,8 +68,7 @@ impl Store {
             .iter()
             .map(|run| Ok((run.id.ordinal, rows::json(run)?)))
             .collect::<Result<Vec<(u32, Vec<u8>)>, StoreError>>()?;
-        let waits: HashMap<u32, Wait> =
-            runs.iter().filter_map(|run| Some((run.id.ordinal, Wait::of(run)?))).collect();
+        let waits: HashMap<u32, Wait> = runs.iter().filter_map(|run| Some((run.id.ordinal, Wait::of(run)?))).collect();
         let bytes = rows.iter().map(|(_, row)| row.len()).sum();
         self.write(Some(DECIDE), bytes, move |batch| {
             let number = batch.number(&space)?;

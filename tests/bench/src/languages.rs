@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookwright_model::{
-    Cause, Event, EventDraft, InstancePolicy, Limits, MemoryView, SpaceId, Timestamp, Workbench,
-};
+use hookwright_model::{Cause, Event, EventDraft, InstancePolicy, Limits, MemoryView, SpaceId, Timestamp, Workbench};
 use hookwright_plugin::{Access, Call, Engine, EngineOptions, Plugin, Registry};
 use serde_json::json;
 use tempfile::TempDir;

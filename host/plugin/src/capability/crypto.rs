@@ -44,9 +44,7 @@ impl crypto::Host for State {
         self.host_call()?;
         let right = self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data));
         let verified = right.and_then(|right| {
-            fits(right.ct_eq(&code), || {
-                format!("the code does not fit the data and the secret `{}`", shown(&secret))
-            })
+            fits(right.ct_eq(&code), || format!("the code does not fit the data and the secret `{}`", shown(&secret)))
         });
         Ok(verified.map_err(Into::into))
     }
@@ -59,12 +57,7 @@ impl crypto::Host for State {
         Ok(verified.map_err(Into::into))
     }
 
-    fn verify_ed25519(
-        &mut self,
-        public_key: Vec<u8>,
-        data: Vec<u8>,
-        signature: Vec<u8>,
-    ) -> Host<(), types::Failure> {
+    fn verify_ed25519(&mut self, public_key: Vec<u8>, data: Vec<u8>, signature: Vec<u8>) -> Host<(), types::Failure> {
         self.host_call()?;
         Ok(verify_ed25519(&public_key, &data, &signature).map_err(Into::into))
     }
