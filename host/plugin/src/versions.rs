@@ -15,8 +15,11 @@ pub(crate) struct WitVersion {
     /// Such as `0.1.0`.
     pub(crate) name: &'static str,
     /// Makes a component that exports these kinds of it ready to be called.
-    pub(crate) open: fn(InstancePre<State>, &[Kind]) -> wasmtime::Result<Box<dyn Guest>>,
+    pub(crate) open: Open,
 }
+
+/// Looks up the exports that the kinds need.
+type Open = fn(InstancePre<State>, &[Kind]) -> wasmtime::Result<Box<dyn Guest>>;
 
 /// Every version, the oldest first.
 pub(crate) const ALL: [&WitVersion; 1] = [&v0_1_0::VERSION];

@@ -97,6 +97,7 @@ fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
+#[allow(unconditional_recursion, reason = "which is the harm")]
 fn deeper(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     frame.iter().sum::<u64>() + deeper(black_box(depth + 1)) + frame[7]
