@@ -23,9 +23,10 @@ impl GivenBody {
         match (&self.text, &self.base64, &self.json) {
             (None, None, None) => Ok(Bytes::new()),
             (Some(text), None, None) => Ok(Bytes::from(text.clone())),
-            (None, Some(text), None) => STANDARD.decode(text.trim()).map(Bytes::from).map_err(|error| {
-                Mistake::new(format!("{path}.base64"), format!("`{text}` is not base64: {error}"))
-            }),
+            (None, Some(text), None) => STANDARD
+                .decode(text.trim())
+                .map(Bytes::from)
+                .map_err(|error| Mistake::new(format!("{path}.base64"), format!("`{text}` is not base64: {error}"))),
             (None, None, Some(json)) => Ok(Bytes::from(compact(json.get()))),
             _ => Err(Mistake::new(path, "has more than one of `text`, `base64` and `json`: give one")),
         }
@@ -82,8 +83,10 @@ mod tests {
             ("{}", &b""[..]),
             (r#"{"text":"a\nä"}"#, "a\nä".as_bytes()),
             (r#"{"base64":"/wA="}"#, b"\xff\0"),
-            (r#"{"json": {"b": [1, 12345678901234567890123], "a": " \" x\\" } }"#,
-             br#"{"b":[1,12345678901234567890123],"a":" \" x\\"}"#),
+            (
+                r#"{"json": {"b": [1, 12345678901234567890123], "a": " \" x\\" } }"#,
+                br#"{"b":[1,12345678901234567890123],"a":" \" x\\"}"#,
+            ),
             (r#"{"json": ""}"#, b"\"\""),
         ] {
             assert_eq!(bytes(given).unwrap(), body, "{given}");
@@ -101,9 +104,12 @@ mod tests {
 
     #[test]
     fn json_is_told_by_its_media_type() {
-        for (content_type, is) in
-            [("application/json; charset=utf-8", true), ("application/a+JSON", true), ("text/plain", false), ("", false)]
-        {
+        for (content_type, is) in [
+            ("application/json; charset=utf-8", true),
+            ("application/a+JSON", true),
+            ("text/plain", false),
+            ("", false),
+        ] {
             assert_eq!(is_json(content_type), is, "{content_type}");
         }
     }

@@ -153,6 +153,11 @@ impl Case {
         self.parameters.clone().unwrap_or_else(|| Value::Object(Map::new()))
     }
 
+    /// Whether the plugin is expected to do what it is for, not to refuse or to fail.
+    pub fn achieves(&self) -> bool {
+        !matches!(self.expected_result(), None | Some("failure" | "refused" | "parameters_invalid"))
+    }
+
     /// What the call is expected to come to.
     pub(crate) fn expected_result(&self) -> Option<&'static str> {
         RESULTS.into_iter().find(|name| self.expect.contains_key(*name))

@@ -65,16 +65,17 @@ mod tests {
     fn a_folder_is_read_in_order_and_a_bad_file_keeps_its_place() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()).unwrap_err().code(), "case.unreadable");
-        for (name, text) in
-            [("b.json", "{"), ("a.json", "{\"expect\":{\"done\":1}}"), ("c.txt", "-"), ("c.json", "{\"expect\":{\"x\":1}}")]
-        {
+        for (name, text) in [
+            ("b.json", "{"),
+            ("a.json", "{\"expect\":{\"done\":1}}"),
+            ("c.txt", "-"),
+            ("c.json", "{\"expect\":{\"x\":1}}"),
+        ] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let files = read(folder.path()).unwrap();
-        let shown: Vec<(&str, Option<&str>)> = files
-            .iter()
-            .map(|file| (file.name.as_str(), file.case.as_ref().err().map(CaseError::code)))
-            .collect();
+        let shown: Vec<(&str, Option<&str>)> =
+            files.iter().map(|file| (file.name.as_str(), file.case.as_ref().err().map(CaseError::code))).collect();
         assert_eq!(shown, [("a", None), ("b", Some("case.invalid")), ("c", Some("case.invalid"))]);
         assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
     }

@@ -105,11 +105,7 @@ fn result(case: &Case, results: &serde_json::Map<String, Value>, mismatches: &mu
     };
     let Some(expected) = case.expect.get(name) else { return };
     match results.get(name) {
-        None => mismatches.push(Mismatch {
-            path: name.to_owned(),
-            expected: shown(Some(expected)),
-            actual: came_to(),
-        }),
+        None => mismatches.push(Mismatch { path: name.to_owned(), expected: shown(Some(expected)), actual: came_to() }),
         Some(actual) => {
             let expected = match name {
                 "message" => with_small_names(expected.clone()),

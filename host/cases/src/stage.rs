@@ -113,9 +113,7 @@ impl Stage {
                 let message = self.message.clone();
                 Ended::of(plugin.apply(call, event, message, parameters).await, outcome::transformed)
             }
-            Kind::Source => {
-                Ended::of(plugin.receive(call, self.request.clone(), parameters).await, outcome::reception)
-            }
+            Kind::Source => Ended::of(plugin.receive(call, self.request.clone(), parameters).await, outcome::reception),
         }
     }
 }
@@ -164,7 +162,8 @@ fn message(given: Option<&GivenMessage>, event: &Event) -> Result<Message, Mista
         Some(body) if is_json(&content_type) => Bytes::from(compact(body.get())),
         Some(body) => {
             let body: GivenBody = serde_json::from_str(body.get()).map_err(|error| {
-                let message = format!("`{content_type}` is not JSON: give {{\"text\": ..}} or {{\"base64\": ..}} ({error})");
+                let message =
+                    format!("`{content_type}` is not JSON: give {{\"text\": ..}} or {{\"base64\": ..}} ({error})");
                 Mistake::new("message.body", message)
             })?;
             body.bytes("message.body")?
@@ -230,9 +229,9 @@ fn add(
             return Err(Mistake::new(path, format!("is no ticket: {error}")));
         }
     }
-    let key = view.add(kind, Value::Object(record)).ok_or_else(|| {
-        Mistake::new(format!("{path}.id"), "is no whole number of 0 or more: give the record its id")
-    })?;
+    let key = view
+        .add(kind, Value::Object(record))
+        .ok_or_else(|| Mistake::new(format!("{path}.id"), "is no whole number of 0 or more: give the record its id"))?;
     match notes {
         None => {}
         Some(Value::Array(notes)) => {

@@ -19,7 +19,9 @@ fn component(name: &str) -> Bytes {
     let folder = std::env::var_os("HOOKWRIGHT_PLUGINS").map_or_else(|| root().join("target/plugins"), PathBuf::from);
     let path = folder.join(format!("{name}.wasm"));
     let bytes = std::fs::read(&path);
-    Bytes::from(bytes.unwrap_or_else(|error| panic!("{}: {error}: build it with `cargo xtask plugins`", path.display())))
+    Bytes::from(
+        bytes.unwrap_or_else(|error| panic!("{}: {error}: build it with `cargo xtask plugins`", path.display())),
+    )
 }
 
 fn registry() -> Registry {
@@ -34,7 +36,8 @@ fn told(plugin: &str, report: &Report) -> String {
         let _ = writeln!(text, "  {error}");
     }
     for mismatch in &report.mismatches {
-        let _ = writeln!(text, "  {}\n    expected {}\n    actual   {}", mismatch.path, mismatch.expected, mismatch.actual);
+        let _ =
+            writeln!(text, "  {}\n    expected {}\n    actual   {}", mismatch.path, mismatch.expected, mismatch.actual);
     }
     for line in &report.log {
         let _ = writeln!(text, "  log: {line}");
@@ -47,7 +50,8 @@ async fn every_case_of_every_first_party_plugin_passes() {
     let registry = registry();
     let mut complaints = String::new();
     let mut count = 0;
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(root().join("plugins")).unwrap().flatten().map(|e| e.path()).collect();
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(root().join("plugins")).unwrap().flatten().map(|e| e.path()).collect();
     folders.sort();
     for folder in folders {
         let cases = folder.join(FOLDER);
