@@ -138,7 +138,7 @@ fn event(given: &GivenEvent, now: Timestamp) -> Result<Event, Mistake> {
     let or = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
     EventDraft {
         id: Some(or(&given.id, "evt-1")),
-        event_type: or(&given.event_type, "case.tried"),
+        event_type: or(&given.event_type, "case"),
         source: or(&given.source, "case"),
         subject: given.subject.clone(),
         time: given.time.clone(),
