@@ -17,7 +17,6 @@ use super::sample::Sample;
 use crate::failed::{Done, Failed, problem};
 use crate::screen::{self, Busy};
 
-/// One case is called over and over, in fresh instances and in kept ones, by one thread and by two.
 #[derive(Args)]
 pub(crate) struct Bench {
     /// A component, or a plugin's folder, which is built first

@@ -19,8 +19,6 @@ use crate::failed::{Done, Failed, at, problem};
 use crate::remote::{Connection, Remote};
 use crate::screen::{self, span};
 
-/// Whenever something in the folder changes, the plugin is built, its cases are run, and the component is pushed. A
-/// build that breaks or a case that fails leaves the version before in use. Ends when interrupted.
 #[derive(Args)]
 pub(crate) struct Dev {
     /// The plugin's folder

@@ -17,8 +17,6 @@ use crate::failed::{Done, Failed};
 use crate::remote::Connection;
 use crate::screen::{self, Busy, span};
 
-/// Compiles the component, loads it again as a server does at its next start, and calls it as one of its cases says:
-/// each time in a fresh instance, then in an instance that is kept.
 #[derive(Args)]
 pub(crate) struct Doctor {
     /// A component, or a plugin's folder, which is built first

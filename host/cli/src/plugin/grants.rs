@@ -24,7 +24,6 @@ pub(crate) struct Policy {
     connection: Connection,
 }
 
-/// What is granted is added to what was granted. To take something away, PUT the whole policy over the API.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Grant {

@@ -10,7 +10,6 @@ use crate::failed::Done;
 use crate::remote::Connection;
 use crate::screen::{self, text};
 
-/// What the plugin logged since the server started, the newest lines of it.
 #[derive(Args)]
 pub(crate) struct Logs {
     /// The plugin

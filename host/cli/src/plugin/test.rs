@@ -14,8 +14,6 @@ use super::engine::Workshop;
 use crate::failed::{Done, problem};
 use crate::screen;
 
-/// Each `cases/*.json` is a call and what must come of it. It is made in the server's own engine, within its limits, with
-/// a stand-in for the space: no server is needed, and nothing leaves the machine.
 #[derive(Args)]
 pub(crate) struct Test {
     /// A plugin's folder, which is built first, or a component

@@ -7,20 +7,23 @@ use clap::Args;
 use serde_json::Value;
 use ureq::http::Method;
 
-use super::artifact::Artifact;
+use super::artifact::{Artifact, signature_path};
+use super::engine::Workshop;
 use super::lifecycle::outcome;
+use super::oci::{self, Reference, SCHEME};
 use super::sign;
-use crate::failed::{Done, Failed, at};
+use crate::failed::{Done, Failed, at, problem};
 use crate::remote::{Connection, Content, Remote};
 use crate::screen::{self, Busy};
 
-/// The server checks, compiles and tries the component first. If anything is wrong with it, nothing changes. Signatures
-/// in FILE.sig go with it.
 #[derive(Args)]
 pub(crate) struct Push {
     /// A component, or a plugin's folder, which is built first
     #[arg(value_name = "FILE.wasm|DIR")]
     what: PathBuf,
+    /// A registry instead of the server: oci://HOST[:PORT]/REPOSITORY:TAG
+    #[arg(value_name = "oci://..", value_parser = Reference::parse, conflicts_with_all = ["name", "approve"])]
+    to: Option<Reference>,
     /// The name that the plugin gets [default: the file's name]
     #[arg(long, value_parser = super::name)]
     name: Option<String>,
@@ -36,9 +39,9 @@ pub(crate) struct Push {
 
 #[derive(Args)]
 pub(crate) struct Pull {
-    /// The plugin, which must have been uploaded to the space
-    #[arg(value_parser = super::name)]
-    name: String,
+    /// A plugin that was uploaded to the space, or oci://HOST[:PORT]/REPOSITORY:TAG
+    #[arg(value_name = "NAME|oci://..", value_parser = place)]
+    from: Place,
     /// The version, or the first digits of its digest [default: the one in use]
     #[arg(long, value_name = "VERSION", value_parser = version)]
     version: Option<String>,
@@ -47,6 +50,20 @@ pub(crate) struct Pull {
     output: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// Where a component is fetched from.
+#[derive(Clone, Debug)]
+enum Place {
+    Server(String),
+    Registry(Reference),
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    if text.starts_with(SCHEME) {
+        return Reference::parse(text).map(Place::Registry);
+    }
+    super::name(text).map(Place::Server)
 }
 
 /// A version or a digest: what may stand in a query as it is.
@@ -58,6 +75,15 @@ fn version(text: &str) -> Result<String, String> {
 
 pub(crate) fn push(push: &Push) -> Done {
     let artifact = Artifact::of(&push.what)?;
+    if let Some(reference) = &push.to {
+        // Others should find nothing there that no server would take.
+        let plugin = Workshop::with_user_cache()?.load(artifact.bytes.clone())?;
+        let signatures = signatures(&artifact, push.sign.as_deref())?;
+        let _busy = Busy::with(format!("pushing to {reference}"));
+        let digest = oci::push(reference, &artifact.bytes, &signatures, &plugin)?;
+        screen::line(format_args!("{reference} is {digest}"));
+        return Ok(ExitCode::SUCCESS);
+    }
     let name = push.name.clone().map_or_else(|| artifact.name(), Ok)?;
     let remote = push.connection.open()?;
     let answer = send(&remote, &artifact, &name, push.approve, push.sign.as_deref())?;
@@ -77,10 +103,7 @@ pub(crate) fn send(
     approve: bool,
     key: Option<&Path>,
 ) -> Result<Value, Failed> {
-    let mut signatures = artifact.signatures()?;
-    if let Some(key) = key {
-        signatures.push(sign::signature(&artifact.bytes, key)?);
-    }
+    let signatures = signatures(artifact, key)?;
     let approve = if approve { "?approve=true" } else { "" };
     let size = u64::try_from(artifact.bytes.len()).unwrap_or(u64::MAX);
     let _busy = Busy::with(format!("putting {} into {}", screen::bytes(size), remote.base()));
@@ -88,14 +111,45 @@ pub(crate) fn send(
     remote.ask(&Method::PUT, &format!("/v1/plugins/{name}{approve}"), &content)
 }
 
+/// The signatures beside a component, and one by the key.
+fn signatures(artifact: &Artifact, key: Option<&Path>) -> Result<Vec<String>, Failed> {
+    let mut signatures = artifact.signatures()?;
+    if let Some(key) = key {
+        signatures.push(sign::signature(&artifact.bytes, key)?);
+    }
+    Ok(signatures)
+}
+
 pub(crate) fn pull(pull: &Pull) -> Done {
-    let query = pull.version.as_ref().map(|version| format!("?version={version}")).unwrap_or_default();
-    let path = format!("/v1/plugins/{}/component{query}", pull.name);
-    let busy = Busy::with("fetching it");
-    let bytes = pull.connection.open()?.bytes(&Method::GET, &path, &Content::Nothing)?;
-    drop(busy);
-    let output = pull.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.wasm", pull.name)));
-    write(&output, &bytes)?;
+    let output = |name: &str| pull.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.wasm")));
+    match &pull.from {
+        Place::Server(name) => {
+            let query = pull.version.as_ref().map(|version| format!("?version={version}")).unwrap_or_default();
+            let path = format!("/v1/plugins/{name}/component{query}");
+            let busy = Busy::with("fetching it");
+            let bytes = pull.connection.open()?.bytes(&Method::GET, &path, &Content::Nothing)?;
+            drop(busy);
+            write(&output(name), &bytes)?;
+        }
+        Place::Registry(reference) => {
+            if pull.version.is_some() {
+                let message = format!("{reference} names its version by tag or digest: leave --version out");
+                return Err(problem("oci.reference_invalid", message));
+            }
+            let busy = Busy::with(format!("fetching {reference}"));
+            let pulled = oci::pull(reference)?;
+            drop(busy);
+            let output = output(reference.name());
+            write(&output, &pulled.bytes)?;
+            if !pulled.signatures.is_empty() {
+                let signature = signature_path(&output);
+                let text = format!("{}\n", pulled.signatures.join("\n"));
+                std::fs::write(&signature, text).map_err(|error| at(&signature, &error))?;
+                screen::line(signature.display());
+            }
+            screen::line(pulled.digest);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,7 @@
 //! The command line, used as its readers use it: against a server of its own, with files in a folder.
 
+mod registry;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -450,6 +452,55 @@ fn dev_pushes_what_builds_and_passes_and_keeps_the_last_good_version() {
     dev.wait().unwrap();
     let log = fs::read_to_string(desk.path("dev.log")).unwrap();
     assert!(!log.contains(ADMIN_KEY), "{log}");
+}
+
+#[test]
+fn a_component_goes_to_a_registry_and_comes_back_checked() {
+    let desk = Desk::new();
+    let registry = registry::Registry::start();
+    let place = format!("oci://{}/acme/plugin", registry.host());
+    desk.file("plugin.wasm", workspace::plugin("match"));
+    desk.run("plugin keygen -o my.key").ok();
+    let as_user = |words: &str| {
+        let mut command = desk.command(words);
+        command.env("HOOKWRIGHT_REGISTRY_USER", "user").env("HOOKWRIGHT_REGISTRY_PASSWORD", "password");
+        desk.ended(command.spawn().unwrap())
+    };
+    has(&desk.run(&format!("plugin push plugin.wasm {place}:1")).failed(1), &["oci.refused", "DENIED", "docker login"]);
+    let pushed = as_user(&format!("plugin push plugin.wasm {place}:1 --sign my.key")).ok();
+    let (_, digest) = pushed.trim().split_once(" is ").unwrap();
+
+    let manifest: Value = serde_json::from_slice(&registry.kept("1")).unwrap();
+    let layer = &manifest["layers"][0];
+    assert_eq!(manifest["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+    assert_eq!((&manifest["schemaVersion"], &layer["mediaType"]), (&json!(2), &json!("application/wasm")));
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.wasm.config.v0+json");
+    assert_eq!(manifest["annotations"]["org.opencontainers.image.title"], "match");
+    let config: Value = serde_json::from_slice(&registry.kept(&scene::text(&manifest["config"]["digest"]))).unwrap();
+    assert_eq!((&config["architecture"], &config["layerDigests"][0]), (&json!("wasm"), &layer["digest"]));
+    assert!(config["component"]["exports"].to_string().contains("hookwright:plugin/condition@0.1.0"), "{config}");
+
+    // A second push sends the component no second time.
+    let puts = || registry.seen().iter().filter(|seen| seen.starts_with("PUT /v2/acme/plugin/blobs")).count();
+    let before = puts();
+    as_user(&format!("plugin push plugin.wasm {place}:2")).ok();
+    assert!(puts() - before <= 1, "only the config has changed: {:?}", registry.seen());
+
+    for reference in [format!("{place}:1"), format!("{place}@{digest}")] {
+        let pulled = as_user(&format!("plugin pull {reference} -o back.wasm")).ok();
+        has(&pulled, &["back.wasm", digest]);
+        assert_eq!(fs::read(desk.path("back.wasm")).unwrap(), workspace::plugin("match"));
+        assert_eq!(fs::read_to_string(desk.path("back.wasm.sig")).unwrap().trim().len(), 88);
+    }
+    has(&as_user(&format!("plugin pull {place}:9")).failed(1), &["oci.refused", "NAME_UNKNOWN"]);
+    has(&desk.run("plugin pull oci://nowhere").failed(2), &["no repository"]);
+    registry.replace(&scene::text(&layer["digest"]), b"something else");
+    has(&as_user(&format!("plugin pull {place}:1 -o bad.wasm")).failed(1), &["oci.artifact_invalid"]);
+    registry.replace(digest, b"{}");
+    has(&as_user(&format!("plugin pull {place}@{digest} -o bad.wasm")).failed(1), &["oci.artifact_invalid"]);
+    assert!(!desk.path("bad.wasm").exists());
+    desk.file("bad.wasm", "nothing");
+    has(&as_user(&format!("plugin push bad.wasm {place}:3")).failed(1), &["plugin.not_wasm"]);
 }
 
 #[test]
