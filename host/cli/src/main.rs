@@ -1,5 +1,10 @@
 //! The `hookwright` command.
 
+mod failed;
+mod plugin;
+mod remote;
+mod screen;
+mod secret;
 mod serve;
 mod settings;
 
@@ -7,6 +12,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use failed::Done;
 
 /// A self-hosted webhook automation server: events come in, sandboxed WebAssembly components decide and act, signed
 /// webhooks go out.
@@ -33,19 +40,44 @@ enum What {
         #[command(flatten)]
         given: Box<settings::Given>,
     },
+    /// Write, test, measure and put in plugins
+    ///
+    /// Commands that need a server talk to the one that --server or HOOKWRIGHT_URL names, with the key in
+    /// HOOKWRIGHT_KEY. They exit with 0 if all is well, 1 if something failed, 2 if they were called wrongly.
+    #[command(subcommand)]
+    Plugin(Box<plugin::Command>),
+    /// Set, list and remove secrets of a space
+    #[command(subcommand)]
+    Secret(secret::Command),
 }
 
 fn main() -> ExitCode {
-    let Command { what: What::Serve { config, given } } = Command::parse();
-    let done = settings::Settings::resolve(*given, config.as_deref())
-        .and_then(|settings| settings.check_listen().map(|()| settings))
-        .map_err(Into::into)
-        .and_then(serve::run);
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            serve::complain(error.as_ref());
-            ExitCode::FAILURE
+    let Command { what } = Command::parse();
+    run(what).unwrap_or_else(|error| {
+        serve::complain(error.as_ref());
+        ExitCode::FAILURE
+    })
+}
+
+fn run(what: What) -> Done {
+    match what {
+        What::Serve { config, given } => {
+            let settings = settings::Settings::resolve(*given, config.as_deref())?;
+            settings.check_listen()?;
+            serve::run(settings).map(|()| ExitCode::SUCCESS)
         }
+        What::Plugin(command) => plugin::run(&command),
+        What::Secret(command) => secret::run(&command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// Names that clash and defaults that do not fit are found by clap itself, when asked.
+    #[test]
+    fn every_command_is_well_formed() {
+        super::Command::command().debug_assert();
     }
 }

@@ -17,12 +17,12 @@ struct Room {
     next: &'static [&'static str],
 }
 
-const ROOMS: [Room; 7] = [
+const ROOMS: [Room; 8] = [
     Room {
         folder: "cli",
         package: "hookwright",
-        below: &["bundle", "server", "pipeline", "plugin", "store", "model"],
-        next: &["bundle", "server"],
+        below: &["bundle", "cases", "server", "pipeline", "plugin", "store", "model"],
+        next: &["bundle", "cases", "server"],
     },
     Room {
         folder: "server",
@@ -36,6 +36,7 @@ const ROOMS: [Room; 7] = [
         below: &["plugin", "store", "model"],
         next: &["plugin", "store"],
     },
+    Room { folder: "cases", package: "hookwright-cases", below: &["plugin", "model"], next: &["plugin"] },
     Room { folder: "plugin", package: "hookwright-plugin", below: &["model"], next: &["model"] },
     Room { folder: "store", package: "hookwright-store", below: &["model"], next: &["model"] },
     Room { folder: "model", package: "hookwright-model", below: &[], next: &[] },

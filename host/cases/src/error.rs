@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+
+/// Why cases cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// A file or folder cannot be read.
+    #[error("case.unreadable: {}: {reason}", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file is no case, or one that cannot be set up.
+    #[error("case.invalid: {}: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The place in it, what is wrong there, and the remedy.
+        reason: String,
+    },
+}
+
+impl CaseError {
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "case.unreadable",
+            Self::Invalid { .. } => "case.invalid",
+        }
+    }
+}

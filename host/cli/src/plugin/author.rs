@@ -1,0 +1,66 @@
+//! Plugins as source: started from a template, built into components.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::failed::{Done, Failed, problem};
+use crate::screen;
+
+/// What a plugin can be written in.
+const LANGUAGES: [&str; 9] = ["rust", "javascript", "typescript", "python", "go", "c", "cpp", "zig", "assemblyscript"];
+/// What a plugin can be.
+const KINDS: [&str; 4] = ["condition", "action", "transform", "source"];
+
+#[derive(Args)]
+pub(crate) struct New {
+    /// What the plugin is called
+    #[arg(value_parser = super::name)]
+    name: String,
+    /// What it is
+    #[arg(long, value_parser = PossibleValuesParser::new(KINDS))]
+    kind: String,
+    /// What it is written in
+    #[arg(long, value_parser = PossibleValuesParser::new(LANGUAGES))]
+    lang: String,
+    /// The folder, which must be empty or not there [default: ./NAME]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Build {
+    /// The plugin's folder
+    #[arg(default_value = ".", value_name = "DIR")]
+    dir: PathBuf,
+}
+
+pub(crate) fn new(new: &New) -> Done {
+    let folder = new.dir.clone().unwrap_or_else(|| PathBuf::from(&new.name));
+    scaffold(&new.name, &new.kind, &new.lang, &folder)?;
+    screen::line(format_args!("{} is started in {}.", new.name, folder.display()));
+    screen::line(format_args!("Next: hookwright plugin test {}", folder.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn run(given: &Build) -> Done {
+    let component = build(&given.dir)?;
+    screen::line(component.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a plugin that builds at once.
+fn scaffold(_name: &str, _kind: &str, _language: &str, _folder: &Path) -> Result<(), Failed> {
+    Err(unavailable("start from one of the folders in examples/"))
+}
+
+/// Builds the plugin of a folder; returns where the component stands.
+pub(crate) fn build(_folder: &Path) -> Result<PathBuf, Failed> {
+    Err(unavailable("build the component with the tools of its language, and give the .wasm file"))
+}
+
+fn unavailable(instead: &str) -> Failed {
+    problem("author.unavailable", format!("this hookwright was built without the part that makes plugins: {instead}"))
+}
