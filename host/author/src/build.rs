@@ -5,6 +5,7 @@
 
 mod c;
 mod component;
+mod exports;
 mod go;
 mod python;
 mod rust;

@@ -2,8 +2,9 @@
 
 use wit_component::StringEncoding;
 
-use super::{Work, component};
+use super::{Work, component, exports};
 use crate::error::AuthorError;
+use crate::files;
 use crate::language::Language;
 use crate::process::run;
 use crate::tools::Tool;
@@ -34,9 +35,13 @@ pub(super) fn zig(work: &Work<'_>) -> Result<Vec<u8>, AuthorError> {
 pub(super) fn assemblyscript(work: &Work<'_>) -> Result<Vec<u8>, AuthorError> {
     let core = work.target.join("core.wasm");
     let mut command = work.tools.command(Tool::AssemblyScript, Language::AssemblyScript)?;
-    command.current_dir(&work.folder).arg(work.settings.entry.trim_start_matches("./"));
+    // The SDK's exports call the plugin's functions, which they find in this file.
+    let entry = work.settings.entry.trim_start_matches("./").trim_end_matches(".ts");
+    files::write(&work.sdk().join("plugin").with_extension("ts"), &format!("export * from \"../../{entry}\";\n"))?;
+    command.current_dir(&work.folder).arg(format!("target/sdk/{}.ts", work.settings.kind));
     command.args(["--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "minimal", "--use", "abort="]);
     command.arg("--outFile").arg(&core);
     run(&mut command, &format!("compiling {}", work.settings.name))?;
+    exports::rename(&core)?;
     component::encode(work, &core, Some(StringEncoding::UTF16))
 }
