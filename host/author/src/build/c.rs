@@ -45,7 +45,8 @@ pub(super) fn build(work: &Work<'_>) -> Result<Vec<u8>, AuthorError> {
     let (compiler, extension, options): (_, _, &[&str]) = if language == Language::C {
         ("cc", "c", &["-std=c17"])
     } else {
-        ("c++", "cpp", &["-std=c++23", "-fno-exceptions", "-fno-rtti"])
+        // The bindings write lists over the memory of the values that they are made of.
+        ("c++", "cpp", &["-std=c++23", "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing"])
     };
     let folder = work.entry().parent().map_or_else(|| work.folder.clone(), Path::to_owned);
     let mut sources = sources(&folder, extension)?;
