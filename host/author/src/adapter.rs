@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use wit_component::{StringEncoding, embed_component_metadata};
 use wit_bindgen_core::wit_parser::Resolve;
+use wit_component::{StringEncoding, embed_component_metadata};
 
 use crate::error::AuthorError;
 use crate::files;
@@ -24,8 +24,7 @@ pub(crate) fn module() -> Result<Vec<u8>, AuthorError> {
     let mut resolve = Resolve::default();
     world::push_plugin_package(&mut resolve)?;
     let package = world::push(&mut resolve, "world.wit", &[("world.wit", files::text(files::ADAPTER, "world.wit"))])?;
-    let chosen =
-        resolve.select_world(&[package], Some("preview1")).map_err(|error| wrong(format!("{error:#}")))?;
+    let chosen = resolve.select_world(&[package], Some("preview1")).map_err(|error| wrong(format!("{error:#}")))?;
     embed_component_metadata(&mut module, &resolve, chosen, StringEncoding::UTF8, false)
         .map_err(|error| wrong(format!("{error:#}")))?;
     Ok(module)
@@ -41,8 +40,7 @@ mod tests {
         let text = format!("(module {calls} (memory (export \"memory\") 1) (func (export \"run\")))");
         let mut module = wat::parse_str(text).unwrap();
         let mut resolve = Resolve::default();
-        let package =
-            world::push(&mut resolve, "w", &[("w", "package a:b; world w { export run: func(); }")]).unwrap();
+        let package = world::push(&mut resolve, "w", &[("w", "package a:b; world w { export run: func(); }")]).unwrap();
         let chosen = resolve.select_world(&[package], Some("w")).unwrap();
         embed_component_metadata(&mut module, &resolve, chosen, StringEncoding::UTF8, false).unwrap();
         let mut encoder = ComponentEncoder::default();

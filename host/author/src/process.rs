@@ -14,8 +14,7 @@ const KEPT: usize = 16 * 1024;
 /// It cannot be started, or it fails; then with what it said.
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<(), AuthorError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|source| AuthorError::Start { program, source })?;
+    let output = command.stdin(Stdio::null()).output().map_err(|source| AuthorError::Start { program, source })?;
     if output.status.success() {
         return Ok(());
     }

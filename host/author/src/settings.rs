@@ -55,7 +55,8 @@ impl Settings {
         check_name(&written.name)?;
         let (kind, language) = (Kind::parse(&written.kind)?, Language::parse(&written.language)?);
         let entry = written.entry.unwrap_or_else(|| default_entry(language).to_owned());
-        let inside = Path::new(&entry).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let inside =
+            Path::new(&entry).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !inside {
             return Err(wrong(format!("`entry` is `{entry}`: name a file inside of the folder")));
         }

@@ -133,11 +133,8 @@ impl Tools {
     /// # Errors
     /// [`AuthorError::Missing`] with the one command that installs it.
     pub(crate) fn command(&self, tool: Tool, language: Language) -> Result<Command, AuthorError> {
-        let missing = || AuthorError::Missing {
-            program: tool.name(),
-            language: language.title(),
-            remedy: self.by_hand(tool),
-        };
+        let missing =
+            || AuthorError::Missing { program: tool.name(), language: language.title(), remedy: self.by_hand(tool) };
         let mut command = self.locate(tool).ok_or_else(missing)?;
         if tool == Tool::Zig {
             // The libraries that it compiles for C and C++ are kept for every plugin.
@@ -235,7 +232,11 @@ mod tests {
         let tools = Tools::at(Path::new("/nowhere/tools"));
         for (tool, language, said) in [
             (Tool::ComponentizePy, Language::Python, "/nowhere/tools/python/bin/pip install componentize-py==0.25.1"),
-            (Tool::AssemblyScript, Language::AssemblyScript, "npm install --prefix /nowhere/tools/node assemblyscript@"),
+            (
+                Tool::AssemblyScript,
+                Language::AssemblyScript,
+                "npm install --prefix /nowhere/tools/node assemblyscript@",
+            ),
         ] {
             let error = tools.command(tool, language).unwrap_err();
             assert_eq!(error.code(), "toolchain.missing");

@@ -114,7 +114,8 @@ mod tests {
         let error = of(folder.path(), &settings("verb-plugin")).err().unwrap();
         assert_eq!(error.code(), "world.invalid");
         assert!(error.to_string().contains("action-plugin"), "{error}");
-        files::write(&folder.path().join(WORLD), "package a:b; world x { import hookwright:plugin/nothing@0.1.0; }").unwrap();
+        files::write(&folder.path().join(WORLD), "package a:b; world x { import hookwright:plugin/nothing@0.1.0; }")
+            .unwrap();
         let error = of(folder.path(), &settings("x")).err().unwrap();
         assert!(error.to_string().contains("nothing"), "{error}");
     }

@@ -3,7 +3,7 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 8] = [
+const NO_CODES: [&str; 12] = [
     "event.emitted",
     "hookwright.redb",
     "hookwright.toml",
@@ -11,6 +11,10 @@ const NO_CODES: [&str; 8] = [
     "secret.key",
     "admin.key",
     "test.json",
+    "world.wit",
+    "core.wasm",
+    "raw.wasm",
+    "hookwright.zig",
     "data.status",
 ];
 

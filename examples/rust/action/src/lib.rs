@@ -38,7 +38,7 @@ impl<'a> Call<'a> {
     }
 
     fn is_true(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value.get() == "true")
+        self.get(name).zip(exact::value("true")).is_some_and(|(value, yes)| exact::equal(value, yes))
     }
 
     /// A parameter that is a whole number; none if it is none.

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use wit_bindgen_core::Files;
 use super::{Work, component};
 use crate::error::AuthorError;
 use crate::files;
@@ -10,6 +9,7 @@ use crate::language::Language;
 use crate::process::run;
 use crate::tools::Tool;
 use crate::world;
+use wit_bindgen_core::Files;
 
 /// Bytes of the stack, which stands at the start of memory. The compiler's own choice is 1 MiB or more.
 const STACK: u32 = 128 * 1024;
@@ -26,10 +26,9 @@ pub(super) fn bindings(work: &Work<'_>) -> Result<(), AuthorError> {
     } else {
         wit_bindgen_cpp::Opts::default().build(None)
     };
-    generator.generate(&mut world.resolve, world.id, &mut generated).map_err(|error| AuthorError::World {
-        world: work.settings.world.clone(),
-        reason: format!("{error:#}"),
-    })?;
+    generator
+        .generate(&mut world.resolve, world.id, &mut generated)
+        .map_err(|error| AuthorError::World { world: work.settings.world.clone(), reason: format!("{error:#}") })?;
     for (name, bytes) in generated.iter() {
         files::write_bytes(&work.target.join("bindings").join(name), bytes)?;
     }

@@ -95,7 +95,9 @@ mod tests {
     #[test]
     fn exports_are_renamed_and_everything_else_stays() {
         let text = |name: &str| {
-            format!("(module (memory (export \"memory\") 1) (func (export \"{name}\") (param i32)) (func (export \"cabi_realloc\")))")
+            format!(
+                "(module (memory (export \"memory\") 1) (func (export \"{name}\") (param i32)) (func (export \"cabi_realloc\")))"
+            )
         };
         let module = wat::parse_str(text("action_ran")).unwrap();
         let wanted = wat::parse_str(text("cabi_post_hookwright:plugin/action@0.1.0#run")).unwrap();

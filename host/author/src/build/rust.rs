@@ -20,12 +20,8 @@ pub(super) fn build(work: &Work<'_>) -> Result<Vec<u8>, AuthorError> {
         .ok_or_else(|| wrong("it names no package: write `name` under `[package]`".to_owned()))?;
     let toolchain = Toolchain::find()?;
     let out = work.target.join("crate");
-    let request = Request {
-        workspace: &work.folder,
-        target: &work.target.join("guest"),
-        out: &out,
-        packages: &[package],
-    };
+    let request =
+        Request { workspace: &work.folder, target: &work.target.join("guest"), out: &out, packages: &[package] };
     let built = build_workspace(&toolchain, &request)?;
     let wanted = package.strip_prefix("hookwright-").unwrap_or(package);
     let path = built.into_iter().find(|one| one.name == wanted).map(|one| one.path);
