@@ -79,13 +79,14 @@ fn plugins_built_for_any_released_version_load_and_do_their_work() {
             &json!({"name": "golden", "on": ["golden"],
                 "when": {"condition": "golden-condition", "with": {"path": "data.form", "contains": "a="}},
                 "then": [
-                    {"transform": "golden-transform", "name": "form", "input": "{{event.data.form}}"},
-                    {"action": "golden-action", "with": {"id": ticket, "text": "{{steps.form.outcome}}"}}]}),
+                    {"transform": "golden-transform", "name": "form", "input": "{{event.data.form}}",
+                        "with": {"content_type": "application/x-www-form-urlencoded"}},
+                    {"action": "golden-action", "with": {"id": ticket, "text": "a is {{steps.form.result.a}}"}}]}),
         );
         let event = scene::send(&client, "golden", &json!({"form": "a=1"}));
         let story = scene::story(&client, &event);
         assert_eq!(story["runs"][0]["decision"]["fired"], true, "{story:#}");
-        assert_eq!(scene::notes(&client, ticket).len(), 1, "{story:#}");
+        assert_eq!(scene::notes(&client, ticket), ["a is 1"], "{story:#}");
 
         let made = client
             .post(
