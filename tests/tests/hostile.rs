@@ -15,7 +15,7 @@ fn arm(client: &Client, receiver: &Receiver) {
     let policy = json!({
         "grants": {"http": [{"host": "127.0.0.1", "port": receiver.port()}]},
         "limits": {"cpu_ms": 300, "wall_ms": 1_500, "memory_bytes": 8_388_608, "output_bytes": 10_000, "log_lines": 5,
-            "log_bytes": 1_000, "host_calls": 1_000, "requests": 3, "egress_bytes": 20_000, "effects": 10,
+            "log_bytes": 1_000, "host_calls": 1_000, "requests": 3, "egress_bytes": 8_000, "effects": 10,
             "transfer_bytes": 100_000, "kv_bytes": 50_000, "kv_keys": 3},
     });
     client.put_json("/v1/plugins/hostile/policy", &policy).expect(200);
@@ -136,12 +136,10 @@ fn while_one_plugin_does_harm_the_others_go_on() {
         let what = if n % 2 == 0 { "loop-for-ever" } else { "send" };
         harmful.push(scene::send(&villain, "harm", &order(what, 1, &receiver.url())));
     }
-    let mut last = String::new();
-    for n in 0..20 {
-        last = scene::send(&neighbour, "note", &json!({"n": n}));
+    let events: Vec<String> = (0..20).map(|n| scene::send(&neighbour, "note", &json!({"n": n}))).collect();
+    for event in &events {
+        scene::story(&neighbour, event);
     }
-    scene::story(&neighbour, &last);
-    scene::settled(&neighbour);
     let unfinished = |event: &String| {
         let story = villain.get(&format!("/v1/events/{event}")).expect(200);
         story["runs"][0]["steps"][0]["outcome"].is_null()

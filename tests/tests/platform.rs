@@ -303,7 +303,7 @@ fn runs_wait_for_a_plugin_that_is_gone_and_go_on_when_it_comes() {
 #[test]
 fn a_plugin_that_traps_again_and_again_is_let_be_until_a_probe_ends_well() {
     let server = Server::start(
-        Options::default().set("HOOKWRIGHT_PLUGIN_BREAKER_STRIKES", "3").set("HOOKWRIGHT_PLUGIN_BREAKER_MS", "400"),
+        Options::default().set("HOOKWRIGHT_PLUGIN_BREAKER_STRIKES", "3").set("HOOKWRIGHT_PLUGIN_BREAKER_MS", "1500"),
     );
     let client = server.client();
     give_orders(&client);

@@ -136,14 +136,17 @@ fn kind(plugin: &Plugin, case: &Case) -> Kind {
 fn event(given: &GivenEvent, now: Timestamp) -> Result<Event, Mistake> {
     let payload = Bytes::from(given.data.as_ref().map_or_else(|| "{}".to_owned(), |data| compact(data.get())));
     let or = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
+    // Plugins see it among the attributes; the event has it apart.
+    let mut attributes = given.attributes.clone();
+    let content_type = attributes.remove("content-type").unwrap_or_else(|| "application/json".to_owned());
     EventDraft {
         id: Some(or(&given.id, "evt-1")),
         event_type: or(&given.event_type, "case"),
         source: or(&given.source, "case"),
         subject: given.subject.clone(),
         time: given.time.clone(),
-        content_type: Some("application/json".to_owned()),
-        attributes: pairs(&given.attributes),
+        content_type: Some(content_type),
+        attributes: pairs(&attributes),
         data: Some(Data::Span(0, payload.len())),
         payload,
         cause: None,

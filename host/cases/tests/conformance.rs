@@ -18,6 +18,8 @@ use serde_json::json;
 const LANGUAGES: [&str; 9] = ["rust", "javascript", "typescript", "python", "go", "c", "cpp", "zig", "assemblyscript"];
 /// Calls of one warm instance.
 const MANY: u32 = 20_000;
+/// How much more memory a collector may take at a time. What leaks a hundred bytes a call goes past it.
+const STEP: usize = 512 * 1024;
 /// What heavy runtimes need.
 const MEMORY: u64 = 256 * 1024 * 1024;
 
@@ -125,10 +127,8 @@ fn event() -> Event {
 async fn call(plugin: &Plugin, access: &Arc<Access>, event: &Event) -> (bool, usize) {
     let view = Arc::new(MemoryView::default());
     let bench = Workbench::new(view, SpaceId::main(), Timestamp::from_millis(0), "test", Cause::api());
-    let call = Call {
-        workbench: Some(bench),
-        ..Call::new(SpaceId::main(), Timestamp::from_millis(0), Arc::clone(access))
-    };
+    let call =
+        Call { workbench: Some(bench), ..Call::new(SpaceId::main(), Timestamp::from_millis(0), Arc::clone(access)) };
     let called = plugin.run(call, event, &json!({"do": "echo"})).await;
     assert!(matches!(called.result, Ok(Outcome::Done(_))), "{called:?}");
     (called.usage.warm, called.usage.memory_peak)
@@ -143,7 +143,7 @@ async fn an_instance_that_is_kept_for_many_calls_does_not_grow() {
         let policy = InstancePolicy::Warm { calls: 1_000_000, age_seconds: 3600, idle: 1 };
         let access = Arc::new(Access { instance: Some(policy), ..Access::new("probe", limits()) });
         let event = event();
-        // Runtimes with a garbage collector grow to their working size first.
+        // Runtimes with a garbage collector grow to their working size first, and may take one more step of it later.
         let mut settled = 0;
         for n in 0..MANY {
             let (warm, memory) = call(&plugin, &access, &event).await;
@@ -151,7 +151,7 @@ async fn an_instance_that_is_kept_for_many_calls_does_not_grow() {
             if n == MANY / 4 {
                 settled = memory;
             }
-            if n + 1 == MANY && memory > settled {
+            if n + 1 == MANY && memory > settled + STEP {
                 let _ = writeln!(complaints, "{language}: {settled} bytes after a quarter, {memory} at the end");
             }
         }

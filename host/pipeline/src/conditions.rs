@@ -128,7 +128,9 @@ impl<'a> Asking<'a> {
                 }
             }
             Some(_) => Err(Failure::permanent("plugin.wrong_kind", format!("`{}` is no condition", condition.plugin))),
-            None => Err(Failure::permanent("plugin.absent", format!("there is no condition `{}`", condition.plugin))),
+            None => {
+                Err(Failure::permanent("plugin.unavailable", format!("there is no condition `{}`", condition.plugin)))
+            }
         };
         let (holds, reason) = match result {
             Ok(verdict) => (Some(verdict.holds), verdict.reason),

@@ -78,7 +78,7 @@ impl Pipeline {
     }
 
     /// Waits until none of these is being loaded any more.
-    pub(crate) async fn loaded(&self, names: &BTreeSet<&str>) {
+    pub async fn loaded(&self, names: &BTreeSet<&str>) {
         let mut loading = self.loading.subscribe();
         // An error means that the pipeline is gone, and the wait with it.
         let _ = loading.wait_for(|loading| !names.iter().any(|name| loading.contains(*name))).await;

@@ -72,7 +72,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Re
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    app.pipeline.all_loaded().await;
+    app.pipeline.loaded(&[name.as_str()].into()).await;
     let found = app.pipeline.registry().list(&caller.space);
     let found = found
         .iter()

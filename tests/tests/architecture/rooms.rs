@@ -17,12 +17,12 @@ struct Room {
     next: &'static [&'static str],
 }
 
-const ROOMS: [Room; 8] = [
+const ROOMS: [Room; 9] = [
     Room {
         folder: "cli",
         package: "hookwright",
-        below: &["bundle", "cases", "server", "pipeline", "plugin", "store", "model"],
-        next: &["bundle", "cases", "server"],
+        below: &["author", "bundle", "cases", "server", "pipeline", "plugin", "store", "model"],
+        next: &["author", "bundle", "cases", "server"],
     },
     Room {
         folder: "server",
@@ -40,6 +40,7 @@ const ROOMS: [Room; 8] = [
     Room { folder: "plugin", package: "hookwright-plugin", below: &["model"], next: &["model"] },
     Room { folder: "store", package: "hookwright-store", below: &["model"], next: &["model"] },
     Room { folder: "model", package: "hookwright-model", below: &[], next: &[] },
+    Room { folder: "author", package: "hookwright-author", below: &[], next: &[] },
     Room { folder: "bundle", package: "hookwright-bundle", below: &[], next: &[] },
 ];
 
@@ -163,7 +164,11 @@ fn an_arrow_that_turns_back_is_complained_of() {
             "[dependencies]\nhookwright-pipeline = \"1\"\nhookwright-bundle = \"1\"\n",
             "server may not use bundle",
         ),
-        ("cli", "[dependencies]\nhookwright-bundle = \"1\"\n", "cli does not use server"),
+        (
+            "cli",
+            "[dependencies]\nhookwright-author = \"1\"\nhookwright-bundle = \"1\"\nhookwright-cases = \"1\"\n",
+            "cli does not use server",
+        ),
     ] {
         let mut changed = files.clone();
         for file in &mut changed {

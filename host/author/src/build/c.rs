@@ -30,9 +30,35 @@ pub(super) fn bindings(work: &Work<'_>) -> Result<(), AuthorError> {
         .generate(&mut world.resolve, world.id, &mut generated)
         .map_err(|error| AuthorError::World { world: work.settings.world.clone(), reason: format!("{error:#}") })?;
     for (name, bytes) in generated.iter() {
-        files::write_bytes(&work.target.join("bindings").join(name), bytes)?;
+        let path = work.target.join("bindings").join(name);
+        match std::str::from_utf8(bytes) {
+            Ok(text) if name.ends_with(".cpp") => files::write_bytes(&path, freed(text).as_bytes())?,
+            _ => files::write_bytes(&path, bytes)?,
+        }
     }
     Ok(())
+}
+
+/// The generated C++ with the memory of lists given back: this release of the generator takes the elements out of a list
+/// that was handed over and forgets the list itself, a few bytes each call, which an instance that is kept adds up.
+fn freed(generated: &str) -> String {
+    let mut text = String::with_capacity(generated.len());
+    let mut list = None;
+    for line in generated.lines() {
+        text.push_str(line);
+        text.push('\n');
+        let code = line.trim();
+        if let Some(number) = list.take_if(|_| code == "}") {
+            let indent = line.split('}').next().unwrap_or_default();
+            text.push_str(indent);
+            text.push_str(&format!("if (_len{number} > 0) free((void*) _base{number});\n"));
+        }
+        let number = code.strip_prefix("_result").and_then(|rest| rest.split_once(".initialize(i, "));
+        if let Some((number, _)) = number.filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit())) {
+            list = Some(number.to_owned());
+        }
+    }
+    text
 }
 
 /// Compiles every source file of `src/` together with the bindings.
@@ -75,4 +101,18 @@ fn sources(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, AuthorError> 
     found.retain(|path| path.extension().is_some_and(|found| found == extension));
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_was_taken_apart_is_given_back() {
+        let generated =
+            "  for (unsigned i=0; i<_len4; ++i) {\n    _result4.initialize(i, std::move(_e4));\n  }\n  done();\n";
+        let expected = "  }\n  if (_len4 > 0) free((void*) _base4);\n  done();\n";
+        assert!(freed(generated).ends_with(expected), "{}", freed(generated));
+        assert_eq!(freed("{\n}\n"), "{\n}\n");
+    }
 }
