@@ -11,7 +11,6 @@ use hookwright_tests::components::other_version;
 use hookwright_tests::scene;
 use hookwright_tests::{ADMIN_KEY, Options, Server, eventually, workspace};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// The value of every secret that these tests set.
