@@ -163,7 +163,11 @@ fn an_arrow_that_turns_back_is_complained_of() {
             "[dependencies]\nhookwright-pipeline = \"1\"\nhookwright-bundle = \"1\"\n",
             "server may not use bundle",
         ),
-        ("cli", "[dependencies]\nhookwright-bundle = \"1\"\n", "cli does not use server"),
+        (
+            "cli",
+            "[dependencies]\nhookwright-bundle = \"1\"\nhookwright-cases = \"1\"\n",
+            "cli does not use server",
+        ),
     ] {
         let mut changed = files.clone();
         for file in &mut changed {
