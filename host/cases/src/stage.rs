@@ -47,8 +47,8 @@ impl Stage {
         let parameters = case.parameters();
         Ok(Self {
             kind: kind(plugin, case),
-            message: message(case.message.as_ref(), &event)?,
-            request: request(case.request.as_ref())?,
+            message: message(case.message.as_ref(), &event).map_err(|mistake| within("message", &mistake))?,
+            request: request(case.request.as_ref()).map_err(|mistake| within("request", &mistake))?,
             view: Arc::new(view(case, name, now)?),
             access: Arc::new(access(name, case, limits)),
             script: Script::new(&case.http)?,
@@ -167,9 +167,9 @@ fn message(given: Option<&GivenMessage>, event: &Event) -> Result<Message, Mista
             let body: GivenBody = serde_json::from_str(body.get()).map_err(|error| {
                 let message =
                     format!("`{content_type}` is not JSON: give {{\"text\": ..}} or {{\"base64\": ..}} ({error})");
-                Mistake::new("message.body", message)
+                Mistake::new("body", message)
             })?;
-            body.bytes("message.body")?
+            body.bytes("body")?
         }
     };
     Ok(Message { headers: pairs(&given.headers), content_type, body })
@@ -183,7 +183,7 @@ fn request(given: Option<&GivenRequest>) -> Result<SourceRequest, Mistake> {
         path: given.path.clone(),
         query: given.query.clone(),
         headers: given.headers.iter().map(small).collect(),
-        body: given.body.bytes("request.body")?,
+        body: given.body.bytes("body")?,
         remote_address: given.remote_address.clone().unwrap_or_else(|| "203.0.113.9".to_owned()),
     })
 }

@@ -93,10 +93,6 @@ fn round(
     let artifact = Artifact::read(&build(dev, folder)?)?;
     let size = u64::try_from(artifact.bytes.len()).unwrap_or(u64::MAX);
     let plugin = workshop.load(artifact.bytes.clone())?;
-    if pushed == Some(plugin.digest()) {
-        tell("nothing of the component changed");
-        return Ok(None);
-    }
     tell(format_args!(
         "{} {} ({}) built in {}",
         plugin.manifest().name,
@@ -115,6 +111,10 @@ fn round(
             return Err(problem("case.failed", message));
         }
         tell(format_args!("{} cases passed", reports.len()));
+    }
+    if pushed == Some(plugin.digest()) {
+        tell("the component is the same as before");
+        return Ok(None);
     }
     let name = dev.name.clone().map_or_else(|| artifact.name(), Ok)?;
     let answer = transfer::send(remote, &artifact, &name, dev.approve, None)?;

@@ -21,7 +21,7 @@ const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 /// The media type of the layer.
 const LAYER: &str = "application/wasm";
 /// The annotation with signatures of the component, separated by commas.
-const SIGNATURES: &str = "hookwright.signatures";
+const SIGNATURES: &str = "hookwright.plugin.signatures";
 /// How large a component may be, in bytes.
 const LARGEST: u64 = 256 * 1024 * 1024;
 /// How large a manifest may be, in bytes (OCI Distribution 1.1, "Pushing Manifests").

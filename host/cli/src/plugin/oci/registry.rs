@@ -207,7 +207,7 @@ fn user(host: &str) -> Result<Option<String>, Failed> {
     }
     let folder = given("DOCKER_CONFIG").or_else(|| given("HOME").map(|home| format!("{home}/.docker")));
     let Some(folder) = folder else { return Ok(None) };
-    let path = std::path::Path::new(&folder).join("config.json");
+    let path = std::path::Path::new(&folder).join("config").with_extension("json");
     let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
     let config: Value = serde_json::from_str(&text)
         .map_err(|error| problem("file.unusable", format!("{}: {error}", path.display())))?;
