@@ -2,7 +2,9 @@
 
 use std::hint::black_box;
 
-use hookwright_sdk::{Action, Event, Failure, Manifest, Outcome, Plugin, clock, events, http, kv, log, records, secrets};
+use hookwright_sdk::{
+    Action, Event, Failure, Manifest, Outcome, Plugin, clock, events, http, kv, log, records, secrets,
+};
 use serde::Deserialize;
 use serde_json::json;
 
