@@ -1,5 +1,6 @@
 //! C and C++: bindings from the generators of `wit-bindgen`, compiled by Zig, which brings the C library.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Work, component};
@@ -34,7 +35,7 @@ pub(super) fn bindings(work: &Work<'_>) -> Result<(), AuthorError> {
         match std::str::from_utf8(bytes) {
             Ok(text) if name.ends_with(".cpp") => files::write_bytes(&path, freed(text).as_bytes())?,
             _ => files::write_bytes(&path, bytes)?,
-        }
+        };
     }
     Ok(())
 }
@@ -43,7 +44,7 @@ pub(super) fn bindings(work: &Work<'_>) -> Result<(), AuthorError> {
 /// that was handed over and forgets the list itself, a few bytes each call, which an instance that is kept adds up.
 fn freed(generated: &str) -> String {
     let mut text = String::with_capacity(generated.len());
-    let mut list = None;
+    let mut list: Option<String> = None;
     for line in generated.lines() {
         text.push_str(line);
         text.push('\n');
@@ -51,7 +52,8 @@ fn freed(generated: &str) -> String {
         if let Some(number) = list.take_if(|_| code == "}") {
             let indent = line.split('}').next().unwrap_or_default();
             text.push_str(indent);
-            text.push_str(&format!("if (_len{number} > 0) free((void*) _base{number});\n"));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "if (_len{number} > 0) free((void*) _base{number});");
         }
         let number = code.strip_prefix("_result").and_then(|rest| rest.split_once(".initialize(i, "));
         if let Some((number, _)) = number.filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit())) {
