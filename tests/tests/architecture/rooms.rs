@@ -95,7 +95,9 @@ pub(crate) fn arrows(tree: &Tree) -> Vec<String> {
         if file.path == "Cargo.toml" || file.path.starts_with("tests/bench/") {
             continue;
         }
-        for other in used_rooms(text) {
+        // The tasks build the examples as their authors would.
+        let as_authors = |other: &str| file.path == "xtask/Cargo.toml" && other == "author";
+        for other in used_rooms(text).iter().filter(|other| !as_authors(other)) {
             complaints.push(format!("{}: nothing outside of host/ may use its rooms, this uses {other}", file.path));
         }
     }
