@@ -179,8 +179,11 @@ fn big(call: &Call<'_>) -> Answer {
     done(&json!({"bytes": data.len(), "sha256": encoding::hex_encode(&digest)}))
 }
 
+/// Does one of the things that `do` names.
+type Doing = fn(&Call<'_>) -> Answer;
+
 /// What the probe does, by name.
-const PROBES: [(&str, fn(&Call<'_>) -> Answer); 18] = [
+const PROBES: [(&str, Doing); 18] = [
     ("echo", echo),
     ("unicode", unicode),
     ("numbers", numbers),
