@@ -21,7 +21,7 @@ const MAGIC: &[u8; 8] = b"hwcwasm1";
 /// The magic and a SHA-256.
 const HEADER: usize = 40;
 /// How many files are kept when the engine starts; the oldest go.
-const FILES: usize = 512;
+const FILES: usize = 4096;
 const EXTENSION: &str = "cwasm";
 
 /// The directory.

@@ -13,7 +13,7 @@ use crate::client::{Connection, request};
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
-use crate::statistics::{median, millis};
+use crate::statistics::{median, millis, quantile};
 use crate::table::{Table, count, short};
 
 /// Senders, and how long each rests between two events: some 300 events a second.
@@ -79,6 +79,18 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     }
     println!("{table}");
     println!("{} events were sent meanwhile; runs that failed: {failed}.", count(f64::from(sent)));
+    let during = |wait: &&Wait| compiled.iter().chain(&cached).any(|swap| wait.within(&swap.1));
+    let tail = |waits: &mut dyn Iterator<Item = &Wait>| {
+        let mut micros: Vec<u32> =
+            waits.map(|wait| u32::try_from(wait.took.as_micros()).unwrap_or(u32::MAX)).collect();
+        micros.sort_unstable();
+        short(f64::from(quantile(&micros, 0.999)) / 1e3)
+    };
+    println!(
+        "p99.9 of the answers to events: {} ms while a version was put in, {} ms otherwise.",
+        tail(&mut times.iter().filter(during)),
+        tail(&mut times.iter().filter(|wait| !during(wait)))
+    );
     Ok(())
 }
 
