@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use hookwright_tests::components::other_version;
+use hookwright_tests::components::{other_version, renamed};
 use hookwright_tests::scene;
 use hookwright_tests::{ADMIN_KEY, Options, Server, eventually, workspace};
 use serde_json::{Value, json};
@@ -313,11 +313,14 @@ fn secrets_are_set_from_standard_input_and_never_shown() {
     has(&desk.feed("secret set a/b", SECRET).failed(2), &["a/b"]);
     has(&desk.feed("secret set api-token value", "").failed(2), &["unexpected"]);
 
-    // What plugins use is the very value, without the line break: it signs as GitHub would.
-    desk.feed("secret set signing-secret", &format!("{SECRET}\n")).ok();
-    has(&desk.run("plugin grant github --secret signing-secret").ok(), &["signing-secret (for codes only)"]);
+    // What plugins use is the very value, without the line break: it signs as GitHub would. A source's own secret goes
+    // before one that was granted, so this one is asked for by another name.
+    desk.feed("secret set granted-secret", &format!("{SECRET}\n")).ok();
+    desk.file("hub.wasm", renamed("github", "signing-secret", "granted-secret"));
+    desk.run("plugin push hub.wasm").ok();
+    has(&desk.run("plugin grant hub --secret granted-secret").ok(), &["granted-secret (for codes only)"]);
     let client = desk.server.client();
-    let url = scene::text(&client.post("/v1/sources", &json!({"name": "github", "kind": "github"})).expect(201)["url"]);
+    let url = scene::text(&client.post("/v1/sources", &json!({"name": "hub", "kind": "hub"})).expect(201)["url"]);
     let signature = format!("sha256={}", hmac(SECRET.as_bytes(), b"{}"));
     let headers = [
         ("content-type", "application/json"),
