@@ -119,8 +119,8 @@ async fn a_condition_a_transform_and_a_source_are_called_with_what_the_case_says
         ),
         (
             "jq",
-            r#"{"event": {"attributes": {"content-type": "text/csv", "x-a": "1"}}, "parameters": {"filter": "$event | {datacontenttype, \"x-a\"}"},
-                "expect": {"message": {"body": {"x-a": "1"}}}}"#,
+            r#"{"event": {"attributes": {"content-type": "text/csv", "x-a": "1"}}, "parameters": {"filter": "$event.attributes"},
+                "expect": {"message": {"body": {"content-type": "text/csv", "x-a": "1"}}}}"#,
             &[],
         ),
         (
