@@ -167,8 +167,7 @@ impl Things {
         client.post(&format!("/v1/automations/{automation}/disable"), &json!({})).expect(200);
         scene::settled(&client);
         let story = scene::story(&client, &event);
-        let made =
-            client.post("/v1/sources", &json!({"name": MARK, "kind": "github"})).expect(201);
+        let made = client.post("/v1/sources", &json!({"name": MARK, "kind": "github"})).expect(201);
         let key = client.post("/v1/keys", &json!({"name": MARK, "role": "viewer"})).expect(201);
         Self {
             automation,
@@ -340,8 +339,12 @@ fn each_role_may_use_exactly_the_routes_that_it_meets_the_needs_of() {
         let client = admin.with_key(key["key"].as_str().unwrap()).in_space("roles");
         for (method, path, needs, _) in ROWS {
             let (_, roles) = ROLES.iter().find(|(name, _)| name == needs).unwrap();
-            let path =
-                path.replace("{id}", "0").replace("{name}", "none").replace("{kind}", "lead").replace("{token}", "x").replace("{*path}", "y");
+            let path = path
+                .replace("{id}", "0")
+                .replace("{name}", "none")
+                .replace("{kind}", "lead")
+                .replace("{token}", "x")
+                .replace("{*path}", "y");
             let answer = request(&client, method, &path, b"");
             if roles.contains(&role) {
                 assert!(![401, 403].contains(&answer.status), "{role} may use it: {answer}");
@@ -357,7 +360,12 @@ fn without_a_good_key_for_the_named_space_no_route_does_anything() {
     let server = Server::shared();
     let admin = server.space("keyless");
     for (method, path, needs, _) in ROWS {
-        let path = path.replace("{id}", "0").replace("{name}", "none").replace("{kind}", "lead").replace("{token}", "x").replace("{*path}", "y");
+        let path = path
+            .replace("{id}", "0")
+            .replace("{name}", "none")
+            .replace("{kind}", "lead")
+            .replace("{token}", "x")
+            .replace("{*path}", "y");
         let bare = admin.without_key();
         if *needs == "Nothing" {
             assert!(![401, 403].contains(&request(&bare, method, &path, b"").status), "{method} {path}");

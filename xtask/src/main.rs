@@ -10,6 +10,7 @@ mod licences;
 mod lint;
 mod place;
 mod plugins;
+mod probes;
 mod setup;
 mod stage;
 mod stop;

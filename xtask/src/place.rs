@@ -52,6 +52,11 @@ impl Place {
         self.target.join("guests")
     }
 
+    /// The compilers of other languages.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.target.join("tools")
+    }
+
     /// Python packages for tests.
     pub(crate) fn venv(&self) -> PathBuf {
         self.target.join("venv")

@@ -7,7 +7,7 @@ use hookwright_guests::{Built, Request, Toolchain, js};
 use crate::place::Place;
 use crate::stage::Stages;
 use crate::stop::Stop;
-use crate::{setup, tools};
+use crate::{probes, setup, tools};
 
 /// The task.
 pub(crate) fn run(place: &Place) -> Result<(), Stop> {
@@ -29,12 +29,16 @@ pub(crate) fn first_party(place: &Place, toolchain: &Toolchain) -> Result<(), St
     Ok(())
 }
 
-/// Builds what stands in `examples/`. Node.js must be there.
+/// Builds what stands in `examples/`: the tutorials, and the same condition and the same action in every language; and the
+/// hostile plugin of the tests. Node.js must be there.
 pub(crate) fn examples(place: &Place, toolchain: &Toolchain) -> Result<(), Stop> {
     let out = place.examples();
     let request =
         Request { workspace: &place.root.join("examples/rust"), target: &place.guests(), out: &out, packages: &[] };
     let mut built = hookwright_guests::build_workspace(toolchain, &request)?;
+    let hostile =
+        Request { workspace: &place.root.join("tests/hostile"), target: &place.guests(), out: &out, packages: &[] };
+    built.extend(hookwright_guests::build_workspace(toolchain, &hostile)?);
     let script = js::Script {
         name: "summarise",
         folder: &place.root.join("examples/javascript"),
@@ -44,7 +48,7 @@ pub(crate) fn examples(place: &Place, toolchain: &Toolchain) -> Result<(), Stop>
     };
     built.push(js::build(&script, &mut |line| println!("    {line}"))?);
     tell(place, &out, &built);
-    Ok(())
+    probes::build(place, &out)
 }
 
 fn tell(place: &Place, out: &Path, built: &[Built]) {

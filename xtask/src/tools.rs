@@ -1,4 +1,4 @@
-//! Programs and packages that only tests and the JavaScript example need: Node.js, npm packages, Python packages.
+//! Programs and packages that only tests and the examples need: Node.js, npm packages, Python packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,13 +58,19 @@ pub(crate) fn python_packages(place: &Place) -> Result<(), Stop> {
         println!("    {} is up to date", place.shown(&venv));
         return Ok(());
     }
-    if ask("python3", &["-c", "import ensurepip, venv"]).is_none() {
-        apt(&["python3", "python3-venv"], "python3 with venv is not there")?;
-    }
+    python_itself()?;
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     run(Command::new(python(place)).args(pip).arg(&list))?;
     stamp.set()
+}
+
+/// Makes sure that python3 with venv is there.
+pub(crate) fn python_itself() -> Result<(), Stop> {
+    if ask("python3", &["-c", "import ensurepip, venv"]).is_none() {
+        apt(&["python3", "python3-venv"], "python3 with venv is not there")?;
+    }
+    Ok(())
 }
 
 /// The interpreter of that environment.

@@ -16,7 +16,36 @@ mod tests {
         let names: Vec<&str> = COMPONENTS.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
-            ["event-emit", "github", "jq", "match", "note-add", "template", "ticket-update", "webhook-call"]
+            [
+                "cel",
+                "email-send",
+                "event-emit",
+                "event-pattern",
+                "form-to-json",
+                "github",
+                "gitlab",
+                "hmac",
+                "http-request",
+                "jira",
+                "jq",
+                "jsonpath-pick",
+                "jsonschema",
+                "match",
+                "note-add",
+                "record-create",
+                "record-update",
+                "shopify",
+                "slack",
+                "slack-post",
+                "standard-webhooks",
+                "stripe",
+                "template",
+                "ticket-update",
+                "token",
+                "webhook-call",
+                "workflow-start",
+                "xml-to-json"
+            ]
         );
     }
 

@@ -42,8 +42,14 @@ pub(crate) struct GivenEvent {
     pub(crate) source: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) time: Option<String>,
+    /// Absent is an empty object; `null` is null.
+    #[serde(deserialize_with = "given")]
     pub(crate) data: Option<Box<RawValue>>,
     pub(crate) attributes: BTreeMap<String, String>,
+}
+
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The message that a transform works on.

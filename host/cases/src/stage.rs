@@ -136,18 +136,17 @@ fn kind(plugin: &Plugin, case: &Case) -> Kind {
 fn event(given: &GivenEvent, now: Timestamp) -> Result<Event, Mistake> {
     let payload = Bytes::from(given.data.as_ref().map_or_else(|| "{}".to_owned(), |data| compact(data.get())));
     let or = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
-    // Plugins see the event's media type as the first of its attributes.
-    let (media, attributes): (Vec<_>, Vec<_>) =
-        pairs(&given.attributes).into_iter().partition(|(name, _)| name == "content-type");
-    let media = media.into_iter().next().map(|(_, value)| value);
+    // Plugins see it among the attributes; the event has it apart.
+    let mut attributes = given.attributes.clone();
+    let content_type = attributes.remove("content-type").unwrap_or_else(|| "application/json".to_owned());
     EventDraft {
         id: Some(or(&given.id, "evt-1")),
         event_type: or(&given.event_type, "case"),
         source: or(&given.source, "case"),
         subject: given.subject.clone(),
         time: given.time.clone(),
-        content_type: Some(or(&media, "application/json")),
-        attributes,
+        content_type: Some(content_type),
+        attributes: pairs(&attributes),
         data: Some(Data::Span(0, payload.len())),
         payload,
         cause: None,

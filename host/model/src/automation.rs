@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -247,6 +249,17 @@ const MAX_CONDITIONS: usize = 100;
 const MAX_STEPS: usize = 100;
 
 impl Automation {
+    /// The plugins that it needs, by name.
+    pub fn plugins(&self) -> BTreeSet<&str> {
+        let mut names: BTreeSet<&str> = self.then.iter().map(|step| step.plugin.as_str()).collect();
+        if let Some(when) = &self.when {
+            when.conditions("when", &mut |_, condition| {
+                names.insert(condition.plugin.as_str());
+            });
+        }
+        names
+    }
+
     /// What `on`, `then` and the variables in them say, checked without looking at any plugin.
     pub fn check(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();

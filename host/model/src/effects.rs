@@ -112,7 +112,6 @@ pub struct KvWrite {
     pub value: Option<(Bytes, Option<Timestamp>)>,
 }
 
-
 /// Changes that commit together, and what must still be true when they do.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {

@@ -94,7 +94,10 @@ impl Letter {
             let fits = address.contains('@') && address.len() <= 998 && !address.chars().any(char::is_control);
             if !fits {
                 let shown: String = address.chars().take(80).collect();
-                return Err(Mistake::new(format!("to[{place}]"), format!("`{shown}` is no address: write a@example.com")));
+                return Err(Mistake::new(
+                    format!("to[{place}]"),
+                    format!("`{shown}` is no address: write a@example.com"),
+                ));
             }
         }
         if self.subject.len() > 998 || self.subject.chars().any(char::is_control) {
@@ -115,7 +118,8 @@ impl Letter {
         let files: usize = self.attachments.iter().map(|file| file.name.len() + file.content.len() / 4 * 3).sum();
         let size = files + self.text.len() + self.html.as_ref().map_or(0, String::len);
         if self.attachments.len() > 20 || size > MAX_MAIL {
-            let message = format!("{} attachments, {size} bytes in all: at most 20 and {MAX_MAIL}", self.attachments.len());
+            let message =
+                format!("{} attachments, {size} bytes in all: at most 20 and {MAX_MAIL}", self.attachments.len());
             return Err(Mistake::new("attachments", message));
         }
         Ok(())

@@ -90,7 +90,8 @@ impl PluginPolicy {
         }
         let size: usize = self.config.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.config.len() > MOST || size > 64 * 1024 {
-            mistakes.add("config", format!("has {} entries and {size} bytes: at most {MOST} and 65536", self.config.len()));
+            mistakes
+                .add("config", format!("has {} entries and {size} bytes: at most {MOST} and 65536", self.config.len()));
         }
         mistakes.check()
     }
@@ -355,8 +356,9 @@ limits! {
     effects: 1_000, 0, 10_000;
     /// Bytes that may pass from it to the host at a time.
     transfer_bytes: 16 * MIB, KIB, 64 * MIB;
-    /// Calls of it under way at a time in the space.
-    concurrency: 64, 1, 1_024;
+    /// Calls of it under way at a time in the space: half of the events that are worked on at once, so that a plugin whose
+    /// calls hang leaves places for others.
+    concurrency: 32, 1, 1_024;
     /// Bytes of keys and values that it may keep in the space.
     kv_bytes: MIB, 0, 64 * MIB;
     /// How many values it may keep in the space.

@@ -47,7 +47,7 @@ pub struct Run {
 impl Run {
     /// Whether its conditions are still to be asked: a plugin for one of them could not be called.
     pub fn undecided(&self) -> bool {
-        self.state == RunState::Parked && !self.decision.fired
+        matches!(self.state, RunState::Parked | RunState::Waiting) && !self.decision.fired
     }
 }
 

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use hookwright_model::{
-    Grants, InstancePolicy, Limits, Mistake, PluginPolicy, Secret, SpaceId, check_secret_name,
-};
+use hookwright_model::{Grants, InstancePolicy, Limits, Mistake, PluginPolicy, Secret, SpaceId, check_secret_name};
 use hookwright_plugin::{Access, Meter, Scope, Secrets, check_name};
 use serde_json::{Value, json};
 
@@ -182,4 +180,3 @@ impl Pipeline {
         Err(PipelineError::not_found("plugin", name))
     }
 }
-

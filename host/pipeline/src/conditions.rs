@@ -128,7 +128,9 @@ impl<'a> Asking<'a> {
                 }
             }
             Some(_) => Err(Failure::permanent("plugin.wrong_kind", format!("`{}` is no condition", condition.plugin))),
-            None => Err(Failure::permanent("plugin.absent", format!("there is no condition `{}`", condition.plugin))),
+            None => {
+                Err(Failure::permanent("plugin.unavailable", format!("there is no condition `{}`", condition.plugin)))
+            }
         };
         let (holds, reason) = match result {
             Ok(verdict) => (Some(verdict.holds), verdict.reason),
@@ -147,6 +149,7 @@ impl<'a> Asking<'a> {
     /// What a condition counts as that cannot be asked for now.
     fn unavailable(&mut self, condition: &Condition, path: String, unavailable: Unavailable) -> Answer {
         let (holds, answer, counts) = match self.on_unavailable {
+            _ if unavailable.busy_until.is_some() => (None, Answer::Waits, "the run waits"),
             OnUnavailable::Park => (None, Answer::Waits, "the run waits"),
             OnUnavailable::Open => (Some(true), Answer::Holds, "it counts as holding"),
             OnUnavailable::Closed => (Some(false), Answer::Fails, "it counts as not holding"),

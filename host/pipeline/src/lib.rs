@@ -11,6 +11,7 @@ mod conditions;
 mod delivery;
 mod egress;
 mod error;
+mod loading;
 mod logs;
 mod mails;
 mod parking;
@@ -25,7 +26,7 @@ mod story;
 mod upkeep;
 mod webhooks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hookwright_model::{Clock, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
@@ -103,6 +104,8 @@ pub struct Pipeline {
     breakers: breaker::Breakers,
     logs: logs::Logs,
     mailer: mails::Mailer,
+    /// Names of the server's own plugins that are still being loaded.
+    loading: watch::Sender<BTreeSet<String>>,
     stopping: watch::Sender<bool>,
     /// Held while automations, webhooks, sources or plugins change, so that checks hold until the change is made.
     changing: tokio::sync::Mutex<()>,
@@ -133,6 +136,7 @@ impl Pipeline {
             accesses: access::Accesses::default(),
             breakers: breaker::Breakers::new(settings.breaker),
             logs: logs::Logs::default(),
+            loading: watch::channel(BTreeSet::new()).0,
             mailer: mails::Mailer::new(settings.smtp.clone())?,
             settings,
             stopping,

@@ -189,7 +189,8 @@ mod tests {
         };
         let message = compose(&mail(letter), &"hookwright@example.com".parse().unwrap()).unwrap();
         let text = String::from_utf8(message.formatted()).unwrap();
-        for part in ["To: Ada <ada@example.com>", "Cc: ", "c@example.com", "X-Ticket: 42", "From: hookwright@", "a.txt"] {
+        for part in ["To: Ada <ada@example.com>", "Cc: ", "c@example.com", "X-Ticket: 42", "From: hookwright@", "a.txt"]
+        {
             assert!(text.contains(part), "{part}\n{text}");
         }
     }

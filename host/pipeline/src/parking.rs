@@ -9,6 +9,10 @@ use hookwright_store::Store;
 use crate::breaker::Change;
 use crate::{LogLine, Pipeline};
 
+/// After how long a run tries again that found as many calls under way as may be.
+const BUSY: Duration = Duration::from_millis(50);
+/// After how long it looks again for a plugin that is being loaded.
+const LOADING: Duration = Duration::from_millis(200);
 /// How many runs are made due in one commit.
 const RELEASED: usize = 500;
 
@@ -19,21 +23,42 @@ pub(crate) struct Unavailable {
     pub(crate) plugin: String,
     /// Why, and what ends it.
     pub(crate) reason: String,
+    /// It is there, but so many calls of it are under way that this one comes later.
+    pub(crate) busy_until: Option<Timestamp>,
 }
 
 impl Pipeline {
     /// Fails if the plugin is not there or is not called for now.
     pub(crate) fn available(&self, space: &SpaceId, name: &str) -> Result<(), Unavailable> {
-        let unavailable = |reason: String| Err(Unavailable { plugin: name.to_owned(), reason });
+        let unavailable = |reason: String| Err(Unavailable { plugin: name.to_owned(), reason, busy_until: None });
         if self.registry.get(space, name).is_none() {
+            if self.is_loading(name) {
+                let reason = format!("`{name}` is being loaded");
+                return Err(Unavailable {
+                    plugin: name.to_owned(),
+                    reason,
+                    busy_until: Some(self.now().after(LOADING)),
+                });
+            }
             return unavailable(format!("there is no plugin `{name}`: put it back, or change the automation"));
         }
         match self.breakers.admit(space, name, self.now()) {
-            Ok(()) => Ok(()),
+            Ok(()) => self.has_room(space, name),
             Err(until) => unavailable(format!(
                 "`{name}` was stopped again and again and is not called before {until}: put in a version that is mended"
             )),
         }
+    }
+
+    /// Fails if as many calls of the plugin are under way as may be. What would wait for them waits in the store, not in
+    /// one of the places where events are worked on, which others need.
+    fn has_room(&self, space: &SpaceId, name: &str) -> Result<(), Unavailable> {
+        if self.access(space, name).slots.available_permits() > 0 {
+            return Ok(());
+        }
+        let later = self.now().after(BUSY + Duration::from_millis(rand::random_range(0..100)));
+        let reason = format!("as many calls of `{name}` are under way as may be");
+        Err(Unavailable { plugin: name.to_owned(), reason, busy_until: Some(later) })
     }
 
     /// Takes down what a call of a plugin came to, besides its answer.

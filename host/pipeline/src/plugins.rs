@@ -9,13 +9,9 @@ use hookwright_model::{Grants, PluginPolicy, PluginRecord, PluginVersion, SpaceI
 use hookwright_plugin::{Plugin, Scope, check_name, remedy};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tokio::task::JoinSet;
 
 use crate::sources::hex_text;
 use crate::{Pipeline, PipelineError};
-
-/// How many components are loaded at a time when the server starts.
-const LOADING: usize = 8;
 
 /// A version that was just put in.
 pub struct Installed {
@@ -41,64 +37,6 @@ pub struct VersionView {
 }
 
 impl Pipeline {
-    /// Loads the plugins that the binary carries and those that were uploaded. One that fails is listed with its
-    /// error; the others go on. Returns how many are live.
-    pub async fn load_plugins(self: &Arc<Self>, builtin: &[(&str, &'static [u8])]) -> Result<usize, PipelineError> {
-        let mut waiting = Vec::new();
-        for (space, record) in self.store.all_plugins()? {
-            if !record.digest.is_empty() {
-                waiting.push((Scope::Space(space), record.name, record.digest, None));
-            }
-        }
-        for (name, component) in builtin {
-            waiting.push((Scope::Builtin, (*name).to_owned(), String::new(), Some(Bytes::from_static(component))));
-        }
-        let mut loading = JoinSet::new();
-        let mut live = 0_usize;
-        while !waiting.is_empty() || !loading.is_empty() {
-            while loading.len() < LOADING
-                && let Some((scope, name, digest, component)) = waiting.pop()
-            {
-                let pipeline = Arc::clone(self);
-                loading.spawn(async move { pipeline.load_one(scope, name, digest, component).await });
-            }
-            if let Some(Ok(true)) = loading.join_next().await {
-                live = live.saturating_add(1);
-            }
-        }
-        Ok(live)
-    }
-
-    async fn load_one(&self, scope: Scope, name: String, digest: String, component: Option<Bytes>) -> bool {
-        let component = match component {
-            Some(component) => Ok(Some(component)),
-            None => self.store.component(&digest),
-        };
-        let component = match component {
-            Ok(Some(component)) => component,
-            Ok(None) => {
-                tracing::error!(plugin = name, digest, "the component is missing from the store");
-                return false;
-            }
-            Err(error) => {
-                tracing::error!(plugin = name, digest, %error, "the component cannot be read");
-                return false;
-            }
-        };
-        let loaded = match self.registry.prepare(component).await {
-            Ok(plugin) => self.registry.activate(scope.clone(), &name, plugin).map(|_| ()),
-            Err(error) => Err(error),
-        };
-        match loaded {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(plugin = name, %error, "the plugin cannot be loaded");
-                self.registry.failed(scope, &name, &digest, error);
-                false
-            }
-        }
-    }
-
     /// Puts in a new version of a plugin: checked, compiled and tried first, then made durable, then swapped in at
     /// once. Calls under way end on the version they began with. If anything is wrong, nothing changes. A version that
     /// wants more than was granted is kept and held, unless `approve` grants that too.
@@ -254,7 +192,8 @@ impl Pipeline {
         let mut policy = self.store.policy(space, name)?.unwrap_or_default();
         let wants: BTreeSet<String> = plugin.wants().iter().cloned().collect();
         if first && policy.grants.interfaces.is_none() {
-            policy.grants.interfaces = Some(if self.settings.grant_on_install { wants.clone() } else { BTreeSet::new() });
+            policy.grants.interfaces =
+                Some(if self.settings.grant_on_install { wants.clone() } else { BTreeSet::new() });
         }
         if approve && policy.grants.interfaces.is_some() {
             policy.grants.add(Grants { interfaces: Some(wants), ..Grants::default() });

@@ -90,7 +90,8 @@ impl Pipeline {
             fault_point("run.after-conditions");
             let close = !runs.iter().any(|run| run.state.live_here());
             self.store.decide(space, *seq, runs.clone(), close).await?;
-            for plugin in runs.iter().filter_map(|run| run.waits_for.as_deref()) {
+            let parked = runs.iter().filter(|run| run.state == RunState::Parked);
+            for plugin in parked.filter_map(|run| run.waits_for.as_deref()) {
                 self.release_if_there(space, plugin);
             }
             if close {
@@ -119,6 +120,7 @@ impl Pipeline {
         };
         let now = self.clock.now();
         let state = match () {
+            () if waits.as_ref().is_some_and(|waits| waits.busy_until.is_some()) => RunState::Waiting,
             () if waits.is_some() => RunState::Parked,
             () if decision.fired => RunState::Running,
             () if broken(&decision) => RunState::Failed,
@@ -137,7 +139,7 @@ impl Pipeline {
             steps: Vec::new(),
             next_step: 0,
             tries: 0,
-            retry_at: None,
+            retry_at: waits.as_ref().and_then(|waits| waits.busy_until),
             waits_for: waits.map(|waits| waits.plugin),
             created_at: now,
             finished_at: (!state.live()).then_some(now),
@@ -150,7 +152,7 @@ impl Pipeline {
             return Ok(());
         };
         match run.state {
-            RunState::Parked if run.undecided() => self.decide_again(run, &event, due).await,
+            RunState::Parked | RunState::Waiting if run.undecided() => self.decide_again(run, &event, due).await,
             RunState::Waiting | RunState::Parked => self.carry_out(run, &event, false, Some(due)).await,
             _ => Ok(()),
         }
@@ -170,7 +172,7 @@ impl Pipeline {
         if self.store.complete_step(commit).await? != Committed::Done {
             return Ok(());
         }
-        if let Some(plugin) = &next.waits_for {
+        if let Some(plugin) = next.waits_for.as_deref().filter(|_| next.state == RunState::Parked) {
             self.release_if_there(&next.space, plugin);
         }
         if next.state == RunState::Running { self.carry_out(next, event, false, None).await } else { Ok(()) }
@@ -255,7 +257,8 @@ impl Pipeline {
         let mut tried = match tried {
             Ok(tried) => tried,
             Err(unavailable) => {
-                next.state = RunState::Parked;
+                next.state = if unavailable.busy_until.is_some() { RunState::Waiting } else { RunState::Parked };
+                next.retry_at = unavailable.busy_until;
                 next.waits_for = Some(unavailable.plugin);
                 return (next, hookwright_model::Effects::default());
             }

@@ -98,6 +98,7 @@ impl Pipeline {
         let kind = input.kind.ok_or_else(|| Mistake::new("kind", "is missing: the source plugin, such as `github`"))?;
         let with = input.with.unwrap_or_default();
         check_name(&name)?;
+        self.loaded(&[kind.as_str()].into()).await;
         self.check_kind(space, &kind, &with)?;
         let (secret, made) = match input.secret {
             Some(given) => (check_secret(given)?, None),
@@ -142,6 +143,7 @@ impl Pipeline {
             ..old
         };
         check_name(&source.name)?;
+        self.loaded(&[source.kind.as_str()].into()).await;
         self.check_kind(space, &source.kind, &source.with)?;
         self.store.put_source(&source).await?;
         self.catalogue.put_source(source.clone());
@@ -220,6 +222,7 @@ impl Pipeline {
         request: SourceRequest,
     ) -> Result<(Reception, Option<Workbench>), PipelineError> {
         let (space, kind) = (&source.space, source.kind.as_str());
+        self.loaded(&[kind].into()).await;
         self.available(space, kind)
             .map_err(|unavailable| Failure::transient("plugin.unavailable", unavailable.reason))?;
         let Some(plugin) = self.registry.get(space, kind) else {

@@ -3,8 +3,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hookwright_model::{
-    Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey, Run, Scope, SpaceId,
-    Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions, render,
+    Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey, Run,
+    Scope, SpaceId, Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions,
+    render,
 };
 use hookwright_plugin::{Call, Message, Plugin, Secrets, Transformed};
 use serde_json::{Map, Value, json};
@@ -149,17 +150,16 @@ impl Pipeline {
         let mut log = Vec::new();
         let result = match (self.available(&run.space, &step.plugin), &plugin) {
             (Ok(()), Some(plugin)) => self.call_step(plugin, run, event, step, &mut log).await,
+            (Err(unavailable), _) if unavailable.busy_until.is_some() => return Err(unavailable),
             (Err(unavailable), _) => match automation.on_unavailable {
                 OnUnavailable::Park => return Err(unavailable),
-                OnUnavailable::Open => {
-                    Ok((StepOutcome::Skipped { reason: unavailable.reason }, Effects::default()))
-                }
+                OnUnavailable::Open => Ok((StepOutcome::Skipped { reason: unavailable.reason }, Effects::default())),
                 OnUnavailable::Closed => Err(Failure::permanent("plugin.unavailable", unavailable.reason)),
             },
             // Taken out this very moment.
             (Ok(()), None) => {
                 let reason = format!("there is no plugin `{}`", step.plugin);
-                return Err(Unavailable { plugin: step.plugin.clone(), reason });
+                return Err(Unavailable { plugin: step.plugin.clone(), reason, busy_until: None });
             }
         };
         let (outcome, effects, failure) = match result {

@@ -180,6 +180,10 @@ fn summary(
                 run.waits_for.as_deref().unwrap_or_default(),
                 if run.undecided() { run.decision.reason.as_str() } else { "its next step needs it" }
             ),
+            RunState::Waiting if run.undecided() => format!("`{name}` is yet to be decided: {}", run.decision.reason),
+            RunState::Waiting if run.waits_for.is_some() => {
+                format!("`{name}` fired; its next step waits for its turn.")
+            }
             RunState::Waiting => format!(
                 "`{name}` fired; step {} failed and is tried again at {}.",
                 run.next_step.saturating_add(1),

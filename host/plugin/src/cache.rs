@@ -65,6 +65,11 @@ impl Cache {
             .ok()
     }
 
+    /// Whether there is a compiled form of the component with this digest.
+    pub(crate) fn has(&self, digest: &str) -> bool {
+        self.path(digest).exists()
+    }
+
     /// Keeps the compiled form of a component.
     pub(crate) fn keep(&self, digest: &str, component: &Component) {
         let kept = component.serialize().map_err(io::Error::other).and_then(|code| self.write(digest, &code));

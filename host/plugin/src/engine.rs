@@ -5,10 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hookwright_model::Limits;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
-use wasmtime::{
-    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails,
-};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::cache::Cache;
 use crate::error::EngineError;
@@ -70,6 +69,12 @@ impl Engine {
     /// The options it was set up with.
     pub fn options(&self) -> &EngineOptions {
         &self.0.options
+    }
+
+    /// Whether loading this component takes a moment only, since it was compiled before.
+    pub fn is_compiled(&self, component: &[u8]) -> bool {
+        let digest = hex::encode(Sha256::digest(component));
+        self.0.cache.as_ref().is_some_and(|cache| cache.has(&digest))
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {

@@ -83,7 +83,9 @@ pub enum LoadError {
     #[error("`{0}` cannot be a plugin's name: give it 1 to 64 of a-z, 0-9 and -")]
     NameInvalid(String),
     /// Signatures are required, and there is none.
-    #[error("the component is not signed, and only those that are signed by a trusted key ({0}) are taken: sign it with `hookwright plugin sign`")]
+    #[error(
+        "the component is not signed, and only those that are signed by a trusted key ({0}) are taken: sign it with `hookwright plugin sign`"
+    )]
     Unsigned(String),
     /// A signature is none, or not over this component by a trusted key.
     #[error("{0}; sign it with `hookwright plugin sign`, or add the signer's public key to the setting plugin_keys")]

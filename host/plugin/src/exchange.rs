@@ -35,15 +35,7 @@ pub struct Call {
 impl Call {
     /// A call that changes nothing and sends nothing.
     pub fn new(space: SpaceId, now: Timestamp, access: Arc<Access>) -> Self {
-        Self {
-            space,
-            now,
-            workbench: None,
-            secrets: Secrets::default(),
-            access,
-            outbound: None,
-            idempotency_key: None,
-        }
+        Self { space, now, workbench: None, secrets: Secrets::default(), access, outbound: None, idempotency_key: None }
     }
 }
 

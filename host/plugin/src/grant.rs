@@ -8,12 +8,10 @@ use semver::Version;
 use crate::capability::{ALL, Capability, Link};
 use crate::error::LoadError;
 use crate::inspect::{Import, Interfaces};
-use crate::v0_1_0;
+use crate::versions::{self, WitVersion};
 
 /// The WIT package.
 const PACKAGE: &str = "hookwright:plugin";
-/// Every version of it that plugins may be built for.
-const VERSIONS: [&str; 1] = [v0_1_0::VERSION];
 /// Every kind, with the world that a plugin of the kind is built for.
 const KINDS: [Kind; 4] = [Kind::Condition, Kind::Action, Kind::Transform, Kind::Source];
 /// The interface that every plugin exports.
@@ -26,7 +24,7 @@ pub(crate) struct Granted {
     /// What it can be used as.
     pub(crate) kinds: Vec<Kind>,
     /// The version of the WIT package that its exports are of.
-    pub(crate) version: &'static str,
+    pub(crate) version: &'static WitVersion,
     /// What is linked.
     pub(crate) links: Vec<&'static Link>,
     /// What of it must be granted, in order.
@@ -69,8 +67,9 @@ pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
         .collect::<Vec<_>>()
         .join(", ");
     Err(LoadError::ImportNotGranted(format!(
-        "the component imports what it does not get. {refused}. As {kinds_named} it gets {granted} of {PACKAGE}@{version}: \
-         build it without the others"
+        "the component imports what it does not get. {refused}. As {kinds_named} it gets {granted} of {PACKAGE}@{}: \
+         build it without the others",
+        version.name
     )))
 }
 
@@ -79,10 +78,7 @@ fn is_granted(capability: &Capability, kinds: &[Kind]) -> bool {
 }
 
 /// What is linked for an import; none: nothing needs to be. The error says why it is refused.
-fn wanted(
-    import: &Import,
-    kinds: &[Kind],
-) -> Result<Option<(&'static Capability, &'static Link)>, String> {
+fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<(&'static Capability, &'static Link)>, String> {
     let name = parse(&import.name);
     if name.package != PACKAGE {
         return Err(if name.package.starts_with("wasi:") {
@@ -105,17 +101,17 @@ fn wanted(
         let those = capability.kinds.iter().map(|kind| format!("{kind}s")).collect::<Vec<_>>().join(" and ");
         return Err(format!("only {those} get it"));
     }
-    let Some(link) = capability.links.iter().find(|link| link.version == version) else {
-        return Err(format!("version {version} of {PACKAGE} does not have it"));
+    let Some(link) = capability.links.iter().find(|link| link.version == version.name) else {
+        return Err(format!("version {} of {PACKAGE} does not have it", version.name));
     };
     Ok(Some((capability, link)))
 }
 
-fn kinds(exports: &[String]) -> Result<(Vec<Kind>, &'static str), LoadError> {
+fn kinds(exports: &[String]) -> Result<(Vec<Kind>, &'static WitVersion), LoadError> {
     let ours: Vec<Name<'_>> = exports.iter().map(|name| parse(name)).filter(|name| name.package == PACKAGE).collect();
-    for version in VERSIONS {
-        let has =
-            |interface: &str| ours.iter().any(|name| name.interface == interface && known_version(name) == Ok(version));
+    for version in versions::ALL {
+        let is_of = |name: &Name<'_>| known_version(name).is_ok_and(|known| known.name == version.name);
+        let has = |interface: &str| ours.iter().any(|name| name.interface == interface && is_of(name));
         let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| has(kind.name())).collect();
         if has(METADATA) && !kinds.is_empty() {
             return Ok((kinds, version));
@@ -145,7 +141,7 @@ fn no_known_world(exports: &[String], ours: &[Name<'_>]) -> LoadError {
         text.push_str("; none of these makes it a plugin");
     }
     let worlds: Vec<String> = KINDS.iter().map(|kind| format!("{kind}-plugin")).collect();
-    let _ = write!(text, ". Build it for one of the worlds {} of {PACKAGE}@{}", worlds.join(", "), VERSIONS.join(", "));
+    let _ = write!(text, ". Build it for one of the worlds {} of {PACKAGE}@{}", worlds.join(", "), known_names());
     LoadError::NoKnownWorld(text)
 }
 
@@ -163,15 +159,19 @@ fn parse(name: &str) -> Name<'_> {
 }
 
 /// The version of ours that serves `name`.
-fn known_version(name: &Name<'_>) -> Result<&'static str, String> {
-    let serves = |ours: &&str| match (Version::parse(ours), name.version.map(Version::parse)) {
+fn known_version(name: &Name<'_>) -> Result<&'static WitVersion, String> {
+    let serves = |ours: &&WitVersion| match (Version::parse(ours.name), name.version.map(Version::parse)) {
         (Ok(ours), Some(Ok(theirs))) => compatible(&ours, &theirs),
         _ => false,
     };
-    VERSIONS.into_iter().find(|ours| serves(ours)).ok_or_else(|| {
+    versions::ALL.into_iter().find(|ours| serves(ours)).ok_or_else(|| {
         let version = crate::output::cut(name.version.unwrap_or("none"), 40);
-        format!("version {version} of {PACKAGE} is not known here; known: {}", VERSIONS.join(", "))
+        format!("version {version} of {PACKAGE} is not known here; known: {}", known_names())
     })
+}
+
+fn known_names() -> String {
+    versions::names().collect::<Vec<_>>().join(", ")
 }
 
 /// Whether one serves for the other, by the rules that components are linked by (semver 2.0, as Cargo reads it).
@@ -210,7 +210,7 @@ mod tests {
         let imports = ["hookwright:plugin/types@0.1.0", "hookwright:plugin/log@0.1.3", TICKETS];
         let granted = grant(&interfaces(&imports, &[META, CONDITION, ACTION, "init"])).ok().unwrap();
         assert_eq!(granted.kinds, [Kind::Condition, Kind::Action]);
-        assert_eq!((granted.version, granted.links.len()), ("0.1.0", 2));
+        assert_eq!((granted.version.name, granted.links.len()), ("0.1.0", 2));
         assert_eq!(granted.wants, ["tickets"]);
     }
 

@@ -32,13 +32,7 @@ pub(crate) trait Guest: Send + Sync {
     /// Calls an action.
     async fn run(&self, live: Live<'_>, event: &Event, parameters: &str) -> Answered<Outcome>;
     /// Calls a transform.
-    async fn apply(
-        &self,
-        live: Live<'_>,
-        event: &Event,
-        message: &Message,
-        parameters: &str,
-    ) -> Answered<Transformed>;
+    async fn apply(&self, live: Live<'_>, event: &Event, message: &Message, parameters: &str) -> Answered<Transformed>;
     /// Calls a source.
     async fn receive(&self, live: Live<'_>, request: &SourceRequest, parameters: &str) -> Answered<Reception>;
 }

@@ -30,14 +30,15 @@ mod state;
 mod stop;
 mod trust;
 mod v0_1_0;
+mod versions;
 mod warm;
 
 pub use access::{Access, remedy};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use exchange::{
-    Allowed, Answer, Call, Called, Intake, Message, Outbound, OutboundRequest, OutboundResponse, Pairs, Reception, Secrets,
-    SourceDraft, SourceRequest, Transformed, Usage,
+    Allowed, Answer, Call, Called, Intake, Message, Outbound, OutboundRequest, OutboundResponse, Pairs, Reception,
+    Secrets, SourceDraft, SourceRequest, Transformed, Usage,
 };
 pub use meter::Meter;
 pub use options::EngineOptions;

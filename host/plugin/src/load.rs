@@ -20,7 +20,7 @@ use crate::inspect::{defect, inspect};
 use crate::manifest::Described;
 use crate::plugin::Plugin;
 use crate::state::State;
-use crate::{stop, v0_1_0};
+use crate::stop;
 
 /// A component whose bytes were looked at: it is one, is a plugin, and wants nothing that it does not get.
 pub(crate) struct Admitted {
@@ -58,7 +58,7 @@ pub(crate) async fn load(engine: &Engine, admitted: Admitted) -> Result<Plugin, 
     let size = bytes.len();
     let (component, compiled) = component(inner, bytes, &digest).await?;
     let mismatch = |error: wasmtime::Error| LoadError::TypeMismatch {
-        version: granted.version,
+        version: granted.version.name,
         reason: crate::output::cut(&format!("{error:#}"), 600),
     };
     let guest = link(inner, &granted, &component).map_err(mismatch)?;
@@ -85,8 +85,7 @@ fn link(inner: &Inner, granted: &Granted, component: &Component) -> wasmtime::Re
         (link.add)(&mut linker)?;
     }
     let pre = linker.instantiate_pre(component)?;
-    // A second version of the package goes to a second room here, by `granted.version`.
-    v0_1_0::open(pre, &granted.kinds)
+    (granted.version.open)(pre, &granted.kinds)
 }
 
 /// The machine code, and whether it had to be made.

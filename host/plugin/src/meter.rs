@@ -13,6 +13,7 @@ pub struct Meter {
     calls: AtomicU64,
     failures: AtomicU64,
     stops: AtomicU64,
+    warm_calls: AtomicU64,
     cpu_us: AtomicU64,
     wall_us: AtomicU64,
     host_calls: AtomicU64,
@@ -51,6 +52,7 @@ impl Meter {
         add(&self.calls, 1);
         add(&self.failures, u64::from(failed));
         add(&self.stops, u64::from(stopped));
+        add(&self.warm_calls, u64::from(usage.warm));
         for (sum, most, value) in [
             (Some(&self.cpu_us), &self.cpu_us_peak, cpu),
             (Some(&self.wall_us), &self.wall_us_peak, wall),
@@ -93,6 +95,7 @@ impl Meter {
             "calls": calls,
             "failures": read(&self.failures),
             "stops": read(&self.stops),
+            "warm_calls": read(&self.warm_calls),
             "cpu_us": read(&self.cpu_us),
             "wall_us": read(&self.wall_us),
             "host_calls": read(&self.host_calls),

@@ -101,7 +101,11 @@ impl Plugin {
 
     /// Whether it asks for its instances to be kept, unless an operator decides otherwise.
     pub fn prefers_warm(&self) -> bool {
-        self.manifest.hints.iter().any(|(name, value)| name == "instance" && value == "warm")
+        self.has_hint("instance", "warm")
+    }
+
+    fn has_hint(&self, name: &str, value: &str) -> bool {
+        self.manifest.hints.iter().any(|(hint, given)| hint == name && given == value)
     }
 
     /// Asks a condition.
@@ -273,7 +277,10 @@ impl<'p> Visit<'p> {
     async fn live(&mut self, plugin: &Plugin) -> wasmtime::Result<Live<'_>> {
         let instance = match self.instance {
             Some(instance) => instance,
-            None => plugin.guest.instantiate(&mut self.store).await?,
+            None => {
+                self.store.data_mut().wrapped_secrets = plugin.has_hint("secret-format", "whsec");
+                plugin.guest.instantiate(&mut self.store).await?
+            }
         };
         self.instance = Some(instance);
         Ok(Live { store: &mut self.store, instance })

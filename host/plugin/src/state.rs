@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) log: LogLines,
     /// Placeholders that this call was given, with the names of their secrets.
     pub(crate) placeholders: Vec<(String, String)>,
+    /// Whether secrets that begin with `whsec_` key codes by the bytes that they stand for.
+    pub(crate) wrapped_secrets: bool,
 }
 
 /// What one call may use up, and what it has.
@@ -86,7 +88,8 @@ impl State {
         let transfer = transfer(&call);
         let limits = &call.access.limits;
         let (budget, log) = (Budget::new(limits, cpu), LogLines::new(limits));
-        let mut store = Store::new(engine, Self { call, budget, log, placeholders: Vec::new() });
+        let mut store =
+            Store::new(engine, Self { call, budget, log, placeholders: Vec::new(), wrapped_secrets: false });
         store.limiter(|state| &mut state.budget);
         store.set_hostcall_fuel(transfer);
         store.set_max_component_handles(HANDLES);

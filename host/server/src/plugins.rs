@@ -66,11 +66,13 @@ fn shown(found: &Found) -> Value {
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Response, Problem> {
+    app.pipeline.all_loaded().await;
     let found = app.pipeline.registry().list(&caller.space);
     Ok(Listed::whole(found.iter().map(shown).collect()).into_response())
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
+    app.pipeline.loaded(&[name.as_str()].into()).await;
     let found = app.pipeline.registry().list(&caller.space);
     let found = found
         .iter()
@@ -114,8 +116,7 @@ pub(crate) async fn install(
         .flat_map(|value| value.split(','))
         .map(|signature| signature.trim().to_owned())
         .collect();
-    let installed =
-        app.pipeline.install_plugin(&caller.space, &name, component, &signatures, upload.approve).await?;
+    let installed = app.pipeline.install_plugin(&caller.space, &name, component, &signatures, upload.approve).await?;
     Ok(put_in(&name, &installed))
 }
 

@@ -156,7 +156,11 @@ impl From<PipelineError> for Problem {
             PipelineError::Store(error) => error.into(),
             PipelineError::Settings(reason) => {
                 tracing::error!(reason, "a setting cannot be used");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "setting.unusable", "a setting cannot be used; the log says which")
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "setting.unusable",
+                    "a setting cannot be used; the log says which",
+                )
             }
             PipelineError::Vault(reason) => {
                 tracing::error!(reason, "a secret cannot be used");

@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::auth::{self, Needs};
 use crate::problem::Problem;
 use crate::{
-    Shared, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources, tickets, versions,
-    webhooks,
+    Shared, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources, tickets,
+    versions, webhooks,
 };
 
 /// A route, for whoever wants to know them all.

@@ -135,7 +135,11 @@ impl Store {
             let table = transaction.open_table(KEPT_EXPIRY)?;
             let mut due = Vec::new();
             for found in table.range(..(now.millis().saturating_add(1), 0, "", ""))?.take(limit) {
-                let (at, space, plugin, key) = { let (key, _) = found?; let (a, b, c, d) = key.value(); (a, b, c.to_owned(), d.to_owned()) };
+                let (at, space, plugin, key) = {
+                    let (key, _) = found?;
+                    let (a, b, c, d) = key.value();
+                    (a, b, c.to_owned(), d.to_owned())
+                };
                 due.push((at, space, KvKey { plugin, key }));
             }
             due

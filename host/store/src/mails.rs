@@ -8,7 +8,13 @@ use crate::writer::Batch;
 use crate::{Store, StoreError, rows};
 
 /// Writes a mail and when it is due.
-pub(crate) fn write(batch: &mut Batch<'_>, space: u32, id: u64, due: Option<Timestamp>, row: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write(
+    batch: &mut Batch<'_>,
+    space: u32,
+    id: u64,
+    due: Option<Timestamp>,
+    row: &[u8],
+) -> Result<(), StoreError> {
     batch.mails()?.insert((space, id), row)?;
     if let Some(at) = due {
         batch.due()?.insert((at.millis(), space, id, 0, DUE_MAIL), ())?;

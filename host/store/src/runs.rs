@@ -31,6 +31,24 @@ pub struct StepCommit {
     pub due_was: Option<Timestamp>,
 }
 
+/// What a run waits for.
+enum Wait {
+    /// A plugin.
+    For(String),
+    /// An instant.
+    Until(Timestamp),
+}
+
+impl Wait {
+    fn of(run: &Run) -> Option<Self> {
+        match run.state {
+            RunState::Parked => run.waits_for.clone().map(Self::For),
+            RunState::Waiting => run.retry_at.map(Self::Until),
+            _ => None,
+        }
+    }
+}
+
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
@@ -50,8 +68,7 @@ impl Store {
             .iter()
             .map(|run| Ok((run.id.ordinal, rows::json(run)?)))
             .collect::<Result<Vec<(u32, Vec<u8>)>, StoreError>>()?;
-        let waits: HashMap<u32, String> =
-            runs.iter().filter_map(|run| Some((run.id.ordinal, run.waits_for.clone()?))).collect();
+        let waits: HashMap<u32, Wait> = runs.iter().filter_map(|run| Some((run.id.ordinal, Wait::of(run)?))).collect();
         let bytes = rows.iter().map(|(_, row)| row.len()).sum();
         self.write(Some(DECIDE), bytes, move |batch| {
             let number = batch.number(&space)?;
@@ -59,8 +76,15 @@ impl Store {
                 let key = (number, seq, ordinal);
                 if batch.runs()?.get(key)?.is_none() {
                     batch.runs()?.insert(key, row.as_slice())?;
-                    if let Some(plugin) = waits.get(&ordinal) {
-                        batch.parked()?.insert((number, plugin.as_str(), seq, ordinal), ())?;
+                    match waits.get(&ordinal) {
+                        Some(Wait::For(plugin)) => {
+                            batch.parked()?.insert((number, plugin.as_str(), seq, ordinal), ())?;
+                        }
+                        Some(Wait::Until(at)) => {
+                            batch.due()?.insert((at.millis(), number, seq, ordinal, DUE_RUN), ())?;
+                            batch.due_added = true;
+                        }
+                        None => {}
                     }
                 }
             }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookwright_model::{
-    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, RecordKey,
-    Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId, Workbench,
+    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, RecordKey, Run,
+    RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId, Workbench,
 };
 use hookwright_store::{Committed, DueItem, EventLookup, Page, StepCommit, Store, StoreError, StoreOptions};
 use serde_json::json;

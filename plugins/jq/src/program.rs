@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use hookwright_sdk::{Failure, clock, shorten};
 use jaq_core::data::JustLut;
+use jaq_core::load::parse::Def;
 use jaq_core::load::{Arena, Error as LoadError, File, Loader, span};
 use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Compiler, compile};
@@ -44,16 +45,34 @@ pub(crate) fn compiled(text: &str) -> Result<Rc<Program>, Failure> {
 }
 
 fn compile(text: &str) -> Result<Program, Failure> {
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    // Most of the standard library is written in the language itself, and reading it takes a hundred times as long as
+    // reading a filter does. A filter that does without it is compiled without it: none of its names stands for a native
+    // function too, so what is found without it is found with it.
+    match compile_with(text, []) {
+        Ok(program) => Ok(program),
+        Err(_) => compile_with(text, definitions()),
+    }
+}
+
+/// The part of the standard library that is written in the language.
+fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+    jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs())
+}
+
+/// The functions that are not.
+fn functions() -> impl Iterator<Item = Fun<Data>> {
     let standard =
         jaq_core::funs().chain(jaq_std::funs().filter(|(name, ..)| !LEFT_OUT.contains(name))).chain(jaq_json::funs());
-    let functions = standard.chain(own());
+    standard.chain(own())
+}
+
+fn compile_with(text: &str, definitions: impl IntoIterator<Item = Def<&'static str>>) -> Result<Program, Failure> {
     let arena = Arena::default();
     let modules = Loader::new(definitions).load(&arena, File { code: text, path: () }).map_err(|errors| {
         let first = errors.into_iter().next().map(|(_, error)| unread(text, error));
         invalid(text, first.unwrap_or_default())
     })?;
-    Compiler::default().with_funs(functions).with_global_vars([EVENT]).compile(modules).map_err(|errors| {
+    Compiler::default().with_funs(functions()).with_global_vars([EVENT]).compile(modules).map_err(|errors| {
         let first = errors.into_iter().flat_map(|(_, errors)| errors).next();
         invalid(text, first.map(|error| undefined(text, error)).unwrap_or_default())
     })
@@ -102,4 +121,19 @@ fn invalid(text: &str, (at, problem): Problem) -> Failure {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     Failure::permanent("filter.invalid", format!("parameter `filter`, line {line}, column {column}: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_definition_has_the_name_of_a_native_function() {
+        let native: Vec<(&str, usize)> = functions().map(|(name, arguments, _)| (name, arguments.len())).collect();
+        for definition in definitions() {
+            let signature = (definition.name, definition.args.len());
+            assert!(!native.contains(&signature), "{signature:?} would mean two things");
+        }
+        assert!(definitions().count() > 50 && native.len() > 50);
+    }
 }

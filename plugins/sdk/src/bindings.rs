@@ -20,8 +20,13 @@ pub mod imports {
                 import hookwright:plugin/config@0.1.0;
                 import hookwright:plugin/crypto@0.1.0;
                 import hookwright:plugin/encoding@0.1.0;
+                import hookwright:plugin/secrets@0.1.0;
+                import hookwright:plugin/kv@0.1.0;
+                import hookwright:plugin/records@0.1.0;
                 import hookwright:plugin/tickets@0.1.0;
                 import hookwright:plugin/events@0.1.0;
+                import hookwright:plugin/mail@0.1.0;
+                import hookwright:plugin/workflows@0.1.0;
                 import hookwright:plugin/http@0.1.0;
             }
         ",

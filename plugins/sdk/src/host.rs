@@ -2,6 +2,10 @@
 //!
 //! Natively the same functions talk to the stand-in of [`testing`](crate::testing).
 
+mod space;
+
+pub use space::{events, kv, mail, records, secrets, tickets, workflows};
+
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::imports::hookwright::plugin as platform;
 #[cfg(not(target_arch = "wasm32"))]
@@ -71,6 +75,12 @@ pub mod random {
     pub fn uuid() -> String {
         platform::random::uuid()
     }
+
+    /// 32 random bits.
+    #[must_use]
+    pub fn bits() -> u32 {
+        platform::random::bits()
+    }
 }
 
 /// Settings that the operator gave to this plugin.
@@ -113,6 +123,36 @@ pub mod crypto {
     pub fn verify_hmac(algorithm: &str, secret: &str, data: &[u8], code: &[u8]) -> Result<(), Failure> {
         platform::crypto::verify_hmac(algorithm, secret, data, code)
     }
+
+    /// Whether `token` is the named secret's text, compared in constant time: for providers that send a token and sign
+    /// nothing.
+    ///
+    /// # Errors
+    /// It is not (`signature.wrong`), or the operator has not given the secret (`secret.unknown`).
+    pub fn verify_token(secret: &str, token: &str) -> Result<(), Failure> {
+        platform::crypto::verify_token(secret, token)
+    }
+
+    /// Whether `signature` (64 bytes) is the one of `data` under `public_key` (32 bytes), by Ed25519 (RFC 8032).
+    ///
+    /// # Errors
+    /// It is not (`signature.wrong`), or the key is none (`key.unusable`).
+    pub fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<(), Failure> {
+        platform::crypto::verify_ed25519(public_key, data, signature)
+    }
+
+    /// Tells a wrong code or token, which the sender is to blame for, from a check that could not be made, which the
+    /// operator has to mend.
+    ///
+    /// # Errors
+    /// The check could not be made.
+    pub fn checked(verified: Result<(), Failure>) -> Result<bool, Failure> {
+        match verified {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.code == "signature.wrong" => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 /// Base64, hexadecimal and UTF-8. Rust has them too; what the host does is not in the component.
@@ -146,63 +186,6 @@ pub mod encoding {
     /// The text is not hexadecimal.
     pub fn hex_decode(text: &str) -> Result<Vec<u8>, Failure> {
         platform::encoding::hex_decode(text)
-    }
-}
-
-/// Tickets of the event's own space. Changes are buffered and commit with the step.
-pub mod tickets {
-    use serde::Serialize;
-    use serde_json::Value;
-
-    use super::platform;
-    use crate::Failure;
-
-    /// The ticket as this call would leave it, if there is one.
-    ///
-    /// # Errors
-    /// What the host says.
-    pub fn get(id: impl AsRef<str>) -> Result<Option<Value>, Failure> {
-        platform::tickets::get(id.as_ref())?.map(|json| super::read("a ticket", &json)).transpose()
-    }
-
-    /// Changes the named fields and answers the ticket as it will be.
-    ///
-    /// # Errors
-    /// There is no such ticket (`ticket.not_found`), or the host refuses a field or its value.
-    pub fn update(id: impl AsRef<str>, changes: &impl Serialize) -> Result<Value, Failure> {
-        super::read("a ticket", &update_json(id, changes)?)
-    }
-
-    /// The same, with the ticket as the JSON text that the host gave.
-    ///
-    /// # Errors
-    /// As for [`update`].
-    pub fn update_json(id: impl AsRef<str>, changes: &impl Serialize) -> Result<String, Failure> {
-        platform::tickets::update(id.as_ref(), &super::write("the changes to a ticket", changes)?)
-    }
-
-    /// Adds a note and answers its id.
-    ///
-    /// # Errors
-    /// There is no such ticket (`ticket.not_found`), or the host refuses the text.
-    pub fn add_note(id: impl AsRef<str>, text: &str, is_public: bool) -> Result<String, Failure> {
-        platform::tickets::add_note(id.as_ref(), text, is_public)
-    }
-}
-
-/// New events, accepted when the step commits.
-pub mod events {
-    use serde::Serialize;
-
-    use super::platform;
-    use crate::Failure;
-
-    /// Emits an event and answers its id.
-    ///
-    /// # Errors
-    /// The host refuses the type or the data.
-    pub fn emit(event_type: &str, subject: Option<&str>, data: &impl Serialize) -> Result<String, Failure> {
-        platform::events::emit(event_type, subject, &super::write("the data of an event", data)?)
     }
 }
 

@@ -73,8 +73,13 @@
 //!
 //! Capabilities are imports: a plugin that calls [`tickets`] needs the capability `tickets`, and one that does not call
 //! it does not import it. [`log`], [`clock`], [`random`], [`config`], [`crypto`] and [`encoding`] may be used by every
-//! kind; [`tickets`], [`events`] and [`http`] by actions, and [`http`] by sources. Nothing else is there: no files, no
-//! environment, no sockets, no clock but the host's.
+//! kind; [`secrets`], [`kv`] and [`http`] by actions and sources; [`records`], [`tickets`], [`events`], [`mail`] and
+//! [`workflows`] by actions. Nothing else is there: no files, no environment, no sockets, no clock but the host's.
+//!
+//! # Receiving
+//!
+//! What sources of many providers do alike (reading a body, checking a signature and its age, naming the event) stands
+//! in [`inbound`]; what actions that call other systems do alike, in [`outbound`].
 //!
 //! # Failing
 //!
@@ -91,7 +96,9 @@ mod export;
 mod failure;
 mod host;
 mod id;
+pub mod inbound;
 mod message;
+pub mod outbound;
 mod outcome;
 mod parameters;
 mod path;
@@ -101,6 +108,7 @@ mod seek;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod text;
+pub mod time;
 
 #[doc(hidden)]
 pub use wit_bindgen::rt as runtime;
@@ -111,7 +119,9 @@ pub use export::glue;
 pub use bounded::shorten;
 pub use event::Event;
 pub use failure::Failure;
-pub use host::{clock, config, crypto, encoding, events, http, log, random, tickets};
+pub use host::{
+    clock, config, crypto, encoding, events, http, kv, log, mail, random, records, secrets, tickets, workflows,
+};
 pub use id::Id;
 pub use message::{Message, Transformed};
 pub use outcome::{Outcome, Verdict};

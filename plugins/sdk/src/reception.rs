@@ -14,6 +14,14 @@ impl Request {
     }
 }
 
+impl Refusal {
+    /// A refusal with a status of 400 to 499, a stable code, and what was wrong.
+    #[must_use]
+    pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into() }
+    }
+}
+
 impl Draft {
     /// An event of this type with this payload, which is JSON text.
     #[must_use]
@@ -60,6 +68,6 @@ impl Reception {
     /// The request is not the provider's, or was not understood. `status` is 400 to 499.
     #[must_use]
     pub fn refused(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Refused(Refusal { status, code: code.into(), message: message.into() })
+        Self::Refused(Refusal::new(status, code, message))
     }
 }

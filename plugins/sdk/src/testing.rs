@@ -1,8 +1,9 @@
 //! A stand-in for the host, so that a plugin's tests run natively with `cargo test`.
 //!
 //! Each thread has a host of its own, and the test runner gives each test a thread. Install one at a test's start; what
-//! the plugin did is then read with [`ticket`], [`notes`], [`emitted`], [`sent`] and [`logged`]. The functions
-//! [`evaluate`], [`run`], [`apply`] and [`receive`] call a plugin the way the host does, parameters as JSON.
+//! the plugin did is then read with [`ticket`], [`record`], [`notes`], [`emitted`], [`mails`], [`started`], [`kept`],
+//! [`sent`] and [`logged`]. The functions [`evaluate`], [`run`], [`apply`] and [`receive`] call a plugin the way the host
+//! does, parameters as JSON.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,14 +11,17 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::bindings::imports::hookwright::plugin::types;
-use crate::http;
 use crate::{
     Action, Condition, Event, Failure, Message, Outcome, Pairs, Plugin, Reception, Request, Source, Transform,
     Transformed, Verdict, parameters,
 };
+use crate::{http, mail};
 
 #[doc(hidden)]
 pub mod platform;
+
+/// The kind of records that tickets are.
+pub(crate) const TICKET: &str = "ticket";
 
 /// How the stand-in answers an HTTP request.
 pub type Respond = Box<dyn Fn(&http::Request) -> Result<http::Response, Failure>>;
@@ -44,13 +48,44 @@ pub struct Emitted {
     pub data: Value,
 }
 
+/// A workflow that was started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// Its name.
+    pub name: String,
+    /// What it was given.
+    pub input: Value,
+}
+
+/// One record of the space. Tickets are those of the kind `ticket`.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) fields: Value,
+}
+
+/// A value in the plugin's own store.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) value: Vec<u8>,
+    /// Milliseconds since 1970 at which it is gone.
+    pub(crate) until: Option<f64>,
+}
+
 /// The stand-in and all that it was asked to do.
 pub struct Host {
     pub(crate) now_ms: f64,
     pub(crate) now: String,
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: BTreeMap<String, Vec<u8>>,
-    pub(crate) tickets: BTreeMap<String, Value>,
+    /// Whether codes are keyed by what the text after `whsec_` stands for; see the hint `secret-format`.
+    pub(crate) decodes_secrets: bool,
+    /// In the order in which they were made.
+    pub(crate) records: Vec<Record>,
+    pub(crate) kv: BTreeMap<String, Kept>,
+    pub(crate) mails: Vec<mail::Letter>,
+    pub(crate) started: Vec<Started>,
     pub(crate) notes: Vec<Note>,
     pub(crate) emitted: Vec<Emitted>,
     pub(crate) sent: Vec<http::Request>,
@@ -66,7 +101,11 @@ impl Default for Host {
             now: "2026-01-02T03:04:05.006Z".into(),
             config: BTreeMap::new(),
             secrets: BTreeMap::new(),
-            tickets: BTreeMap::new(),
+            decodes_secrets: false,
+            records: Vec::new(),
+            kv: BTreeMap::new(),
+            mails: Vec::new(),
+            started: Vec::new(),
             notes: Vec::new(),
             emitted: Vec::new(),
             sent: Vec::new(),
@@ -112,11 +151,24 @@ impl Host {
 
     /// Puts a ticket into the space. Its `id` is added.
     #[must_use]
-    pub fn with_ticket(mut self, id: &str, mut fields: Value) -> Self {
+    pub fn with_ticket(self, id: &str, fields: Value) -> Self {
+        self.with_record(TICKET, id, fields)
+    }
+
+    /// Puts a record of any kind into the space. Its `id` is added.
+    #[must_use]
+    pub fn with_record(mut self, kind: &str, id: &str, mut fields: Value) -> Self {
         if let Some(fields) = fields.as_object_mut() {
             fields.entry("id").or_insert_with(|| id.into());
         }
-        self.tickets.insert(id.into(), fields);
+        self.records.push(Record { kind: kind.into(), id: id.into(), fields });
+        self
+    }
+
+    /// Puts a value into the plugin's own store.
+    #[must_use]
+    pub fn with_kept(mut self, key: &str, value: &[u8]) -> Self {
+        self.kv.insert(key.into(), Kept { value: value.into(), until: None });
         self
     }
 
@@ -130,6 +182,10 @@ impl Host {
         self
     }
 
+    pub(crate) fn record(&mut self, kind: &str, id: &str) -> Option<&mut Record> {
+        self.records.iter_mut().find(|record| record.kind == kind && record.id == id)
+    }
+
     /// Makes it this thread's host, in the place of what was there.
     pub fn install(self) {
         with(|host| *host = self);
@@ -139,7 +195,31 @@ impl Host {
 /// The ticket as it is now; null if there is none.
 #[must_use]
 pub fn ticket(id: &str) -> Value {
-    with(|host| host.tickets.get(id).cloned().unwrap_or_default())
+    record(TICKET, id)
+}
+
+/// The record as it is now; null if there is none.
+#[must_use]
+pub fn record(kind: &str, id: &str) -> Value {
+    with(|host| host.record(kind, id).map(|record| record.fields.clone()).unwrap_or_default())
+}
+
+/// What is in the plugin's own store under `key`.
+#[must_use]
+pub fn kept(key: &str) -> Option<Vec<u8>> {
+    with(|host| host.kv.get(key).map(|kept| kept.value.clone()))
+}
+
+/// The mails that were sent, in order.
+#[must_use]
+pub fn mails() -> Vec<mail::Letter> {
+    with(|host| host.mails.clone())
+}
+
+/// The workflows that were started, in order.
+#[must_use]
+pub fn started() -> Vec<Started> {
+    with(|host| host.started.clone())
 }
 
 /// The notes that were added, in order.
@@ -209,6 +289,7 @@ pub fn apply<T: Transform>(event: &Event, message: Message, parameters: Value) -
 /// # Errors
 /// The source's own, or parameters that cannot be read.
 pub fn receive<T: Source>(request: &Request, parameters: Value) -> Result<Reception, Failure> {
+    with(|host| host.decodes_secrets = T::MANIFEST.hints.contains(&("secret-format", "whsec")));
     T::receive(request, parameters::parse::<<T as Plugin>::Parameters>(&parameters.to_string())?)
 }
 

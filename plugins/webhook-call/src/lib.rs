@@ -3,10 +3,9 @@
 //! `{"url": "https://example.com/hook", "body": {"ticket": 7}}`. The result is `{"status", "headers", "body"}`.
 //! The request leaves the machine at once, and again when the step runs again: receivers should know repeats.
 
-mod answer;
 mod request;
 
-use hookwright_sdk::{Action, Event, Failure, Manifest, Outcome, Plugin, http};
+use hookwright_sdk::{Action, Event, Failure, Manifest, Outcome, Plugin, http, outbound};
 
 use crate::request::Parameters;
 
@@ -28,9 +27,9 @@ impl Action for WebhookCall {
         let request = parameters.request()?;
         let response = http::send(&request)?;
         if parameters.expects(response.status) {
-            return Outcome::done(&answer::result(&response));
+            return Outcome::done(&outbound::answered(&response, usize::MAX));
         }
-        Err(answer::failure(&request.method, &request.url, &response))
+        Err(outbound::failure(&request.method, &request.url, &response))
     }
 }
 

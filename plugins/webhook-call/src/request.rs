@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookwright_sdk::{Failure, Pairs, Text, first, http};
+use hookwright_sdk::{Failure, Pairs, Text, first, http, outbound};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -90,9 +90,6 @@ impl Parameters {
 
     /// Whether an answer with this status is what the automation hoped for: by default, any 2xx.
     pub(crate) fn expects(&self, status: u16) -> bool {
-        match self.expect.as_deref() {
-            None | Some([]) => (200..300).contains(&status),
-            Some(list) => list.contains(&status),
-        }
+        outbound::is_expected(status, self.expect.as_deref())
     }
 }

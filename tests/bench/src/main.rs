@@ -21,8 +21,10 @@ mod bare_server;
 mod call;
 mod client;
 mod flow;
+mod languages;
 mod load;
 mod machine;
+mod many;
 mod options;
 mod pipeline;
 mod place;
@@ -83,8 +85,10 @@ async fn sections(options: &Options) -> Result<(), Failed> {
             Section::Accept => accept::run(&place, &options.effort).await?,
             Section::Pipeline => pipeline::run(&place, &options.effort).await?,
             Section::Call => call::run(&place, &options.effort).await?,
+            Section::Languages => languages::run(&place, &options.effort).await?,
             Section::Swap => swap::run(&place, &options.effort).await?,
             Section::Start => start::run(&place, &options.effort).await?,
+            Section::Many => many::run(&place, &options.effort).await?,
         }
     }
     Ok(())

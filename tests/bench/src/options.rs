@@ -7,7 +7,7 @@ use crate::Failed;
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask bench [--quick] [SECTION..]
 
-Sections: accept, pipeline, call, swap, start. None named: all of them.
+Sections: accept, pipeline, call, languages, swap, start, many. None named: all of them.
 
   --quick   fewer and shorter rounds: to see that it works, not to quote
 
@@ -20,20 +20,25 @@ pub(crate) enum Section {
     Accept,
     Pipeline,
     Call,
+    Languages,
     Swap,
     Start,
+    Many,
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Accept, Self::Pipeline, Self::Call, Self::Swap, Self::Start];
+    const ALL: [Self; 7] =
+        [Self::Accept, Self::Pipeline, Self::Call, Self::Languages, Self::Swap, Self::Start, Self::Many];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Accept => "accept",
             Self::Pipeline => "pipeline",
             Self::Call => "call",
+            Self::Languages => "languages",
             Self::Swap => "swap",
             Self::Start => "start",
+            Self::Many => "many",
         }
     }
 }

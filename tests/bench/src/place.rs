@@ -11,6 +11,10 @@ pub(crate) struct Place {
     pub(crate) binary: PathBuf,
     /// The built component `match`.
     pub(crate) component: PathBuf,
+    /// A built component that is small.
+    pub(crate) small: PathBuf,
+    /// The folder with the built examples.
+    pub(crate) examples: PathBuf,
     /// The folder of this program: on the disk that the build is on, never in memory as `/tmp` can be.
     folder: PathBuf,
 }
@@ -23,13 +27,14 @@ impl Place {
         let named = |name| std::env::var_os(name).map(PathBuf::from);
         let binary = named("HOOKWRIGHT_BIN").unwrap_or_else(|| folder.join("hookwright"));
         let plugins = named("HOOKWRIGHT_PLUGINS").unwrap_or_else(|| folder.join("../plugins"));
-        let component = plugins.join("match.wasm");
-        for file in [&binary, &component] {
+        let (component, small) = (plugins.join("match.wasm"), plugins.join("ticket-update.wasm"));
+        let examples = named("HOOKWRIGHT_EXAMPLES").unwrap_or_else(|| folder.join("../plugins-examples"));
+        for file in [&binary, &component, &small] {
             if !file.is_file() {
                 return Err(format!("{} is missing: run `cargo xtask build` first", file.display()).into());
             }
         }
-        Ok(Self { binary, component, folder })
+        Ok(Self { binary, component, small, examples, folder })
     }
 
     /// A folder of its own, removed when it is dropped.

@@ -3,14 +3,26 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 8] = [
+const NO_CODES: [&str; 20] = [
     "event.emitted",
+    "mail.queued",
+    "kv.set",
+    "kv.removed",
+    "message.body",
+    "request.body",
+    "hookwright.signatures",
+    "config.json",
+    "wasm.sig",
     "hookwright.redb",
     "hookwright.toml",
     "parameters.json",
     "secret.key",
     "admin.key",
     "test.json",
+    "world.wit",
+    "core.wasm",
+    "raw.wasm",
+    "hookwright.zig",
     "data.status",
 ];
 

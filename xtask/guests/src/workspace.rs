@@ -76,13 +76,16 @@ fn compile(toolchain: &Toolchain, request: &Request<'_>) -> Result<Vec<(String, 
         .canonicalize()
         .map_err(file(request.target, "looking for the target directory"))?
         .join(toolchain.folder());
+    // A plugin that was just begun has no lock file yet; cargo writes it.
+    let locked = workspace.ancestors().any(|folder| folder.join("Cargo.lock").is_file());
+    let locked = if locked { ["--locked"].as_slice() } else { &[] };
     // The sources of dependencies must be unpacked before their folders can be remapped.
     let mut fetch = toolchain.cargo();
-    fetch.current_dir(&workspace).args(["fetch", "--locked", "--quiet", "--target", TARGET]);
+    fetch.current_dir(&workspace).arg("fetch").args(locked).args(["--quiet", "--target", TARGET]);
     run(&mut fetch, "cargo fetch", &workspace)?;
 
     let mut cargo = toolchain.cargo();
-    cargo.current_dir(&workspace).args(["build", "--locked", "--release", "--lib", "--target", TARGET]);
+    cargo.current_dir(&workspace).arg("build").args(locked).args(["--release", "--lib", "--target", TARGET]);
     cargo.arg("--message-format=json-render-diagnostics").arg("--target-dir").arg(&target);
     if request.packages.is_empty() {
         cargo.arg("--workspace");

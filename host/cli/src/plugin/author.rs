@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use hookwright_author::{AuthorError, Kind, Language, Tools};
 
 use crate::failed::{Done, Failed, problem};
 use crate::screen;
@@ -52,15 +53,20 @@ pub(crate) fn run(given: &Build) -> Done {
 }
 
 /// Writes a plugin that builds at once.
-fn scaffold(_name: &str, _kind: &str, _language: &str, _folder: &Path) -> Result<(), Failed> {
-    Err(unavailable("start from one of the folders in examples/"))
+fn scaffold(name: &str, kind: &str, language: &str, folder: &Path) -> Result<(), Failed> {
+    let (kind, language) = (Kind::parse(kind).map_err(failed)?, Language::parse(language).map_err(failed)?);
+    hookwright_author::scaffold(name, kind, language, folder).map_err(failed)
 }
 
 /// Builds the plugin of a folder; returns where the component stands.
-pub(crate) fn build(_folder: &Path) -> Result<PathBuf, Failed> {
-    Err(unavailable("build the component with the tools of its language, and give the .wasm file"))
+pub(crate) fn build(folder: &Path) -> Result<PathBuf, Failed> {
+    let built = hookwright_author::build_with(folder, &Tools::of_the_user(), &mut |what| {
+        screen::note(format_args!("{what}"));
+    });
+    built.map(|built| built.path).map_err(failed)
 }
 
-fn unavailable(instead: &str) -> Failed {
-    problem("author.unavailable", format!("this hookwright was built without the part that makes plugins: {instead}"))
+#[allow(clippy::needless_pass_by_value, reason = "it is the last that is heard of the error")]
+fn failed(error: AuthorError) -> Failed {
+    problem(error.code(), error.to_string())
 }

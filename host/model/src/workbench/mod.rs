@@ -263,4 +263,3 @@ fn difference(before: &Value, after: &Value) -> Map<String, Value> {
         .map(|(name, value)| (name.clone(), json!({"from": before.get(name), "to": value})))
         .collect()
 }
-

@@ -31,7 +31,7 @@ impl crypto::Host for State {
 
     fn hmac(&mut self, algorithm: String, secret: String, data: Vec<u8>) -> Host<Vec<u8>, types::Failure> {
         self.host_call()?;
-        Ok(self.secret(&secret).and_then(|key| hmac(&algorithm, &key_of(key), &data)).map_err(Into::into))
+        Ok(self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data)).map_err(Into::into))
     }
 
     fn verify_hmac(
@@ -42,11 +42,9 @@ impl crypto::Host for State {
         code: Vec<u8>,
     ) -> Host<(), types::Failure> {
         self.host_call()?;
-        let right = self.secret(&secret).and_then(|key| hmac(&algorithm, &key_of(key), &data));
+        let right = self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data));
         let verified = right.and_then(|right| {
-            fits(right.ct_eq(&code), || {
-                format!("the code does not fit the data and the secret `{}`", shown(&secret))
-            })
+            fits(right.ct_eq(&code), || format!("the code does not fit the data and the secret `{}`", shown(&secret)))
         });
         Ok(verified.map_err(Into::into))
     }
@@ -59,12 +57,7 @@ impl crypto::Host for State {
         Ok(verified.map_err(Into::into))
     }
 
-    fn verify_ed25519(
-        &mut self,
-        public_key: Vec<u8>,
-        data: Vec<u8>,
-        signature: Vec<u8>,
-    ) -> Host<(), types::Failure> {
+    fn verify_ed25519(&mut self, public_key: Vec<u8>, data: Vec<u8>, signature: Vec<u8>) -> Host<(), types::Failure> {
         self.host_call()?;
         Ok(verify_ed25519(&public_key, &data, &signature).map_err(Into::into))
     }
@@ -86,15 +79,19 @@ fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<()
     key.verify_strict(data, &signature).map_err(|_| wrong())
 }
 
-/// What keys a code: a secret of Standard Webhooks (`whsec_` and base64) by the bytes that it stands for, any other by its
-/// own.
-fn key_of(secret: &[u8]) -> Cow<'_, [u8]> {
-    let encoded = secret.strip_prefix(b"whsec_");
-    let decoded = encoded.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-    decoded.map_or(Cow::Borrowed(secret), Cow::Owned)
+/// The bytes that a secret of Standard Webhooks stands for: `whsec_` and base64.
+fn unwrapped(secret: &[u8]) -> Option<Vec<u8>> {
+    base64::engine::general_purpose::STANDARD.decode(secret.strip_prefix(b"whsec_")?).ok()
 }
 
 impl State {
+    /// What keys a code: the secret's own bytes, or those that it stands for if the plugin says that its secrets are
+    /// written as in Standard Webhooks. Others have secrets that look the same and mean the text.
+    fn key_of<'s>(&self, secret: &'s [u8]) -> Cow<'s, [u8]> {
+        let decoded = if self.wrapped_secrets { unwrapped(secret) } else { None };
+        decoded.map_or(Cow::Borrowed(secret), Cow::Owned)
+    }
+
     /// A secret by name: the call's own, or one that the plugin was granted.
     pub(super) fn secret(&self, name: &str) -> Result<&[u8], Failure> {
         let access = &self.call.access;
@@ -185,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_standard_webhooks_keys_codes_by_its_bytes() {
-        assert_eq!(key_of(b"whsec_aGVsbG8=").as_ref(), b"hello");
-        assert_eq!(key_of(b"whsec_!").as_ref(), b"whsec_!");
-        assert_eq!(key_of(b"hello").as_ref(), b"hello");
+    fn a_secret_of_standard_webhooks_stands_for_bytes() {
+        assert_eq!(unwrapped(b"whsec_aGVsbG8=").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(unwrapped(b"whsec_!"), None);
+        assert_eq!(unwrapped(b"hello"), None);
     }
 }

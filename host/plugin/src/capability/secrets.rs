@@ -50,9 +50,10 @@ impl State {
                 continue;
             }
             let access = &self.call.access;
-            let granted = access.grants.secret(name).is_some_and(|grant| {
-                grant.hosts.iter().any(|pattern| host_fits(pattern, host))
-            });
+            let granted = access
+                .grants
+                .secret(name)
+                .is_some_and(|grant| grant.hosts.iter().any(|pattern| host_fits(pattern, host)));
             if !granted {
                 let what = format!("the secret `{name}` may not go to `{host}`");
                 return Err(access.refused(&what, &json!({"secrets": [{"name": name, "hosts": [host]}]})));
@@ -60,7 +61,10 @@ impl State {
             let value = self.secret(name)?;
             if in_head {
                 let value = std::str::from_utf8(value).map_err(|_| {
-                    Failure::permanent("secret.unusable", format!("the secret `{name}` is not text: it fits the body only"))
+                    Failure::permanent(
+                        "secret.unusable",
+                        format!("the secret `{name}` is not text: it fits the body only"),
+                    )
                 })?;
                 request.url = request.url.replace(text.as_str(), value);
                 for (_, field) in &mut request.headers {

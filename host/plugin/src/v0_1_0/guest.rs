@@ -100,13 +100,7 @@ impl Guest for Component {
         Ok(answer.map_err(convert::failure).and_then(|outcome| convert::outcome(outcome, most)))
     }
 
-    async fn apply(
-        &self,
-        live: Live<'_>,
-        event: &Event,
-        message: &Message,
-        parameters: &str,
-    ) -> Answered<Transformed> {
+    async fn apply(&self, live: Live<'_>, event: &Event, message: &Message, parameters: &str) -> Answered<Transformed> {
         let Some(indices) = &self.transform else { return Ok(Err(not_a(Kind::Transform))) };
         let Live { store, instance } = live;
         let guest = indices.load(&mut *store, &instance)?;

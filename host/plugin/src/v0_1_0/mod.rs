@@ -6,10 +6,10 @@ mod bindings;
 mod convert;
 mod guest;
 
+use crate::versions::WitVersion;
 pub(crate) use bindings::hookwright::plugin::{
     clock, config, crypto, encoding, events, http, kv, log, mail, random, records, secrets, tickets, types, workflows,
 };
-pub(crate) use guest::open;
 
 /// The version of the WIT package.
-pub(crate) const VERSION: &str = "0.1.0";
+pub(crate) const VERSION: WitVersion = WitVersion { name: "0.1.0", open: guest::open };

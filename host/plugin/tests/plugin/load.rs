@@ -133,18 +133,18 @@ async fn an_import_of_another_type_is_found_when_the_plugin_is_installed() {
 async fn everything_that_is_not_granted_is_named_at_once() {
     let wit = forged(
         "",
-        "interface kv { get: func() -> u32; } interface tickets { count: func() -> u32; }",
-        "import kv; import tickets; import print: func();",
+        "interface files { get: func() -> u32; } interface tickets { count: func() -> u32; }",
+        "import files; import tickets; import print: func();",
     );
     let body = evaluate(
-        "(import \"hookwright:plugin/kv@0.1.0\" \"get\" (func $kv (result i32)))
+        "(import \"hookwright:plugin/files@0.1.0\" \"get\" (func $files (result i32)))
 (import \"hookwright:plugin/tickets@0.1.0\" \"count\" (func $tickets (result i32)))
 (import \"$root\" \"print\" (func $print))
-(drop (call $kv)) (drop (call $tickets)) (call $print)",
+(drop (call $files)) (drop (call $tickets)) (call $print)",
     );
     let error = refused(foreign(&wit, "w", DESCRIBE, &body)).await;
     for part in
-        ["kv@0.1.0`: there is no such interface", "tickets@0.1.0`: only actions get it", "`print`: only interfaces"]
+        ["files@0.1.0`: there is no such interface", "tickets@0.1.0`: only actions get it", "`print`: only interfaces"]
     {
         is(&error, "plugin.import_not_granted", part);
     }

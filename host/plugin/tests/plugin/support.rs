@@ -11,12 +11,7 @@ use serde_json::{Value, json};
 
 /// Limits that are soon reached, and a pool that does not reserve much.
 pub(crate) fn options() -> EngineOptions {
-    EngineOptions {
-        instances: 8,
-        instances_per_plugin: 4,
-        limits: limits(),
-        ..EngineOptions::default()
-    }
+    EngineOptions { instances: 8, instances_per_plugin: 4, limits: limits(), ..EngineOptions::default() }
 }
 
 pub(crate) fn limits() -> Limits {

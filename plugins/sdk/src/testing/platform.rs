@@ -2,6 +2,10 @@
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate, clippy::ptr_arg)]
 
+mod space;
+
+pub use space::{events, kv, mail, records, secrets, tickets, workflows};
+
 pub mod log {
     use crate::Pairs;
     use crate::testing::with;
@@ -44,6 +48,10 @@ pub mod random {
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
         format!("{}-{}-4{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
     }
+
+    pub fn bits() -> u32 {
+        bytes(4).iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte))
+    }
 }
 
 pub mod config {
@@ -55,6 +63,9 @@ pub mod config {
 }
 
 pub mod crypto {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use ed25519_dalek::{Signature, VerifyingKey};
     use hmac::{Hmac, Mac};
     use sha1::Sha1;
     use sha2::{Digest, Sha256, Sha512};
@@ -66,9 +77,16 @@ pub mod crypto {
         Failure::permanent("algorithm.unknown", format!("`{algorithm}` is not sha1, sha256 or sha512"))
     }
 
-    fn key(secret: &str) -> Result<Vec<u8>, Failure> {
-        with(|host| host.secrets.get(secret).cloned())
-            .ok_or_else(|| Failure::permanent("secret.unknown", format!("there is no secret `{secret}`")))
+    fn secret(name: &str) -> Result<Vec<u8>, Failure> {
+        with(|host| host.secrets.get(name).cloned())
+            .ok_or_else(|| Failure::permanent("secret.unknown", format!("there is no secret `{name}`")))
+    }
+
+    /// What the secret keys a code with: its own bytes, or what it stands for where the plugin's hints say so.
+    fn key(name: &str) -> Result<Vec<u8>, Failure> {
+        let secret = secret(name)?;
+        let encoded = secret.strip_prefix(b"whsec_").filter(|_| with(|host| host.decodes_secrets));
+        Ok(encoded.and_then(|encoded| STANDARD.decode(encoded).ok()).unwrap_or(secret))
     }
 
     fn code<M: Mac + hmac::digest::KeyInit>(key: &[u8], data: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -103,6 +121,21 @@ pub mod crypto {
         }
         Err(Failure::permanent("signature.wrong", "the code is not the one that the secret gives"))
     }
+
+    pub fn verify_token(name: &str, token: &str) -> Result<(), Failure> {
+        if secret(name)? == token.as_bytes() {
+            return Ok(());
+        }
+        Err(Failure::permanent("signature.wrong", "the token is not the secret"))
+    }
+
+    pub fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<(), Failure> {
+        let wrong = || Failure::permanent("signature.wrong", "the signature is not the data's");
+        let key = <[u8; 32]>::try_from(public_key).ok().and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+        let key = key.ok_or_else(|| Failure::permanent("key.unusable", "the public key is none of Ed25519"))?;
+        let signature = Signature::from_slice(signature).map_err(|_| wrong())?;
+        key.verify_strict(data, &signature).map_err(|_| wrong())
+    }
 }
 
 pub mod encoding {
@@ -125,55 +158,6 @@ pub mod encoding {
 
     pub fn hex_decode(text: &str) -> Result<Vec<u8>, Failure> {
         hex::decode(text).map_err(|error| Failure::permanent("encoding.invalid", error.to_string()))
-    }
-}
-
-pub mod tickets {
-    use serde_json::Value;
-
-    use crate::Failure;
-    use crate::testing::{Note, with};
-
-    fn unknown(id: &str) -> Failure {
-        Failure::permanent("ticket.not_found", format!("there is no ticket {id}"))
-    }
-
-    pub fn get(id: &str) -> Result<Option<String>, Failure> {
-        Ok(with(|host| host.tickets.get(id).map(Value::to_string)))
-    }
-
-    pub fn update(id: &str, changes: &str) -> Result<String, Failure> {
-        let changes: Value = serde_json::from_str(changes).map_err(|error| Failure::json("the changes", &error))?;
-        with(|host| {
-            let ticket = host.tickets.get_mut(id).ok_or_else(|| unknown(id))?;
-            if let (Some(ticket), Value::Object(changes)) = (ticket.as_object_mut(), changes) {
-                ticket.extend(changes);
-            }
-            Ok(ticket.to_string())
-        })
-    }
-
-    pub fn add_note(id: &str, text: &str, is_public: bool) -> Result<String, Failure> {
-        with(|host| {
-            if !host.tickets.contains_key(id) {
-                return Err(unknown(id));
-            }
-            host.notes.push(Note { ticket: id.into(), text: text.into(), is_public });
-            Ok(format!("note_{}", host.notes.len()))
-        })
-    }
-}
-
-pub mod events {
-    use crate::Failure;
-    use crate::testing::{Emitted, with};
-
-    pub fn emit(event_type: &str, subject: Option<&str>, data: &str) -> Result<String, Failure> {
-        let data = serde_json::from_str(data).map_err(|error| Failure::json("the event's data", &error))?;
-        with(|host| {
-            host.emitted.push(Emitted { event_type: event_type.into(), subject: subject.map(str::to_owned), data });
-            Ok(format!("evt_emitted_{}", host.emitted.len()))
-        })
     }
 }
 

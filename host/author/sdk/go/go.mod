@@ -1,0 +1,3 @@
+module hookwright
+
+go 1.24

@@ -1,0 +1,21 @@
+// The plugin-kind `plugin-name`.
+import { guarded } from './hookwright.js';
+
+export const metadata = {
+  describe: () => ({
+    name: 'plugin-name',
+    version: '0.1.0',
+    summary: 'Holds where the event\'s level is the expected one',
+    parameters: '{"type":"object","required":["level"],"properties":{"level":{"type":"string"}},"additionalProperties":false}',
+    hints: [['instance', 'warm']],
+  }),
+};
+
+export const condition = {
+  evaluate: guarded((event, parameters) => {
+    const { level: expected } = JSON.parse(parameters);
+    const level = JSON.parse(event.data)?.level;
+    const reason = `level is ${JSON.stringify(level)}, expected ${JSON.stringify(expected)}`;
+    return { holds: level === expected, reason };
+  }),
+};

@@ -1,0 +1,22 @@
+// The plugin-kind `plugin-name`.
+import type { Transform } from 'hookwright:plugin/transform@0.1.0';
+import type { Metadata } from 'hookwright:plugin/metadata@0.1.0';
+import { utf8Encode } from 'hookwright:plugin/encoding@0.1.0';
+import { guarded } from './hookwright.js';
+
+export const metadata: Metadata = {
+  describe: () => ({
+    name: 'plugin-name',
+    version: '0.1.0',
+    summary: 'Makes the message of the event\'s type and payload',
+    parameters: '{"type":"object","additionalProperties":false}',
+    hints: [['instance', 'warm']],
+  }),
+};
+
+export const transform: Transform = {
+  apply: guarded((event, message) => {
+    const body = `{"type":${JSON.stringify(event.eventType)},"data":${event.data}}`;
+    return { tag: 'send', val: { headers: message.headers, contentType: 'application/json', body: utf8Encode(body) } };
+  }),
+};

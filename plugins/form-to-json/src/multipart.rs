@@ -1,0 +1,151 @@
+//! `multipart/form-data` (RFC 7578, and RFC 2046, section 5.1).
+
+use hookwright_sdk::{Failure, encoding, shorten};
+use serde_json::json;
+
+use crate::media_type::MediaType;
+use crate::{Field, check_bounds};
+
+/// Bytes of one part's header fields.
+const LARGEST_HEADER: usize = 8192;
+
+/// The longest boundary that RFC 2046 allows.
+const LONGEST_BOUNDARY: usize = 70;
+
+/// The fields of a form, in order.
+///
+/// # Errors
+/// The body is no such form (`form.invalid`), a text in it is not UTF-8 (`form.encoding`), or it has too many parts
+/// (`form.too_large`).
+pub(crate) fn read(body: &[u8], boundary: &str) -> Result<Vec<Field>, Failure> {
+    if boundary.is_empty() || boundary.len() > LONGEST_BOUNDARY {
+        return Err(invalid(&format!(
+            "the boundary has {} bytes, and 1 to {LONGEST_BOUNDARY} are allowed",
+            boundary.len()
+        )));
+    }
+    let delimiter = format!("--{boundary}");
+    let Some(mut rest) = opened(body, delimiter.as_bytes()) else {
+        return Err(invalid(&format!(
+            "the boundary {} does not stand in the body ({} bytes)",
+            shorten(&delimiter, 80),
+            body.len()
+        )));
+    };
+    let mut fields: Vec<Field> = Vec::new();
+    while !rest.starts_with(b"--") {
+        let number = fields.len() + 1;
+        let Some((line_end, part)) = next_line(rest) else {
+            return Err(invalid(&format!(
+                "the body ends at the boundary before part {number}, which is not the closing one"
+            )));
+        };
+        let closing = [line_end, delimiter.as_bytes()].concat();
+        // A part without header fields and without content has the next boundary at its very beginning.
+        let end = find(part, &closing)
+            .ok_or_else(|| invalid(&format!("part {number} is not ended by the boundary: the body was cut off")))?;
+        let (content, after) = part.split_at(end);
+        let field = field(content, line_end, number)?;
+        check_bounds(fields.len(), &field.0)?;
+        fields.push(field);
+        rest = after.get(closing.len()..).unwrap_or_default();
+    }
+    Ok(fields)
+}
+
+/// What follows the first boundary, which begins the body or a line of it.
+fn opened<'b>(body: &'b [u8], delimiter: &[u8]) -> Option<&'b [u8]> {
+    if let Some(rest) = body.strip_prefix(delimiter) {
+        return Some(rest);
+    }
+    let with_line = [b"\n", delimiter].concat();
+    body.get(find(body, &with_line)? + with_line.len()..)
+}
+
+/// The end of a boundary's line, after which the part begins, and how lines end. RFC 2046 wants CRLF; what was kept as
+/// text somewhere may have LF.
+fn next_line(rest: &[u8]) -> Option<(&'static [u8], &[u8])> {
+    let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let rest = rest.get(blank..)?;
+    if let Some(part) = rest.strip_prefix(b"\r\n") {
+        return Some((b"\r\n", part));
+    }
+    rest.strip_prefix(b"\n").map(|part| (b"\n".as_slice(), part))
+}
+
+fn field(part: &[u8], line_end: &[u8], number: usize) -> Result<Field, Failure> {
+    let blank = [line_end, line_end].concat();
+    let end = find(part, &blank)
+        .ok_or_else(|| invalid(&format!("part {number} has no empty line after its header fields")))?;
+    let (head, content) = (part.get(..end).unwrap_or_default(), part.get(end + blank.len()..).unwrap_or_default());
+    if head.len() > LARGEST_HEADER {
+        return Err(invalid(&format!(
+            "part {number} has {} bytes of header fields, at most {LARGEST_HEADER} are read",
+            head.len()
+        )));
+    }
+    let head = std::str::from_utf8(head).map_err(|_| not_utf_8(&format!("the header of part {number}")))?;
+    let header = |wanted: &str| {
+        head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    };
+    let disposition = MediaType::read(header("content-disposition").unwrap_or_default());
+    let name =
+        disposition.parameter("name").filter(|_| disposition.name == "form-data").map(decoded).ok_or_else(|| {
+            invalid(&format!("part {number} has no header field `content-disposition: form-data; name=\"..\"`"))
+        })?;
+    if let Some(coding) = header("content-transfer-encoding")
+        && !["7bit", "8bit", "binary"].iter().any(|plain| coding.eq_ignore_ascii_case(plain))
+    {
+        return Err(invalid(&format!(
+            "part {number} is encoded as {}: RFC 7578 allows no content-transfer-encoding",
+            shorten(coding, 60)
+        )));
+    }
+    let content_type = header("content-type");
+    if let Some(filename) = disposition.parameter("filename") {
+        let file = json!({
+            "name": name,
+            "filename": decoded(filename),
+            "content_type": content_type.unwrap_or("application/octet-stream"),
+            "base64": encoding::base64_encode(content),
+        });
+        return Ok((name, file));
+    }
+    let charset =
+        content_type.map(MediaType::read).and_then(|kind| kind.parameter("charset").map(str::to_ascii_lowercase));
+    if charset.is_some_and(|charset| !matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii")) {
+        return Err(not_utf_8(&format!("the field {}", shorten(&name, 60))));
+    }
+    let text = std::str::from_utf8(content).map_err(|_| not_utf_8(&format!("the field {}", shorten(&name, 60))))?;
+    Ok((name, text.into()))
+}
+
+/// A name as browsers write it: quotes and line ends are percent-encoded, and nothing else is.
+fn decoded(name: &str) -> String {
+    name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
+}
+
+fn invalid(problem: &str) -> Failure {
+    Failure::permanent("form.invalid", format!("the body is no multipart/form-data: {problem}"))
+}
+
+fn not_utf_8(what: &str) -> Failure {
+    Failure::permanent("form.encoding", format!("{what} is not UTF-8: have the sender encode the form as UTF-8"))
+}
+
+/// Where `part` first stands in `whole`.
+pub(crate) fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
+    let (first, _) = part.split_first()?;
+    let mut from = 0;
+    while let Some(rest) = whole.get(from..) {
+        let at = from + rest.iter().position(|byte| byte == first)?;
+        if whole.get(at..).is_some_and(|rest| rest.starts_with(part)) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}

@@ -1,0 +1,169 @@
+//! Which requests become which events, and how the others are refused.
+
+use hookwright_sdk::testing::{self, Host, receive};
+use hookwright_sdk::{Draft, Pairs, Reception, Refusal, Request, crypto, encoding};
+use serde_json::{Value, json};
+
+use crate::{HmacSource, SECRET};
+
+const NOW: &str = "1767323045";
+
+fn install() {
+    Host::default().with_secret(SECRET, b"key").with_now(1_767_323_045_000.0, "2026-01-02T03:04:05.000Z").install();
+}
+
+fn code(algorithm: &str, data: &str) -> Vec<u8> {
+    install();
+    crypto::hmac(algorithm, SECRET, data.as_bytes()).unwrap()
+}
+
+fn hex(data: &str) -> String {
+    encoding::hex_encode(&code("sha256", data))
+}
+
+fn request(headers: &[(&str, &str)], body: &str) -> Request {
+    install();
+    let headers: Pairs = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Request {
+        method: "POST".into(),
+        path: "/p".into(),
+        query: "q=1".into(),
+        headers,
+        body: body.into(),
+        remote_address: "192.0.2.1".into(),
+    }
+}
+
+fn accepted(request: &Request, parameters: Value) -> Draft {
+    match receive::<HmacSource>(request, parameters) {
+        Ok(Reception::Accepted(mut intake)) => intake.events.remove(0),
+        other => panic!("not accepted: {other:?}"),
+    }
+}
+
+fn refused(request: &Request, parameters: Value) -> Refusal {
+    match receive::<HmacSource>(request, parameters) {
+        Ok(Reception::Refused(refusal)) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_signature_is_checked_as_the_parameters_say() {
+    let body = r#"{"event":"paid","ü":1}"#;
+    let base64 = |algorithm: &str, data: &str| encoding::base64_encode(&code(algorithm, data));
+    let url = base64("sha256", body).replace('+', "-").replace('/', "_");
+    for (parameters, headers) in [
+        (json!({"header": "X-Sig"}), vec![("x-sig", hex(body))]),
+        (json!({"header": "X-Sig"}), vec![("x-sig", hex(body).to_uppercase())]),
+        (json!({"header": "x-sig", "prefix": "sha256="}), vec![("x-sig", format!("sha256={}", hex(body)))]),
+        (
+            json!({"header": "x-sig", "algorithm": "sha512", "encoding": "base64"}),
+            vec![("x-sig", base64("sha512", body))],
+        ),
+        (json!({"header": "x-sig", "algorithm": "sha1", "encoding": "base64"}), vec![("x-sig", base64("sha1", body))]),
+        (json!({"header": "x-sig", "encoding": "base64url"}), vec![("x-sig", url.trim_end_matches('=').to_owned())]),
+        (
+            json!({"header": "x-sig", "signed": "{timestamp}.{body}", "timestamp_header": "x-time"}),
+            vec![("x-sig", hex(&format!("{NOW}.{body}"))), ("x-time", NOW.to_owned())],
+        ),
+        (
+            json!({"header": "p-sig", "prefix": "h1=", "signed": "{timestamp}:{body}", "timestamp_header": "p-sig", "timestamp_prefix": "ts="}),
+            vec![("p-sig", format!("ts={NOW};h1={}", hex(&format!("{NOW}:{body}"))))],
+        ),
+        (
+            json!({"header": "x-sig", "signed": "{method} {path}?{query} {header:X-Id}\n{body}"}),
+            vec![("x-sig", hex(&format!("POST /p?q=1 i7\n{body}"))), ("x-id", "i7".to_owned())],
+        ),
+        (
+            json!({"header": "x-sig", "prefix": "v1="}),
+            vec![("x-sig", format!("v1={}, v1={}", "0".repeat(64), hex(body)))],
+        ),
+    ] {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let draft = accepted(&request(&headers, body), parameters.clone());
+        assert_eq!((draft.event_type.as_str(), draft.data.as_str()), ("webhook.received", body), "{parameters}");
+    }
+}
+
+#[test]
+fn the_event_is_made_as_the_rules_say() {
+    let body = r#"{"event":"invoice/paid","id":7,"at":"2026-01-02T03:04:00Z","customer":{"name":"Ada"}}"#;
+    let parameters = json!({"header": "x-sig", "event": {
+        "type": {"path": "event", "prefix": "acme."}, "id": {"header": "x-delivery"}, "time": {"path": "at"},
+        "subject": {"path": "customer.name"}, "attributes": ["X-Region"],
+    }});
+    let headers = [("x-sig", hex(body)), ("x-delivery", "d9".to_owned()), ("x-region", "eu".to_owned())];
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let draft = accepted(&request(&headers, body), parameters.clone());
+    assert_eq!(draft.event_type, "acme.invoice.paid");
+    assert_eq!((draft.id.as_deref(), draft.subject.as_deref()), (Some("d9"), Some("Ada")));
+    assert_eq!(draft.time.as_deref(), Some("2026-01-02T03:04:00Z"));
+    assert_eq!(draft.attributes, [("x-region".to_owned(), "eu".to_owned())]);
+    let refusal = refused(&request(&[("x-sig", &hex("{}"))], "{}"), parameters);
+    assert_eq!((refusal.status, refusal.code.as_str()), (422, "hmac.type_missing"));
+}
+
+#[test]
+fn any_body_that_is_signed_is_taken() {
+    let fixed = json!({"header": "x-sig", "event": {"type": "a.b"}});
+    for (content_type, body, data) in [
+        ("text/plain", "hello", r#""hello""#),
+        ("application/x-www-form-urlencoded", "a=1&b=2", r#"{"a":"1","b":"2"}"#),
+        ("", "", r#""""#),
+    ] {
+        let draft = accepted(&request(&[("x-sig", &hex(body)), ("content-type", content_type)], body), fixed.clone());
+        assert_eq!(draft.data, data);
+    }
+    let refusal = refused(&request(&[("x-sig", &hex("{")), ("content-type", "application/json")], "{"), fixed);
+    assert_eq!((refusal.status, refusal.code.as_str()), (400, "hmac.payload_invalid"));
+}
+
+#[test]
+fn what_is_not_signed_or_not_fresh_is_refused() {
+    let body = "{}";
+    let timed = json!({"header": "x-sig", "signed": "{timestamp}.{body}", "timestamp_header": "x-time"});
+    let plain = json!({"header": "x-sig", "prefix": "sha256="});
+    let (right, prefixed) = (hex(&format!("{NOW}.{body}")), format!("sha256={}", hex(body)));
+    let old = hex("1767322744.{}");
+    for (headers, body, parameters, code) in [
+        (vec![], body, &plain, "hmac.signature_missing"),
+        (vec![("x-sig", "")], body, &plain, "hmac.signature_wrong"),
+        (vec![("x-sig", "sha256=zz")], body, &plain, "hmac.signature_wrong"),
+        (vec![("x-sig", right.as_str())], body, &plain, "hmac.signature_wrong"),
+        (vec![("x-sig", prefixed.as_str())], "{} ", &plain, "hmac.signature_wrong"),
+        (vec![("x-sig", right.as_str())], body, &timed, "hmac.signature_missing"),
+        (vec![("x-sig", right.as_str()), ("x-time", "1767323046")], body, &timed, "hmac.signature_wrong"),
+        (vec![("x-sig", old.as_str()), ("x-time", "1767322744")], body, &timed, "hmac.signature_old"),
+    ] {
+        let refusal = refused(&request(&headers, body), parameters.clone());
+        assert_eq!((refusal.status, refusal.code.as_str()), (401, code), "{}", refusal.message);
+    }
+    let get = Request { method: "GET".into(), ..request(&[], "") };
+    assert_eq!(refused(&get, plain).status, 405);
+}
+
+#[test]
+fn parameters_that_make_no_sense_are_the_operators_failure() {
+    let request = request(&[("x-sig", &hex("{}"))], "{}");
+    for (parameters, said) in [
+        (json!({}), "`header`"),
+        (json!({"header": "x-sig", "algorithm": "md5"}), "`algorithm`"),
+        (json!({"header": "x-sig", "signed": "{url}{body}"}), "`{url}`, which stands for nothing"),
+        (json!({"header": "x-sig", "signed": "{timestamp}{body}"}), "there is no `timestamp_header`"),
+        (json!({"header": "x-sig", "signed": "{method}"}), "leaves the body out"),
+        (json!({"header": "x-sig", "signed": "{body"}), "not closed"),
+    ] {
+        let failure = receive::<HmacSource>(&request, parameters).unwrap_err();
+        assert_eq!(failure.code, "parameters.invalid");
+        assert!(failure.message.contains(said), "{}", failure.message);
+    }
+    Host::default().install();
+    let failure = receive::<HmacSource>(&request, json!({"header": "x-sig"})).unwrap_err();
+    assert_eq!(failure.code, "secret.unknown");
+}
+
+#[test]
+fn the_manifest_is_one_that_the_host_takes() {
+    testing::schema::<HmacSource>().unwrap();
+}

@@ -1,0 +1,41 @@
+//! Whether a request comes from Jira: its signature, or the secret in its URL.
+
+use hookwright_sdk::inbound::{Encoding, Stop, query, signed};
+use hookwright_sdk::{Refusal, Request, crypto};
+
+use crate::SECRET;
+
+/// Checks the signature (WebSub's `METHOD=CODE`); where there is none, the secret in the query's `parameter`.
+///
+/// # Errors
+/// The refusal, with status 401, or the host's failure where it has no secret to check with.
+pub(crate) fn check(request: &Request, parameter: Option<&str>) -> Result<(), Stop> {
+    if let Some(header) = request.header("x-hub-signature") {
+        return by_signature(request, header);
+    }
+    let Some(parameter) = parameter else {
+        let said = "no x-hub-signature header: give the webhook in Jira the same secret as this source, or let the \
+                    secret come in the URL (token_parameter)";
+        return Err(Refusal::new(401, "jira.signature_missing", said).into());
+    };
+    let Some(token) = query(request, parameter) else {
+        let said =
+            format!("neither an x-hub-signature header nor `{parameter}` in the URL's query: add ?{parameter}=SECRET");
+        return Err(Refusal::new(401, "jira.token_missing", said).into());
+    };
+    if crypto::checked(crypto::verify_token(SECRET, &token))? {
+        return Ok(());
+    }
+    let said = format!("`{parameter}` in the URL's query is not this source's secret");
+    Err(Refusal::new(401, "jira.token_wrong", said).into())
+}
+
+fn by_signature(request: &Request, header: &str) -> Result<(), Stop> {
+    let wrong = |said: &str| Refusal::new(401, "jira.signature_wrong", format!("the x-hub-signature header {said}"));
+    let digits = header.strip_prefix("sha256=").ok_or_else(|| wrong("does not begin with sha256="))?;
+    let code = Encoding::Hex.decode(digits).ok_or_else(|| wrong("is not hexadecimal"))?;
+    if signed("sha256", SECRET, &request.body, &[code])? {
+        return Ok(());
+    }
+    Err(wrong("is not the body's: the webhook in Jira has another secret than this source").into())
+}

@@ -1,0 +1,74 @@
+//! What sources of many providers do alike: reading the body, checking a signature and its age, naming the event.
+//!
+//! A source's function can return [`Stop`] with `?`, whether a request is refused or could not be looked at, and hand
+//! the whole to [`settle`].
+
+mod body;
+mod code;
+mod mapping;
+mod name;
+
+use crate::{Failure, Pairs, Reception, Refusal, Request, shorten};
+
+pub use body::{Perhaps, fields, head, is_json, json, media_type, payload};
+pub use code::{Encoding, fresh, signed};
+pub use mapping::{Found, Mapping, Rule};
+pub use name::{dotted, event_id, is_name, subject};
+
+/// Why no event comes of a request.
+#[derive(Debug, Clone)]
+pub enum Stop {
+    /// The request is not the provider's, or was not understood: the sender is told.
+    Refused(Refusal),
+    /// It could not be looked at: the operator is told.
+    Failed(Failure),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// What the host is answered.
+///
+/// # Errors
+/// The request could not be looked at.
+pub fn settle(received: Result<Reception, Stop>) -> Result<Reception, Failure> {
+    match received {
+        Ok(reception) => Ok(reception),
+        Err(Stop::Refused(refusal)) => Ok(Reception::Refused(refusal)),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Refuses whatever is no POST. `who` is the provider's name, `code` the refusal's.
+///
+/// # Errors
+/// The refusal, with status 405.
+pub fn only_post(request: &Request, code: &str, who: &str) -> Result<(), Refusal> {
+    if request.method == "POST" {
+        return Ok(());
+    }
+    let method = shorten(&request.method, 20);
+    Err(Refusal::new(405, code, format!("{who} delivers with POST, this request is a {method}")))
+}
+
+/// The headers of these names that the request has, to be kept with the event.
+#[must_use]
+pub fn kept<N: AsRef<str>>(request: &Request, names: &[N]) -> Pairs {
+    let header = |name: &N| Some((name.as_ref().to_ascii_lowercase(), request.header(name.as_ref())?.to_owned()));
+    names.iter().filter_map(header).collect()
+}
+
+/// The first parameter of this name in the request's query, decoded.
+#[must_use]
+pub fn query(request: &Request, name: &str) -> Option<String> {
+    fields(request.query.as_bytes()).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
