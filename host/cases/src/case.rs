@@ -206,7 +206,8 @@ mod tests {
             (r#"{"http":[{}],"expect":{"done":1}}"#, "http[0]: give either"),
             (r#"{"now":"soon","expect":{"done":1}}"#, "now: `soon`"),
             (r#"{"records":{"lead":[7]},"expect":{"done":1}}"#, "records.lead[0]"),
-            ("[]", "invalid type"),
+            ("[]", "expect: is empty"),
+            ("7", "invalid type"),
         ] {
             let found = mistakes(text);
             assert!(found.contains(part), "{part}: {found}");

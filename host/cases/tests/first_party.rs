@@ -118,6 +118,12 @@ async fn a_condition_a_transform_and_a_source_are_called_with_what_the_case_says
             &["log"],
         ),
         (
+            "jq",
+            r#"{"event": {"attributes": {"content-type": "text/csv", "x-a": "1"}}, "parameters": {"filter": "$event.attributes"},
+                "expect": {"message": {"body": {"content-type": "text/csv", "x-a": "1"}}}}"#,
+            &[],
+        ),
+        (
             "template",
             r#"{"event": {"data": {"id": 7}}, "message": {"content_type": "text/plain", "body": {"text": "ä"}},
                 "parameters": {"template": "{{ data.id }}"}, "expect": {"message": {"body": {"contains": "7"}}}}"#,
