@@ -81,8 +81,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     println!("{} events were sent meanwhile; runs that failed: {failed}.", count(f64::from(sent)));
     let during = |wait: &&Wait| compiled.iter().chain(&cached).any(|swap| wait.within(&swap.1));
     let tail = |waits: &mut dyn Iterator<Item = &Wait>| {
-        let mut micros: Vec<u32> =
-            waits.map(|wait| u32::try_from(wait.took.as_micros()).unwrap_or(u32::MAX)).collect();
+        let mut micros: Vec<u32> = waits.map(|wait| u32::try_from(wait.took.as_micros()).unwrap_or(u32::MAX)).collect();
         micros.sort_unstable();
         short(f64::from(quantile(&micros, 0.999)) / 1e3)
     };
