@@ -116,4 +116,16 @@ mod tests {
         let error = scaffold("X y", Kind::Action, Language::Zig, folder.path()).unwrap_err();
         assert_eq!(error.code(), "option.invalid");
     }
+
+    #[test]
+    fn the_rust_sdk_of_a_new_plugin_stands_on_what_the_sdk_stands_on() {
+        let names = |text: &str| -> Vec<String> {
+            let lines = text.lines().skip_while(|line| *line != "[dependencies]");
+            let names = lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
+            names.collect()
+        };
+        let template = include_str!("../templates/rust/every/vendor/hookwright-sdk/Cargo.toml.template");
+        let sdk = include_str!("../../../plugins/sdk/Cargo.toml");
+        assert_eq!(names(template), names(sdk));
+    }
 }
