@@ -2,7 +2,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Automation, AutomationId, Event, MAX_CHAIN, PatternIndex, SpaceId, Webhook, WebhookId};
+use crate::{
+    Automation, AutomationId, Event, MAX_CHAIN, Order, PatternIndex, Purpose, Scope, SpaceId, Webhook, WebhookId,
+    render,
+};
 
 /// What an event sets in motion, decided from its type when it is accepted and kept with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +23,34 @@ pub struct Plan {
 pub struct NewDelivery {
     /// Where to.
     pub webhook: WebhookId,
+    /// The number of that webhook, which names its queue.
+    #[serde(default)]
+    pub queue: u64,
     /// The `webhook-id` of all its attempts.
     pub message_id: String,
+    /// It waits for earlier ones of the same webhook and key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Why it is sent.
+    #[serde(default, skip_serializing_if = "Purpose::is_event")]
+    pub purpose: Purpose,
+    /// How long it waits for others to be sent with, in milliseconds.
+    #[serde(default)]
+    pub wait_ms: u32,
+}
+
+impl NewDelivery {
+    /// A delivery that goes out at once.
+    pub fn now(webhook: &Webhook, purpose: Purpose) -> Self {
+        Self {
+            webhook: webhook.id.clone(),
+            queue: webhook.number,
+            message_id: crate::unique("msg"),
+            key: None,
+            purpose,
+            wait_ms: 0,
+        }
+    }
 }
 
 /// An event on its way into the journal.
@@ -43,6 +72,46 @@ pub struct Subscribers {
 struct SpaceSubscribers {
     automations: PatternIndex<AutomationId>,
     webhooks: PatternIndex<WebhookId>,
+    subscriptions: HashMap<WebhookId, Subscription>,
+}
+
+/// What is to be known of a webhook when a delivery to it is queued.
+#[derive(Clone, Debug)]
+struct Subscription {
+    queue: u64,
+    order: Option<Order>,
+    wait_ms: u32,
+}
+
+impl Subscription {
+    fn delivery(&self, webhook: WebhookId, event: &Event) -> NewDelivery {
+        NewDelivery {
+            webhook,
+            queue: self.queue,
+            message_id: crate::unique("msg"),
+            key: self.order.as_ref().map(|order| key(&order.key, event)),
+            purpose: Purpose::Event,
+            wait_ms: self.wait_ms,
+        }
+    }
+}
+
+/// How long a key may be, in bytes.
+const LONGEST_KEY: usize = 256;
+
+/// What a key's variables come to; those that stand for nothing leave the key empty, which is one as well.
+fn key(template: &str, event: &Event) -> String {
+    let scope = Scope::new(event, &event.space, event.received_at);
+    let value = render(&template.into(), &scope).unwrap_or_default();
+    let mut text = match value {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    while text.len() > LONGEST_KEY {
+        text.pop();
+    }
+    text
 }
 
 impl Subscribers {
@@ -71,16 +140,20 @@ impl Subscribers {
             for pattern in &webhook.events {
                 entry.webhooks.remove(pattern, &webhook.id);
             }
+            entry.subscriptions.remove(&webhook.id);
         }
     }
 
-    /// Files a webhook, unless it is off.
+    /// Files a webhook, unless nothing goes out to it.
     pub fn add_webhook(&mut self, webhook: &Webhook) {
-        if webhook.state.delivers() {
+        if webhook.delivers() {
             let entry = self.spaces.entry(webhook.space.clone()).or_default();
             for pattern in &webhook.events {
                 entry.webhooks.insert(pattern, webhook.id.clone());
             }
+            let wait_ms = webhook.batching.as_ref().map_or(0, |batching| batching.wait_ms);
+            let subscription = Subscription { queue: webhook.number, order: webhook.order.clone(), wait_ms };
+            entry.subscriptions.insert(webhook.id.clone(), subscription);
         }
     }
 
@@ -89,12 +162,8 @@ impl Subscribers {
         let Some(space) = self.spaces.get(&event.space) else { return Plan::default() };
         let automations =
             if event.depth() > MAX_CHAIN { Vec::new() } else { space.automations.find(&event.event_type) };
-        let deliveries = space
-            .webhooks
-            .find(&event.event_type)
-            .into_iter()
-            .map(|webhook| NewDelivery { webhook, message_id: crate::unique("msg") })
-            .collect();
+        let wanted = space.webhooks.find(&event.event_type).into_iter();
+        let deliveries = wanted.filter_map(|id| space.subscriptions.get(&id).map(|s| s.delivery(id, event))).collect();
         Plan { automations, deliveries }
     }
 }

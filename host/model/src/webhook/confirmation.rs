@@ -1,0 +1,51 @@
+//! How a webhook's receiver says that it wants to be called.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// How the receiver is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handshake {
+    /// It is not.
+    #[default]
+    None,
+    /// A message of the type `SubscriptionConfirmation`, as Amazon SNS sends, with a link to follow.
+    Sns,
+    /// A message `webhook.verify` with a link to follow, as Xurrent sends.
+    WebhookVerify,
+    /// An OPTIONS request (CloudEvents 1.0, HTTP Webhook, section 4), answered at once or by following a link.
+    CloudeventsOptions,
+    /// A GET request with a challenge that the answer repeats (W3C WebSub, section 5.3).
+    WebsubChallenge,
+    /// The header field `X-Hook-Secret` that the answer repeats (REST Hooks).
+    HookSecret,
+}
+
+/// How far the asking has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// How the receiver is asked.
+    #[serde(default)]
+    pub handshake: Handshake,
+    /// When it said yes; always none without a handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Timestamp>,
+    /// SHA-256 of the token in the link that waits to be followed, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_digest: Option<String>,
+    /// The token itself, sealed: what is asked again in a retry is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Until when the link works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Confirmation {
+    /// Whether the receiver wants to be called.
+    pub fn given(&self) -> bool {
+        self.handshake == Handshake::None || self.confirmed_at.is_some()
+    }
+}

@@ -1,0 +1,104 @@
+//! How fast and in which order a webhook is delivered to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Mistakes;
+
+/// At most so many requests in so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// How many requests.
+    pub requests: u32,
+    /// In how many seconds.
+    #[serde(default = "one")]
+    pub per_seconds: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What becomes of the deliveries behind one that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadOfLine {
+    /// They wait until it was delivered or given up.
+    #[default]
+    Block,
+    /// They go on; it is tried again by the schedule.
+    Skip,
+    /// They go on; it is put aside at once, until somebody redelivers it.
+    Park,
+}
+
+/// Deliveries of the same key go out one after the other, in the order of their events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// The key, with variables: `{{event.subject}}`. What it comes to is cut to 256 bytes.
+    pub key: String,
+    /// What becomes of those behind one that failed.
+    #[serde(default)]
+    pub on_failure: HeadOfLine,
+}
+
+/// Several events in one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batching {
+    /// How many events at most: 2 to 1000.
+    pub most: u32,
+    /// For how long the first one waits for others, in milliseconds: at most 60000.
+    #[serde(default = "second")]
+    pub wait_ms: u32,
+    /// Where in the message the list stands that the others are added to, as a JSON pointer (RFC 6901); empty: the
+    /// messages themselves become the list.
+    #[serde(default)]
+    pub list: String,
+}
+
+fn second() -> u32 {
+    1000
+}
+
+/// Adds what is wrong with them, if anything.
+pub(super) fn check(
+    rate: Option<&Rate>,
+    concurrency: Option<u32>,
+    order: Option<&Order>,
+    batching: Option<&Batching>,
+    mistakes: &mut Mistakes,
+) {
+    if let Some(Rate { requests, per_seconds }) = rate {
+        if !(1..=100_000).contains(requests) {
+            mistakes.add("rate.requests", format!("{requests}: from 1 to 100000"));
+        }
+        if !(1..=86_400).contains(per_seconds) {
+            mistakes.add("rate.per_seconds", format!("{per_seconds}: from 1 to 86400"));
+        }
+    }
+    if let Some(concurrency) = concurrency.filter(|concurrency| !(1..=1000).contains(concurrency)) {
+        mistakes.add("concurrency", format!("{concurrency}: from 1 to 1000"));
+    }
+    if let Some(order) = order {
+        if order.key.is_empty() || order.key.len() > 1024 {
+            let message = format!("has {} bytes: give it 1 to 1024, such as `{{{{event.subject}}}}`", order.key.len());
+            mistakes.add("order.key", message);
+        }
+        if batching.is_some() {
+            mistakes.add("batching", "cannot be combined with `order`: leave one of them out");
+        }
+    }
+    if let Some(Batching { most, wait_ms, list }) = batching {
+        if !(2..=1000).contains(most) {
+            mistakes.add("batching.most", format!("{most}: from 2 to 1000"));
+        }
+        if *wait_ms > 60_000 {
+            mistakes.add("batching.wait_ms", format!("{wait_ms}: at most 60000"));
+        }
+        if list.len() > 256 || !(list.is_empty() || list.starts_with('/')) {
+            mistakes.add("batching.list", "is no JSON pointer: such as `/payload`, at most 256 bytes");
+        }
+    }
+}
