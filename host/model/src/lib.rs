@@ -18,6 +18,7 @@ mod plugin;
 mod policy;
 mod run;
 mod secret;
+mod signing;
 mod source;
 mod ticket;
 mod variables;
@@ -44,6 +45,10 @@ pub use policy::{
 };
 pub use run::{ConditionRecord, Decision, EmittedEvent, Run, RunState, StepOutcome, StepRecord};
 pub use secret::Secret;
+pub use signing::{
+    GithubPolicy, HmacAlgorithm, HmacEncoding, HmacPolicy, JwtAlgorithm, JwtPolicy, MessageAlgorithm, MessagePolicy,
+    SigningPolicy, SnsPolicy, SnsVersion,
+};
 pub use source::Source;
 pub use ticket::{Attachment, CustomFieldItem, CustomFieldValue, Note, Person, TICKET, Ticket, TicketChanges};
 pub use variables::{Scope, VariableError, check_variables, has_variables, mentions, render};
