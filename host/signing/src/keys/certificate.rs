@@ -1,0 +1,45 @@
+//! The certificate that receivers of Amazon SNS' messages take the public key from.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use ed25519_dalek::pkcs8::spki::der::EncodePem as _;
+use ed25519_dalek::pkcs8::spki::der::asn1::GeneralizedTime;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use rand_core::{OsRng, RngCore as _};
+use sha2::Sha256;
+use x509_cert::builder::{Builder as _, CertificateBuilder, Profile};
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
+use x509_cert::time::{Time, Validity};
+
+use crate::error::SigningError;
+
+/// Whom it is issued to and by.
+const NAME: &str = "CN=hookwright";
+/// From when it holds, in seconds since the epoch: 2025-01-01. It never ends (RFC 5280 section 4.1.2.5), as the key is
+/// trusted for where it stands and taken away from there.
+const FROM: u64 = 1_735_689_600;
+
+/// A certificate in PEM for the key, signed by the key.
+pub(super) fn self_signed(key: &rsa::RsaPrivateKey) -> Result<String, SigningError> {
+    const FAILED: SigningError = SigningError::Generation("certificate");
+    let mut serial = [0_u8; 16];
+    OsRng.try_fill_bytes(&mut serial).map_err(|_| SigningError::Generation("no randomness"))?;
+    let from = GeneralizedTime::from_unix_duration(Duration::from_secs(FROM)).map_err(|_| FAILED)?;
+    let validity = Validity { not_before: Time::from(from), not_after: Time::INFINITY };
+    let public = SubjectPublicKeyInfoOwned::from_key(key.to_public_key()).map_err(|_| FAILED)?;
+    let signer = rsa::pkcs1v15::SigningKey::<Sha256>::new(key.clone());
+    let certificate = CertificateBuilder::new(
+        Profile::Root,
+        SerialNumber::new(&serial).map_err(|_| FAILED)?,
+        validity,
+        Name::from_str(NAME).map_err(|_| FAILED)?,
+        public,
+        &signer,
+    )
+    .and_then(|builder| builder.build::<rsa::pkcs1v15::Signature>())
+    .map_err(|_| FAILED)?;
+    certificate.to_pem(LineEnding::LF).map_err(|_| FAILED)
+}
