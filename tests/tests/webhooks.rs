@@ -260,7 +260,7 @@ fn a_receiver_that_does_not_answer_in_time_or_at_all_has_failed() {
 
     // Nobody listens there: a port that was just given back.
     let gone = Receiver::start().url();
-    for (url, code) in [(gone.as_str(), "connect.failed"), ("http://nowhere.invalid/", "name.unresolved")] {
+    for (url, code) in [(gone.as_str(), "connect.refused"), ("http://nowhere.invalid/", "name.unresolved")] {
         let client = server.space(&format!("nobody-{}", code.replace('.', "-")));
         hook(&client, url, &json!({"retry": {"delays_seconds": []}}));
         let dead = delivery(&client, &scene::send(&client, "go", &json!(1)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use hookwright_model::{LimitChanges, Limits, PluginPolicy, RetrySchedule};
-use hookwright_pipeline::{BreakerSettings, EgressPolicy, PipelineSettings, SmtpSettings};
+use hookwright_pipeline::{BreakerSettings, EgressPolicy, PipelineSettings, Proxy, SmtpSettings};
 use hookwright_plugin::Trust;
 use hookwright_server::{BodyLimits, ConnectionLimits};
 use ipnet::IpNet;
@@ -49,6 +49,15 @@ pub(crate) struct Given {
     /// Hosts that plugins may reach: names, *.example.com, or *
     #[arg(long, env = "HOOKWRIGHT_ALLOW_HOSTS", value_name = "HOST,..", value_delimiter = ',')]
     allow_hosts: Option<Vec<String>>,
+    /// The proxy that requests go through, such as http://user:password@proxy.example:3128
+    #[arg(long, env = "HOOKWRIGHT_PROXY", value_name = "URL", hide_env_values = true)]
+    proxy: Option<String>,
+    /// Targets that are reached without the proxy: names, *.example.com, addresses, networks
+    #[arg(long, env = "HOOKWRIGHT_NO_PROXY", value_name = "HOST,..", value_delimiter = ',')]
+    no_proxy: Option<Vec<String>>,
+    /// Networks in which the proxy of a single destination may be, besides public addresses
+    #[arg(long, env = "HOOKWRIGHT_PROXY_NETWORKS", value_name = "CIDR,..", value_delimiter = ',')]
+    proxy_networks: Option<Vec<IpNet>>,
     /// The largest body of a request, in bytes [default: 1048576]
     #[arg(long, env = "HOOKWRIGHT_MAX_BODY_BYTES", value_name = "N")]
     max_body_bytes: Option<usize>,
@@ -165,6 +174,9 @@ impl Settings {
             allow_networks,
             allow_http,
             allow_hosts,
+            proxy,
+            no_proxy,
+            proxy_networks,
             max_body_bytes,
             max_plugin_bytes,
             max_connections,
@@ -239,6 +251,8 @@ impl Given {
         };
         let from = self.mail_from.unwrap_or_else(|| "hookwright@localhost".to_owned());
         let smtp = self.smtp_url.map(|url| SmtpSettings { url, from });
+        let proxy = self.proxy.as_deref().map(Proxy::parse).transpose();
+        let proxy = proxy.map_err(|error| SettingsError::Value { name: "proxy", reason: error.to_string() })?;
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default).max(1));
         Ok(Settings {
             plugin_dir: self.plugin_dir.unwrap_or_else(|| data_dir.join("plugins")),
@@ -267,6 +281,9 @@ impl Given {
                     allow_networks: self.allow_networks.unwrap_or_default(),
                     allow_http: self.allow_http.unwrap_or(false),
                     allow_hosts: self.allow_hosts.unwrap_or_default(),
+                    proxy,
+                    no_proxy: self.no_proxy.unwrap_or_default(),
+                    proxy_networks: self.proxy_networks.unwrap_or_default(),
                 },
                 concurrent_events: self.concurrent_events.unwrap_or(defaults.concurrent_events).max(1),
                 concurrent_deliveries: self.concurrent_deliveries.unwrap_or(defaults.concurrent_deliveries).max(1),
@@ -336,6 +353,7 @@ mod tests {
             ("max_backlogg = 7", "max_backlogg"),
             ("retry_jitter = 3.0", "retry_delays"),
             ("log_format = \"xml\"", "log_format"),
+            ("proxy = \"socks5://proxy.example:1080\"", "proxy"),
             ("allow_networks = [\"10.0.0.0/99\"]", "allow_networks"),
         ] {
             std::fs::write(&file, text).unwrap();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hookwright_egress::{EgressError, Outgoing};
 use hookwright_model::{
     Attempt, AttemptOutcome, Delivery, DeliveryId, DeliveryState, Event, Header, RetrySchedule, SpaceId, Timestamp,
     Webhook, WebhookState,
@@ -11,7 +12,6 @@ use hookwright_store::fault_point;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Map, Value};
 
-use crate::egress::Outgoing;
 use crate::{Pipeline, PipelineError, signature};
 
 /// How much of each body the log of attempts keeps, in bytes.
@@ -67,14 +67,15 @@ impl Pipeline {
             Err(error) => Err(error),
             Ok(url) => {
                 let outgoing = Outgoing {
-                    method: Method::POST,
-                    url,
                     headers,
                     body: body.clone(),
                     timeout: Duration::from_millis(u64::from(webhook.timeout_ms)),
                     body_limit: LOGGED,
+                    // Receivers tell repeats by the webhook-id.
+                    repeatable: true,
+                    ..Outgoing::new(Method::POST, url)
                 };
-                self.egress.send(outgoing).await
+                self.egress.send(outgoing).await.map_err(EgressError::from)
             }
         };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

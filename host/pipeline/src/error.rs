@@ -1,8 +1,7 @@
+use hookwright_egress::EgressError;
 use hookwright_model::{Failure, Mistake, Mistakes};
 use hookwright_plugin::LoadError;
 use hookwright_store::StoreError;
-
-use crate::EgressError;
 
 /// Why the pipeline refused something. The server maps each case to a status and a stable code.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use hookwright_egress::Outgoing;
 use hookwright_model::{
     Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey, Run,
     Scope, SpaceId, Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions,
@@ -11,7 +12,7 @@ use hookwright_plugin::{Access, Call, Message, Plugin, Secrets, Transformed};
 use serde_json::{Map, Value, json};
 
 use crate::Pipeline;
-use crate::egress::{Egress, Outgoing};
+use crate::egress::Egress;
 use crate::parking::{Callable, Unavailable};
 
 /// What one try of a step came to, before it is committed.
@@ -281,7 +282,8 @@ impl hookwright_plugin::Outbound for Egress {
     ) -> Result<hookwright_plugin::OutboundResponse, Failure> {
         let wrong = |what: &str, error: String| Failure::permanent("http.request_invalid", format!("{what}: {error}"));
         let url = self.check(&request.url).map_err(|error| Failure::permanent(error.code(), error.to_string()))?;
-        let method = request.method.parse().map_err(|_| wrong("method", format!("`{}` is none", request.method)))?;
+        let method: http::Method =
+            request.method.parse().map_err(|_| wrong("method", format!("`{}` is none", request.method)))?;
         let mut headers = http::HeaderMap::new();
         for (name, value) in &request.headers {
             let name: http::HeaderName = name.parse().map_err(|_| wrong("headers", format!("`{name}` is no name")))?;
@@ -289,12 +291,12 @@ impl hookwright_plugin::Outbound for Egress {
             headers.append(name, value);
         }
         let outgoing = Outgoing {
-            method,
-            url,
+            repeatable: method.is_idempotent() || headers.contains_key("idempotency-key"),
             headers,
             body: request.body,
             timeout: request.timeout.unwrap_or(PLUGIN_TIMEOUT),
             body_limit: PLUGIN_ANSWER,
+            ..Outgoing::new(method, url)
         };
         let sent = self.send_for_plugin(&request.plugin, request.allowed, outgoing).await;
         let answer = sent.map_err(|error| {

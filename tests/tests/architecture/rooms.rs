@@ -17,25 +17,26 @@ struct Room {
     next: &'static [&'static str],
 }
 
-const ROOMS: [Room; 9] = [
+const ROOMS: [Room; 10] = [
     Room {
         folder: "cli",
         package: "hookwright",
-        below: &["author", "bundle", "cases", "server", "pipeline", "plugin", "store", "model"],
+        below: &["author", "bundle", "cases", "server", "pipeline", "egress", "plugin", "store", "model"],
         next: &["author", "bundle", "cases", "server"],
     },
     Room {
         folder: "server",
         package: "hookwright-server",
-        below: &["pipeline", "plugin", "store", "model"],
+        below: &["pipeline", "egress", "plugin", "store", "model"],
         next: &["pipeline"],
     },
     Room {
         folder: "pipeline",
         package: "hookwright-pipeline",
-        below: &["plugin", "store", "model"],
-        next: &["plugin", "store"],
+        below: &["egress", "plugin", "store", "model"],
+        next: &["egress", "plugin", "store"],
     },
+    Room { folder: "egress", package: "hookwright-egress", below: &["model"], next: &["model"] },
     Room { folder: "cases", package: "hookwright-cases", below: &["plugin", "model"], next: &["plugin"] },
     Room { folder: "plugin", package: "hookwright-plugin", below: &["model"], next: &["model"] },
     Room { folder: "store", package: "hookwright-store", below: &["model"], next: &["model"] },

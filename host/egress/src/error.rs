@@ -1,0 +1,367 @@
+//! What can go wrong between a request and its answer, told apart.
+//!
+//! A message is for people: it names what was asked for and the remedy. A code is for programs and stays. The causes that
+//! the libraries report are looked through once, here, and become one of [`EgressError`]'s cases.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+use crate::timing::{Stage, Timing};
+use crate::{MOST_HEAD_BYTES, MOST_HEADERS};
+
+/// Why a request did not leave, or no answer came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    /// The URL cannot be used.
+    #[error("{0}")]
+    Url(String),
+    /// The address is not allowed.
+    #[error("{0}")]
+    AddressRefused(String),
+    /// A plugin asked for a host that it may not reach.
+    #[error("{0}")]
+    HostRefused(String),
+    /// The settings of a transport, a proxy or a source of tokens cannot be used.
+    #[error("{0}")]
+    Settings(String),
+    /// The name has no address.
+    #[error("{0}")]
+    Resolve(String),
+    /// Nobody listens there.
+    #[error("{0}")]
+    Refused(String),
+    /// No connection, for another reason.
+    #[error("{0}")]
+    Connect(String),
+    /// The proxy cannot be reached, or did not connect.
+    #[error("{0}")]
+    Proxy(String),
+    /// No TLS.
+    #[error("{message}")]
+    Tls {
+        /// What it was.
+        problem: TlsProblem,
+        /// What the library said, and the remedy.
+        message: String,
+    },
+    /// The connection was reset.
+    #[error("{0}")]
+    Reset(String),
+    /// The connection was closed before the answer was complete.
+    #[error("{0}")]
+    Incomplete(String),
+    /// The answer is no HTTP.
+    #[error("{0}")]
+    Malformed(String),
+    /// The answer has more header fields, or longer ones, than are read.
+    #[error("{0}")]
+    HeadTooLarge(String),
+    /// The answer's body is not in the coding that it says.
+    #[error("{0}")]
+    Undecodable(String),
+    /// Time ran out.
+    #[error("{} within {limit_ms} ms", .stage.awaited())]
+    Timeout {
+        /// What was waited for.
+        stage: Stage,
+        /// How long, in milliseconds.
+        limit_ms: u64,
+    },
+    /// The protocol was broken in another way.
+    #[error("{0}")]
+    Protocol(String),
+    /// The token endpoint refused to give a token.
+    #[error("{0}")]
+    TokenRefused(String),
+    /// The token endpoint gave no usable answer.
+    #[error("{0}")]
+    TokenFailed(String),
+}
+
+/// Why there is no TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsProblem {
+    /// The certificate is not valid any more, or not yet.
+    Expired,
+    /// No trusted authority stands behind the certificate; self-signed ones are of this kind.
+    UnknownIssuer,
+    /// The certificate is for another name.
+    WrongName,
+    /// Something else is wrong with the certificate.
+    Certificate,
+    /// The other side wants a certificate of ours, or not this one.
+    ClientCertificate,
+    /// No version or cipher in common.
+    Incompatible,
+    /// What came back is no TLS, or broke off.
+    Failed,
+}
+
+/// An attempt that came to no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    /// Why.
+    pub error: EgressError,
+    /// How far it had come.
+    pub stage: Stage,
+    /// The time it took up to there.
+    pub timing: Timing,
+}
+
+impl Failed {
+    /// A failure before anything left.
+    pub(crate) fn at_once(error: EgressError) -> Self {
+        Self { error, stage: Stage::Check, timing: Timing::default() }
+    }
+
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        self.error.code()
+    }
+}
+
+impl From<Failed> for EgressError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+impl EgressError {
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url.invalid",
+            Self::AddressRefused(_) => "address.refused",
+            Self::HostRefused(_) => "http.host_not_allowed",
+            Self::Settings(_) => "transport.invalid",
+            Self::Resolve(_) => "name.unresolved",
+            Self::Refused(_) => "connect.refused",
+            Self::Connect(_) => "connect.failed",
+            Self::Proxy(_) => "proxy.failed",
+            Self::Tls { problem, .. } => problem.code(),
+            Self::Reset(_) => "answer.reset",
+            Self::Incomplete(_) => "answer.incomplete",
+            Self::Malformed(_) => "answer.malformed",
+            Self::HeadTooLarge(_) => "answer.head_too_large",
+            Self::Undecodable(_) => "answer.undecodable",
+            Self::Timeout { stage: Stage::Check | Stage::Resolve | Stage::Connect | Stage::Proxy, .. } => {
+                "connect.timeout"
+            }
+            Self::Timeout { stage: Stage::Tls, .. } => "tls.timeout",
+            Self::Timeout { stage: Stage::Headers | Stage::Body, .. } => "timeout",
+            Self::Protocol(_) => "protocol.error",
+            Self::TokenRefused(_) => "token.refused",
+            Self::TokenFailed(_) => "token.failed",
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Url(_) | Self::HostRefused(_) | Self::Settings(_))
+    }
+
+    /// Whether the connection ended without a word of the answer or broke, as one does that the other side closes while
+    /// a request is on its way.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Reset(_) | Self::Incomplete(_))
+    }
+}
+
+impl TlsProblem {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Expired => "tls.expired",
+            Self::UnknownIssuer => "tls.unknown_issuer",
+            Self::WrongName => "tls.wrong_name",
+            Self::Certificate => "tls.certificate_invalid",
+            Self::ClientCertificate => "tls.client_certificate",
+            Self::Incompatible => "tls.incompatible",
+            Self::Failed => "tls.failed",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Expired => "renew the certificate, and see that both clocks are right",
+            Self::UnknownIssuer => {
+                "have the receiver send its whole chain, or add its authority to the transport's ca_certificates"
+            }
+            Self::WrongName => "use a name that the certificate has",
+            Self::Certificate => "have the receiver use another certificate",
+            Self::ClientCertificate => {
+                "set the transport's client_certificate and client_key to a pair that the receiver accepts"
+            }
+            Self::Incompatible => "TLS 1.2 or 1.3 with a modern cipher is needed",
+            Self::Failed => "see that TLS is spoken on this port",
+        }
+    }
+}
+
+/// Finds the reason in a chain of causes, outermost first; without one that is known, says what the innermost says.
+pub(crate) fn explain(error: &(dyn Error + 'static)) -> EgressError {
+    let mut cause = Some(error);
+    let mut last = error.to_string();
+    while let Some(inner) = cause {
+        if let Some(known) = known(inner) {
+            return known;
+        }
+        last = inner.to_string();
+        cause = inner.source();
+    }
+    EgressError::Protocol(format!("the exchange failed: {}", bounded(&last)))
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<EgressError> {
+    if let Some(own) = error.downcast_ref::<EgressError>() {
+        return Some(own.clone());
+    }
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls(error));
+    }
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return of_hyper(error);
+    }
+    if let Some(error) = error.downcast_ref::<h2::Error>() {
+        return of_h2(error);
+    }
+    error.downcast_ref::<io::Error>().and_then(of_io)
+}
+
+fn of_hyper(error: &hyper::Error) -> Option<EgressError> {
+    if error.is_parse_too_large() {
+        return Some(head_too_large());
+    }
+    if error.is_parse() {
+        return Some(EgressError::Malformed(format!("the answer is no HTTP: {error}")));
+    }
+    if error.is_incomplete_message() {
+        return Some(EgressError::Incomplete("the connection was closed before the answer had come".to_owned()));
+    }
+    let unsent = error.is_canceled() || error.is_closed();
+    unsent.then(|| EgressError::Reset("the connection was closed before the request was sent".to_owned()))
+}
+
+fn of_h2(error: &h2::Error) -> Option<EgressError> {
+    if error.is_io() {
+        return error.get_io().and_then(of_io);
+    }
+    if error.is_remote() && (error.is_reset() || error.is_go_away()) {
+        return Some(EgressError::Reset(format!("the receiver ended the HTTP/2 exchange: {error}")));
+    }
+    Some(EgressError::Protocol(format!("HTTP/2: {error}")))
+}
+
+fn of_io(error: &io::Error) -> Option<EgressError> {
+    if let Some(inner) = error.get_ref()
+        && let Some(known) = known(inner)
+    {
+        return Some(known);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+            Some(EgressError::Reset(format!("the connection was reset: {error}")))
+        }
+        io::ErrorKind::UnexpectedEof => {
+            Some(EgressError::Incomplete(format!("the connection was closed before the answer was complete: {error}")))
+        }
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            Some(EgressError::Malformed(format!("the answer is no HTTP: {error}")))
+        }
+        _ => None,
+    }
+}
+
+/// More header fields than [`MOST_HEADERS`], or more bytes of them than [`MOST_HEAD_BYTES`].
+pub(crate) fn head_too_large() -> EgressError {
+    EgressError::HeadTooLarge(format!(
+        "the answer's head is too large: at most {MOST_HEADERS} header fields and {MOST_HEAD_BYTES} bytes are read"
+    ))
+}
+
+/// What failed about TLS, and the remedy.
+pub(crate) fn tls(error: &rustls::Error) -> EgressError {
+    let problem = match error {
+        rustls::Error::InvalidCertificate(certificate) => of_certificate(certificate),
+        rustls::Error::NoCertificatesPresented => TlsProblem::Certificate,
+        rustls::Error::AlertReceived(alert) => of_alert(*alert),
+        rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol => TlsProblem::Incompatible,
+        _ => TlsProblem::Failed,
+    };
+    EgressError::Tls { problem, message: format!("TLS failed: {}: {}", bounded(&error.to_string()), problem.remedy()) }
+}
+
+fn of_certificate(error: &CertificateError) -> TlsProblem {
+    match error {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => TlsProblem::Expired,
+        CertificateError::UnknownIssuer => TlsProblem::UnknownIssuer,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsProblem::WrongName,
+        _ => TlsProblem::Certificate,
+    }
+}
+
+fn of_alert(alert: AlertDescription) -> TlsProblem {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired
+        | Alert::NoCertificate
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        | Alert::DecryptError => TlsProblem::ClientCertificate,
+        Alert::ProtocolVersion
+        | Alert::HandshakeFailure
+        | Alert::InsufficientSecurity
+        | Alert::NoApplicationProtocol
+        | Alert::InappropriateFallback => TlsProblem::Incompatible,
+        _ => TlsProblem::Failed,
+    }
+}
+
+/// At most 300 characters of a text that somebody else wrote, on one line.
+pub(crate) fn bounded(text: &str) -> String {
+    text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_found_however_deep_it_lies() {
+        let own = EgressError::Refused("nobody".to_owned());
+        let deep = io::Error::other(io::Error::other(own.clone()));
+        assert_eq!(explain(&deep), own);
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(explain(&io::Error::other(reset)).code(), "answer.reset");
+        let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+        assert_eq!(explain(&io::Error::new(io::ErrorKind::InvalidData, alert)).code(), "tls.client_certificate");
+        let odd = explain(&io::Error::other("x".repeat(5000)));
+        assert_eq!(odd.code(), "protocol.error");
+        assert!(odd.to_string().len() < 400, "{odd}");
+    }
+
+    #[test]
+    fn a_timeout_says_what_was_waited_for() {
+        for (stage, code, text) in [
+            (Stage::Resolve, "connect.timeout", "no address within 5 ms"),
+            (Stage::Connect, "connect.timeout", "no connection within 5 ms"),
+            (Stage::Proxy, "connect.timeout", "no connection through the proxy within 5 ms"),
+            (Stage::Tls, "tls.timeout", "no end of the TLS handshake within 5 ms"),
+            (Stage::Headers, "timeout", "no answer within 5 ms"),
+            (Stage::Body, "timeout", "no end of the answer within 5 ms"),
+        ] {
+            let error = EgressError::Timeout { stage, limit_ms: 5 };
+            assert_eq!((error.code(), error.to_string().as_str()), (code, text));
+        }
+    }
+}
