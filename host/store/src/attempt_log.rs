@@ -7,7 +7,7 @@ use std::str::FromStr;
 use hookwright_model::{Attempt, Delivery, SpaceId, Timestamp};
 
 use crate::page::{Listing, Page};
-use crate::tables::{ATTEMPT_LOG, ATTEMPTS, DELIVERIES};
+use crate::tables::{ATTEMPT_LOG, ATTEMPTS, DELIVERIES, LogKey};
 use crate::{Store, StoreError, rows};
 
 /// How many summaries one call reads.
@@ -93,7 +93,7 @@ impl Store {
         let attempts = read.open_table(ATTEMPTS)?;
         let mut whole = 0_usize;
         let mut last = None;
-        let rows = log.range::<(u32, i64, u64, u32, u32)>((Bound::Included(first), end))?.rev();
+        let rows = log.range::<LogKey>((Bound::Included(first), end))?.rev();
         for (scanned, row) in rows.enumerate() {
             let (key, value) = row?;
             if listing.items.len() >= page.limit || scanned >= SUMMARIES || whole >= WHOLE {

@@ -8,7 +8,7 @@ use redb::ReadableTable as _;
 
 use crate::journal::Prepared;
 use crate::records::MAIL;
-use crate::tables::{ATTEMPT_COUNT, ATTEMPTS};
+use crate::tables::{ATTEMPT_COUNT, ATTEMPTS, LogSummary};
 use crate::writer::{Batch, Faults};
 use crate::{Store, StoreError, journal, mails, queue, rows, webhooks};
 
@@ -224,6 +224,6 @@ fn log(
 }
 
 /// What the log tells of an attempt without its row being read.
-pub(crate) fn summary(queue: u64, attempt: &Attempt) -> (u64, u16, u8) {
+pub(crate) fn summary(queue: u64, attempt: &Attempt) -> LogSummary {
     (queue, attempt.outcome.status().unwrap_or(0), u8::from(attempt.outcome.succeeded()))
 }

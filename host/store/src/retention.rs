@@ -7,7 +7,7 @@ use std::ops::Bound;
 use hookwright_model::{DeliveryId, DeliveryState, Timestamp};
 use redb::ReadableTable as _;
 
-use crate::tables::{ATTEMPT_COUNT, ATTEMPT_LOG, COUNTERS, FINISHED};
+use crate::tables::{ATTEMPT_COUNT, ATTEMPT_LOG, COUNTERS, FINISHED, LogKey};
 use crate::writer::Batch;
 use crate::{Store, StoreError, queue};
 
@@ -51,7 +51,7 @@ impl Store {
         let after = |(at, space, seq, ordinal, number): Place| -> Result<Option<Place>, StoreError> {
             let from = Bound::Excluded((space, at, seq, ordinal, number));
             let to = Bound::Included((space, i64::MAX, u64::MAX, u32::MAX, u32::MAX));
-            let row = log.range::<(u32, i64, u64, u32, u32)>((from, to))?.next();
+            let row = log.range::<LogKey>((from, to))?.next();
             Ok(row
                 .transpose()?
                 .map(|(key, _)| key.value())

@@ -3,6 +3,11 @@
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
+/// The key of a row of [`ATTEMPT_LOG`].
+pub(crate) type LogKey = (u32, i64, u64, u32, u32);
+/// Its value.
+pub(crate) type LogSummary = (u64, u16, u8);
+
 /// Space id → number, from 1.
 pub(crate) const SPACES: TableDefinition<'_, &str, u32> = TableDefinition::new("spaces");
 /// (space, seq) → event row.
@@ -19,8 +24,7 @@ pub(crate) const DELIVERIES: TableDefinition<'_, (u32, u64, u32), &[u8]> = Table
 pub(crate) const ATTEMPTS: TableDefinition<'_, (u32, u64, u32, u32), &[u8]> = TableDefinition::new("attempts");
 /// (space, milliseconds at which it began, seq, ordinal, number) → the webhook's number, the status of the answer (0: there
 /// was none), 1 if it succeeded: every attempt by its time.
-pub(crate) const ATTEMPT_LOG: TableDefinition<'_, (u32, i64, u64, u32, u32), (u64, u16, u8)> =
-    TableDefinition::new("attempt_log");
+pub(crate) const ATTEMPT_LOG: TableDefinition<'_, LogKey, LogSummary> = TableDefinition::new("attempt_log");
 /// (milliseconds, space, seq, ordinal) → nothing: finished deliveries by when they were finished.
 pub(crate) const FINISHED: TableDefinition<'_, (i64, u32, u64, u32), ()> = TableDefinition::new("finished");
 /// (space, webhook's number, milliseconds, seq, ordinal) → nothing: deliveries by when they are due.

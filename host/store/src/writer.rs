@@ -117,7 +117,7 @@ batch! {
     runs: (u32, u64, u32) => &'static [u8], RUNS;
     deliveries: (u32, u64, u32) => &'static [u8], DELIVERIES;
     attempts: (u32, u64, u32, u32) => &'static [u8], ATTEMPTS;
-    attempt_log: (u32, i64, u64, u32, u32) => (u64, u16, u8), ATTEMPT_LOG;
+    attempt_log: tables::LogKey => tables::LogSummary, ATTEMPT_LOG;
     finished: (i64, u32, u64, u32) => (), FINISHED;
     queue: (u32, u64, i64, u64, u32) => (), QUEUE;
     blocked: (u32, u64, &'static str, u64, u32) => (), BLOCKED;

@@ -104,7 +104,10 @@ impl Play {
     fn claim(&mut self) {
         let queue = self.dice.random_range(0..QUEUES);
         let ready = self.store.queued(&SpaceId::main(), queue, END, 50).unwrap();
-        let Some((due, id)) = ready.get(self.dice.random_range(0..50)) else { return };
+        if ready.is_empty() {
+            return;
+        }
+        let (due, id) = &ready[self.dice.random_range(0..ready.len())];
         let delivery = get(&self.store, *id);
         assert_eq!(delivery.next_attempt_at, Some(*due), "the queue and the row agree");
         if let Some(key) = delivery.key.clone().filter(|_| !self.skip) {
@@ -217,14 +220,14 @@ async fn play(seed: u64, skip: bool) {
 
 #[tokio::test]
 async fn one_of_a_key_is_under_way_in_the_order_of_events_and_none_is_lost() {
-    for seed in 0..12 {
+    for seed in 0..5 {
         play(seed, false).await;
     }
 }
 
 #[tokio::test]
 async fn none_is_lost_when_failures_are_passed() {
-    for seed in 100..112 {
+    for seed in 100..105 {
         play(seed, true).await;
     }
 }
