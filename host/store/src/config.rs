@@ -1,9 +1,9 @@
-//! What people set up: automations, webhooks, sources, keys, plugins, secrets.
+//! What people set up: automations, sources, keys, plugins, secrets. Webhooks have a file of their own.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use hookwright_model::{ApiKey, Automation, PluginPolicy, PluginRecord, Secret, Source, SpaceId, Webhook};
+use hookwright_model::{ApiKey, Automation, PluginPolicy, PluginRecord, Secret, Source, SpaceId};
 use redb::ReadableTable as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,6 @@ use crate::writer::Batch;
 use crate::{Store, StoreError, rows};
 
 const AUTOMATION: &str = "automation";
-const WEBHOOK: &str = "webhook";
 const SOURCE: &str = "source";
 const KEY: &str = "key";
 const PLUGIN: &str = "plugin";
@@ -30,7 +29,7 @@ pub enum Stored {
 }
 
 impl Store {
-    async fn put<T: Serialize>(
+    pub(crate) async fn put<T: Serialize>(
         &self,
         space: &SpaceId,
         kind: &'static str,
@@ -45,40 +44,53 @@ impl Store {
         .await
     }
 
-    async fn delete(&self, space: &SpaceId, kind: &'static str, id: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn delete(&self, space: &SpaceId, kind: &'static str, id: &str) -> Result<bool, StoreError> {
         let (space, id) = (space.clone(), id.to_owned());
         self.write(None, 64, move |batch| {
             let number = batch.number(&space)?;
-            let mut table = batch.transaction.open_table(CONFIG)?;
-            let found = table.remove((number, kind, id.as_str()))?.is_some();
+            let found = batch.config()?.remove((number, kind, id.as_str()))?.is_some();
             Ok(found)
         })
         .await
     }
 
-    fn get<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str, id: &str) -> Result<Option<T>, StoreError> {
+    pub(crate) fn get<T: DeserializeOwned>(
+        &self,
+        space: &SpaceId,
+        kind: &str,
+        id: &str,
+    ) -> Result<Option<T>, StoreError> {
         let Some(number) = self.number(space) else { return Ok(None) };
         let read = self.begin_read()?;
         let row = read.open_table(CONFIG)?.get((number, kind, id))?;
         row.map(|row| rows::read(row.value())).transpose()
     }
 
-    fn list<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str) -> Result<Vec<T>, StoreError> {
+    pub(crate) fn list<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str) -> Result<Vec<T>, StoreError> {
+        Ok(self.list_by_id(space, kind)?.into_iter().map(|(_, thing)| thing).collect())
+    }
+
+    pub(crate) fn list_by_id<T: DeserializeOwned>(
+        &self,
+        space: &SpaceId,
+        kind: &str,
+    ) -> Result<Vec<(String, T)>, StoreError> {
         let Some(number) = self.number(space) else { return Ok(Vec::new()) };
         let read = self.begin_read()?;
         let table = read.open_table(CONFIG)?;
         let mut things = Vec::new();
         for row in table.range((number, kind, "")..)? {
             let (key, row) = row?;
-            if (key.value().0, key.value().1) != (number, kind) {
+            let (other, other_kind, id) = key.value();
+            if (other, other_kind) != (number, kind) {
                 break;
             }
-            things.push(rows::read(row.value())?);
+            things.push((id.to_owned(), rows::read(row.value())?));
         }
         Ok(things)
     }
 
-    fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(SpaceId, T)>, StoreError> {
+    pub(crate) fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(SpaceId, T)>, StoreError> {
         let mut all = Vec::new();
         for space in self.spaces() {
             let things = self.list(&space, kind)?;
@@ -100,8 +112,7 @@ impl Store {
             let number = batch.number(&space)?;
             let key = (number, AUTOMATION, id.as_str());
             let stored: Option<Automation> = {
-                let table = batch.transaction.open_table(CONFIG)?;
-                let row = table.get(key)?;
+                let row = batch.config()?.get(key)?;
                 row.map(|row| rows::read(row.value())).transpose()?
             };
             if stored.map(|stored| stored.revision) != expected {
@@ -145,31 +156,6 @@ impl Store {
     /// The automations of all spaces.
     pub fn all_automations(&self) -> Result<Vec<(SpaceId, Automation)>, StoreError> {
         self.all(AUTOMATION)
-    }
-
-    /// Stores a webhook.
-    pub async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        self.put(&webhook.space, WEBHOOK, webhook.id.as_str(), webhook).await
-    }
-
-    /// Deletes a webhook.
-    pub async fn delete_webhook(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
-        self.delete(space, WEBHOOK, id).await
-    }
-
-    /// A webhook.
-    pub fn webhook(&self, space: &SpaceId, id: &str) -> Result<Option<Webhook>, StoreError> {
-        self.get(space, WEBHOOK, id)
-    }
-
-    /// The webhooks of a space.
-    pub fn webhooks(&self, space: &SpaceId) -> Result<Vec<Webhook>, StoreError> {
-        self.list(space, WEBHOOK)
-    }
-
-    /// The webhooks of all spaces.
-    pub fn all_webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
-        Ok(self.all(WEBHOOK)?.into_iter().map(|(_, webhook)| webhook).collect())
     }
 
     /// Stores a source.
@@ -240,8 +226,7 @@ impl Store {
         self.write(None, 64, move |batch| {
             let number = batch.number(&space)?;
             let former: Option<PluginRecord> = {
-                let mut table = batch.transaction.open_table(CONFIG)?;
-                let row = table.remove((number, PLUGIN, name.as_str()))?;
+                let row = batch.config()?.remove((number, PLUGIN, name.as_str()))?;
                 row.map(|row| rows::read(row.value())).transpose()?
             };
             let Some(former) = former else { return Ok(false) };
@@ -306,19 +291,18 @@ impl Store {
     }
 }
 
-fn insert(batch: &Batch<'_>, key: (u32, &str, &str), row: &[u8]) -> Result<(), StoreError> {
-    batch.transaction.open_table(CONFIG)?.insert(key, row)?;
+pub(crate) fn insert(batch: &mut Batch<'_>, key: (u32, &str, &str), row: &[u8]) -> Result<(), StoreError> {
+    batch.config()?.insert(key, row)?;
     Ok(())
 }
 
 /// Deletes the components among `digests` that no plugin of any space refers to any more.
-fn drop_components(batch: &Batch<'_>, digests: &[String]) -> Result<(), StoreError> {
+fn drop_components(batch: &mut Batch<'_>, digests: &[String]) -> Result<(), StoreError> {
     if digests.is_empty() {
         return Ok(());
     }
     let mut unused: BTreeSet<&str> = digests.iter().map(String::as_str).collect();
-    let table = batch.transaction.open_table(CONFIG)?;
-    for row in table.iter()? {
+    for row in batch.config()?.iter()? {
         let (key, row) = row?;
         if key.value().1 == PLUGIN {
             let record: PluginRecord = rows::read(row.value())?;

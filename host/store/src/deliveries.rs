@@ -1,107 +1,46 @@
-//! Deliveries with their attempts, and what is due when.
+//! Deliveries, and those that repeat others.
 
-use hookwright_model::{Attempt, Delivery, DeliveryId, DeliveryState, NewEvent, RunId, SpaceId, Timestamp};
+use hookwright_model::{Delivery, DeliveryId, DeliveryState, Purpose, SpaceId, Timestamp};
 use redb::ReadableTable as _;
 
-use crate::journal::Prepared;
 use crate::page::{Cursor, Listing, Page};
-use crate::tables::{ATTEMPTS, DELIVERIES, DUE, DUE_DELIVERY, DUE_MAIL};
-use crate::writer::Faults;
-use crate::{Committed, Store, StoreError, journal, rows};
-
-const ATTEMPT: Faults = Faults { before: "attempt.before-commit", after: "attempt.after-commit" };
-
-/// Something that is to be done at a certain time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// When.
-    pub at: Timestamp,
-    /// In which space.
-    pub space: SpaceId,
-    /// What.
-    pub item: DueItem,
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DueItem {
-    /// The next attempt of a delivery.
-    Delivery(DeliveryId),
-    /// The next try of a run's step.
-    Run(RunId),
-    /// The next try of a mail.
-    Mail(u64),
-}
+use crate::tables::DELIVERIES;
+use crate::writer::Batch;
+use crate::{Store, StoreError, queue, rows};
 
 impl Store {
-    /// What is due by `now`, the oldest first.
-    pub fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, StoreError> {
-        let read = self.begin_read()?;
-        let table = read.open_table(DUE)?;
-        let mut due = Vec::new();
-        for row in table.range(..(now.millis().saturating_add(1), 0, 0, 0, 0))?.take(limit) {
-            let (at, space, seq, ordinal, what) = row?.0.value();
-            let Some(space) = self.inner.shared.space(space) else { continue };
-            let item = match what {
-                DUE_DELIVERY => DueItem::Delivery(DeliveryId { seq, ordinal }),
-                DUE_MAIL => DueItem::Mail(seq),
-                _ => DueItem::Run(RunId { seq, ordinal }),
-            };
-            due.push(Due { at: Timestamp::from_millis(at), space, item });
-        }
-        Ok(due)
-    }
-
-    /// The first instant after `after` at which something is due.
-    pub fn next_due(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let read = self.begin_read()?;
-        let table = read.open_table(DUE)?;
-        let first = table.range((after.millis().saturating_add(1), 0, 0, 0, 0)..)?.next();
-        Ok(first.transpose()?.map(|(key, _)| Timestamp::from_millis(key.value().0)))
-    }
-
-    /// Writes down an attempt and where the delivery stands after it.
-    pub async fn record_attempt(
+    /// Queues a delivery once more as a new one, which is due now and waits for no other: same event, same webhook, same
+    /// `message_id`, since receivers drop repeats by it. None: there is no such delivery.
+    pub async fn redeliver(
         &self,
-        delivery: Delivery,
-        expected_attempts: u32,
-        attempt: Option<Attempt>,
-        due_was: Option<Timestamp>,
-        events: Vec<NewEvent>,
-    ) -> Result<Committed, StoreError> {
-        let row = rows::json(&delivery)?;
-        let attempt =
-            attempt.map(|attempt| Ok::<_, StoreError>((attempt.number, rows::json(&attempt)?))).transpose()?;
-        let events = events.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
-        let bytes = row.len().saturating_add(attempt.as_ref().map_or(0, |(_, row)| row.len()));
-        self.write(Some(ATTEMPT), bytes, move |batch| {
-            let number = batch.number(&delivery.space)?;
-            let DeliveryId { seq, ordinal } = delivery.id;
-            let key = (number, seq, ordinal);
-            let stored: Option<Delivery> = match batch.deliveries()?.get(key)? {
-                Some(row) => Some(rows::read(row.value())?),
-                None => None,
-            };
-            let as_expected =
-                stored.is_some_and(|old| old.state == DeliveryState::Pending && old.attempts == expected_attempts);
-            if let Some(due) = due_was {
-                batch.due()?.remove((due.millis(), number, seq, ordinal, DUE_DELIVERY))?;
+        space: &SpaceId,
+        id: DeliveryId,
+        now: Timestamp,
+        purpose: Purpose,
+    ) -> Result<Option<Delivery>, StoreError> {
+        let space = space.clone();
+        self.write(None, 1024, move |batch| {
+            let number = batch.number(&space)?;
+            repeat(batch, number, id, now, purpose)
+        })
+        .await
+    }
+
+    /// Redelivers many in one commit; returns the new ones. Those that do not exist are left out.
+    pub async fn redeliver_many(
+        &self,
+        space: &SpaceId,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let space = space.clone();
+        self.write(None, ids.len().saturating_mul(1024), move |batch| {
+            let number = batch.number(&space)?;
+            let mut made = Vec::with_capacity(ids.len());
+            for id in ids {
+                made.extend(repeat(batch, number, id, now, Purpose::Redelivery)?);
             }
-            if !as_expected {
-                return Ok(Committed::Superseded);
-            }
-            batch.deliveries()?.insert(key, row.as_slice())?;
-            if let Some((count, row)) = attempt {
-                batch.attempts()?.insert((number, seq, ordinal, count), row.as_slice())?;
-            }
-            if let (DeliveryState::Pending, Some(at)) = (delivery.state, delivery.next_attempt_at) {
-                batch.due()?.insert((at.millis(), number, seq, ordinal, DUE_DELIVERY), ())?;
-                batch.due_added = true;
-            }
-            for event in events {
-                journal::append(batch, event)?;
-            }
-            Ok(Committed::Done)
+            Ok(made)
         })
         .await
     }
@@ -141,13 +80,38 @@ impl Store {
             |(_, row)| Ok(Some(rows::read::<Delivery>(row.value())?).filter(|delivery| keep(delivery))),
         )
     }
+}
 
-    /// The attempts of a delivery, the first one first.
-    pub fn attempts(&self, space: &SpaceId, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let read = self.begin_read()?;
-        let table = read.open_table(ATTEMPTS)?;
-        let (first, last) = ((number, id.seq, id.ordinal, 0), (number, id.seq, id.ordinal, u32::MAX));
-        table.range(first..=last)?.map(|row| rows::read(row?.1.value())).collect()
-    }
+fn repeat(
+    batch: &mut Batch<'_>,
+    space: u32,
+    id: DeliveryId,
+    now: Timestamp,
+    purpose: Purpose,
+) -> Result<Option<Delivery>, StoreError> {
+    let Some(mut old) = queue::load(batch, space, id)? else { return Ok(None) };
+    let last = {
+        let range = (space, id.seq, 0)..=(space, id.seq, u32::MAX);
+        batch.deliveries()?.range(range)?.next_back().transpose()?.map_or(id.ordinal, |(key, _)| key.value().2)
+    };
+    let ordinal = last.checked_add(1).ok_or_else(|| rows::corrupt("an event with 4294967296 deliveries"))?;
+    let mut new = Delivery {
+        id: DeliveryId { seq: id.seq, ordinal },
+        key: None,
+        purpose,
+        state: DeliveryState::Pending,
+        attempts: 0,
+        next_attempt_at: None,
+        last_error: None,
+        redelivery_of: Some(id),
+        redelivered_by: None,
+        created_at: now,
+        finished_at: None,
+        ..old.clone()
+    };
+    queue::enqueue(batch, space, &mut new, now)?;
+    queue::store(batch, space, &new)?;
+    old.redelivered_by = Some(new.id);
+    queue::store(batch, space, &old)?;
+    Ok(Some(new))
 }

@@ -1,5 +1,7 @@
 //! The journal: events as they were accepted, and the work that they give.
 
+use std::time::Duration;
+
 use hookwright_model::{
     AutomationId, Delivery, DeliveryId, DeliveryState, Effects, Event, NewDelivery, NewEvent, SpaceId, Timestamp,
 };
@@ -7,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::page::{Cursor, Listing, Page};
 use crate::records::{self, Ready};
-use crate::tables::{DUE_DELIVERY, EVENT_IDS, EVENTS, WORK};
+use crate::tables::{EVENT_IDS, EVENTS, WORK};
 use crate::writer::{Batch, Faults};
-use crate::{Store, StoreError, rows};
+use crate::{Store, StoreError, queue, rows};
 
 const FAULTS: Faults = Faults { before: "append.before-commit", after: "append.after-commit" };
 
@@ -58,6 +60,7 @@ pub(crate) struct Prepared {
     id: String,
     source: String,
     event_type: String,
+    subject: Option<String>,
     received_at: Timestamp,
     row: Vec<u8>,
     work: Option<Vec<u8>>,
@@ -78,6 +81,7 @@ impl Prepared {
             id: event.id,
             source: event.source,
             event_type: event.event_type,
+            subject: event.subject,
             received_at: event.received_at,
             row,
             work,
@@ -108,23 +112,29 @@ pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended,
     }
     for (place, new) in event.deliveries.into_iter().enumerate() {
         let ordinal = u32::try_from(place).unwrap_or(u32::MAX);
-        let delivery = Delivery {
+        let mut delivery = Delivery {
             id: DeliveryId { seq, ordinal },
             space: event.space.clone(),
             event: event.id.clone(),
             event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
             webhook: new.webhook,
+            queue: new.queue,
+            key: new.key.filter(|_| new.purpose.is_event()),
+            purpose: new.purpose,
             message_id: new.message_id,
             state: DeliveryState::Pending,
             attempts: 0,
-            next_attempt_at: Some(event.received_at),
+            next_attempt_at: None,
             last_error: None,
+            redelivery_of: None,
+            redelivered_by: None,
             created_at: event.received_at,
             finished_at: None,
         };
-        batch.deliveries()?.insert((space, seq, ordinal), rows::json(&delivery)?.as_slice())?;
-        batch.due()?.insert((event.received_at.millis(), space, seq, ordinal, DUE_DELIVERY), ())?;
-        batch.due_added = true;
+        let due = event.received_at.after(Duration::from_millis(u64::from(new.wait_ms)));
+        queue::enqueue(batch, space, &mut delivery, due)?;
+        queue::store(batch, space, &delivery)?;
     }
     Ok(Appended { seq, id: event.id, repeat: false })
 }

@@ -8,19 +8,26 @@
 //! callers ──> queue ──> writer thread: check + write every waiting operation ──> one commit, one fsync ──> answers
 //! ```
 
+mod attempt_log;
+mod attempts;
 mod config;
 mod deliveries;
+mod due;
 mod error;
 mod fault;
 mod journal;
 mod kept;
 mod mails;
+mod migrate;
 mod page;
+mod queue;
 mod records;
+mod retention;
 mod rows;
 mod runs;
 mod tables;
 mod vault;
+mod webhooks;
 mod writer;
 
 use std::collections::HashMap;
@@ -34,8 +41,10 @@ use redb::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use attempt_log::{AttemptQuery, LogCursor};
+pub use attempts::{AttemptCommit, Tried, WebhookChange};
 pub use config::Stored;
-pub use deliveries::{Due, DueItem};
+pub use due::{Due, DueItem};
 pub use error::{OpenError, StoreError};
 pub use fault::{FAULT_POINTS, fault_point};
 pub use journal::{Appended, EventLookup, Work};
@@ -103,6 +112,7 @@ impl Store {
             Some(found) => return Err(OpenError::Newer { path, found, known: tables::FORMAT }),
             None => {}
         }
+        migrate::to_newest(&db).map_err(|error| unreadable(error.to_string()))?;
         tables::create(&db).map_err(|error| unreadable(error.to_string()))?;
         Self::start(db, options).map_err(|error| unreadable(error.to_string()))
     }
@@ -190,7 +200,7 @@ impl Store {
         Arc::clone(&self.inner.shared.work)
     }
 
-    /// Notified after a commit that made something due.
+    /// Notified after a commit that made a run or a mail due.
     pub fn due_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.shared.due)
     }

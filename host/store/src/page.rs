@@ -27,31 +27,33 @@ impl FromStr for Cursor {
 
 /// Which part of a list is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub struct Page<C = Cursor> {
     /// Only what comes before it; none: from the newest.
-    pub before: Option<Cursor>,
+    pub before: Option<C>,
     /// At most so many.
     pub limit: usize,
 }
 
 /// Part of a list.
 #[derive(Clone, Debug)]
-pub struct Listing<T> {
+pub struct Listing<T, C = Cursor> {
     /// Newest first.
     pub items: Vec<T>,
     /// Where the next part begins; none at the end. A part can be short of its limit, even empty, with more to follow:
-    /// one call looks at no more than [`SCANNED`] rows.
-    pub next: Option<Cursor>,
+    /// what one call looks at is bounded.
+    pub next: Option<C>,
 }
 
 /// How many rows one call looks at.
 pub(crate) const SCANNED: usize = 10_000;
 
-impl<T> Listing<T> {
+impl<T, C> Listing<T, C> {
     pub(crate) fn empty() -> Self {
         Self { items: Vec::new(), next: None }
     }
+}
 
+impl<T> Listing<T> {
     /// Fills a part from rows, newest first, keeping those for which `read` gives something.
     pub(crate) fn fill<R, E>(
         limit: usize,

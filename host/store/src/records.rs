@@ -19,7 +19,7 @@ const EFFECTS: Faults = Faults { before: "effects.before-commit", after: "effect
 /// The kind under which the ids of notes are counted.
 const NOTE: &str = "note";
 /// And those of mails.
-const MAIL: &str = "mail";
+pub(crate) const MAIL: &str = "mail";
 
 /// Effects made ready by their caller, so that the writer has little left to do.
 pub(crate) struct Ready {
@@ -197,6 +197,21 @@ impl Store {
     }
 }
 
+impl Store {
+    /// An id that nothing of this kind has had in this space, whether or not what it was given to was committed.
+    pub(crate) fn give_id(&self, space: &SpaceId, kind: &str) -> Result<u64, StoreError> {
+        let mut ids = self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = (space.clone(), kind.to_owned());
+        let highest = match ids.get(&slot) {
+            Some(highest) => *highest,
+            None => self.counted(space, kind)?,
+        };
+        let next = highest.saturating_add(1);
+        ids.insert(slot, next);
+        Ok(next)
+    }
+}
+
 impl StateView for Store {
     fn record(&self, space: &SpaceId, key: &RecordKey) -> Result<Option<StoredRecord>, Failure> {
         Ok(self.read_record(space, key)?)
@@ -207,15 +222,7 @@ impl StateView for Store {
     }
 
     fn next_id(&self, space: &SpaceId, kind: &str) -> Result<u64, Failure> {
-        let mut ids = self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = (space.clone(), kind.to_owned());
-        let highest = match ids.get(&slot) {
-            Some(highest) => *highest,
-            None => self.counted(space, kind)?,
-        };
-        let next = highest.saturating_add(1);
-        ids.insert(slot, next);
-        Ok(next)
+        Ok(self.give_id(space, kind)?)
     }
 
     fn find(

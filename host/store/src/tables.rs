@@ -3,6 +3,11 @@
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
+/// The key of a row of [`ATTEMPT_LOG`].
+pub(crate) type LogKey = (u32, i64, u64, u32, u32);
+/// Its value.
+pub(crate) type LogSummary = (u64, u16, u8);
+
 /// Space id → number, from 1.
 pub(crate) const SPACES: TableDefinition<'_, &str, u32> = TableDefinition::new("spaces");
 /// (space, seq) → event row.
@@ -17,6 +22,17 @@ pub(crate) const RUNS: TableDefinition<'_, (u32, u64, u32), &[u8]> = TableDefini
 pub(crate) const DELIVERIES: TableDefinition<'_, (u32, u64, u32), &[u8]> = TableDefinition::new("deliveries");
 /// (space, seq, ordinal, number) → attempt, JSON.
 pub(crate) const ATTEMPTS: TableDefinition<'_, (u32, u64, u32, u32), &[u8]> = TableDefinition::new("attempts");
+/// (space, milliseconds at which it began, seq, ordinal, number) → the webhook's number, the status of the answer (0: there
+/// was none), 1 if it succeeded: every attempt by its time.
+pub(crate) const ATTEMPT_LOG: TableDefinition<'_, LogKey, LogSummary> = TableDefinition::new("attempt_log");
+/// (milliseconds, space, seq, ordinal) → nothing: finished deliveries by when they were finished.
+pub(crate) const FINISHED: TableDefinition<'_, (i64, u32, u64, u32), ()> = TableDefinition::new("finished");
+/// (space, webhook's number, milliseconds, seq, ordinal) → nothing: deliveries by when they are due.
+pub(crate) const QUEUE: TableDefinition<'_, (u32, u64, i64, u64, u32), ()> = TableDefinition::new("queue");
+/// (space, webhook's number, key, seq, ordinal) → nothing: deliveries that wait for an earlier one of their key.
+pub(crate) const BLOCKED: TableDefinition<'_, (u32, u64, &str, u64, u32), ()> = TableDefinition::new("blocked");
+/// (space, webhook's number, key) → (seq, ordinal) of the delivery that those in BLOCKED wait for.
+pub(crate) const HEADS: TableDefinition<'_, (u32, u64, &str), (u64, u32)> = TableDefinition::new("heads");
 /// (milliseconds, space, seq, ordinal, what) → nothing.
 pub(crate) const DUE: TableDefinition<'_, (i64, u32, u64, u32, u8), ()> = TableDefinition::new("due");
 /// (space, kind, id) → version (8 bytes, little endian), then JSON.
@@ -34,7 +50,8 @@ pub(crate) const KEPT_EXPIRY: TableDefinition<'_, (i64, u32, &str, &str), ()> = 
 pub(crate) const MAILS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("mails");
 /// (space, plugin, seq, ordinal) → nothing: runs that wait for a plugin.
 pub(crate) const PARKED: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDefinition::new("parked");
-/// (space, kind of thing, id) → JSON: automations, webhooks, sources, keys, plugins, policies, secrets.
+/// (space, kind of thing, id) → JSON: automations, webhooks, sources, keys, plugins, policies, secrets,
+/// webhook policies, event types.
 pub(crate) const CONFIG: TableDefinition<'_, (u32, &str, &str), &[u8]> = TableDefinition::new("config");
 /// (space, automation, revision) → JSON.
 pub(crate) const REVISIONS: TableDefinition<'_, (u32, &str, u32), &[u8]> = TableDefinition::new("revisions");
@@ -47,13 +64,14 @@ pub(crate) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("m
 
 /// The counter of the journal.
 pub(crate) const SEQ: (u32, &str) = (0, "seq");
-/// Marks a due row of a delivery, of a run, and of a mail.
-pub(crate) const DUE_DELIVERY: u8 = 0;
+/// How many attempts there are.
+pub(crate) const ATTEMPT_COUNT: (u32, &str) = (0, "attempts");
+/// Marks a due row of a run, and of a mail. 0 was a delivery's up to format 1.
 pub(crate) const DUE_RUN: u8 = 1;
 pub(crate) const DUE_MAIL: u8 = 2;
 
 /// The format of this version.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Makes every table, so that reads find them.
 pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
@@ -66,6 +84,11 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
         transaction.open_table(RUNS)?;
         transaction.open_table(DELIVERIES)?;
         transaction.open_table(ATTEMPTS)?;
+        transaction.open_table(ATTEMPT_LOG)?;
+        transaction.open_table(FINISHED)?;
+        transaction.open_table(QUEUE)?;
+        transaction.open_table(BLOCKED)?;
+        transaction.open_table(HEADS)?;
         transaction.open_table(DUE)?;
         transaction.open_table(RECORDS)?;
         transaction.open_table(NOTES)?;

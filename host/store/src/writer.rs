@@ -1,9 +1,9 @@
 //! The one thread that writes. It takes every operation that waits, applies them in one transaction, commits once, and
 //! answers them all: so an fsync is shared by everyone who came in time for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hookwright_model::SpaceId;
 use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
@@ -44,6 +44,9 @@ pub(crate) struct Shared {
     pub(crate) backlog: AtomicUsize,
     pub(crate) work: Arc<Notify>,
     pub(crate) due: Arc<Notify>,
+    /// Queues, by space and webhook, that got a row since somebody asked.
+    pub(crate) touched: Mutex<HashSet<(u32, u64)>>,
+    pub(crate) queued: Arc<Notify>,
 }
 
 impl Shared {
@@ -54,6 +57,12 @@ impl Shared {
     pub(crate) fn space(&self, number: u32) -> Option<SpaceId> {
         let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
         spaces.iter().find(|(_, other)| **other == number).map(|(space, _)| space.clone())
+    }
+
+    /// Every space by its number, for who has many to look up.
+    pub(crate) fn names(&self) -> HashMap<u32, SpaceId> {
+        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        spaces.iter().map(|(space, number)| (*number, space.clone())).collect()
     }
 }
 
@@ -68,6 +77,8 @@ macro_rules! batch {
             pub(crate) work_opened: usize,
             pub(crate) work_closed: usize,
             pub(crate) due_added: bool,
+            /// Queues that got a row.
+            pub(crate) touched: HashSet<(u32, u64)>,
             shared: &'t Shared,
             new_spaces: HashMap<SpaceId, u32>,
         }
@@ -81,6 +92,7 @@ macro_rules! batch {
                     work_opened: 0,
                     work_closed: 0,
                     due_added: false,
+                    touched: HashSet::new(),
                     shared,
                     new_spaces: HashMap::new(),
                 }
@@ -105,7 +117,13 @@ batch! {
     runs: (u32, u64, u32) => &'static [u8], RUNS;
     deliveries: (u32, u64, u32) => &'static [u8], DELIVERIES;
     attempts: (u32, u64, u32, u32) => &'static [u8], ATTEMPTS;
+    attempt_log: tables::LogKey => tables::LogSummary, ATTEMPT_LOG;
+    finished: (i64, u32, u64, u32) => (), FINISHED;
+    queue: (u32, u64, i64, u64, u32) => (), QUEUE;
+    blocked: (u32, u64, &'static str, u64, u32) => (), BLOCKED;
+    heads: (u32, u64, &'static str) => (u64, u32), HEADS;
     due: (i64, u32, u64, u32, u8) => (), DUE;
+    config: (u32, &'static str, &'static str) => &'static [u8], CONFIG;
     records: (u32, &'static str, u64) => &'static [u8], RECORDS;
     notes: (u32, &'static str, u64, u64) => &'static [u8], NOTES;
     counters: (u32, &'static str) => u64, COUNTERS;
@@ -142,6 +160,14 @@ impl Batch<'_> {
         }
         Ok(())
     }
+
+    /// The next id of a kind whose ids are given out in the commit itself.
+    pub(crate) fn next(&mut self, space: u32, kind: &str) -> Result<u64, StoreError> {
+        let counters = self.counters()?;
+        let next = counters.get((space, kind))?.map_or(0, |value| value.value()).saturating_add(1);
+        counters.insert((space, kind), next)?;
+        Ok(next)
+    }
 }
 
 /// What a commit changed besides the tables.
@@ -150,6 +176,7 @@ struct Outcome {
     work_opened: usize,
     work_closed: usize,
     due_added: bool,
+    touched: HashSet<(u32, u64)>,
     new_spaces: HashMap<SpaceId, u32>,
 }
 
@@ -199,8 +226,15 @@ fn commit(db: &Database, shared: &Shared, writes: Vec<(Apply, Option<Faults>)>, 
             }
             shared.backlog.fetch_add(outcome.work_opened, Ordering::Relaxed);
             shared.backlog.fetch_sub(outcome.work_closed, Ordering::Relaxed);
+            let touched = !outcome.touched.is_empty();
+            if touched {
+                shared.touched.lock().unwrap_or_else(PoisonError::into_inner).extend(outcome.touched);
+            }
             for answer in answers {
                 answer(Ok(()));
+            }
+            if touched {
+                shared.queued.notify_one();
             }
             if outcome.work_opened > 0 {
                 shared.work.notify_one();
@@ -246,6 +280,7 @@ fn transact(
             work_opened: batch.work_opened,
             work_closed: batch.work_closed,
             due_added: batch.due_added,
+            touched: batch.touched,
             new_spaces: batch.new_spaces,
         }
     };

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookwright_model::{
-    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, RecordKey, Run,
-    RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId, Workbench,
+    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, Purpose,
+    RecordKey, Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId,
+    Workbench,
 };
-use hookwright_store::{Committed, DueItem, EventLookup, Page, StepCommit, Store, StoreError, StoreOptions};
+use hookwright_store::{Committed, EventLookup, Page, StepCommit, Store, StoreError, StoreOptions};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -45,6 +46,17 @@ fn event(space: &SpaceId, id: &str, source: &str, payload: &[u8], plan: Plan) ->
 
 fn work() -> Plan {
     Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![] }
+}
+
+fn delivery() -> NewDelivery {
+    NewDelivery {
+        webhook: WebhookId::from("whk_1"),
+        queue: 1,
+        message_id: "msg_1".into(),
+        key: None,
+        purpose: Purpose::Event,
+        wait_ms: 0,
+    }
 }
 
 fn page(limit: usize) -> Page {
@@ -110,10 +122,7 @@ async fn a_repeated_id_of_the_same_source_is_accepted_once() {
 async fn what_was_committed_is_there_after_reopening() {
     let (dir, store) = open();
     let main = SpaceId::main();
-    let plan = Plan {
-        automations: vec![AutomationId::from("aut_1")],
-        deliveries: vec![NewDelivery { webhook: WebhookId::from("whk_1"), message_id: "msg_1".into() }],
-    };
+    let plan = Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![delivery()] };
     let payload: Vec<u8> = (0..=255).collect();
     let seq = store.append(vec![event(&main, "1", "a", &payload, plan)]).await.unwrap()[0].seq;
     let id = ticket(&store, &main).await;
@@ -126,10 +135,10 @@ async fn what_was_committed_is_there_after_reopening() {
     assert_eq!(store.instance_id(), instance);
     assert_eq!(store.event_at(&main, seq).unwrap().unwrap().payload.as_ref(), payload);
     assert_eq!((store.backlog(), store.work(0, 10).unwrap()[0].seq), (1, seq));
-    let due = store.due(Timestamp::from_millis(1000), 10).unwrap();
-    assert!(matches!(due[0].item, DueItem::Delivery(id) if id.seq == seq));
-    assert!(store.due(Timestamp::from_millis(999), 10).unwrap().is_empty());
-    assert_eq!(store.next_due(Timestamp::from_millis(0)).unwrap(), Some(Timestamp::from_millis(1000)));
+    let queued = store.queued(&main, 1, Timestamp::from_millis(1000), 10).unwrap();
+    assert_eq!(queued, [(Timestamp::from_millis(1000), store.deliveries_of(&main, seq).unwrap()[0].id)]);
+    assert!(store.queued(&main, 1, Timestamp::from_millis(999), 10).unwrap().is_empty());
+    assert_eq!(store.queues().unwrap(), [(main.clone(), 1, Timestamp::from_millis(1000))]);
     assert_eq!(store.deliveries_of(&main, seq).unwrap()[0].state, DeliveryState::Pending);
     assert_eq!(store.next_id(&main, "ticket").unwrap(), id + 1);
     let next = store.append(vec![event(&main, "3", "a", b"", work())]).await.unwrap();
@@ -140,10 +149,7 @@ async fn what_was_committed_is_there_after_reopening() {
 async fn one_space_never_reads_anothers() {
     let (_dir, store) = open();
     let (ours, theirs) = (space("ours"), space("theirs"));
-    let plan = Plan {
-        automations: vec![AutomationId::from("aut_1")],
-        deliveries: vec![NewDelivery { webhook: WebhookId::from("whk_1"), message_id: "msg_1".into() }],
-    };
+    let plan = Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![delivery()] };
     let seq = store.append(vec![event(&ours, "1", "a", b"secret", plan)]).await.unwrap()[0].seq;
     store.decide(&ours, seq, vec![run(&ours, seq)], false).await.unwrap();
     let id = ticket(&store, &ours).await;

@@ -1,0 +1,132 @@
+//! Bringing a file of an earlier format to this one, in one transaction: it is done or it is not.
+//!
+//! | format | since | what changed |
+//! |---|---|---|
+//! | 1 | | the first |
+//! | 2 | queues | webhooks have a number, `enabled` and `keys` for `state` and `secret`; pending deliveries lie in `queue`, no longer in `due`; finished ones in `finished`; attempts in `attempt_log`, and are counted |
+
+use std::collections::HashMap;
+
+use hookwright_model::{Attempt, Delivery, DeliveryId, DeliveryState, Webhook};
+use redb::{Database, ReadableTable as _, WriteTransaction};
+use serde_json::{Value, json};
+
+use crate::attempts::summary;
+use crate::tables::{
+    ATTEMPT_COUNT, ATTEMPT_LOG, ATTEMPTS, CONFIG, COUNTERS, DELIVERIES, DUE, FINISHED, FORMAT, META, QUEUE, format,
+};
+use crate::webhooks::{WEBHOOK, WEBHOOK_NUMBER};
+use crate::{StoreError, rows};
+
+/// Marks a due row of a delivery in format 1.
+const DUE_DELIVERY: u8 = 0;
+/// How many deliveries are in memory at once.
+const CHUNK: usize = 1000;
+
+/// The number of each webhook, by its space and id.
+type Numbers = HashMap<(u32, String), u64>;
+
+/// Brings the file to the newest format. A new file has none, and needs nothing.
+pub(crate) fn to_newest(db: &Database) -> Result<(), StoreError> {
+    if format(db)?.as_deref() != Some("1") {
+        return Ok(());
+    }
+    tracing::info!(from = 1, to = FORMAT, "the store's file is brought to the newest format");
+    let transaction = db.begin_write()?;
+    let numbers = webhooks(&transaction)?;
+    deliveries(&transaction, &numbers)?;
+    due(&transaction)?;
+    transaction.open_table(META)?.insert("format", FORMAT.to_string().as_str())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Numbers the webhooks of each space in the order of their ids, which is that of their age.
+fn webhooks(transaction: &WriteTransaction) -> Result<Numbers, StoreError> {
+    let mut config = transaction.open_table(CONFIG)?;
+    let mut counters = transaction.open_table(COUNTERS)?;
+    let mut found = Vec::new();
+    for row in config.iter()? {
+        let (key, row) = row?;
+        let (space, kind, id) = key.value();
+        if kind == WEBHOOK {
+            found.push((space, id.to_owned(), rows::read::<Value>(row.value())?));
+        }
+    }
+    let mut numbers = Numbers::new();
+    for (space, id, mut row) in found {
+        let number = counters.get((space, WEBHOOK_NUMBER))?.map_or(0, |value| value.value()).saturating_add(1);
+        counters.insert((space, WEBHOOK_NUMBER), number)?;
+        let fields = row.as_object_mut().ok_or_else(|| rows::corrupt(&format!("webhook {id} is no object")))?;
+        fields.insert("number".to_owned(), number.into());
+        if let Some(state) = fields.remove("state") {
+            fields.insert("enabled".to_owned(), (state == "active").into());
+        }
+        if let Some(sealed) = fields.remove("secret") {
+            let created_at = fields.get("created_at").cloned().unwrap_or_default();
+            fields.insert("keys".to_owned(), json!([{"id": "k1", "sealed": sealed, "created_at": created_at}]));
+        }
+        let webhook: Webhook =
+            serde_json::from_value(row).map_err(|error| rows::corrupt(&format!("webhook {id}: {error}")))?;
+        config.insert((space, WEBHOOK, id.as_str()), rows::json(&webhook)?.as_slice())?;
+        numbers.insert((space, id), number);
+    }
+    Ok(numbers)
+}
+
+/// Gives each delivery its queue, puts the pending ones there, and fills the log of attempts.
+fn deliveries(transaction: &WriteTransaction, numbers: &Numbers) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(DELIVERIES)?;
+    let mut queue = transaction.open_table(QUEUE)?;
+    let mut finished = transaction.open_table(FINISHED)?;
+    let attempts = transaction.open_table(ATTEMPTS)?;
+    let mut log = transaction.open_table(ATTEMPT_LOG)?;
+    let mut count = 0_u64;
+    let mut from = Some((0, 0, 0));
+    while let Some(first) = from {
+        let mut chunk: Vec<(u32, Delivery)> = Vec::new();
+        for row in table.range(first..)?.take(CHUNK) {
+            let (key, row) = row?;
+            chunk.push((key.value().0, rows::read(row.value())?));
+        }
+        from = chunk.last().map(|(space, last)| following(*space, last.id));
+        for (space, mut delivery) in chunk {
+            let DeliveryId { seq, ordinal } = delivery.id;
+            // Queue 0 is of no webhook: what waits for one that was deleted is given up from there.
+            let number = numbers.get(&(space, delivery.webhook.to_string())).copied().unwrap_or(0);
+            delivery.queue = number;
+            let mut last = delivery.created_at;
+            for row in attempts.range((space, seq, ordinal, 0)..=(space, seq, ordinal, u32::MAX))? {
+                let attempt: Attempt = rows::read(row?.1.value())?;
+                let place = (space, attempt.started_at.millis(), seq, ordinal, attempt.number);
+                log.insert(place, summary(number, &attempt))?;
+                count = count.saturating_add(1);
+                last = last.max(attempt.started_at);
+            }
+            if delivery.state == DeliveryState::Pending {
+                let at = *delivery.next_attempt_at.get_or_insert(delivery.created_at);
+                queue.insert((space, number, at.millis(), seq, ordinal), ())?;
+            } else {
+                let at = delivery.finished_at.map_or(last, |at| at.max(last));
+                finished.insert((at.millis(), space, seq, ordinal), ())?;
+            }
+            table.insert((space, seq, ordinal), rows::json(&delivery)?.as_slice())?;
+        }
+    }
+    transaction.open_table(COUNTERS)?.insert(ATTEMPT_COUNT, count)?;
+    Ok(())
+}
+
+/// The key after a delivery's.
+fn following(space: u32, id: DeliveryId) -> (u32, u64, u32) {
+    match id.ordinal.checked_add(1) {
+        Some(ordinal) => (space, id.seq, ordinal),
+        None => (space, id.seq.saturating_add(1), 0),
+    }
+}
+
+/// Takes out of `due` what lies in the queues now.
+fn due(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(DUE)?.retain(|(_, _, _, _, what), ()| what != DUE_DELIVERY)?;
+    Ok(())
+}
