@@ -17,7 +17,9 @@ mod tests {
         assert_eq!(
             names,
             [
+                "capsule",
                 "cel",
+                "cloudevents",
                 "email-send",
                 "event-emit",
                 "event-pattern",
@@ -32,19 +34,24 @@ mod tests {
                 "jsonschema",
                 "match",
                 "note-add",
+                "raw",
                 "record-create",
                 "record-update",
                 "shopify",
                 "slack",
                 "slack-post",
+                "standard",
                 "standard-webhooks",
                 "stripe",
+                "support-service",
                 "template",
                 "ticket-update",
                 "token",
+                "uspacy",
                 "webhook-call",
                 "workflow-start",
-                "xml-to-json"
+                "xml-to-json",
+                "xurrent"
             ]
         );
     }

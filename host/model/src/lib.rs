@@ -4,6 +4,7 @@
 //! depends on this one.
 
 mod automation;
+mod catalogue;
 mod clock;
 mod effects;
 mod event;
@@ -26,6 +27,7 @@ mod webhook;
 mod workbench;
 
 pub use automation::{Automation, AutomationInput, Condition, OnError, OnUnavailable, Step, StepKind, When};
+pub use catalogue::{EventType, EventTypeInput, Vocabulary, event_type, event_types, verbs_of_change};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use effects::{
     Change, Effects, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordWrite, StateView, StoredRecord, Version,

@@ -79,7 +79,8 @@
 //! # Receiving
 //!
 //! What sources of many providers do alike (reading a body, checking a signature and its age, naming the event) stands
-//! in [`inbound`]; what actions that call other systems do alike, in [`outbound`].
+//! in [`inbound`]; what actions that call other systems do alike, in [`outbound`]; what transforms do alike that give a
+//! message the shape of another system, in [`outgoing`].
 //!
 //! # Failing
 //!
@@ -100,6 +101,7 @@ pub mod inbound;
 mod message;
 pub mod outbound;
 mod outcome;
+pub mod outgoing;
 mod parameters;
 mod path;
 mod plugin;

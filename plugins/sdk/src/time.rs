@@ -25,6 +25,12 @@ pub fn checked(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// Whole seconds since 1970 of an RFC 3339 time with any offset.
+#[must_use]
+pub fn unix_seconds(text: &str) -> Option<i64> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+}
+
 /// The time that a provider meant: RFC 3339 text, or seconds or milliseconds since 1970 as a number or as its digits.
 #[must_use]
 pub fn understood(value: &Value) -> Option<String> {
@@ -52,6 +58,18 @@ pub fn http_date_ms(text: &str) -> Option<f64> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn seconds_are_those_of_the_instant() {
+        for (text, seconds) in [
+            ("2023-08-02T08:07:11.256570Z", Some(1_690_963_631)),
+            ("2023-08-02T10:07:11+02:00", Some(1_690_963_631)),
+            ("1969-12-31T23:59:59Z", Some(-1)),
+            ("soon", None),
+        ] {
+            assert_eq!(unix_seconds(text), seconds, "{text}");
+        }
+    }
 
     #[test]
     fn a_time_is_read_in_every_form_that_providers_use() {

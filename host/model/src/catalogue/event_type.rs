@@ -1,0 +1,158 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Vocabulary;
+use crate::event::json_depth;
+use crate::{EventPattern, MAX_DEPTH, Mistake, Mistakes};
+
+/// How long a type's name may be, in bytes.
+const LONGEST_NAME: usize = 255;
+/// How long a summary may be, in bytes.
+const LONGEST_SUMMARY: usize = 1024;
+/// How large a schema or an example may be, in bytes of JSON.
+const LARGEST: usize = 64 * 1024;
+
+/// A type of event: its name, what it means and what its data looks like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventType {
+    /// Dotted words, such as `ticket.updated`. 1 to 255 bytes.
+    pub name: String,
+    /// What happened, in a sentence. At most 1024 bytes.
+    #[serde(default)]
+    pub summary: String,
+    /// JSON Schema (2020-12) of the data: an object or a boolean of at most 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// Data as it may look, at most 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<Value>,
+    /// What it is called in the vocabularies that have a word for it: the vocabulary's name with the word.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vocabularies: BTreeMap<String, String>,
+}
+
+/// What a caller sends to register a type of event, or to change one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTypeInput {
+    /// See [`EventType::name`].
+    pub name: String,
+    /// See [`EventType::summary`].
+    #[serde(default)]
+    pub summary: String,
+    /// See [`EventType::schema`].
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// See [`EventType::example`].
+    #[serde(default)]
+    pub example: Option<Value>,
+}
+
+impl EventTypeInput {
+    /// The type, if every field is in its bounds. Whether the schema is one, and the example fits it, is for who has a
+    /// validator.
+    pub fn accept(self) -> Result<EventType, Mistakes> {
+        let Self { name, summary, schema, example } = self;
+        let vocabularies = Vocabulary::words_for(&name);
+        let event_type = EventType { name, summary, schema, example, vocabularies };
+        event_type.check()?;
+        Ok(event_type)
+    }
+}
+
+impl EventType {
+    /// Checks the bounds of every field.
+    pub fn check(&self) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        if let Err(mistake) = check_name(&self.name) {
+            mistakes.0.push(mistake);
+        }
+        if self.summary.len() > LONGEST_SUMMARY {
+            mistakes.add("summary", format!("has {} bytes: at most {LONGEST_SUMMARY}", self.summary.len()));
+        }
+        if self.summary.chars().any(char::is_control) {
+            mistakes.add("summary", "has a control character: write it in one line");
+        }
+        for (path, value) in [("schema", &self.schema), ("example", &self.example)] {
+            let Some(value) = value else { continue };
+            let text = value.to_string();
+            if text.len() > LARGEST {
+                mistakes.add(path, format!("has {} bytes of JSON: at most {LARGEST}", text.len()));
+            } else if json_depth(text.as_bytes()) > MAX_DEPTH {
+                mistakes.add(path, format!("nested more than {MAX_DEPTH} levels deep: flatten it"));
+            }
+        }
+        if let Some(schema) = &self.schema
+            && !schema.is_object()
+            && !schema.is_boolean()
+        {
+            let shown: String = schema.to_string().chars().take(80).collect();
+            mistakes.add("schema", format!("`{shown}` is no JSON Schema: give an object"));
+        }
+        mistakes.check()
+    }
+}
+
+/// Checks that a text names one type of event: what an [`EventPattern`] is, but for `*`, and shorter.
+fn check_name(name: &str) -> Result<(), Mistake> {
+    if name.len() > LONGEST_NAME {
+        return Err(Mistake::new("name", format!("has {} bytes: at most {LONGEST_NAME}", name.len())));
+    }
+    if name.contains('*') {
+        return Err(Mistake::new("name", format!("`{name}`: `*` stands for many types, a name is one type's")));
+    }
+    name.parse::<EventPattern>().map(|_| ()).map_err(|message| Mistake::new("name", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn accept(value: Value) -> Result<EventType, Mistakes> {
+        serde_json::from_value::<EventTypeInput>(value).unwrap().accept()
+    }
+
+    #[test]
+    fn a_type_of_one_s_own_is_kept_as_it_was_given() {
+        let given = json!({"name": "order.paid", "summary": "An order was paid.", "schema": {"type": "object"}, "example": {"id": 1}});
+        let event_type = accept(given.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&event_type).unwrap(), given);
+        assert_eq!(serde_json::from_value::<EventType>(given).unwrap(), event_type);
+        let bare = accept(json!({"name": "x".repeat(255), "schema": true})).unwrap();
+        assert_eq!((bare.summary.as_str(), bare.example, bare.vocabularies.len()), ("", None, 0));
+        let known = accept(json!({"name": "party.created"})).unwrap();
+        assert_eq!(known.vocabularies.get("capsule").map(String::as_str), Some("party/created"));
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_named() {
+        let mut deep = json!(1);
+        for _ in 0..200 {
+            deep = json!([deep]);
+        }
+        for (value, path, said) in [
+            (json!({"name": ""}), "name", "1 to 256"),
+            (json!({"name": "x".repeat(256)}), "name", "at most 255"),
+            (json!({"name": "order paid"}), "name", "blank"),
+            (json!({"name": "order..paid"}), "name", "empty word"),
+            (json!({"name": "order.*"}), "name", "one type's"),
+            (json!({"name": "a", "summary": "x".repeat(1025)}), "summary", "at most 1024"),
+            (json!({"name": "a", "summary": "x\ny"}), "summary", "one line"),
+            (json!({"name": "a", "schema": "object"}), "schema", "no JSON Schema"),
+            (json!({"name": "a", "schema": {"const": "x".repeat(64 * 1024)}}), "schema", "at most 65536"),
+            (json!({"name": "a", "example": "x".repeat(64 * 1024)}), "example", "at most 65536"),
+            (json!({"name": "a", "example": deep}), "example", "128 levels"),
+        ] {
+            let mistakes = accept(value).unwrap_err();
+            assert_eq!(mistakes.0.len(), 1, "{mistakes}");
+            assert_eq!(mistakes.0[0].path, path, "{mistakes}");
+            assert!(mistakes.0[0].message.contains(said), "{mistakes}");
+        }
+        assert_eq!(accept(json!({"name": "", "summary": "\n", "schema": 1})).unwrap_err().0.len(), 3);
+        assert!(serde_json::from_value::<EventTypeInput>(json!({"name": "a", "sumary": ""})).is_err());
+    }
+}
