@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hookwright_model::{DeliveryId, DeliveryState, SpaceId};
 use hookwright_store::{AttemptQuery, DueItem, Page, Store, StoreOptions};
-use redb::{Database, ReadableDatabase as _, TableDefinition};
+use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition};
 use serde_json::json;
 
 use crate::webhooks::webhook;
@@ -147,6 +147,7 @@ async fn a_file_of_format_1_is_brought_to_format_2() {
     let db = Database::open(&path).unwrap();
     let read = db.begin_read().unwrap();
     assert_eq!(read.open_table(META).unwrap().get("format").unwrap().unwrap().value(), "2");
+    assert_eq!(read.open_table(DUE).unwrap().len().unwrap(), 2, "no delivery is left in it");
     let row = read.open_table(CONFIG).unwrap().get((1, "webhook", "whk_a")).unwrap().unwrap();
     let row: serde_json::Value = serde_json::from_slice(row.value()).unwrap();
     assert!(row.get("secret").is_none() && row.get("state").is_none(), "{row}");
