@@ -17,7 +17,7 @@ struct Room {
     next: &'static [&'static str],
 }
 
-const ROOMS: [Room; 9] = [
+const ROOMS: [Room; 10] = [
     Room {
         folder: "cli",
         package: "hookwright",
@@ -33,11 +33,12 @@ const ROOMS: [Room; 9] = [
     Room {
         folder: "pipeline",
         package: "hookwright-pipeline",
-        below: &["plugin", "store", "model"],
+        below: &["plugin", "signing", "store", "model"],
         next: &["plugin", "store"],
     },
     Room { folder: "cases", package: "hookwright-cases", below: &["plugin", "model"], next: &["plugin"] },
     Room { folder: "plugin", package: "hookwright-plugin", below: &["model"], next: &["model"] },
+    Room { folder: "signing", package: "hookwright-signing", below: &["model"], next: &["model"] },
     Room { folder: "store", package: "hookwright-store", below: &["model"], next: &["model"] },
     Room { folder: "model", package: "hookwright-model", below: &[], next: &[] },
     Room { folder: "author", package: "hookwright-author", below: &[], next: &[] },
