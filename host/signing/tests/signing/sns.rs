@@ -93,6 +93,16 @@ fn a_confirmation_carries_its_token_and_where_to_use_it() {
 }
 
 #[test]
+fn the_certificate_is_for_signatures_and_never_ends() {
+    let pem = rsa(&policy(json!({"kind": "sns"}))).public.unwrap().certificate_pem.unwrap();
+    let certificate = x509_cert::Certificate::from_pem(pem).unwrap().tbs_certificate;
+    assert_eq!(certificate.issuer, certificate.subject);
+    assert_eq!(certificate.validity.not_after.to_string(), "9999-12-31T23:59:59Z");
+    let (critical, usage) = certificate.get::<x509_cert::ext::pkix::KeyUsage>().unwrap().unwrap();
+    assert!(critical && usage.digital_signature() && !usage.key_cert_sign());
+}
+
+#[test]
 fn the_policys_topic_goes_before_the_callers() {
     let policy = policy(json!({"kind": "sns", "topic_arn": "arn:aws:sns:eu-west-1:1:mine"}));
     let message = Unsigned { envelope: Some(envelope(SnsKind::Notification)), ..unsigned(&BODY) };
