@@ -107,6 +107,26 @@ fn keys_in_the_usual_forms_are_imported() {
 }
 
 #[test]
+fn private_keys_are_read_in_each_of_their_pem_forms() {
+    use ::rsa::pkcs1::EncodeRsaPrivateKey as _;
+    use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding::LF};
+    let same = |policy, one: &str, other: &str| {
+        let (one, other) = (import(&policy, one).unwrap(), import(&policy, other).unwrap());
+        assert_eq!(one.private, other.private, "{policy:?}");
+    };
+    let rng = &mut rand_core::OsRng;
+    let key = p256::SecretKey::random(rng);
+    same(jwt("ES256"), &key.to_sec1_pem(LF).unwrap(), &key.to_pkcs8_pem(LF).unwrap());
+    let key = p384::SecretKey::random(rng);
+    same(jwt("ES384"), &key.to_sec1_pem(LF).unwrap(), &key.to_pkcs8_pem(LF).unwrap());
+    let key = p521::SecretKey::random(rng);
+    same(jwt("ES512"), &key.to_sec1_pem(LF).unwrap(), &key.to_pkcs8_pem(LF).unwrap());
+    let pem = include_str!("rsa.pem");
+    let key = ::rsa::RsaPrivateKey::from_pkcs8_pem(pem).unwrap();
+    same(jwt("RS256"), &key.to_pkcs1_pem(LF).unwrap(), &format!("\n{pem}\n"));
+}
+
+#[test]
 fn what_is_no_key_of_the_policy_is_refused_without_showing_it() {
     let rsa = include_str!("rsa.pem");
     let public = super::rsa(&jwt("RS256")).public.unwrap().pem;
