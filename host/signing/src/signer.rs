@@ -63,7 +63,8 @@ pub struct SnsEnvelope<'a> {
     pub subscribe_url: Option<&'a str>,
     /// Where it is ended; notifications may have it.
     pub unsubscribe_url: Option<&'a str>,
-    /// Where the key's certificate can be had.
+    /// Where the key's certificate can be had: another URL for each key, as receivers keep what they fetched by its URL.
+    /// Many of them want `https` and a path that ends with `.pem`.
     pub certificate_url: &'a str,
 }
 

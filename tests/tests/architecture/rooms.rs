@@ -17,7 +17,7 @@ struct Room {
     next: &'static [&'static str],
 }
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     Room {
         folder: "cli",
         package: "hookwright",
@@ -33,12 +33,13 @@ const ROOMS: [Room; 10] = [
     Room {
         folder: "pipeline",
         package: "hookwright-pipeline",
-        below: &["egress", "plugin", "store", "model"],
-        next: &["egress", "plugin", "store"],
+        below: &["egress", "plugin", "signing", "store", "model"],
+        next: &["egress", "plugin", "signing", "store"],
     },
     Room { folder: "egress", package: "hookwright-egress", below: &["model"], next: &["model"] },
     Room { folder: "cases", package: "hookwright-cases", below: &["plugin", "model"], next: &["plugin"] },
     Room { folder: "plugin", package: "hookwright-plugin", below: &["model"], next: &["model"] },
+    Room { folder: "signing", package: "hookwright-signing", below: &["model"], next: &["model"] },
     Room { folder: "store", package: "hookwright-store", below: &["model"], next: &["model"] },
     Room { folder: "model", package: "hookwright-model", below: &[], next: &[] },
     Room { folder: "author", package: "hookwright-author", below: &[], next: &[] },

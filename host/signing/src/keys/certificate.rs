@@ -31,11 +31,14 @@ pub(super) fn self_signed(key: &rsa::RsaPrivateKey) -> Result<String, SigningErr
     let validity = Validity { not_before: Time::from(from), not_after: Time::INFINITY };
     let public = SubjectPublicKeyInfoOwned::from_key(key.to_public_key()).map_err(|_| FAILED)?;
     let signer = rsa::pkcs1v15::SigningKey::<Sha256>::new(key.clone());
+    let name = Name::from_str(NAME).map_err(|_| FAILED)?;
+    // For signatures, as some verifiers refuse a certificate whose key usage leaves them out.
+    let profile = Profile::Leaf { issuer: name.clone(), enable_key_agreement: false, enable_key_encipherment: false };
     let certificate = CertificateBuilder::new(
-        Profile::Root,
+        profile,
         SerialNumber::new(&serial).map_err(|_| FAILED)?,
         validity,
-        Name::from_str(NAME).map_err(|_| FAILED)?,
+        name,
         public,
         &signer,
     )

@@ -65,7 +65,7 @@ impl PublicKey {
     }
 }
 
-/// A new key for a policy.
+/// A new key for a policy. An RSA key takes a good part of a second, so not on a thread that others wait for.
 ///
 /// # Errors
 /// [`SigningError::Unkeyed`] for `none`, [`SigningError::Generation`] if the system has no randomness.

@@ -9,4 +9,4 @@ pub(crate) mod standard;
 pub(crate) mod stripe;
 
 #[cfg(test)]
-mod vectors;
+mod tests;
