@@ -50,9 +50,9 @@ pub struct SigningKey {
     pub id: String,
     /// Its private part, sealed.
     pub sealed: String,
-    /// Its public part as PEM, if it has one.
+    /// Its public part in every form that receivers ask for, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public: Option<String>,
+    pub public: Option<Value>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it signs beside a newer one; none: it is the newest.

@@ -1,0 +1,365 @@
+//! Asking a webhook's receiver whether it wants to be called, and its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use hookwright_egress::Answer;
+use hookwright_model::{
+    Confirmation, EventDraft, Failure, Handshake, NewDelivery, NewEvent, Plan, Purpose, Rate, SigningPolicy, SpaceId,
+    Webhook,
+};
+use hookwright_signing::{SnsEnvelope, SnsKind};
+use http::Method;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::delivery::{Item, Sent};
+use super::lanes::Said;
+use super::message::{Shape, Shaped};
+use super::signers::Ready;
+use crate::{Pipeline, PipelineError};
+
+/// For how long a link works.
+const LINK_WORKS: Duration = Duration::from_secs(3 * 86_400);
+/// The lease that WebSub's challenge speaks of, in seconds.
+const LEASE: u32 = 365 * 86_400;
+
+/// What the envelope of Amazon SNS says, owned.
+pub(super) struct Envelope {
+    kind: SnsKind,
+    topic_arn: String,
+    token: Option<String>,
+    link: Option<String>,
+    unsubscribe: Option<String>,
+    certificate: String,
+}
+
+impl Envelope {
+    pub(super) fn borrowed(&self) -> SnsEnvelope<'_> {
+        SnsEnvelope {
+            kind: self.kind,
+            topic_arn: &self.topic_arn,
+            subject: None,
+            token: self.token.as_deref(),
+            subscribe_url: self.link.as_deref(),
+            unsubscribe_url: self.unsubscribe.as_deref(),
+            certificate_url: &self.certificate,
+        }
+    }
+}
+
+/// What following a link came to.
+#[derive(Clone, Debug)]
+pub struct Confirmed {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// The topic that its messages say they are of, in the words of Amazon SNS.
+    pub topic_arn: String,
+}
+
+/// The topic that a webhook's messages say they are of.
+fn topic_arn(webhook: &Webhook) -> String {
+    format!("arn:aws:sns:hookwright:{}:{}", webhook.space, webhook.id)
+}
+
+impl Pipeline {
+    /// A confirmation that nobody has given yet, with a link that is new.
+    pub(super) fn unconfirmed(&self, handshake: Handshake) -> Result<Confirmation, PipelineError> {
+        if handshake == Handshake::None {
+            return Ok(Confirmation::default());
+        }
+        let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        Ok(Confirmation {
+            handshake,
+            confirmed_at: None,
+            token_digest: Some(digest(&token)),
+            token: Some(self.vault.seal(token.as_bytes())?),
+            expires_at: Some(self.now().after(LINK_WORKS)),
+        })
+    }
+
+    fn token_of(&self, webhook: &Webhook) -> Result<String, PipelineError> {
+        let sealed = webhook.confirmation.token.as_deref().unwrap_or_default();
+        let token = self.vault.open_sealed(sealed)?;
+        String::from_utf8(token).map_err(|_| PipelineError::Vault("the link cannot be read".to_owned()))
+    }
+
+    fn link_of(&self, webhook: &Webhook) -> Result<String, PipelineError> {
+        Ok(format!("{}/confirm/{}", self.public_url(), self.token_of(webhook)?))
+    }
+
+    /// Queues the question; what was queued is the answer's caller to wait for.
+    pub(super) async fn queue_question(&self, webhook: &Webhook) -> Result<(), PipelineError> {
+        let data = json!({"id": webhook.number, "callback": self.link_of(webhook)?});
+        self.send_own(webhook, "webhook.verify", &data, Purpose::Confirmation).await?;
+        Ok(())
+    }
+
+    /// Appends an event of Hookwright's own that goes to this webhook and sets nothing else in motion.
+    pub(super) async fn send_own(
+        &self,
+        webhook: &Webhook,
+        event_type: &str,
+        data: &serde_json::Value,
+        purpose: Purpose,
+    ) -> Result<String, PipelineError> {
+        let source = super::notices::source_of(webhook);
+        let draft = EventDraft::json(event_type, &source, Some(webhook.id.to_string()), data, None);
+        let event = draft.accept(&webhook.space, self.now())?;
+        let id = event.id.clone();
+        let plan = Plan { automations: Vec::new(), deliveries: vec![NewDelivery::now(webhook, purpose)] };
+        self.store.append(vec![NewEvent { event, plan }]).await?;
+        Ok(id)
+    }
+
+    /// What the envelope of a message says, if its policy has one.
+    pub(super) fn sns_envelope(
+        &self,
+        webhook: &Webhook,
+        ready: &Ready,
+        purpose: Purpose,
+    ) -> Result<Option<Envelope>, PipelineError> {
+        let SigningPolicy::Sns(policy) = &ready.policy else { return Ok(None) };
+        let asks = purpose == Purpose::Confirmation;
+        let topic_arn = policy.topic_arn.clone().unwrap_or_else(|| topic_arn(webhook));
+        let link = if asks { Some(self.link_of(webhook)?) } else { None };
+        let key = ready.key.as_deref().unwrap_or_default();
+        let base = self.public_url();
+        Ok(Some(Envelope {
+            kind: if asks { SnsKind::SubscriptionConfirmation } else { SnsKind::Notification },
+            topic_arn,
+            token: if asks { Some(self.token_of(webhook)?) } else { None },
+            link,
+            // Amazon's link takes the subscription away for whoever follows it; ours only leads to where its owner can.
+            unsubscribe: (!asks).then(|| format!("{base}/v1/webhooks/{}", webhook.id)),
+            certificate: format!("{base}/certificates/{}/{}/{key}.pem", webhook.space, webhook.id),
+        }))
+    }
+
+    /// Asks the receiver, and takes its answer if it gives one at once.
+    pub(super) async fn ask_receiver(&self, webhook: &Arc<Webhook>, item: Item) -> Result<Said, PipelineError> {
+        if webhook.confirmation.given() {
+            // Answered since it was queued.
+            return self.deliver_question(webhook, item, None).await;
+        }
+        let sent = match webhook.confirmation.handshake {
+            Handshake::None | Handshake::Sns | Handshake::WebhookVerify => None,
+            Handshake::CloudeventsOptions => Some(self.ask_options(webhook, &item).await?),
+            Handshake::WebsubChallenge => Some(self.ask_challenge(webhook).await?),
+            Handshake::HookSecret => Some(self.ask_hook_secret(webhook).await?),
+        };
+        self.deliver_question(webhook, item, sent).await
+    }
+
+    async fn deliver_question(
+        &self,
+        webhook: &Arc<Webhook>,
+        item: Item,
+        sent: Option<(Sent, Option<Yes>)>,
+    ) -> Result<Said, PipelineError> {
+        match sent {
+            Some((sent, yes)) => {
+                // Taken as a link that is still to be followed, where that is possible.
+                let later = webhook.confirmation.handshake == Handshake::CloudeventsOptions;
+                let failed = yes.is_none() && !later;
+                let said = self.conclude(webhook, vec![item], sent, failed).await?;
+                if let Some(yes) = yes {
+                    self.confirm(&webhook.space, webhook.id.as_str(), yes.rate, "receiver").await?;
+                }
+                Ok(said)
+            }
+            None => {
+                let shaped = match self.question(webhook, &item).await? {
+                    Shape::Send(shaped) => shaped,
+                    Shape::Drop(reason) => {
+                        return Err(Failure::permanent("webhook.unconfirmable", reason).into());
+                    }
+                    Shape::Wait(unavailable) => {
+                        return Err(Failure::transient("plugin.unavailable", unavailable.reason).into());
+                    }
+                    Shape::Failed(failure) => return Err(failure.into()),
+                };
+                let id = item.delivery.message_id.clone();
+                let sent = self.send_signed(webhook, &item.event, &id, shaped, Purpose::Confirmation).await?;
+                self.conclude(webhook, vec![item], sent, false).await
+            }
+        }
+    }
+
+    /// The message that carries the link.
+    async fn question(&self, webhook: &Arc<Webhook>, item: &Item) -> Result<Shape, PipelineError> {
+        if webhook.confirmation.handshake == Handshake::Sns {
+            let text = format!(
+                "You have asked to be told of events at this address. To confirm that, follow the SubscribeURL of this \
+                 message before {}.",
+                webhook.confirmation.expires_at.map(|at| at.to_string()).unwrap_or_default()
+            );
+            let content_type = "text/plain; charset=UTF-8".to_owned();
+            return Ok(Shape::Send(Shaped { headers: Vec::new(), content_type, body: Bytes::from(text) }));
+        }
+        self.shape(webhook, &item.delivery, &item.event).await
+    }
+
+    /// CloudEvents 1.0, HTTP Webhook, section 4.1.
+    async fn ask_options(&self, webhook: &Webhook, item: &Item) -> Result<(Sent, Option<Yes>), PipelineError> {
+        let origin = self.public_host();
+        let mut fields = vec![
+            ("webhook-request-origin".to_owned(), origin.clone()),
+            ("webhook-request-callback".to_owned(), self.link_of(webhook)?),
+        ];
+        if let Some(Rate { requests, per_seconds }) = webhook.rate {
+            let per_minute = u64::from(requests).saturating_mul(60).checked_div(u64::from(per_seconds)).unwrap_or(0);
+            fields.push(("webhook-request-rate".to_owned(), per_minute.max(1).to_string()));
+        }
+        let _ = item;
+        let sent = self.send_plain(webhook, Method::OPTIONS, fields, None).await?;
+        let yes = sent.result.as_ref().ok().and_then(|answer| allowed(answer, &origin));
+        Ok((sent, yes))
+    }
+
+    /// W3C WebSub, section 5.3: the receiver repeats the challenge.
+    async fn ask_challenge(&self, webhook: &Webhook) -> Result<(Sent, Option<Yes>), PipelineError> {
+        let challenge = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
+        let topic = webhook.events.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let query = [
+            ("hub.mode", "subscribe".to_owned()),
+            ("hub.topic", topic),
+            ("hub.challenge", challenge.clone()),
+            ("hub.lease_seconds", LEASE.to_string()),
+        ];
+        let sent = self.send_plain(webhook, Method::GET, Vec::new(), Some(&query)).await?;
+        let repeats = |answer: &Answer| (200..300).contains(&answer.status) && answer.body.trim_ascii() == challenge.as_bytes();
+        let yes = sent.result.as_ref().is_ok_and(repeats).then_some(Yes { rate: None });
+        Ok((sent, yes))
+    }
+
+    /// REST Hooks: the receiver repeats the header field.
+    async fn ask_hook_secret(&self, webhook: &Webhook) -> Result<(Sent, Option<Yes>), PipelineError> {
+        let secret = self.token_of(webhook)?;
+        let fields = vec![("x-hook-secret".to_owned(), secret.clone())];
+        let sent = self.send_plain(webhook, Method::POST, fields, None).await?;
+        let repeats = |answer: &Answer| {
+            let field = answer.headers.get("x-hook-secret").map(|value| value.as_bytes());
+            (200..300).contains(&answer.status) && field == Some(secret.as_bytes())
+        };
+        let yes = sent.result.as_ref().is_ok_and(repeats).then_some(Yes { rate: None });
+        Ok((sent, yes))
+    }
+
+    /// A request without a message.
+    async fn send_plain(
+        &self,
+        webhook: &Webhook,
+        method: Method,
+        mut fields: Vec<hookwright_model::Header>,
+        query: Option<&[(&str, String)]>,
+    ) -> Result<Sent, PipelineError> {
+        let ready = self.ready(webhook)?;
+        let mut url = ready.url.clone();
+        if let Some(query) = query {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        fields.push(("user-agent".to_owned(), concat!("Hookwright/", env!("CARGO_PKG_VERSION")).to_owned()));
+        let hidden = |(name, value): &hookwright_model::Header| {
+            let secret = name == "x-hook-secret" || name == "webhook-request-callback";
+            (name.clone(), if secret { "***".to_owned() } else { value.clone() })
+        };
+        let logged = fields.iter().map(hidden).collect();
+        self.send_to(&ready, webhook, method, url, &fields, logged, Bytes::new()).await
+    }
+
+    /// Somebody has followed the link with this token. It works once.
+    ///
+    /// # Errors
+    /// There is none, it was followed already, or it is too old.
+    pub async fn follow_link(&self, token: &str) -> Result<Confirmed, PipelineError> {
+        let gone = |message: &str| PipelineError::Conflict { code: "confirmation.gone", message: message.to_owned() };
+        let found = self.catalogue.webhook_by_token(&digest(token));
+        let Some(webhook) = found else {
+            return Err(gone("this link was followed already, was replaced by a newer one, or never was one"));
+        };
+        if webhook.confirmation.expires_at.is_some_and(|until| until <= self.now()) {
+            let message = "this link is too old: POST /v1/webhooks/{id}/verify sends a new one";
+            return Err(gone(message));
+        }
+        let webhook = self.confirm(&webhook.space, webhook.id.as_str(), None, "receiver").await?;
+        Ok(Confirmed { topic_arn: topic_arn(&webhook), webhook })
+    }
+
+    /// Takes down that the receiver wants to be called.
+    pub(super) async fn confirm(
+        &self,
+        space: &SpaceId,
+        id: &str,
+        rate: Option<Rate>,
+        by: &str,
+    ) -> Result<Webhook, PipelineError> {
+        let _changing = self.changing.lock().await;
+        let mut webhook = self.webhook(space, id)?;
+        let now = self.now();
+        let kept = if webhook.confirmation.handshake == Handshake::HookSecret {
+            webhook.confirmation.token.take()
+        } else {
+            None
+        };
+        webhook.confirmation = Confirmation {
+            handshake: webhook.confirmation.handshake,
+            confirmed_at: Some(now),
+            token: kept,
+            ..Confirmation::default()
+        };
+        if rate.is_some() {
+            webhook.rate = rate;
+        }
+        webhook.state_reason = Some("the receiver confirmed that it wants to be called".to_owned());
+        webhook.state_by = Some(by.to_owned());
+        webhook.state_at = Some(now);
+        webhook.updated_at = now;
+        self.store.put_webhook(&webhook).await?;
+        self.catalogue.put_webhook(webhook.clone());
+        let notice = self.notice_state(&webhook, "confirmed")?;
+        self.store.append(vec![notice]).await?;
+        Ok(webhook)
+    }
+
+    /// Asks the receiver again, with a new link; the old one no longer works.
+    pub async fn verify_again(&self, space: &SpaceId, id: &str) -> Result<Webhook, PipelineError> {
+        let changing = self.changing.lock().await;
+        let mut webhook = self.webhook(space, id)?;
+        if webhook.confirmation.given() {
+            return Err(PipelineError::Conflict {
+                code: "webhook.confirmed",
+                message: "the webhook is confirmed already, or needs no confirmation".to_owned(),
+            });
+        }
+        webhook.confirmation = self.unconfirmed(webhook.confirmation.handshake)?;
+        webhook.updated_at = self.now();
+        self.store.put_webhook(&webhook).await?;
+        self.catalogue.put_webhook(webhook.clone());
+        drop(changing);
+        self.queue_question(&webhook).await?;
+        Ok(webhook)
+    }
+}
+
+/// A receiver's yes, with the rate that it allows.
+pub(super) struct Yes {
+    rate: Option<Rate>,
+}
+
+/// Whether an answer allows our origin, and how much (CloudEvents 1.0, HTTP Webhook, section 4.2).
+fn allowed(answer: &Answer, origin: &str) -> Option<Yes> {
+    let field = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let origins = field("webhook-allowed-origin")?;
+    let ours = (200..300).contains(&answer.status) && (origins == "*" || origins.eq_ignore_ascii_case(origin));
+    let per_minute = field("webhook-allowed-rate").and_then(|rate| rate.parse::<u32>().ok());
+    let rate = per_minute.map(|requests| Rate { requests: requests.clamp(1, 100_000), per_seconds: 60 });
+    ours.then_some(Yes { rate })
+}
+
+fn digest(token: &str) -> String {
+    hex::encode(Sha256::digest(token.as_bytes()))
+}
