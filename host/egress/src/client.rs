@@ -258,8 +258,14 @@ impl Exchange {
             Ok(Err(error)) => {
                 let (stage, timing) = trace.unanswered();
                 let error = trace.reason(explain(&error));
-                let stage = if matches!(error, EgressError::Timeout { .. }) { stage_of(&error, stage) } else { stage };
-                return Err(Failed { error, stage, timing });
+                return Err(match error {
+                    // The connector noticed first that the request's own time is over.
+                    EgressError::Timeout { stage, .. } if Instant::now() >= self.deadline => {
+                        Failed { error: EgressError::Timeout { stage, limit_ms: self.limit_ms }, stage, timing }
+                    }
+                    EgressError::Timeout { stage, .. } => Failed { error, stage, timing },
+                    error => Failed { error, stage, timing },
+                });
             }
             Err(_) => {
                 let (stage, timing) = trace.unanswered();
@@ -309,14 +315,6 @@ impl Exchange {
             http_version: parts.version,
             timing,
         })
-    }
-}
-
-/// The stage that a timeout of the connector's own was in.
-fn stage_of(error: &EgressError, otherwise: Stage) -> Stage {
-    match error {
-        EgressError::Timeout { stage, .. } => *stage,
-        _ => otherwise,
     }
 }
 

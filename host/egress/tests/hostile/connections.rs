@@ -182,6 +182,7 @@ async fn http_2_has_the_same_bounds() {
         "/longer" => Reply { fields: vec![("x-long".into(), "x".repeat(1_000_000))], ..Reply::default() },
         "/body" => Reply::new(200, vec![b'x'; 1_000_000]),
         "/slow" => Reply { after: LONG, ..Reply::default() },
+        "/broken" => Reply { breaks: true, ..Reply::new(200, "and so on") },
         _ => Reply::new(200, "ok"),
     });
     let egress = egress();
@@ -191,6 +192,7 @@ async fn http_2_has_the_same_bounds() {
         ("/", LONG, answer(200, "ok")),
         ("/many", LONG, Came::Failed("answer.head_too_large", Stage::Headers)),
         ("/body", LONG, Came::Answer(200, "xxxxxxxxxx".into(), true)),
+        ("/broken", LONG, Came::Failed("answer.reset", Stage::Body)),
         ("/slow", SHORT, Came::Failed("timeout", Stage::Headers)),
         ("/long", LONG, Came::Failed("answer.head_too_large", Stage::Headers)),
         ("/longer", LONG, Came::Failed("protocol.error", Stage::Headers)),
