@@ -350,6 +350,8 @@ async fn read(incoming: &mut Incoming, limit: usize) -> Result<(Vec<u8>, bool), 
 
 #[cfg(test)]
 mod tests {
+    use hookwright_receiver::{Receiver, Step, answer};
+
     use super::*;
 
     #[test]
@@ -391,5 +393,19 @@ mod tests {
             let failed = egress.send_within(reach, outgoing.clone()).await.unwrap_err();
             assert_eq!((failed.code(), failed.stage), ("address.refused", Stage::Resolve), "{failed}");
         }
+    }
+    #[tokio::test]
+    async fn while_too_many_connections_are_open_none_is_kept() {
+        let receiver = Receiver::playing(None, [Step::Request, answer("200 OK", "", "ok"), Step::Again]);
+        let allow_networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()).into();
+        let policy = EgressPolicy { allow_networks, allow_http: true, ..EgressPolicy::default() };
+        let egress = Egress::new(policy).unwrap();
+        let url = Url::parse(&receiver.url("/")).unwrap();
+        egress.ground.open.store(crate::KEPT_CONNECTIONS, std::sync::atomic::Ordering::SeqCst);
+        for _ in 0..3 {
+            let answer = egress.send(Outgoing::new(Method::GET, url.clone())).await.unwrap();
+            assert!(!answer.timing.reused);
+        }
+        assert_eq!(receiver.connections(), 3);
     }
 }
