@@ -407,5 +407,11 @@ mod tests {
             assert!(!answer.timing.reused);
         }
         assert_eq!(receiver.connections(), 3);
+        // What was closed is no longer counted.
+        let began = Instant::now();
+        while egress.ground.open.load(std::sync::atomic::Ordering::SeqCst) > crate::KEPT_CONNECTIONS {
+            assert!(began.elapsed() < Duration::from_secs(10));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
