@@ -258,8 +258,14 @@ impl Exchange {
             Ok(Err(error)) => {
                 let (stage, timing) = trace.unanswered();
                 let error = trace.reason(explain(&error));
-                let stage = if matches!(error, EgressError::Timeout { .. }) { stage_of(&error, stage) } else { stage };
-                return Err(Failed { error, stage, timing });
+                return Err(match error {
+                    // The connector noticed first that the request's own time is over.
+                    EgressError::Timeout { stage, .. } if Instant::now() >= self.deadline => {
+                        Failed { error: EgressError::Timeout { stage, limit_ms: self.limit_ms }, stage, timing }
+                    }
+                    EgressError::Timeout { stage, .. } => Failed { error, stage, timing },
+                    error => Failed { error, stage, timing },
+                });
             }
             Err(_) => {
                 let (stage, timing) = trace.unanswered();
@@ -312,14 +318,6 @@ impl Exchange {
     }
 }
 
-/// The stage that a timeout of the connector's own was in.
-fn stage_of(error: &EgressError, otherwise: Stage) -> Stage {
-    match error {
-        EgressError::Timeout { stage, .. } => *stage,
-        _ => otherwise,
-    }
-}
-
 /// What the library lets pass and we do not.
 fn check_head(version: Version, headers: &HeaderMap) -> Result<(), EgressError> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
@@ -352,6 +350,8 @@ async fn read(incoming: &mut Incoming, limit: usize) -> Result<(Vec<u8>, bool), 
 
 #[cfg(test)]
 mod tests {
+    use hookwright_receiver::{Receiver, Step, answer};
+
     use super::*;
 
     #[test]
@@ -392,6 +392,26 @@ mod tests {
         for reach in [Reach::Public, Reach::ListedNetworks] {
             let failed = egress.send_within(reach, outgoing.clone()).await.unwrap_err();
             assert_eq!((failed.code(), failed.stage), ("address.refused", Stage::Resolve), "{failed}");
+        }
+    }
+    #[tokio::test]
+    async fn while_too_many_connections_are_open_none_is_kept() {
+        let receiver = Receiver::playing(None, [Step::Request, answer("200 OK", "", "ok"), Step::Again]);
+        let allow_networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()).into();
+        let policy = EgressPolicy { allow_networks, allow_http: true, ..EgressPolicy::default() };
+        let egress = Egress::new(policy).unwrap();
+        let url = Url::parse(&receiver.url("/")).unwrap();
+        egress.ground.open.store(crate::KEPT_CONNECTIONS, std::sync::atomic::Ordering::SeqCst);
+        for _ in 0..3 {
+            let answer = egress.send(Outgoing::new(Method::GET, url.clone())).await.unwrap();
+            assert!(!answer.timing.reused);
+        }
+        assert_eq!(receiver.connections(), 3);
+        // What was closed is no longer counted.
+        let began = Instant::now();
+        while egress.ground.open.load(std::sync::atomic::Ordering::SeqCst) > crate::KEPT_CONNECTIONS {
+            assert!(began.elapsed() < Duration::from_secs(10));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

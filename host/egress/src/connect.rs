@@ -83,19 +83,18 @@ impl tower_service::Service<Uri> for Connector {
 /// Opening one connection: until when, and whom to tell.
 struct Work {
     trace: Option<Arc<Trace>>,
-    began: Instant,
+    /// When the request's own time is over, or [`LONGEST_CONNECT`].
     deadline: Instant,
 }
 
 impl Work {
     fn begin(trace: Option<Arc<Trace>>) -> Self {
-        let began = Instant::now();
-        let longest = began + LONGEST_CONNECT;
+        let longest = Instant::now() + LONGEST_CONNECT;
         let deadline = trace.as_ref().map_or(longest, |trace| trace.deadline.min(longest));
         if let Some(trace) = &trace {
             trace.open();
         }
-        Self { trace, began, deadline }
+        Self { trace, deadline }
     }
 
     /// Does a part of the work, within the time that is left; also says how long it took, in microseconds.
@@ -109,8 +108,8 @@ impl Work {
         }
         let began = Instant::now();
         let late = |_| {
-            let limit = self.deadline.saturating_duration_since(self.began);
-            Err(EgressError::Timeout { stage, limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) })
+            let limit_ms = u64::try_from(LONGEST_CONNECT.as_millis()).unwrap_or(u64::MAX);
+            Err(EgressError::Timeout { stage, limit_ms })
         };
         let done = tokio::time::timeout_at(self.deadline, work).await.unwrap_or_else(late)?;
         Ok((done, micros(began.elapsed())))

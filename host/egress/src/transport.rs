@@ -28,6 +28,9 @@ const LONGEST_PEM: usize = 64 * 1024;
 const MOST_CERTIFICATES: usize = 64;
 /// Where HTTP/2 stops reading a head. It says no more of that than "protocol error", so it stops later than we do.
 const HTTP2_HEAD_BYTES: u32 = 256 * 1024;
+/// How many bytes an HTTP/2 receiver may send ahead of what was read: of one answer, and of all on a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How often an HTTP/2 connection with open streams is asked whether it is alive, and how long it may take to answer.
 const PING: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -168,6 +171,8 @@ fn client(connector: Connector, http2: Http2) -> HttpClient {
         .http1_max_buf_size(MOST_HEAD_BYTES)
         .http2_only(http2 == Http2::PriorKnowledge)
         .http2_max_header_list_size(HTTP2_HEAD_BYTES)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING)
         .build(connector)

@@ -1,16 +1,22 @@
 //! A proper HTTP server, HTTP/1.1 and HTTP/2.
 
 use std::convert::Infallible;
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 
 /// A request that came in.
 #[derive(Clone, Debug)]
@@ -45,8 +51,10 @@ pub struct Reply {
     pub fields: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the exchange is broken off after the body.
+    pub breaks: bool,
     /// How long it takes.
-    pub after: std::time::Duration,
+    pub after: Duration,
 }
 
 impl Reply {
@@ -71,7 +79,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(request: hyper::Request<Incoming>, connection: usize, handler: &Handler) -> Response<Full<Bytes>> {
+async fn answer(request: hyper::Request<Incoming>, connection: usize, handler: &Handler) -> Response<Content> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
     let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -84,10 +92,40 @@ async fn answer(request: hyper::Request<Incoming>, connection: usize, handler: &
         body,
     };
     let reply = handler(&request);
-    tokio::time::sleep(reply.after).await;
+    // A sleep of no time still lasts until the clock's next tick.
+    if !reply.after.is_zero() {
+        tokio::time::sleep(reply.after).await;
+    }
+    let breaks = reply.breaks.then(|| Box::pin(tokio::time::sleep(Duration::from_millis(100))));
     let mut response = Response::builder().status(if reply.status == 0 { 200 } else { reply.status });
     for (name, value) in &reply.fields {
         response = response.header(name, value);
     }
-    response.body(Full::new(Bytes::from(reply.body))).unwrap()
+    response.body(Content { data: Some(Bytes::from(reply.body)), breaks }).unwrap()
+}
+
+/// The body of a reply, of no known length.
+struct Content {
+    data: Option<Bytes>,
+    /// When the exchange is broken off: late enough for the other side to have read what was sent.
+    breaks: Option<Pin<Box<Sleep>>>,
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self.data.take() {
+            Some(data) if !data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
+            _ => match &mut self.breaks {
+                Some(time) => time.as_mut().poll(cx).map(|()| Some(Err(io::Error::other("broken off")))),
+                None => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.breaks.is_none() && self.data.as_ref().is_none_or(Bytes::is_empty)
+    }
 }

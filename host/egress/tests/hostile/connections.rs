@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookwright_egress::{Http2, Outgoing, Stage, TransportSettings};
+use hookwright_egress::{Http2, IDLE_PER_DESTINATION, Outgoing, Stage, TransportSettings};
 use hookwright_receiver::{Receiver, Reply, Step, answer as whole};
 use http::Version;
 
@@ -62,6 +62,17 @@ async fn a_connection_that_another_request_opened_counts_as_reused() {
     // Of the connections that are kept, each is somebody's from before.
     for _ in 0..5 {
         assert!(egress.send(post(&receiver.url("/"), LONG)).await.unwrap().timing.reused);
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_unused_connections_are_kept() {
+    let receiver = Receiver::serving(None, |_| Reply { after: Duration::from_millis(300), ..Reply::new(200, "ok") });
+    let egress = egress();
+    let at_once = || futures_util::future::join_all((0..40).map(|_| egress.send(post(&receiver.url("/"), LONG))));
+    for (round, kept) in [(1, 0), (2, IDLE_PER_DESTINATION)] {
+        let reused = at_once().await.into_iter().filter(|sent| sent.as_ref().unwrap().timing.reused).count();
+        assert_eq!(reused, kept, "round {round}");
     }
 }
 
@@ -182,6 +193,7 @@ async fn http_2_has_the_same_bounds() {
         "/longer" => Reply { fields: vec![("x-long".into(), "x".repeat(1_000_000))], ..Reply::default() },
         "/body" => Reply::new(200, vec![b'x'; 1_000_000]),
         "/slow" => Reply { after: LONG, ..Reply::default() },
+        "/broken" => Reply { breaks: true, ..Reply::new(200, "and so on") },
         _ => Reply::new(200, "ok"),
     });
     let egress = egress();
@@ -191,6 +203,7 @@ async fn http_2_has_the_same_bounds() {
         ("/", LONG, answer(200, "ok")),
         ("/many", LONG, Came::Failed("answer.head_too_large", Stage::Headers)),
         ("/body", LONG, Came::Answer(200, "xxxxxxxxxx".into(), true)),
+        ("/broken", LONG, Came::Failed("answer.reset", Stage::Body)),
         ("/slow", SHORT, Came::Failed("timeout", Stage::Headers)),
         ("/long", LONG, Came::Failed("answer.head_too_large", Stage::Headers)),
         ("/longer", LONG, Came::Failed("protocol.error", Stage::Headers)),

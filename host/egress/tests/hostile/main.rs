@@ -17,7 +17,7 @@ use http::Method;
 use url::Url;
 
 /// How long a request has that must run out of time.
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(800);
 /// How long all others have: only a machine that stands still needs so much.
 const LONG: Duration = Duration::from_secs(10);
 
