@@ -176,6 +176,12 @@ impl Cause {
         }
     }
 
+    /// The cause of what Hookwright itself makes because of an event.
+    pub fn after(event: &crate::Event) -> Self {
+        let depth = event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1));
+        Self { run: None, event: Some(event.id.clone()), depth }
+    }
+
     /// The cause of what a person's API call makes.
     pub fn api() -> Self {
         Self { run: None, event: None, depth: 0 }

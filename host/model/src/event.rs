@@ -218,6 +218,13 @@ pub fn json_depth(text: &[u8]) -> usize {
     deepest
 }
 
+impl Data {
+    /// Whether it is JSON in itself, rather than a JSON text of something else.
+    pub fn is_json(&self) -> bool {
+        matches!(self, Self::Span(..) | Self::Json(_))
+    }
+}
+
 impl Event {
     /// The data as JSON text.
     pub fn data_json(&self) -> Cow<'_, str> {

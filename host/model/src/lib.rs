@@ -53,7 +53,7 @@ pub use signing::{
 };
 pub use source::Source;
 pub use ticket::{Attachment, CustomFieldItem, CustomFieldValue, Note, Person, TICKET, Ticket, TicketChanges};
-pub use variables::{Scope, VariableError, check_variables, has_variables, mentions, render};
+pub use variables::{Scope, VariableError, check_variables, has_variables, mentions, named, render};
 pub use webhook::{
     Attempt, AttemptOutcome, Batching, Confirmation, CustomHeader, Delivery, DeliveryState, Exhausted, Gone, Handshake,
     HeadOfLine, Header, OauthSettings, Order, Profile, Purpose, Rate, RetrySchedule, SigningKey, Timing,

@@ -49,6 +49,11 @@ impl Scope {
         self.values.insert("record".to_owned(), record);
     }
 
+    /// Adds something under a first word of its own.
+    pub fn set(&mut self, root: &str, value: Value) {
+        self.values.insert(root.to_owned(), value);
+    }
+
     /// Adds the results of the steps so far.
     pub fn set_steps(&mut self, steps: Map<String, Value>) {
         self.values.insert("steps".to_owned(), Value::Object(steps));
@@ -124,6 +129,15 @@ pub fn mentions(value: &Value, root: &str) -> bool {
         Value::Object(object) => object.values().any(|part| mentions(part, root)),
         _ => false,
     }
+}
+
+/// The second words of the variables in `text` that begin with `root`.
+pub fn named<'a>(text: &'a str, root: &str) -> Vec<&'a str> {
+    let names = pieces(text).filter_map(|piece| match piece {
+        Piece::Variable(path) => path.strip_prefix(root)?.strip_prefix('.')?.split('.').next(),
+        Piece::Text(_) | Piece::Open => None,
+    });
+    names.collect()
 }
 
 /// `value` with every variable replaced. A text that is one variable and nothing else takes the variable's type.

@@ -164,6 +164,7 @@ impl Pipeline {
         let secret = Secret { name: name.to_owned(), sealed, created_at, updated_at: now };
         self.store.put_secret(space, &secret).await?;
         self.accesses.forget();
+        self.signers.forget();
         Ok(secret)
     }
 
@@ -174,6 +175,7 @@ impl Pipeline {
             return Err(PipelineError::not_found("secret", name));
         }
         self.accesses.forget();
+        self.signers.forget();
         Ok(())
     }
 

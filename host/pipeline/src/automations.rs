@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use hookwright_model::{
-    Automation, AutomationId, AutomationInput, Kind, Mistake, Mistakes, SpaceId, StepKind, check_variables,
+    Automation, AutomationId, AutomationInput, Kind, Mistake, Mistakes, SpaceId, StepKind, Webhook, check_variables,
 };
 use hookwright_plugin::{Listed, Plugin};
 use hookwright_store::Stored;
@@ -163,13 +163,32 @@ impl Pipeline {
         mistakes
     }
 
+    /// Adds what does not fit in the conditions and the transform of a webhook.
+    pub(crate) fn check_webhook_plugins(&self, webhook: &Webhook, mistakes: &mut Mistakes) {
+        let space = &webhook.space;
+        if let Some(when) = &webhook.when {
+            when.conditions("when", &mut |path, condition| {
+                let (plugin, with) = (&condition.plugin, &condition.with);
+                mistakes.0.extend(self.check_use(space, Kind::Condition, plugin, with, path, "condition", &[]));
+            });
+        }
+        if let Some(transform) = &webhook.transform {
+            let found = self.check_use(space, Kind::Transform, transform, &webhook.with, "", "transform", &[]);
+            mistakes.0.extend(found.into_iter().map(|mut mistake| {
+                // Its parameters stand beside it.
+                mistake.path = mistake.path.trim_start_matches('.').to_owned();
+                mistake
+            }));
+        }
+    }
+
     fn names_of(&self, space: &SpaceId, kind: Kind) -> Vec<String> {
         let listed = self.registry.list(space);
         let fits = |l: &Listed| !l.shadowed && l.plugin.as_ref().is_some_and(|p| p.kinds().contains(&kind));
         listed.into_iter().filter(fits).map(|l| l.name).collect()
     }
 
-    /// Which automations use a plugin and what in them would not fit `candidate`; without one, every use.
+    /// Which automations and webhooks use a plugin and what in them would not fit `candidate`; without one, every use.
     pub(crate) fn misfits(
         &self,
         space: Option<&SpaceId>,
@@ -184,34 +203,52 @@ impl Pipeline {
         for space in spaces {
             for automation in self.catalogue.automations(&space) {
                 let mut mistakes = Vec::new();
-                let mut check = |path: &str, kind: Kind, with: &Map<String, Value>| match candidate {
-                    Some(plugin) if plugin.kinds().contains(&kind) => {
-                        mistakes.extend(parameter_mistakes(plugin, with, &format!("{path}.with")));
-                    }
-                    Some(_) => {
-                        mistakes.push(Mistake::new(path, format!("it is used as {kind}, which it no longer is")))
-                    }
-                    None => mistakes.push(Mistake::new(path, "it is used")),
-                };
                 if let Some(when) = &automation.when {
                     when.conditions("when", &mut |path, condition| {
                         if condition.plugin == name {
-                            check(path, Kind::Condition, &condition.with);
+                            misfit(candidate, path, Kind::Condition, &condition.with, &mut mistakes);
                         }
                     });
                 }
                 for (place, step) in automation.then.iter().enumerate() {
                     if step.plugin == name {
                         let kind = if step.kind == StepKind::Action { Kind::Action } else { Kind::Transform };
-                        check(&format!("then[{place}]"), kind, &step.with);
+                        misfit(candidate, &format!("then[{place}]"), kind, &step.with, &mut mistakes);
                     }
                 }
                 if !mistakes.is_empty() {
                     found.insert(format!("{} ({})", automation.name, automation.id), mistakes);
                 }
             }
+            for webhook in self.catalogue.webhooks(&space) {
+                let mut mistakes = Vec::new();
+                if let Some(when) = &webhook.when {
+                    when.conditions("when", &mut |path, condition| {
+                        if condition.plugin == name {
+                            misfit(candidate, path, Kind::Condition, &condition.with, &mut mistakes);
+                        }
+                    });
+                }
+                if webhook.transform.as_deref() == Some(name) {
+                    misfit(candidate, "", Kind::Transform, &webhook.with, &mut mistakes);
+                }
+                if !mistakes.is_empty() {
+                    found.insert(format!("webhook {}", webhook.id), mistakes);
+                }
+            }
         }
         found
+    }
+}
+
+/// What of a use would not fit `candidate`; without one, the use itself.
+fn misfit(candidate: Option<&Plugin>, path: &str, kind: Kind, with: &Map<String, Value>, mistakes: &mut Vec<Mistake>) {
+    match candidate {
+        Some(plugin) if plugin.kinds().contains(&kind) => {
+            mistakes.extend(parameter_mistakes(plugin, with, &format!("{path}.with")));
+        }
+        Some(_) => mistakes.push(Mistake::new(path, format!("it is used as {kind}, which it no longer is"))),
+        None => mistakes.push(Mistake::new(path, "it is used")),
     }
 }
 

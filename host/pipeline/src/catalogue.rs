@@ -18,6 +18,10 @@ struct Inner {
     subscribers: Subscribers,
     automations: HashMap<SpaceId, HashMap<AutomationId, Arc<Automation>>>,
     webhooks: HashMap<SpaceId, HashMap<WebhookId, Arc<Webhook>>>,
+    /// By the number that names their queue.
+    queues: HashMap<(SpaceId, u64), Arc<Webhook>>,
+    /// By the digest of the token in the link that waits to be followed.
+    links: HashMap<String, (SpaceId, u64)>,
     /// By the digest of the token in their URL.
     sources: HashMap<String, Arc<Source>>,
 }
@@ -54,8 +58,20 @@ impl Catalogue {
         self.read().automations.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
     }
 
-    pub(crate) fn webhook(&self, space: &SpaceId, id: &WebhookId) -> Option<Arc<Webhook>> {
-        self.read().webhooks.get(space)?.get(id).cloned()
+    /// The webhook whose queue has this number.
+    pub(crate) fn webhook_of_queue(&self, space: &SpaceId, queue: u64) -> Option<Arc<Webhook>> {
+        self.read().queues.get(&(space.clone(), queue)).cloned()
+    }
+
+    /// The webhook whose confirmation waits for the link with this token's digest.
+    pub(crate) fn webhook_by_token(&self, digest: &str) -> Option<Arc<Webhook>> {
+        let inner = self.read();
+        inner.links.get(digest).and_then(|queue| inner.queues.get(queue)).cloned()
+    }
+
+    /// Every webhook of a space.
+    pub(crate) fn webhooks(&self, space: &SpaceId) -> Vec<Arc<Webhook>> {
+        self.read().webhooks.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
     }
 
     pub(crate) fn put_automation(&self, space: &SpaceId, automation: Automation) {
@@ -73,7 +89,13 @@ impl Catalogue {
         let mut inner = self.write();
         inner.remove_webhook(&webhook.space, &webhook.id);
         inner.subscribers.add_webhook(&webhook);
-        inner.webhooks.entry(webhook.space.clone()).or_default().insert(webhook.id.clone(), Arc::new(webhook));
+        let webhook = Arc::new(webhook);
+        let queue = (webhook.space.clone(), webhook.number);
+        if let Some(digest) = &webhook.confirmation.token_digest {
+            inner.links.insert(digest.clone(), queue.clone());
+        }
+        inner.queues.insert(queue, Arc::clone(&webhook));
+        inner.webhooks.entry(webhook.space.clone()).or_default().insert(webhook.id.clone(), webhook);
     }
 
     pub(crate) fn remove_webhook(&self, space: &SpaceId, id: &WebhookId) {
@@ -113,6 +135,10 @@ impl Inner {
     fn remove_webhook(&mut self, space: &SpaceId, id: &WebhookId) {
         if let Some(old) = self.webhooks.get_mut(space).and_then(|all| all.remove(id)) {
             self.subscribers.remove_webhook(&old);
+            self.queues.remove(&(space.clone(), old.number));
+            if let Some(digest) = &old.confirmation.token_digest {
+                self.links.remove(digest);
+            }
         }
     }
 }

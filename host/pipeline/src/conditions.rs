@@ -3,22 +3,22 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use hookwright_model::{
-    Automation, Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, OnUnavailable, SpaceId, Verdict,
-    When, Workbench,
+    Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, OnUnavailable, SpaceId, Verdict, When, Workbench,
 };
 
 use crate::Pipeline;
 use crate::parking::{Callable, Unavailable};
 use crate::steps::{Scoping, rendered, right_kind};
 
-/// Asks the conditions of an automation, in order, until the answer is known, or until one cannot be asked for now.
+/// Asks conditions, in order, until the answer is known, or until one cannot be asked for now.
 pub(crate) async fn decide(
     pipeline: &Pipeline,
     space: &SpaceId,
     event: &Event,
-    automation: &Automation,
+    when: Option<&When>,
+    on_unavailable: OnUnavailable,
 ) -> (Decision, Option<Unavailable>) {
-    let Some(when) = &automation.when else {
+    let Some(when) = when else {
         let reason = "there are no conditions".to_owned();
         return (Decision { fired: true, reason, conditions: Vec::new() }, None);
     };
@@ -28,7 +28,7 @@ pub(crate) async fn decide(
         pipeline,
         space,
         event,
-        on_unavailable: automation.on_unavailable,
+        on_unavailable,
         scoping: Scoping::new(space, event),
         workbench,
         asked: Vec::new(),

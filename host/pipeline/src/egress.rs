@@ -1,6 +1,11 @@
 //! The client through which requests leave, as the pipeline uses it: for itself, and for plugins that may reach the host.
 
-use hookwright_egress::{Answer, EgressError, EgressPolicy, Failed, Outgoing, Reach};
+use std::sync::Arc;
+
+use hookwright_egress::{
+    Answer, EgressError, EgressPolicy, Failed, Outgoing, Reach, Token, TokenSettings, TokenSource, Transport,
+    TransportSettings,
+};
 use hookwright_plugin::Allowed;
 use serde_json::json;
 use url::Url;
@@ -17,6 +22,21 @@ impl Egress {
     /// Checks a target as far as that goes without resolving its name.
     pub(crate) fn check(&self, text: &str) -> Result<Url, EgressError> {
         self.0.check(text)
+    }
+
+    /// A way to reach destinations with settings of their own.
+    pub(crate) fn transport(&self, settings: &TransportSettings) -> Result<Transport, EgressError> {
+        self.0.transport(settings)
+    }
+
+    /// Where tokens of these settings come from.
+    pub(crate) fn token_source(&self, settings: &TokenSettings) -> Result<Arc<TokenSource>, EgressError> {
+        self.0.token_source(settings)
+    }
+
+    /// A token.
+    pub(crate) async fn token(&self, source: &TokenSource) -> Result<Arc<Token>, Failed> {
+        source.token(&self.0).await
     }
 
     /// Sends a request of Hookwright's own.

@@ -34,6 +34,9 @@ pub enum PipelineError {
     /// A target cannot be used.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// A message cannot be signed.
+    #[error(transparent)]
+    Signing(#[from] hookwright_signing::SigningError),
     /// The store is full, closed or broken.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -58,6 +61,22 @@ impl From<hookwright_store::VaultError> for PipelineError {
 }
 
 impl PipelineError {
+    /// Stable, for logs of what could not be sent.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Invalid(_) => "input.invalid",
+            Self::NotFound { .. } => "not_found",
+            Self::Conflict { code, .. } => code,
+            Self::Load(_) => "plugin.invalid",
+            Self::Failed(failure) => &failure.code,
+            Self::Egress(error) => error.code(),
+            Self::Signing(_) => "signing.failed",
+            Self::Store(_) => "store.failed",
+            Self::Settings(_) => "settings.invalid",
+            Self::Vault(_) => "vault.failed",
+        }
+    }
+
     pub(crate) fn not_found(what: &'static str, id: &str) -> Self {
         Self::NotFound { what, id: id.chars().take(80).collect() }
     }

@@ -8,7 +8,6 @@ mod automations;
 mod breaker;
 mod catalogue;
 mod conditions;
-mod delivery;
 mod egress;
 mod error;
 mod loading;
@@ -19,7 +18,6 @@ mod plugins;
 mod records;
 mod runner;
 mod scheduler;
-mod signature;
 mod sources;
 mod steps;
 mod story;
@@ -28,6 +26,7 @@ mod webhooks;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookwright_model::{Clock, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
 use hookwright_plugin::Registry;
@@ -43,10 +42,9 @@ pub use logs::LogLine;
 pub use mails::SmtpSettings;
 pub use plugins::{Installed, VersionView};
 pub use records::Changed;
-pub use signature::{new_secret, parse_secret, secret_text, sign};
 pub use sources::{Arrival, NewSource, Received, SourceInput};
 pub use story::Story;
-pub use webhooks::NewWebhook;
+pub use webhooks::{Confirmed, NewWebhook, Redelivery, RedeliveryFilter, RotateInput, ShownKey, WebhookPolicyInput};
 
 /// What an operator may set about the way of the data.
 #[derive(Clone, Debug)]
@@ -71,6 +69,12 @@ pub struct PipelineSettings {
     pub breaker: BreakerSettings,
     /// How mails leave; none: they are kept to be looked at.
     pub smtp: Option<SmtpSettings>,
+    /// The address under which others reach the server, for links that messages carry.
+    pub public_url: String,
+    /// For how long requests to webhooks are kept in the log.
+    pub attempt_retention: Duration,
+    /// How many of them at most.
+    pub attempts_kept: u64,
 }
 
 impl Default for PipelineSettings {
@@ -78,7 +82,7 @@ impl Default for PipelineSettings {
         Self {
             egress: EgressPolicy::default(),
             concurrent_events: 64,
-            concurrent_deliveries: 256,
+            concurrent_deliveries: 1024,
             step_retry: RetrySchedule { delays_seconds: vec![1, 10, 60, 600], jitter: 0.2 },
             delivery_retry: RetrySchedule::default(),
             delivery_timeout_ms: 15_000,
@@ -86,6 +90,9 @@ impl Default for PipelineSettings {
             grant_on_install: true,
             breaker: BreakerSettings::default(),
             smtp: None,
+            public_url: "http://localhost".to_owned(),
+            attempt_retention: Duration::from_secs(30 * 86_400),
+            attempts_kept: 10_000_000,
         }
     }
 }
@@ -104,6 +111,10 @@ pub struct Pipeline {
     breakers: Arc<breaker::Breakers>,
     logs: logs::Logs,
     mailer: mails::Mailer,
+    lanes: Arc<webhooks::Lanes>,
+    signers: webhooks::Signers,
+    exceptions: webhooks::Exceptions,
+    redeliveries: webhooks::Redeliveries,
     /// Names of the server's own plugins that are still being loaded.
     loading: watch::Sender<BTreeSet<String>>,
     stopping: watch::Sender<bool>,
@@ -138,6 +149,10 @@ impl Pipeline {
             logs: logs::Logs::default(),
             loading: watch::channel(BTreeSet::new()).0,
             mailer: mails::Mailer::new(settings.smtp.clone())?,
+            lanes: Arc::new(webhooks::Lanes::new()),
+            signers: webhooks::Signers::default(),
+            exceptions: webhooks::Exceptions::default(),
+            redeliveries: webhooks::Redeliveries::default(),
             settings,
             stopping,
             changing,
@@ -151,8 +166,9 @@ impl Pipeline {
         let keeper = tokio::spawn(upkeep::keep_up(Arc::clone(self)));
         let runner = tokio::spawn(runner::dispatch(Arc::clone(self)));
         let scheduler = tokio::spawn(scheduler::dispatch(Arc::clone(self)));
+        let lanes = tokio::spawn(webhooks::dispatch(Arc::clone(self)));
         tokio::spawn(async move {
-            for part in [runner, scheduler, keeper] {
+            for part in [runner, scheduler, lanes, keeper] {
                 if let Err(error) = part.await {
                     tracing::error!(%error, "a part of the pipeline ended badly");
                 }
@@ -183,6 +199,23 @@ impl Pipeline {
     /// Who wants which events.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// The address under which others reach the server, without a slash at its end.
+    pub(crate) fn public_url(&self) -> &str {
+        self.settings.public_url.trim_end_matches('/')
+    }
+
+    /// The host of that address.
+    pub(crate) fn public_host(&self) -> String {
+        let url = url::Url::parse(self.public_url()).ok();
+        url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "localhost".to_owned())
+    }
+
+    /// Looks again at what is due: the clock was moved.
+    pub fn clock_moved(&self) {
+        self.store.touched_signal().notify_one();
+        self.store.due_signal().notify_one();
     }
 
     /// The present instant.

@@ -114,7 +114,9 @@ impl Pipeline {
     async fn decide_run(&self, space: &SpaceId, id: RunId, automation: &AutomationId, event: &Event) -> Run {
         let found = self.catalogue.automation(space, automation);
         let (decision, waits) = match &found {
-            Some(automation) if automation.enabled => decide(self, space, event, automation).await,
+            Some(automation) if automation.enabled => {
+                decide(self, space, event, automation.when.as_ref(), automation.on_unavailable).await
+            }
             Some(_) => (refused("the automation was switched off before the event was worked on"), None),
             None => (refused("the automation was deleted before the event was worked on"), None),
         };

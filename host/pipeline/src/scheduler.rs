@@ -1,4 +1,4 @@
-//! Starts what is due: deliveries, mails, and steps that are tried again.
+//! Starts what is due: mails, and steps that are tried again.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,7 +88,6 @@ pub(crate) async fn dispatch(pipeline: Arc<Pipeline>) {
 impl Pipeline {
     async fn start_due(&self, due: &Due) {
         let result = match due.item {
-            DueItem::Delivery(id) => self.deliver(&due.space, id, due.at).await,
             DueItem::Run(id) => self.resume(&due.space, id, due.at).await,
             DueItem::Mail(id) => self.send_due(&due.space, id, due.at).await,
         };

@@ -312,7 +312,7 @@ impl hookwright_plugin::Outbound for Egress {
         }
         Ok(hookwright_plugin::OutboundResponse {
             status: answer.status,
-            headers: crate::delivery::header_list(&answer.headers),
+            headers: crate::webhooks::header_list(&answer.headers),
             body: answer.body,
         })
     }

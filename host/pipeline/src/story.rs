@@ -222,5 +222,13 @@ fn told(event_type: &str, delivery: &Delivery) -> String {
             let error = error.unwrap_or_default();
             format!("`{event_type}` was given up for {webhook} after {attempts} attempts: {error}.")
         }
+        DeliveryState::Parked => {
+            let error = error.unwrap_or_default();
+            format!("`{event_type}` was put aside for {webhook} until somebody redelivers it: {error}.")
+        }
+        DeliveryState::Dropped => {
+            let reason = error.unwrap_or_default();
+            format!("`{event_type}` was not sent to {webhook}, which did not want it: {reason}.")
+        }
     }
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookwright_model::Timestamp;
+
 use crate::Pipeline;
 
 /// How often.
 const ROUND: Duration = Duration::from_secs(15);
+/// How many old attempts are removed in one commit.
+const ATTEMPTS_SWEPT: usize = 1000;
 /// How many expired values are removed in one commit.
 const SWEPT: usize = 1000;
 
@@ -25,9 +29,32 @@ pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
             }
         }
         pipeline.release_waiting();
+        pipeline.mail_exceptions().await;
+        pipeline.sweep_attempts().await;
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             _ = stopping.changed() => {}
+        }
+    }
+}
+
+impl Pipeline {
+    /// Removes requests from the log that are older than is wanted, or more than are.
+    async fn sweep_attempts(&self) {
+        let before = Timestamp::from_millis(
+            self.now()
+                .millis()
+                .saturating_sub(i64::try_from(self.settings.attempt_retention.as_millis()).unwrap_or(i64::MAX)),
+        );
+        loop {
+            match self.store.sweep_attempts(before, self.settings.attempts_kept, ATTEMPTS_SWEPT).await {
+                Ok(ATTEMPTS_SWEPT) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old attempts stay for now");
+                    return;
+                }
+            }
         }
     }
 }

@@ -195,6 +195,24 @@ impl Store {
         Arc::clone(&self.inner.shared.queued)
     }
 
+    /// Takes away a row of a queue whose delivery is finished or gone. A pending one keeps its row.
+    pub async fn drop_queued(
+        &self,
+        space: &SpaceId,
+        queue: u64,
+        at: Timestamp,
+        id: DeliveryId,
+    ) -> Result<(), StoreError> {
+        let space = space.clone();
+        self.write(None, 64, move |batch| {
+            let number = batch.number(&space)?;
+            let stands = load(batch, number, id)?
+                .is_some_and(|one| one.state == DeliveryState::Pending && one.next_attempt_at == Some(at));
+            if stands { Ok(()) } else { take(batch, number, queue, at, id) }
+        })
+        .await
+    }
+
     /// Puts the next attempt of a pending delivery at another time. False, and nothing is done, if it is finished (a
     /// redelivery makes a new one), waits for an earlier one of its key, or does not exist.
     pub async fn queue_again(&self, space: &SpaceId, id: DeliveryId, at: Timestamp) -> Result<bool, StoreError> {

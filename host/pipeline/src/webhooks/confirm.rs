@@ -231,7 +231,8 @@ impl Pipeline {
             ("hub.lease_seconds", LEASE.to_string()),
         ];
         let sent = self.send_plain(webhook, Method::GET, Vec::new(), Some(&query)).await?;
-        let repeats = |answer: &Answer| (200..300).contains(&answer.status) && answer.body.trim_ascii() == challenge.as_bytes();
+        let repeats =
+            |answer: &Answer| (200..300).contains(&answer.status) && answer.body.trim_ascii() == challenge.as_bytes();
         let yes = sent.result.as_ref().is_ok_and(repeats).then_some(Yes { rate: None });
         Ok((sent, yes))
     }

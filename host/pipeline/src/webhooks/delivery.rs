@@ -74,7 +74,7 @@ impl Pipeline {
     /// A delivery with its event, if it is still to be done; its row in the queue is taken away if it is not.
     async fn item(&self, webhook: &Webhook, (due, id): &Queued) -> Result<Option<Item>, PipelineError> {
         let delivery = self.store.delivery(&webhook.space, *id)?;
-        let pending = delivery.filter(|delivery| delivery.state == DeliveryState::Pending);
+        let pending = delivery.filter(|one| one.state == DeliveryState::Pending && one.next_attempt_at == Some(*due));
         let (Some(delivery), Some(event)) = (pending, self.store.event_at(&webhook.space, id.seq)?) else {
             self.store.drop_queued(&webhook.space, webhook.number, *due, *id).await?;
             return Ok(None);
@@ -159,11 +159,7 @@ impl Pipeline {
     }
 
     /// The message of a delivery; none: it is not sent now, which is written down.
-    async fn shaped(
-        &self,
-        webhook: &Arc<Webhook>,
-        mut item: Item,
-    ) -> Result<Option<(Item, Shaped)>, PipelineError> {
+    async fn shaped(&self, webhook: &Arc<Webhook>, mut item: Item) -> Result<Option<(Item, Shaped)>, PipelineError> {
         let shape = self.shape(webhook, &item.delivery, &item.event).await?;
         let now = self.now();
         match shape {
@@ -181,9 +177,8 @@ impl Pipeline {
         }
         let expected_attempts = item.delivery.attempts;
         let due_was = Some(item.due);
-        let tried =
-            Tried { delivery: item.delivery, expected_attempts, attempt: None, due_was, release_key: false };
-        self.record(webhook, now, vec![tried], None).await?;
+        let tried = Tried { delivery: item.delivery, expected_attempts, attempt: None, due_was, release_key: false };
+        self.write_down(webhook, now, vec![tried], None).await?;
         Ok(None)
     }
 
@@ -262,13 +257,7 @@ impl Pipeline {
                 }
                 Err(failed) => {
                     let duration = began.elapsed();
-                    return Ok(Sent {
-                        request_headers,
-                        request_body: body,
-                        started_at,
-                        duration,
-                        result: Err(failed),
-                    });
+                    return Ok(Sent { request_headers, request_body: body, started_at, duration, result: Err(failed) });
                 }
             },
         };
@@ -327,9 +316,7 @@ impl Pipeline {
                 headers: header_list(&answer.headers),
                 body: cut(&answer.body),
             },
-            Err(failed) => {
-                AttemptOutcome::Failed { code: failed.code().to_owned(), message: failed.error.to_string() }
-            }
+            Err(failed) => AttemptOutcome::Failed { code: failed.code().to_owned(), message: failed.error.to_string() },
         };
         let attempt = Attempt {
             number: 0,
@@ -405,11 +392,11 @@ impl Pipeline {
             dies: !exhausted.is_empty() && !hints.gone && webhook.on_exhausted == Exhausted::Die,
             exhausted,
         };
-        self.record(webhook, now, tries, Some(outcome)).await
+        self.write_down(webhook, now, tries, Some(outcome)).await
     }
 
     /// Writes down what a request came to, with what follows from it for the webhook, in one commit.
-    async fn record(
+    async fn write_down(
         &self,
         webhook: &Arc<Webhook>,
         now: Timestamp,

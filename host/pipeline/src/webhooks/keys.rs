@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use hookwright_model::{
-    Mistake, Mistakes, SigningKey, SigningPolicy, SpaceId, Webhook, WebhookPolicy, unique,
-};
+use hookwright_model::{Mistake, Mistakes, SigningKey, SigningPolicy, SpaceId, Webhook, WebhookPolicy, unique};
 use hookwright_signing::{NewKey, PublicKey};
 use serde::Deserialize;
 

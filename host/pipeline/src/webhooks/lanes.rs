@@ -327,7 +327,7 @@ pub(crate) async fn dispatch(pipeline: Arc<Pipeline>) {
         tokio::select! {
             () = lanes.ended.notified() => {}
             () = touched.notified(), if !full => {}
-            () = pipeline.clock.sleep(pause), if !full => {}
+            () = tokio::time::sleep(pause), if !full => {}
             _ = stopping.changed() => {}
         }
     }
@@ -398,12 +398,7 @@ fn serve(
 }
 
 /// Gives up what waits for a webhook that takes nothing, but for what goes out all the same: tests and confirmations.
-fn shut(
-    pipeline: &Arc<Pipeline>,
-    key: &LaneKey,
-    permits: &Arc<Semaphore>,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+fn shut(pipeline: &Arc<Pipeline>, key: &LaneKey, permits: &Arc<Semaphore>, now: Timestamp) -> Result<bool, StoreError> {
     let (space, queue) = key;
     let lanes = &pipeline.lanes;
     let limit = GIVEN_UP.saturating_add(lanes.under_way(key));

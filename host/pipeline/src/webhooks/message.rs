@@ -66,7 +66,11 @@ impl Pipeline {
             }
         }
         let Some(transform) = &webhook.transform else {
-            return Ok(Shape::Send(Shaped { headers: Vec::new(), content_type: JSON.to_owned(), body: standard(event) }));
+            return Ok(Shape::Send(Shaped {
+                headers: Vec::new(),
+                content_type: JSON.to_owned(),
+                body: standard(event),
+            }));
         };
         let callable = match self.available(&webhook.space, transform) {
             Ok(callable) => callable,
@@ -128,11 +132,7 @@ impl Pipeline {
     }
 
     /// A secret of the space, as text.
-    pub(super) fn secret_text(
-        &self,
-        space: &hookwright_model::SpaceId,
-        name: &str,
-    ) -> Result<String, PipelineError> {
+    pub(super) fn secret_text(&self, space: &hookwright_model::SpaceId, name: &str) -> Result<String, PipelineError> {
         let Some(secret) = self.store.secret(space, name)? else {
             let message = format!("there is no secret `{name}` in this space: PUT /v1/secrets/{name}");
             return Err(Failure::permanent("secret.unknown", message).into());

@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hookwright_model::{
-    Cause, Delivery, Event, EventDraft, Letter, NewEvent, SpaceId, Timestamp, Webhook, WebhookId,
-};
+use hookwright_model::{Cause, Delivery, Event, EventDraft, Letter, NewEvent, SpaceId, Timestamp, Webhook, WebhookId};
 use hookwright_store::AttemptCommit;
 use serde_json::{Value, json};
 
@@ -55,7 +53,7 @@ impl Pipeline {
                 "last_error": delivery.last_error,
             },
         });
-        self.notice(webhook, "delivery.exhausted", &data, Some(Cause::of(event, None))).map(Some)
+        self.notice(webhook, "delivery.exhausted", &data, Some(Cause::after(event))).map(Some)
     }
 
     fn notice(
@@ -91,8 +89,7 @@ impl Pipeline {
         let now = self.now();
         for (space, letter) in self.exceptions.due(now) {
             let mails = vec![(letter, Cause::api())];
-            let commit =
-                AttemptCommit { space, now, tries: Vec::new(), webhook: None, events: Vec::new(), mails };
+            let commit = AttemptCommit { space, now, tries: Vec::new(), webhook: None, events: Vec::new(), mails };
             if let Err(error) = self.store.record_attempts(commit).await {
                 tracing::warn!(%error, "a mail about failures could not be queued");
             }
@@ -126,12 +123,7 @@ struct Pending {
 
 impl Exceptions {
     /// Takes down a failure. Returns the mail about it, unless one was sent within the hour: then it waits for the next.
-    pub(super) fn note(
-        &self,
-        webhook: &Webhook,
-        error: &str,
-        now: Timestamp,
-    ) -> Option<(Letter, Cause)> {
+    pub(super) fn note(&self, webhook: &Webhook, error: &str, now: Timestamp) -> Option<(Letter, Cause)> {
         if webhook.mail_exceptions_to.is_empty() {
             return None;
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hookwright_egress::{ClientAuth, Http2, TokenSettings, TokenSource, Transport, TransportSettings};
-use hookwright_model::{SigningKey, SigningPolicy, SpaceId, Timestamp, Webhook, WebhookId};
+use hookwright_model::{Mistake, SigningKey, SigningPolicy, SpaceId, Timestamp, Webhook, WebhookId};
 use hookwright_signing::Signer;
 use url::Url;
 
@@ -85,6 +85,15 @@ impl Pipeline {
         let Some(number) = webhook.policy else { return Ok((webhook.signing.clone(), webhook.keys.clone())) };
         let policy = self.webhook_policy(&webhook.space, number)?;
         Ok((policy.signing, policy.keys))
+    }
+
+    /// Fails if the webhook's certificates, keys or token endpoint cannot be used.
+    pub(super) fn check_transport(&self, webhook: &Webhook) -> Result<(), PipelineError> {
+        let wrong =
+            |path: &'static str| move |error: PipelineError| PipelineError::from(Mistake::new(path, error.to_string()));
+        self.transport_of(webhook).map_err(wrong("transport"))?;
+        self.tokens_of(webhook).map_err(wrong("oauth"))?;
+        Ok(())
     }
 
     fn transport_of(&self, webhook: &Webhook) -> Result<Option<Transport>, PipelineError> {
