@@ -68,8 +68,11 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     let keys = open_keys(&store, data).await?;
 
     let registry = Arc::new(Registry::new(open_engine(&settings)?));
-    let pipeline =
-        Pipeline::open(store.clone(), vault, Arc::clone(&registry), Arc::new(SystemClock), settings.pipeline.clone())?;
+    let mut way = settings.pipeline.clone();
+    if settings.public_url.is_none() {
+        way.public_url = format!("http://{}", listener.local_addr()?);
+    }
+    let pipeline = Pipeline::open(store.clone(), vault, Arc::clone(&registry), Arc::new(SystemClock), way)?;
     let live = pipeline.load_plugins(hookwright_bundle::COMPONENTS).await?;
     folder::scan(&settings.plugin_dir, &registry).await?;
     let told = Arc::downgrade(&pipeline);

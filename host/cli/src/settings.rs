@@ -82,7 +82,7 @@ pub(crate) struct Given {
     /// How many events are worked on at once [default: 64]
     #[arg(long, env = "HOOKWRIGHT_CONCURRENT_EVENTS", value_name = "N")]
     concurrent_events: Option<usize>,
-    /// How many deliveries are under way at once [default: 256]
+    /// How many deliveries are under way at once [default: 1024]
     #[arg(long, env = "HOOKWRIGHT_CONCURRENT_DELIVERIES", value_name = "N")]
     concurrent_deliveries: Option<usize>,
     /// Seconds before each further attempt of a delivery [default: 5,300,1800,7200,18000,36000,50400,72000,86400]
@@ -127,6 +127,12 @@ pub(crate) struct Given {
     /// The sender of mails [default: hookwright@localhost]
     #[arg(long, env = "HOOKWRIGHT_MAIL_FROM", value_name = "ADDRESS")]
     mail_from: Option<String>,
+    /// For how many days requests to webhooks are kept in the log [default: 30]
+    #[arg(long, env = "HOOKWRIGHT_ATTEMPT_DAYS", value_name = "N")]
+    attempt_days: Option<u32>,
+    /// How many of them at most [default: 10000000]
+    #[arg(long, env = "HOOKWRIGHT_MAX_ATTEMPTS", value_name = "N")]
+    max_attempts: Option<u64>,
     /// Memory for the pages of the store, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_CACHE_BYTES", value_name = "N")]
     cache_bytes: Option<usize>,
@@ -200,6 +206,8 @@ impl Settings {
             require_signed_plugins,
             smtp_url,
             mail_from,
+            attempt_days,
+            max_attempts,
             cache_bytes,
             log_format,
         );
@@ -254,10 +262,12 @@ impl Given {
         let proxy = self.proxy.as_deref().map(Proxy::parse).transpose();
         let proxy = proxy.map_err(|error| SettingsError::Value { name: "proxy", reason: error.to_string() })?;
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default).max(1));
+        let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        let public_url = self.public_url.clone().unwrap_or_default();
         Ok(Settings {
             plugin_dir: self.plugin_dir.unwrap_or_else(|| data_dir.join("plugins")),
             data_dir,
-            listen: self.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            listen,
             public_url: self.public_url,
             bodies: BodyLimits {
                 body_bytes: self.max_body_bytes.unwrap_or(1024 * 1024),
@@ -294,6 +304,11 @@ impl Given {
                 grant_on_install: self.grant_on_install.unwrap_or(true),
                 breaker,
                 smtp,
+                public_url: public_url.clone(),
+                attempt_retention: Duration::from_secs(
+                    u64::from(self.attempt_days.unwrap_or(30)).saturating_mul(86_400),
+                ),
+                attempts_kept: self.max_attempts.unwrap_or(defaults.attempts_kept).max(1),
             },
         })
     }

@@ -1,5 +1,6 @@
 //! The HTTP server: routes, who may use them, and how errors look. What they do is the pipeline's.
 
+mod attempts;
 mod auth;
 mod automations;
 mod body;

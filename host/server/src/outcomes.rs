@@ -11,9 +11,9 @@ use crate::auth::Caller;
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
 
-type Parsed<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+pub(crate) type Parsed<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
 
-fn parsed<T>(filter: Parsed<T>) -> Result<T, Problem> {
+pub(crate) fn parsed<T>(filter: Parsed<T>) -> Result<T, Problem> {
     filter.map(|Query(filter)| filter).map_err(|error| Problem::bad("query.invalid", error.body_text()))
 }
 

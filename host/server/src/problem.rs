@@ -109,6 +109,14 @@ impl IntoResponse for Problem {
     }
 }
 
+impl Problem {
+    /// The same with another status.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+}
+
 impl From<Mistake> for Problem {
     fn from(mistake: Mistake) -> Self {
         Self::invalid(mistake.into())
@@ -154,6 +162,9 @@ impl From<PipelineError> for Problem {
             PipelineError::Failed(failure) => failed(&failure),
             PipelineError::Egress(error) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), detail),
             PipelineError::Store(error) => error.into(),
+            PipelineError::Signing(error) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "signing.failed", error.to_string())
+            }
             PipelineError::Settings(reason) => {
                 tracing::error!(reason, "a setting cannot be used");
                 Self::new(

@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::auth::{self, Needs};
 use crate::problem::Problem;
 use crate::{
-    Shared, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources, tickets,
-    versions, webhooks,
+    Shared, attempts, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources,
+    tickets, versions, webhooks,
 };
 
 /// A route, for whoever wants to know them all.
@@ -100,10 +100,24 @@ routes! {
     GET "/v1/webhooks/{id}" Read webhooks::read, "Read a webhook";
     PATCH "/v1/webhooks/{id}" Administer webhooks::change, "Change a webhook";
     DELETE "/v1/webhooks/{id}" Administer webhooks::delete, "Delete a webhook";
+    POST "/v1/webhooks/{id}/enable" Administer webhooks::enable, "Switch a webhook on, or bring one back that was given up";
+    POST "/v1/webhooks/{id}/disable" Administer webhooks::disable, "Switch a webhook off";
+    POST "/v1/webhooks/{id}/test" Administer webhooks::test, "Send a webhook a test, be it on or off";
+    POST "/v1/webhooks/{id}/rotate" Administer webhooks::rotate, "Give a webhook a new key, beside which the old one signs for a while";
+    POST "/v1/webhooks/{id}/verify" Administer webhooks::verify, "Ask a webhook's receiver again whether it wants to be called";
+    POST "/v1/webhooks/{id}/recover" Administer webhooks::recover, "Send again what a webhook did not take";
+    ANY "/confirm/{token}" Nothing webhooks::confirm, "Confirm a webhook by following the link that its receiver was sent";
+    GET "/certificates/{space}/{webhook}/{file}" Nothing webhooks::certificate, "The certificate of a key that signs as Amazon SNS does";
     GET "/v1/runs" Read outcomes::runs, "List runs, newest first";
     GET "/v1/runs/{id}" Read outcomes::run, "Read a run";
     GET "/v1/deliveries" Read outcomes::deliveries, "List deliveries, newest first";
     GET "/v1/deliveries/{id}" Read outcomes::delivery, "Read a delivery with its attempts";
+    POST "/v1/deliveries/{id}/redeliver" Edit attempts::redeliver, "Send a delivery again";
+    GET "/v1/attempts" Read attempts::list, "List requests to webhooks, newest first";
+    GET "/v1/attempts/export" Read attempts::export, "All requests to webhooks that fit, one a line";
+    POST "/v1/redeliveries" Edit attempts::redeliver_all, "Send again every delivery that fits a filter";
+    GET "/v1/redeliveries" Read attempts::redeliveries, "List redeliveries since the start, newest first";
+    GET "/v1/redeliveries/{id}" Read attempts::redelivery, "How far a redelivery has come";
     POST "/v1/sources" Administer sources::create, "Make a source with a URL of its own";
     GET "/v1/sources" Administer sources::list, "List sources";
     GET "/v1/sources/{id}" Administer sources::read, "Read a source";
