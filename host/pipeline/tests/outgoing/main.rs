@@ -1,0 +1,5 @@
+//! The delivery engine with a driven clock: schedules of hours take milliseconds.
+
+mod lanes;
+mod retries;
+mod stage;
