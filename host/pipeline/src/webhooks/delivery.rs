@@ -191,6 +191,7 @@ impl Pipeline {
         shaped: Shaped,
         purpose: Purpose,
     ) -> Result<Sent, PipelineError> {
+        fault_point("delivery.before-send");
         let ready = self.ready(webhook)?;
         let own = self.own_headers(webhook, event)?;
         let mut fields = shaped.headers;

@@ -397,22 +397,25 @@ fn serve(
     Ok(placed)
 }
 
-/// Gives up what waits for a webhook that takes nothing, but for what goes out all the same: tests and confirmations.
+/// Gives up what is due to a webhook that takes nothing, but for what goes out all the same: tests and confirmations.
 fn shut(pipeline: &Arc<Pipeline>, key: &LaneKey, permits: &Arc<Semaphore>, now: Timestamp) -> Result<bool, StoreError> {
     let (space, queue) = key;
     let lanes = &pipeline.lanes;
     let limit = GIVEN_UP.saturating_add(lanes.under_way(key));
-    let rows = pipeline.store.queued(space, *queue, Timestamp::from_millis(i64::MAX), limit)?;
-    let more = rows.len() >= limit;
+    let rows = pipeline.store.queued(space, *queue, now, limit)?;
     let rows = lanes.fresh(key, rows);
     if rows.is_empty() {
-        lanes.close(key);
+        match pipeline.store.next_queued(space, *queue)? {
+            Some(at) if at > now => lanes.look_at(key, at),
+            _ => lanes.close(key),
+        }
         return Ok(true);
     }
     let Ok(permit) = Arc::clone(permits).try_acquire_owned() else { return Ok(false) };
     let webhook = pipeline.catalogue.webhook_of_queue(space, *queue);
     lanes.began(key, &rows);
-    lanes.set_more(key, more);
+    // Looked at once more at the end, for what is due later.
+    lanes.set_more(key, true);
     let (pipeline, key) = (Arc::clone(pipeline), key.clone());
     tokio::spawn(async move {
         let done = pipeline.give_up_or_send(&key, webhook, &rows, now).await;
@@ -460,17 +463,20 @@ async fn end(
     said: Result<Said, PipelineError>,
     most: usize,
 ) -> bool {
-    let said = match said {
-        Ok(said) => said,
-        Err(PipelineError::Store(StoreError::Closed)) => Said::Nothing,
+    let failed = match &said {
+        Ok(_) | Err(PipelineError::Store(StoreError::Closed)) => false,
         Err(error) => {
             tracing::error!(%error, queue = key.1, "a delivery could not be done; trying again");
             tokio::time::sleep(AFTER_ERROR).await;
-            pipeline.lanes.look_at(key, pipeline.clock.now());
-            Said::Nothing
+            true
         }
     };
-    pipeline.lanes.ended(key, rows, said, most, pipeline.clock.now())
+    let newly = pipeline.lanes.ended(key, rows, said.unwrap_or(Said::Nothing), most, pipeline.clock.now());
+    if failed {
+        pipeline.lanes.look_at(key, pipeline.clock.now());
+        pipeline.lanes.ended.notify_one();
+    }
+    newly
 }
 
 #[cfg(test)]

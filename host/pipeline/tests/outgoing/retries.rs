@@ -92,7 +92,10 @@ async fn gone_switches_off_or_deletes_and_what_waits_is_given_up() {
     stage.until("all over", || stage.count(DeliveryState::Dead) == 3).await;
     let webhook = stage.webhook(&kept);
     assert_eq!(webhook.state(), WebhookState::Disabled);
-    assert_eq!((webhook.state_by.as_deref(), webhook.state_reason.as_deref()), (Some("receiver"), Some("the receiver answered 410 Gone")));
+    assert_eq!(
+        (webhook.state_by.as_deref(), webhook.state_reason.as_deref()),
+        (Some("receiver"), Some("the receiver answered 410 Gone"))
+    );
     assert!(stage.pipeline.webhook(&stage.space, deleted.id.as_str()).is_err());
     assert_eq!(stage.events().iter().filter(|one| *one == "webhook.disabled").count(), 2, "each said once");
 }

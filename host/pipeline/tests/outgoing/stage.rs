@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookwright_model::{Attempt, Delivery, DeliveryState, EventDraft, ManualClock, SpaceId, Timestamp, Webhook, parse_json};
+use hookwright_model::{
+    Attempt, Delivery, DeliveryState, EventDraft, ManualClock, SpaceId, Timestamp, Webhook, parse_json,
+};
 use hookwright_pipeline::{EgressPolicy, Pipeline, PipelineSettings};
 use hookwright_plugin::{Engine, EngineOptions, Registry};
 use hookwright_store::{Page, Store, StoreOptions, Vault};
@@ -40,8 +42,7 @@ impl Stage {
             },
             ..PipelineSettings::default()
         };
-        let pipeline =
-            Pipeline::open(store, vault, registry, Arc::clone(&clock) as Arc<_>, settings).unwrap();
+        let pipeline = Pipeline::open(store, vault, registry, Arc::clone(&clock) as Arc<_>, settings).unwrap();
         pipeline.start();
         Self { pipeline, clock, space, _folder: folder }
     }
