@@ -9,6 +9,7 @@
 //! | `pipeline` | a condition and an action end to end, beside accepting alone |
 //! | `call` | one call of the condition `match` in a fresh instance, beside bare wasmtime |
 //! | `swap` | a new version of a plugin under load, compiled and from the cache |
+//! | `deliver` | webhooks out: how many, how soon, with dead receivers, and a million that wait |
 //! | `start` | the time until it serves, cold and cached, and what it takes when idle |
 //!
 //! The servers and the load are processes of their own, on loopback, on the disk that holds this program.
@@ -20,6 +21,7 @@ mod bare_call;
 mod bare_server;
 mod call;
 mod client;
+mod deliver;
 mod flow;
 mod languages;
 mod load;
@@ -28,6 +30,7 @@ mod many;
 mod options;
 mod pipeline;
 mod place;
+mod receive;
 mod server;
 mod start;
 mod statistics;
@@ -88,6 +91,7 @@ async fn sections(options: &Options) -> Result<(), Failed> {
             Section::Languages => languages::run(&place, &options.effort).await?,
             Section::Swap => swap::run(&place, &options.effort).await?,
             Section::Start => start::run(&place, &options.effort).await?,
+            Section::Deliver => deliver::run(&place, &options.effort).await?,
             Section::Many => many::run(&place, &options.effort).await?,
         }
     }

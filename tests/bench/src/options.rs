@@ -7,7 +7,7 @@ use crate::Failed;
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask bench [--quick] [SECTION..]
 
-Sections: accept, pipeline, call, languages, swap, start, many. None named: all of them.
+Sections: accept, pipeline, call, languages, swap, start, many, deliver. None named: all of them.
 
   --quick   fewer and shorter rounds: to see that it works, not to quote
 
@@ -24,11 +24,12 @@ pub(crate) enum Section {
     Swap,
     Start,
     Many,
+    Deliver,
 }
 
 impl Section {
-    const ALL: [Self; 7] =
-        [Self::Accept, Self::Pipeline, Self::Call, Self::Languages, Self::Swap, Self::Start, Self::Many];
+    const ALL: [Self; 8] =
+        [Self::Accept, Self::Pipeline, Self::Call, Self::Languages, Self::Swap, Self::Start, Self::Many, Self::Deliver];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -39,6 +40,7 @@ impl Section {
             Self::Swap => "swap",
             Self::Start => "start",
             Self::Many => "many",
+            Self::Deliver => "deliver",
         }
     }
 }

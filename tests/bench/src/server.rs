@@ -35,7 +35,12 @@ impl Server {
                 command.env_remove(name);
             }
         }
-        command.env("HOOKWRIGHT_ADMIN_KEY", KEY).env("HOOKWRIGHT_LOG", "warn").stdin(Stdio::null());
+        command
+            .env("HOOKWRIGHT_ADMIN_KEY", KEY)
+            .env("HOOKWRIGHT_LOG", "warn")
+            .env("HOOKWRIGHT_ALLOW_HTTP", "true")
+            .env("HOOKWRIGHT_ALLOW_NETWORKS", "127.0.0.0/8")
+            .stdin(Stdio::null());
         let address = free_address()?;
         command.arg("serve").arg("--data-dir").arg(home.join("data")).arg("--listen").arg(address.to_string());
         Self::start(command, home, address)

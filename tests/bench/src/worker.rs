@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
-use crate::{Failed, bare_server, flow, load};
+use crate::{Failed, bare_server, flow, load, receive};
 
 /// The first word of a worker's command line.
 pub(crate) const WORD: &str = "worker";
@@ -50,6 +50,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), Failed> {
             bare_server::run(kind.parse()?, address.parse()?, home.as_ref())
         }
         ["load"] => report(&load::run(&order()?)?),
+        ["deliver"] => report(&receive::run(&order()?)?),
         ["flow"] => report(&flow::run(&order()?)?),
         _ => Err("this word is for the program itself".into()),
     }
