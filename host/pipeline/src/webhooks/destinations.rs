@@ -11,6 +11,8 @@ use url::Url;
 
 /// How many of the last requests count.
 const ROLLING: u32 = 20;
+/// For how long an outcome counts, if no other comes.
+const LASTING: Duration = Duration::from_secs(300);
 /// How many there must be before any rate is judged.
 const LEAST: u32 = 10;
 /// The part of failures from which on a destination is let be, in percent.
@@ -37,6 +39,8 @@ struct Destination {
     /// The last outcomes, the newest in the lowest bit; 1 is a failure.
     outcomes: u32,
     count: u32,
+    /// When the last one was.
+    at: Timestamp,
     shut: Option<Shut>,
 }
 
@@ -82,8 +86,12 @@ impl Destinations {
         if all.len() >= MOST && !all.contains_key(destination) {
             all.retain(|_, known| known.outcomes != 0);
         }
-        let fresh = Destination { outcomes: 0, count: 0, shut: None };
+        let fresh = Destination { outcomes: 0, count: 0, at: now, shut: None };
         let known = all.entry(destination.to_owned()).or_insert(fresh);
+        if known.shut.is_none() && now.since(known.at) > LASTING {
+            *known = fresh;
+        }
+        known.at = now;
         if let Some(shut) = &mut known.shut {
             if !failed {
                 *known = fresh;
@@ -150,5 +158,14 @@ mod tests {
         assert!(!all.report(&d, false, at(31)));
         assert_eq!(all.way(&d, at(31)), Way::Open);
         assert!(!all.report(&d, true, at(31)), "what was before is forgotten");
+    }
+
+    #[test]
+    fn failures_that_lie_far_apart_are_no_rate() {
+        let all = Destinations::default();
+        for hour in 0..100 {
+            assert!(!all.report("https://example.com", true, at(hour * 3600)));
+        }
+        assert_eq!(all.way("https://example.com", at(360_000)), Way::Open);
     }
 }
