@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hookwright_receiver::Authority;
 use hookwright_tests::receiver::Received;
 use hookwright_tests::scene::{self, text};
 use hookwright_tests::{Claim, Client, Options, Receiver, Server, Verifiers, eventually};
@@ -227,7 +228,6 @@ fn header_fields_of_the_webhooks_own_arrive_with_variables_and_secrets_and_the_l
     const VALUE: &str = "t0ken-that-only-the-receiver-sees";
     let mut server = Server::start(Options::default());
     let client = server.client();
-    // Says what it got, as an echo service does.
     let receiver = Receiver::start();
     client.put_json("/v1/secrets/crm-token", &json!({"value": VALUE})).expect(200);
     let headers = json!([
@@ -271,6 +271,15 @@ fn header_fields_of_the_webhooks_own_arrive_with_variables_and_secrets_and_the_l
         let second = client.post(&format!("{}/rotate", hook.path()), &json!({})).expect(200);
         hidden.push(text(&second["secret"]));
     }
+    // A private key that was brought along is taken, and never shown either.
+    let pem = Authority::new("Of a test").client("signer").key;
+    let signing = json!({"kind": "jwt", "algorithm": "ES256"});
+    let own = Made::new(&client, &receiver, "own", &signing, &json!({"events": ["other"], "secret": pem}));
+    assert!(own.answer.get("secret").is_none() && own.answer["keys"][0]["public"].is_object(), "{}", own.answer);
+    hidden.push(pem.lines().nth(1).unwrap().to_owned());
+    scene::send(&client, "other", &json!("marker-one"));
+    let request = own.request(&receiver, 1);
+    Verifiers::start().accept(&own.claim(&request, &own.answer));
     for path in [
         "/v1/webhooks?limit=500",
         "/v1/deliveries?limit=500",
