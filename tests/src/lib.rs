@@ -10,9 +10,11 @@ pub mod receiver;
 pub mod routes;
 pub mod scene;
 pub mod server;
+pub mod verify;
 pub mod workspace;
 
 pub use client::{Answer, Client};
 pub use poll::{eventually, within};
 pub use receiver::{Receiver, Reply};
 pub use server::{ADMIN_KEY, Options, Server};
+pub use verify::{Claim, Verifiers};

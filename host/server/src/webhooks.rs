@@ -8,7 +8,7 @@ use hookwright_model::{
     When,
 };
 use hookwright_pipeline::{RedeliveryFilter, RotateInput, ShownKey};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -299,8 +299,13 @@ pub(crate) async fn recover(
 }
 
 /// A receiver follows the link that it was sent. It works once.
-pub(crate) async fn confirm(State(app): State<Shared>, Named(token): Named) -> Result<Response, Problem> {
-    let confirmed = app.pipeline.follow_link(&token).await.map_err(|error| {
+pub(crate) async fn confirm(
+    State(app): State<Shared>,
+    Named(token): Named,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let allowed = headers.get("webhook-allowed-rate").and_then(|rate| rate.to_str().ok());
+    let confirmed = app.pipeline.follow_link(&token, allowed).await.map_err(|error| {
         let problem = Problem::from(error);
         if problem.is("confirmation.gone") { problem.with_status(StatusCode::GONE) } else { problem }
     })?;

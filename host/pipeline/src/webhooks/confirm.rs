@@ -8,15 +8,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use hookwright_egress::Answer;
 use hookwright_model::{
-    Confirmation, EventDraft, Failure, Handshake, NewDelivery, NewEvent, Plan, Purpose, Rate, SigningPolicy, SpaceId,
-    Webhook,
+    Confirmation, Data, Event, EventDraft, Failure, Handshake, NewDelivery, NewEvent, Plan, Purpose, Rate,
+    SigningPolicy, SpaceId, Webhook,
 };
 use hookwright_signing::{SnsEnvelope, SnsKind};
 use http::Method;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::delivery::{Item, Sent};
+use super::delivery::{HIDDEN, HOOK_SECRET, Item, Sent};
 use super::lanes::Said;
 use super::message::{Shape, Shaped};
 use super::signers::Ready;
@@ -91,9 +91,9 @@ impl Pipeline {
         Ok(format!("{}/confirm/{}", self.public_url(), self.token_of(webhook)?))
     }
 
-    /// Queues the question; what was queued is the answer's caller to wait for.
+    /// Queues the question. The journal says which link it is about, not the link itself.
     pub(super) async fn queue_question(&self, webhook: &Webhook) -> Result<(), PipelineError> {
-        let data = json!({"id": webhook.number, "callback": self.link_of(webhook)?});
+        let data = json!({"id": webhook.number, "link": webhook.confirmation.token_digest});
         self.send_own(webhook, "webhook.verify", &data, Purpose::Confirmation).await?;
         Ok(())
     }
@@ -141,52 +141,57 @@ impl Pipeline {
 
     /// Asks the receiver, and takes its answer if it gives one at once.
     pub(super) async fn ask_receiver(&self, webhook: &Arc<Webhook>, item: Item) -> Result<Said, PipelineError> {
-        if webhook.confirmation.given() {
-            // Answered since it was queued.
-            return self.deliver_question(webhook, item, None).await;
-        }
-        let sent = match webhook.confirmation.handshake {
-            Handshake::None | Handshake::Sns | Handshake::WebhookVerify => None,
-            Handshake::CloudeventsOptions => Some(self.ask_options(webhook, &item).await?),
-            Handshake::WebsubChallenge => Some(self.ask_challenge(webhook).await?),
-            Handshake::HookSecret => Some(self.ask_hook_secret(webhook).await?),
+        let about = item.event.data_value();
+        let reason = if webhook.confirmation.given() {
+            Some("the receiver has confirmed since")
+        } else if about.get("link").and_then(|link| link.as_str()) != webhook.confirmation.token_digest.as_deref() {
+            Some("the receiver was asked again since, with another link")
+        } else {
+            None
         };
-        self.deliver_question(webhook, item, sent).await
+        if let Some(reason) = reason {
+            self.drop_item(webhook, item, reason.to_owned()).await?;
+            return Ok(Said::Nothing);
+        }
+        let handshake = webhook.confirmation.handshake;
+        let asked = match handshake {
+            Handshake::None | Handshake::Sns | Handshake::WebhookVerify => self.ask_by_link(webhook, &item).await,
+            Handshake::CloudeventsOptions => self.ask_options(webhook).await,
+            Handshake::WebsubChallenge => self.ask_challenge(webhook).await,
+            Handshake::HookSecret => self.ask_hook_secret(webhook).await,
+        };
+        let (sent, yes) = match asked {
+            Ok(asked) => asked,
+            Err(error) => return self.unsendable(webhook, vec![item], &error).await,
+        };
+        // With these the answer says it; with the others a link that may be followed later.
+        let at_once = matches!(handshake, Handshake::WebsubChallenge | Handshake::HookSecret);
+        let said = self.conclude(webhook, vec![item], sent, at_once && yes.is_none()).await?;
+        if let Some(yes) = yes {
+            self.confirm(&webhook.space, webhook.id.as_str(), yes.rate).await?;
+        }
+        Ok(said)
     }
 
-    async fn deliver_question(
-        &self,
-        webhook: &Arc<Webhook>,
-        item: Item,
-        sent: Option<(Sent, Option<Yes>)>,
-    ) -> Result<Said, PipelineError> {
-        match sent {
-            Some((sent, yes)) => {
-                // Taken as a link that is still to be followed, where that is possible.
-                let later = webhook.confirmation.handshake == Handshake::CloudeventsOptions;
-                let failed = yes.is_none() && !later;
-                let said = self.conclude(webhook, vec![item], sent, failed).await?;
-                if let Some(yes) = yes {
-                    self.confirm(&webhook.space, webhook.id.as_str(), yes.rate, "receiver").await?;
-                }
-                Ok(said)
+    /// Sends the message that carries the link, which the log does not show.
+    async fn ask_by_link(&self, webhook: &Arc<Webhook>, item: &Item) -> Result<(Sent, Option<Yes>), PipelineError> {
+        let shaped = match self.question(webhook, item).await? {
+            Shape::Send(shaped) => shaped,
+            Shape::Drop(reason) => return Err(Failure::permanent("webhook.unconfirmable", reason).into()),
+            Shape::Wait(unavailable) => {
+                return Err(Failure::transient("plugin.unavailable", unavailable.reason).into());
             }
-            None => {
-                let shaped = match self.question(webhook, &item).await? {
-                    Shape::Send(shaped) => shaped,
-                    Shape::Drop(reason) => {
-                        return Err(Failure::permanent("webhook.unconfirmable", reason).into());
-                    }
-                    Shape::Wait(unavailable) => {
-                        return Err(Failure::transient("plugin.unavailable", unavailable.reason).into());
-                    }
-                    Shape::Failed(failure) => return Err(failure.into()),
-                };
-                let id = item.delivery.message_id.clone();
-                let sent = self.send_signed(webhook, &item.event, &id, shaped, Purpose::Confirmation).await?;
-                self.conclude(webhook, vec![item], sent, false).await
-            }
-        }
+            Shape::Failed(failure) => return Err(failure.into()),
+        };
+        let id = &item.delivery.message_id;
+        let mut sent = self.send_signed(webhook, &item.event, id, shaped, Purpose::Confirmation).await?;
+        let token = self.token_of(webhook)?;
+        sent.request_body = match std::str::from_utf8(&sent.request_body) {
+            Ok(text) if text.contains(&token) => Bytes::from(text.replace(&token, HIDDEN)),
+            // It stands there in another form, as within a JSON Web Token.
+            _ => Bytes::from_static(HIDDEN.as_bytes()),
+        };
+        Ok((sent, None))
     }
 
     /// The message that carries the link.
@@ -200,11 +205,14 @@ impl Pipeline {
             let content_type = "text/plain; charset=UTF-8".to_owned();
             return Ok(Shape::Send(Shaped { headers: Vec::new(), content_type, body: Bytes::from(text) }));
         }
-        self.shape(webhook, &item.delivery, &item.event).await
+        let data = json!({"id": webhook.number, "callback": self.link_of(webhook)?});
+        let payload = Bytes::from(data.to_string());
+        let event = Event { data: Data::Span(0, payload.len()), payload, ..item.event.clone() };
+        self.shape(webhook, &item.delivery, &event).await
     }
 
     /// CloudEvents 1.0, HTTP Webhook, section 4.1.
-    async fn ask_options(&self, webhook: &Webhook, item: &Item) -> Result<(Sent, Option<Yes>), PipelineError> {
+    async fn ask_options(&self, webhook: &Webhook) -> Result<(Sent, Option<Yes>), PipelineError> {
         let origin = self.public_host();
         let mut fields = vec![
             ("webhook-request-origin".to_owned(), origin.clone()),
@@ -214,7 +222,6 @@ impl Pipeline {
             let per_minute = u64::from(requests).saturating_mul(60).checked_div(u64::from(per_seconds)).unwrap_or(0);
             fields.push(("webhook-request-rate".to_owned(), per_minute.max(1).to_string()));
         }
-        let _ = item;
         let sent = self.send_plain(webhook, Method::OPTIONS, fields, None).await?;
         let yes = sent.result.as_ref().ok().and_then(|answer| allowed(answer, &origin));
         Ok((sent, yes))
@@ -240,11 +247,11 @@ impl Pipeline {
     /// REST Hooks: the receiver repeats the header field.
     async fn ask_hook_secret(&self, webhook: &Webhook) -> Result<(Sent, Option<Yes>), PipelineError> {
         let secret = self.token_of(webhook)?;
-        let fields = vec![("x-hook-secret".to_owned(), secret.clone())];
+        let fields = vec![(HOOK_SECRET.to_owned(), secret.clone())];
         let sent = self.send_plain(webhook, Method::POST, fields, None).await?;
         let repeats = |answer: &Answer| {
-            let field = answer.headers.get("x-hook-secret").map(|value| value.as_bytes());
-            (200..300).contains(&answer.status) && field == Some(secret.as_bytes())
+            let field = answer.headers.get(HOOK_SECRET).map_or(&[][..], |value| value.as_bytes());
+            (200..300).contains(&answer.status) && Sha256::digest(field) == Sha256::digest(secret.as_bytes())
         };
         let yes = sent.result.as_ref().is_ok_and(repeats).then_some(Yes { rate: None });
         Ok((sent, yes))
@@ -265,18 +272,19 @@ impl Pipeline {
         }
         fields.push(("user-agent".to_owned(), concat!("Hookwright/", env!("CARGO_PKG_VERSION")).to_owned()));
         let hidden = |(name, value): &hookwright_model::Header| {
-            let secret = name == "x-hook-secret" || name == "webhook-request-callback";
-            (name.clone(), if secret { "***".to_owned() } else { value.clone() })
+            let secret = name == HOOK_SECRET || name == "webhook-request-callback";
+            (name.clone(), if secret { HIDDEN.to_owned() } else { value.clone() })
         };
         let logged = fields.iter().map(hidden).collect();
         self.send_to(&ready, webhook, method, url, &fields, logged, Bytes::new()).await
     }
 
-    /// Somebody has followed the link with this token. It works once.
+    /// Somebody has followed the link with this token. It works once. `allowed_rate` is what the header field
+    /// `WebHook-Allowed-Rate` said, if it was there (CloudEvents 1.0, HTTP Webhook, section 4.1.3).
     ///
     /// # Errors
     /// There is none, it was followed already, or it is too old.
-    pub async fn follow_link(&self, token: &str) -> Result<Confirmed, PipelineError> {
+    pub async fn follow_link(&self, token: &str, allowed_rate: Option<&str>) -> Result<Confirmed, PipelineError> {
         let gone = |message: &str| PipelineError::Conflict { code: "confirmation.gone", message: message.to_owned() };
         let found = self.catalogue.webhook_by_token(&digest(token));
         let Some(webhook) = found else {
@@ -286,7 +294,9 @@ impl Pipeline {
             let message = "this link is too old: POST /v1/webhooks/{id}/verify sends a new one";
             return Err(gone(message));
         }
-        let webhook = self.confirm(&webhook.space, webhook.id.as_str(), None, "receiver").await?;
+        let asks_for_rate = webhook.confirmation.handshake == Handshake::CloudeventsOptions;
+        let rate = allowed_rate.filter(|_| asks_for_rate).and_then(per_minute);
+        let webhook = self.confirm(&webhook.space, webhook.id.as_str(), rate).await?;
         Ok(Confirmed { topic_arn: topic_arn(&webhook), webhook })
     }
 
@@ -296,7 +306,6 @@ impl Pipeline {
         space: &SpaceId,
         id: &str,
         rate: Option<Rate>,
-        by: &str,
     ) -> Result<Webhook, PipelineError> {
         let _changing = self.changing.lock().await;
         let mut webhook = self.webhook(space, id)?;
@@ -312,11 +321,9 @@ impl Pipeline {
             token: kept,
             ..Confirmation::default()
         };
-        if rate.is_some() {
-            webhook.rate = rate;
-        }
+        webhook.rate = slower(webhook.rate, rate);
         webhook.state_reason = Some("the receiver confirmed that it wants to be called".to_owned());
-        webhook.state_by = Some(by.to_owned());
+        webhook.state_by = Some("receiver".to_owned());
         webhook.state_at = Some(now);
         webhook.updated_at = now;
         self.store.put_webhook(&webhook).await?;
@@ -356,9 +363,23 @@ fn allowed(answer: &Answer, origin: &str) -> Option<Yes> {
     let field = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let origins = field("webhook-allowed-origin")?;
     let ours = (200..300).contains(&answer.status) && (origins == "*" || origins.eq_ignore_ascii_case(origin));
-    let per_minute = field("webhook-allowed-rate").and_then(|rate| rate.parse::<u32>().ok());
-    let rate = per_minute.map(|requests| Rate { requests: requests.clamp(1, 100_000), per_seconds: 60 });
-    ours.then_some(Yes { rate })
+    ours.then(|| Yes { rate: field("webhook-allowed-rate").and_then(per_minute) })
+}
+
+/// Requests a minute (CloudEvents 1.0, HTTP Webhook, section 4.2.2); none for `*`, which is as many as there are.
+fn per_minute(allowed: &str) -> Option<Rate> {
+    let requests = allowed.trim().parse::<u32>().ok()?;
+    Some(Rate { requests: requests.clamp(1, 100_000), per_seconds: 60 })
+}
+
+/// The slower one of what the owner wants and what the receiver allows.
+fn slower(own: Option<Rate>, allowed: Option<Rate>) -> Option<Rate> {
+    let pace = |rate: &Rate| f64::from(rate.requests) / f64::from(rate.per_seconds.max(1));
+    match (own, allowed) {
+        (Some(own), Some(allowed)) if pace(&own) <= pace(&allowed) => Some(own),
+        (own, None) => own,
+        (_, allowed) => allowed,
+    }
 }
 
 fn digest(token: &str) -> String {

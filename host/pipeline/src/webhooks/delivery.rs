@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hookwright_egress::{Answer, Failed, Outgoing};
 use hookwright_model::{
-    Attempt, AttemptOutcome, Delivery, DeliveryState, Event, Exhausted, Gone, HeadOfLine, Header, Purpose, Timestamp,
-    Timing, Webhook,
+    Attempt, AttemptOutcome, Delivery, DeliveryState, Event, Exhausted, Gone, Handshake, HeadOfLine, Header, Purpose,
+    Timestamp, Timing, Webhook,
 };
 use hookwright_signing::Unsigned;
 use hookwright_store::{AttemptCommit, Tried, WebhookChange, fault_point};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::hints::Hints;
 use super::lanes::{LaneKey, Queued, Said};
 use super::message::{Shape, Shaped, joined};
 use super::signers::Ready;
@@ -20,13 +21,13 @@ use crate::{Pipeline, PipelineError};
 
 /// How much of each body the log of attempts keeps, in bytes.
 const LOGGED: usize = 64 * 1024;
-/// The longest a receiver may put off the next attempt with Retry-After.
-const LONGEST_WAIT: Duration = Duration::from_secs(7 * 86_400);
 /// After how long it is looked again for a plugin that cannot be called.
 const WAIT_FOR_PLUGIN: Duration = Duration::from_secs(15);
 const AGENT: &str = concat!("Hookwright/", env!("CARGO_PKG_VERSION"));
 /// What the log shows of a header field that lets its reader in.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
+/// The header field in which a receiver of REST Hooks gets its secret, and repeats it.
+pub(super) const HOOK_SECRET: &str = "x-hook-secret";
 
 /// A delivery that is due.
 pub(super) struct Item {
@@ -82,15 +83,17 @@ impl Pipeline {
         Ok(Some(Item { due: *due, delivery, event }))
     }
 
-    /// Gives up what waits for a webhook that takes nothing; tests and confirmations go out all the same.
+    /// Gives up what waits for a webhook that takes nothing; tests and confirmations go out all the same, at their time.
+    /// Returns when the next of these is due.
     pub(super) async fn give_up_or_send(
         &self,
         key: &LaneKey,
         webhook: Option<Arc<Webhook>>,
         rows: &[Queued],
         now: Timestamp,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<Option<Timestamp>, PipelineError> {
         let (space, queue) = key;
+        let mut later: Option<Timestamp> = None;
         let reason = webhook.as_ref().map_or_else(
             || "the webhook was deleted".to_owned(),
             |webhook| format!("the webhook is {}", webhook.state().name()),
@@ -103,6 +106,9 @@ impl Pipeline {
                 continue;
             };
             match (&webhook, delivery.purpose) {
+                (Some(_), Purpose::Test | Purpose::Confirmation) if *due > now => {
+                    later = Some(later.map_or(*due, |earlier| earlier.min(*due)));
+                }
                 (Some(webhook), Purpose::Test | Purpose::Confirmation) => {
                     self.deliver(webhook, std::slice::from_ref(row)).await?;
                 }
@@ -119,7 +125,7 @@ impl Pipeline {
             let (events, mails) = (Vec::new(), Vec::new());
             self.store.record_attempts(AttemptCommit { space, now, tries, webhook: None, events, mails }).await?;
         }
-        Ok(())
+        Ok(later)
     }
 
     async fn deliver_one(&self, webhook: &Arc<Webhook>, item: Item) -> Result<Said, PipelineError> {
@@ -164,7 +170,10 @@ impl Pipeline {
         let now = self.now();
         match shape {
             Shape::Send(shaped) => return Ok(Some((item, shaped))),
-            Shape::Drop(reason) => finish(&mut item.delivery, DeliveryState::Dropped, Some(reason), now),
+            Shape::Drop(reason) => {
+                self.drop_item(webhook, item, reason).await?;
+                return Ok(None);
+            }
             Shape::Wait(unavailable) => {
                 item.delivery.last_error = Some(format!("it waits: {}", unavailable.reason));
                 let later = unavailable.busy_until.unwrap_or_else(|| now.after(WAIT_FOR_PLUGIN));
@@ -175,11 +184,28 @@ impl Pipeline {
                 return Ok(None);
             }
         }
-        let expected_attempts = item.delivery.attempts;
-        let due_was = Some(item.due);
-        let tried = Tried { delivery: item.delivery, expected_attempts, attempt: None, due_was, release_key: false };
-        self.write_down(webhook, now, vec![tried], None).await?;
+        self.unattempted(webhook, item, now).await?;
         Ok(None)
+    }
+
+    /// Writes down that a delivery is not sent, and why.
+    pub(super) async fn drop_item(
+        &self,
+        webhook: &Arc<Webhook>,
+        mut item: Item,
+        reason: String,
+    ) -> Result<(), PipelineError> {
+        let now = self.now();
+        finish(&mut item.delivery, DeliveryState::Dropped, Some(reason), now);
+        self.unattempted(webhook, item, now).await
+    }
+
+    /// Writes down a delivery that changed without an attempt.
+    async fn unattempted(&self, webhook: &Arc<Webhook>, item: Item, now: Timestamp) -> Result<(), PipelineError> {
+        let Item { due, delivery, .. } = item;
+        let expected_attempts = delivery.attempts;
+        let tried = Tried { delivery, expected_attempts, attempt: None, due_was: Some(due), release_key: false };
+        self.write_down(webhook, now, vec![tried], None).await
     }
 
     /// Signs a message and sends it.
@@ -196,6 +222,10 @@ impl Pipeline {
         let own = self.own_headers(webhook, event)?;
         let mut fields = shaped.headers;
         fields.push(("user-agent".to_owned(), AGENT.to_owned()));
+        if webhook.confirmation.handshake == Handshake::CloudeventsOptions {
+            // CloudEvents 1.0, HTTP Webhook, section 4.1.2: once it is allowed, each delivery says from whom it is.
+            fields.push(("webhook-request-origin".to_owned(), self.public_host()));
+        }
         for header in &own {
             fields.retain(|(name, _)| !name.eq_ignore_ascii_case(&header.name));
             fields.push((header.name.clone(), header.value.clone()));
@@ -280,7 +310,7 @@ impl Pipeline {
     }
 
     /// What is written down of a request that could not even be made.
-    async fn unsendable(
+    pub(super) async fn unsendable(
         &self,
         webhook: &Arc<Webhook>,
         items: Vec<Item>,
@@ -296,7 +326,7 @@ impl Pipeline {
         Ok(Said::Nothing)
     }
 
-    /// Judges what came of a request, and writes it down. `taken_anyway`: whatever the answer, it is not tried again.
+    /// Judges what came of a request, and writes it down. `failed_anyway`: whatever the answer, the request has failed.
     pub(super) async fn conclude(
         &self,
         webhook: &Arc<Webhook>,
@@ -314,7 +344,7 @@ impl Pipeline {
         let outcome = match sent.result {
             Ok(answer) => AttemptOutcome::Answered {
                 status: answer.status,
-                headers: header_list(&answer.headers),
+                headers: logged_answer(&answer.headers),
                 body: cut(&answer.body),
             },
             Err(failed) => AttemptOutcome::Failed { code: failed.code().to_owned(), message: failed.error.to_string() },
@@ -493,42 +523,6 @@ impl Unsent {
     }
 }
 
-/// What an answer says about the next attempt.
-struct Hints {
-    gone: bool,
-    retry_after: Option<Duration>,
-    said: Said,
-}
-
-impl Default for Hints {
-    fn default() -> Self {
-        Self { gone: false, retry_after: None, said: Said::Nothing }
-    }
-}
-
-impl Hints {
-    fn of(result: &Result<Answer, Failed>, now: Timestamp) -> Self {
-        let answer = match result {
-            Ok(answer) => answer,
-            Err(failed) => {
-                // What our own rules forbid says nothing of the receiver.
-                let said = if failed.error.may_pass() { Said::Failed } else { Said::Refused };
-                return Self { gone: false, retry_after: None, said };
-            }
-        };
-        let retry_after = retry_after(&answer.headers, now).filter(|_| !(200..300).contains(&answer.status));
-        let said = match (answer.status, retry_after) {
-            (200..=299, _) => Said::Well,
-            // Standard Webhooks 1.0: the sender throttles the endpoint.
-            (429 | 502 | 504, wait) => Said::Throttled(wait.unwrap_or_default()),
-            (503, Some(wait)) => Said::Throttled(wait),
-            (500..=599, _) => Said::Failed,
-            _ => Said::Refused,
-        };
-        Self { gone: answer.status == 410, retry_after, said }
-    }
-}
-
 pub(super) fn finish(delivery: &mut Delivery, state: DeliveryState, reason: Option<String>, now: Timestamp) {
     delivery.state = state;
     delivery.next_attempt_at = None;
@@ -549,48 +543,21 @@ fn header_map(fields: &[Header]) -> Result<HeaderMap, PipelineError> {
     Ok(headers)
 }
 
-/// Retry-After in seconds or as a date (RFC 9110, section 10.2.3), at most [`LONGEST_WAIT`].
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = httpdate::parse_http_date(text).ok()?;
-            let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
-            Timestamp::from_millis(i64::try_from(since.as_millis()).ok()?).since(now)
-        }
-    };
-    Some(wait.min(LONGEST_WAIT))
-}
-
 /// Header fields for a log, values as text.
 pub(crate) fn header_list(headers: &HeaderMap) -> Vec<Header> {
     headers.iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect()
 }
 
+/// Those of an answer: a receiver that repeats its secret shows it to nobody else.
+fn logged_answer(headers: &HeaderMap) -> Vec<Header> {
+    let mut list = header_list(headers);
+    for (_, value) in list.iter_mut().filter(|(name, _)| name == HOOK_SECRET) {
+        HIDDEN.clone_into(value);
+    }
+    list
+}
+
 fn cut(body: &[u8]) -> String {
     let kept = body.get(..body.len().min(LOGGED)).unwrap_or_default();
     String::from_utf8_lossy(kept).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
-        for (text, seconds) in [
-            ("120", Some(120)),
-            ("Thu, 01 Jan 2026 00:01:00 GMT", Some(60)),
-            ("Wed, 31 Dec 2025 00:00:00 GMT", Some(0)),
-            ("99999999999", Some(7 * 86_400)),
-            ("soon", None),
-            ("-1", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("retry-after", text.parse().unwrap());
-            assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), seconds, "{text}");
-        }
-    }
 }

@@ -419,7 +419,11 @@ fn shut(pipeline: &Arc<Pipeline>, key: &LaneKey, permits: &Arc<Semaphore>, now: 
     let (pipeline, key) = (Arc::clone(pipeline), key.clone());
     tokio::spawn(async move {
         let done = pipeline.give_up_or_send(&key, webhook, &rows, now).await;
-        end(&pipeline, &key, &rows, done.map(|()| Said::Nothing), USUAL).await;
+        let later = done.as_ref().ok().copied().flatten();
+        end(&pipeline, &key, &rows, done.map(|_| Said::Nothing), USUAL).await;
+        if let Some(later) = later {
+            pipeline.lanes.look_at(&key, later);
+        }
         drop(permit);
     });
     Ok(true)

@@ -3,6 +3,7 @@
 mod confirm;
 mod delivery;
 mod destinations;
+mod hints;
 mod keys;
 mod lanes;
 mod message;
@@ -11,8 +12,8 @@ mod redeliver;
 mod signers;
 
 use hookwright_model::{
-    Confirmation, EventPattern, Mistake, Mistakes, Profile, SigningPolicy, SpaceId, Vocabulary, Webhook, WebhookId,
-    WebhookInput, check_variables, named,
+    Confirmation, EventPattern, Handshake, Mistake, Mistakes, Profile, SigningPolicy, SpaceId, Vocabulary, Webhook,
+    WebhookId, WebhookInput, check_variables, named,
 };
 use serde_json::{Map, Value, json};
 
@@ -96,7 +97,7 @@ impl Pipeline {
         };
         let given = input.secret.clone();
         let mut webhook = self.changed(fresh, input)?;
-        self.check_webhook(&webhook).await?;
+        self.check_webhook(&webhook, handshake).await?;
         webhook.confirmation = self.unconfirmed(handshake)?;
         let key = self.new_key(&webhook.signing, given).await?;
         let (key, shown) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
@@ -132,7 +133,7 @@ impl Pipeline {
         let (was, signed) = (old.state(), old.signing.clone());
         let moved = input.url.as_ref().is_some_and(|url| *url != old.url);
         let mut webhook = self.changed(old, input)?;
-        self.check_webhook(&webhook).await?;
+        self.check_webhook(&webhook, webhook.confirmation.handshake).await?;
         let mut shown = ShownKey::default();
         if given.is_some() || !keys::same_key(&signed, &webhook.signing) {
             let key = self.new_key(&webhook.signing, given).await?;
@@ -140,8 +141,8 @@ impl Pipeline {
             webhook.keys = key.into_iter().collect();
             shown = show;
         }
-        if moved && webhook.confirmation.confirmed_at.is_some() {
-            // Another receiver, which has not said yes yet.
+        if moved {
+            // Another receiver, which has not said yes yet and must not be answered for by the one before.
             webhook.confirmation = self.unconfirmed(webhook.confirmation.handshake)?;
         }
         let now = self.now();
@@ -234,6 +235,14 @@ impl Pipeline {
     /// Sends the webhook a test, be it on or off. Returns the id of the event that was made for it.
     pub async fn test_webhook(&self, space: &SpaceId, id: &str) -> Result<String, PipelineError> {
         let webhook = self.webhook(space, id)?;
+        if !webhook.confirmation.given() {
+            return Err(PipelineError::Conflict {
+                code: "webhook.unconfirmed",
+                message: "its receiver has not confirmed yet that it wants to be called, and gets nothing before: \
+                          POST /v1/webhooks/{id}/verify asks it again"
+                    .to_owned(),
+            });
+        }
         let event_type = test_type(&webhook);
         let example = hookwright_model::event_type(&event_type).and_then(|about| about.example.clone());
         let data = example.unwrap_or_else(|| json!({"test": true, "webhook": webhook.id}));
@@ -255,7 +264,7 @@ impl Pipeline {
         self.lanes.held_until(webhook, self.now()).is_some()
     }
 
-    async fn check_webhook(&self, webhook: &Webhook) -> Result<(), PipelineError> {
+    async fn check_webhook(&self, webhook: &Webhook, handshake: Handshake) -> Result<(), PipelineError> {
         let mut mistakes = Mistakes::default();
         webhook.check(&mut mistakes);
         if webhook.url.len() <= 2048
@@ -278,6 +287,14 @@ impl Pipeline {
             && self.store.webhook_policy(&webhook.space, policy)?.is_none()
         {
             mistakes.add("policy", format!("there is no webhook policy {policy}: GET /v1/webhook-policies lists them"));
+        }
+        if handshake == Handshake::Sns && mistakes.0.is_empty() {
+            let (signing, _) = self.signing_of(webhook)?;
+            if signing.kind() != "sns" {
+                let message = "the link of the handshake `sns` stands in messages that are signed so: give it \
+                               {\"kind\": \"sns\"}, or another handshake";
+                mistakes.add(if webhook.policy.is_some() { "policy" } else { "signing" }, message);
+            }
         }
         let mut pem = 0;
         if let Some(transport) = &webhook.transport {
