@@ -63,6 +63,7 @@ impl Pipeline {
             url: String::new(),
             events: Vec::new(),
             event: None,
+            embed: None,
             description: String::new(),
             source: None,
             source_id: None,
@@ -186,6 +187,7 @@ impl Pipeline {
         Ok(Webhook {
             name: input.name.unwrap_or(webhook.name),
             url: input.url.unwrap_or(webhook.url),
+            embed: input.embed.or(webhook.embed),
             description: input.description.unwrap_or(webhook.description),
             source: input.source.unwrap_or(webhook.source),
             source_id: input.source_id.unwrap_or(webhook.source_id),
@@ -235,7 +237,7 @@ impl Pipeline {
     pub async fn test_webhook(&self, space: &SpaceId, id: &str) -> Result<String, PipelineError> {
         let webhook = self.webhook(space, id)?;
         let event_type = test_type(&webhook);
-        let example = hookwright_model::event_type(&event_type).and_then(|about| about.example.clone());
+        let example = self.find_event_type(space, &event_type)?.and_then(|found| found.event_type.example);
         let data = example.unwrap_or_else(|| json!({"test": true, "webhook": webhook.id}));
         self.send_own(&webhook, &event_type, &data, hookwright_model::Purpose::Test).await
     }
