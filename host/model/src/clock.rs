@@ -43,6 +43,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// RFC 3339 without a fraction of the second: `2026-01-02T03:04:05Z`.
+    pub fn to_seconds(self) -> String {
+        let text = self.to_string();
+        text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)

@@ -9,6 +9,14 @@ pub enum PipelineError {
     /// What was sent is wrong, and where.
     #[error("{0}")]
     Invalid(#[from] Mistakes),
+    /// The data of an event is not what its type's schema wants, and where.
+    #[error("the data of `{event_type}` does not fit its schema: {mistakes}")]
+    Mismatch {
+        /// The event's type.
+        event_type: String,
+        /// What does not fit.
+        mistakes: Mistakes,
+    },
     /// There is no such thing in the space.
     #[error("there is no {what} `{id}` in this space")]
     NotFound {
@@ -65,6 +73,7 @@ impl PipelineError {
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::Invalid(_) => "input.invalid",
+            Self::Mismatch { .. } => "event.schema_mismatch",
             Self::NotFound { .. } => "not_found",
             Self::Conflict { code, .. } => code,
             Self::Load(_) => "plugin.invalid",

@@ -10,6 +10,7 @@ mod catalogue;
 mod conditions;
 mod egress;
 mod error;
+mod event_types;
 mod loading;
 mod logs;
 mod mails;
@@ -37,6 +38,7 @@ pub use access::PolicyView;
 pub use breaker::BreakerSettings;
 pub use catalogue::Catalogue;
 pub use error::PipelineError;
+pub use event_types::{EventTypeChange, KnownType, OwnType};
 pub use hookwright_egress::{EgressError, EgressPolicy, Proxy, is_public};
 pub use logs::LogLine;
 pub use mails::SmtpSettings;
@@ -115,6 +117,7 @@ pub struct Pipeline {
     signers: webhooks::Signers,
     exceptions: webhooks::Exceptions,
     redeliveries: webhooks::Redeliveries,
+    strict: event_types::Strict,
     /// Names of the server's own plugins that are still being loaded.
     loading: watch::Sender<BTreeSet<String>>,
     stopping: watch::Sender<bool>,
@@ -133,6 +136,7 @@ impl Pipeline {
     ) -> Result<Arc<Self>, PipelineError> {
         let egress = Arc::new(egress::Egress::new(settings.egress.clone())?);
         let catalogue = Catalogue::load(&store)?;
+        let strict = event_types::Strict::load(&store)?;
         let plugin_config = settings.plugin_config.clone();
         let (stopping, _) = watch::channel(false);
         let changing = tokio::sync::Mutex::new(());
@@ -153,6 +157,7 @@ impl Pipeline {
             signers: webhooks::Signers::default(),
             exceptions: webhooks::Exceptions::default(),
             redeliveries: webhooks::Redeliveries::default(),
+            strict,
             settings,
             stopping,
             changing,
@@ -254,6 +259,8 @@ impl Pipeline {
                 }
                 mistake
             })?;
+            let root = if many { format!("[{place}].data") } else { "data".to_owned() };
+            self.strict.check(&event, &root)?;
             let plan = self.catalogue.plan(&event);
             events.push(NewEvent { event, plan });
         }

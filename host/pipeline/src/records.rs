@@ -29,6 +29,9 @@ impl Pipeline {
             let mut workbench = self.workbench(space, "hookwright/api", Cause::api());
             let value = change(&mut workbench)?;
             let effects = self.catalogue.finish(workbench);
+            for new in &effects.events {
+                self.strict.check(&new.event, "data")?;
+            }
             let events = effects.events.iter().map(|new| new.event.id.clone()).collect();
             match self.store.commit(space, effects).await? {
                 Committed::Done | Committed::Superseded => return Ok(Changed { value, events }),

@@ -217,6 +217,11 @@ impl Pipeline {
                     Outcome::Skipped(reason) => StepOutcome::Skipped { reason },
                 };
                 let effects = called.workbench.map(|bench| self.catalogue.finish(bench)).unwrap_or_default();
+                for new in &effects.events {
+                    self.strict
+                        .check(&new.event, "data")
+                        .map_err(|error| Failure::permanent(error.code(), error.to_string()))?;
+                }
                 Ok((outcome, effects))
             }
             StepKind::Transform => {

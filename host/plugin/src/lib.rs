@@ -44,4 +44,5 @@ pub use meter::Meter;
 pub use options::EngineOptions;
 pub use plugin::Plugin;
 pub use registry::{FailedVersion, Listed, Registry, Scope, check_name};
+pub use schema::DataSchema;
 pub use trust::{Trust, signed_text};

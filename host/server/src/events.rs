@@ -142,6 +142,13 @@ fn in_words_of_push(error: hookwright_pipeline::PipelineError) -> Problem {
             }
             Problem::invalid(mistakes)
         }
+        hookwright_pipeline::PipelineError::Mismatch { event_type, mut mistakes } => {
+            for mistake in &mut mistakes.0 {
+                mistake.path = mistake.path.replacen("data", "attributes", 1);
+            }
+            let detail = format!("the attributes of `{event_type}` do not fit its schema: {mistakes}");
+            Problem::mismatch(detail, mistakes)
+        }
         other => other.into(),
     }
 }

@@ -5,22 +5,28 @@ mod auth;
 mod automations;
 mod body;
 mod cloudevents;
+mod dialect;
+mod event_types;
 mod events;
 mod keys;
 mod listener;
 mod mails;
 mod outcomes;
 mod page;
+mod pages;
 mod plugins;
 mod policies;
 mod problem;
 mod records;
+mod resthooks;
 mod routes;
 mod secrets;
 mod sources;
 mod tickets;
 mod versions;
+mod webhook_policies;
 mod webhooks;
+mod xurrent;
 
 use std::sync::Arc;
 

@@ -69,6 +69,24 @@ impl Problem {
         self.code == code
     }
 
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn errors(&self) -> &[Mistake] {
+        &self.errors
+    }
+
+    /// Some events' data is not what their types' schemas want, and where.
+    pub(crate) fn mismatch(detail: String, mistakes: Mistakes) -> Self {
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "event.schema_mismatch", detail);
+        Self { errors: mistakes.0, ..problem }
+    }
+
     pub(crate) fn renamed(mut self, code: &str) -> Self {
         code.clone_into(&mut self.code);
         self
@@ -105,6 +123,8 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hookwright\""));
         }
+        // For those routes whose callers read errors in another shape.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -148,6 +168,7 @@ impl From<PipelineError> for Problem {
         let detail = error.to_string();
         match error {
             PipelineError::Invalid(mistakes) => Self::invalid(mistakes),
+            PipelineError::Mismatch { mistakes, .. } => Self::mismatch(detail, mistakes),
             PipelineError::NotFound { what, .. } => {
                 Self::new(StatusCode::NOT_FOUND, &format!("{}.not_found", what.replace(' ', "_")), detail)
             }

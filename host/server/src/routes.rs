@@ -2,17 +2,18 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::json;
 
 use crate::auth::{self, Needs};
+use crate::dialect::Dialect;
 use crate::problem::Problem;
 use crate::{
-    Shared, attempts, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources,
-    tickets, versions, webhooks,
+    Shared, attempts, automations, event_types, events, keys, mails, outcomes, plugins, policies, records, resthooks,
+    secrets, sources, tickets, versions, webhook_policies, webhooks, xurrent,
 };
 
 /// A route, for whoever wants to know them all.
@@ -39,7 +40,7 @@ macro_rules! routes {
         }),*];
 
         fn table(app: &Shared) -> Router<Shared> {
-            Router::new()$(.route($path, guarded(app, Needs::$needs, routes!(@$verb $handler))))*
+            Router::new()$(.route($path, guarded(app, $path, Needs::$needs, routes!(@$verb $handler))))*
         }
     };
     (@GET $handler:path) => { get($handler) };
@@ -106,6 +107,32 @@ routes! {
     POST "/v1/webhooks/{id}/rotate" Administer webhooks::rotate, "Give a webhook a new key, beside which the old one signs for a while";
     POST "/v1/webhooks/{id}/verify" Administer webhooks::verify, "Ask a webhook's receiver again whether it wants to be called";
     POST "/v1/webhooks/{id}/recover" Administer webhooks::recover, "Send again what a webhook did not take";
+    GET "/v1/webhooks/{id}/keys" Read webhook_policies::key_set, "The public keys that a webhook's messages are verified with";
+    POST "/v1/webhook-policies" Administer webhook_policies::create, "Make a policy by which webhooks are signed";
+    GET "/v1/webhook-policies" Read webhook_policies::list, "List webhook policies, newest first";
+    GET "/v1/webhook-policies/{id}" Read webhook_policies::read, "Read a webhook policy";
+    PATCH "/v1/webhook-policies/{id}" Administer webhook_policies::change, "Change a webhook policy";
+    DELETE "/v1/webhook-policies/{id}" Administer webhook_policies::delete, "Delete a webhook policy that no webhook uses";
+    POST "/v1/webhook-policies/{id}/rotate" Administer webhook_policies::rotate, "Give a webhook policy a new key";
+    GET "/v1/webhook-policies/{id}/public-key" Read webhook_policies::public_key, "A webhook policy's public key, as PEM";
+    POST "/api/v2/resthooks" Administer resthooks::create, "Subscribe a URL, as Capsule's clients do";
+    GET "/api/v2/resthooks" Administer resthooks::list, "List webhooks as Capsule's REST hooks";
+    GET "/api/v2/resthooks/{id}" Administer resthooks::read, "Read a webhook as a REST hook of Capsule's";
+    DELETE "/api/v2/resthooks/{id}" Administer resthooks::delete, "Unsubscribe, as Capsule's clients do";
+    GET "/webhooks" Administer xurrent::list, "List webhooks as Xurrent's";
+    GET "/webhooks/enabled" Administer xurrent::enabled, "List the webhooks that are on, as Xurrent's";
+    GET "/webhooks/disabled" Administer xurrent::disabled, "List the webhooks that are off, as Xurrent's";
+    POST "/webhooks" Administer xurrent::create, "Make a webhook, as Xurrent's clients do";
+    GET "/webhooks/{id}" Administer xurrent::read, "Read a webhook as one of Xurrent's";
+    PATCH "/webhooks/{id}" Administer xurrent::change, "Change a webhook, as Xurrent's clients do";
+    DELETE "/webhooks/{id}" Administer xurrent::delete, "Delete a webhook, as Xurrent's clients do";
+    POST "/webhooks/{id}/test" Administer xurrent::test, "Send a webhook a test, as Xurrent's clients do";
+    GET "/v1/event-types" Read event_types::list, "List types of event, by name";
+    POST "/v1/event-types" Administer event_types::create, "Register a type of event";
+    GET "/v1/event-types/{name}" Read event_types::read, "Read a type of event, with schema and example";
+    PUT "/v1/event-types/{name}" Administer event_types::replace, "Register a type of event, or replace one";
+    DELETE "/v1/event-types/{name}" Administer event_types::delete, "Forget a type of event that was registered";
+    GET "/v1/vocabularies" Read event_types::vocabularies, "What the reference systems call types of event";
     ANY "/confirm/{token}" Nothing webhooks::confirm, "Confirm a webhook by following the link that its receiver was sent";
     GET "/certificates/{space}/{webhook}/{file}" Nothing webhooks::certificate, "The certificate of a key that signs as Amazon SNS does";
     GET "/v1/runs" Read outcomes::runs, "List runs, newest first";
@@ -130,11 +157,15 @@ routes! {
     POST "/v1/keys/{id}/rotate" Administer keys::rotate, "Make a new key in place of one";
 }
 
-fn guarded(app: &Shared, needs: Needs, route: MethodRouter<Shared>) -> MethodRouter<Shared> {
+fn guarded(app: &Shared, path: &str, needs: Needs, route: MethodRouter<Shared>) -> MethodRouter<Shared> {
     if needs == Needs::Nothing {
         return route;
     }
-    route.layer(from_fn_with_state((app.clone(), needs), auth::check))
+    let route = route.layer(from_fn_with_state((app.clone(), needs), auth::check));
+    match Dialect::of(path) {
+        Some(dialect) => route.layer(map_response(move |response: Response| async move { dialect.spoken(response) })),
+        None => route,
+    }
 }
 
 /// Everything that the server answers.
@@ -146,14 +177,16 @@ async fn healthz(State(app): State<Shared>) -> Response {
     axum::Json(json!({"status": "ok", "backlog": app.pipeline.store().backlog()})).into_response()
 }
 
-async fn nowhere(uri: Uri, headers: HeaderMap) -> Problem {
+async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    Problem::new(StatusCode::NOT_FOUND, "route.not_found", format!("there is nothing at {path}")).unread(&headers)
+    let problem = Problem::new(StatusCode::NOT_FOUND, "route.not_found", format!("there is nothing at {path}"));
+    Dialect::answer(&path, problem.unread(&headers))
 }
 
-async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Problem {
+async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path: String = uri.path().chars().take(200).collect();
     let method: String = method.as_str().chars().take(20).collect();
     let detail = format!("{path} does not take {method}; the header Allow says what it takes");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", detail).unread(&headers)
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", detail);
+    Dialect::answer(&path, problem.unread(&headers))
 }

@@ -136,6 +136,9 @@ pub struct Webhook {
     /// What that system calls them, if it was made with its word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
+    /// What a receiver of Capsule's asked to find in its messages: kept and shown, as messages carry whole records anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<String>,
     /// What its owner says of it.
     #[serde(default)]
     pub description: String,
@@ -252,6 +255,7 @@ impl Webhook {
         };
         at_most("url", self.url.len(), 2048);
         at_most("name", self.name.len(), 256);
+        at_most("embed", self.embed.as_ref().map_or(0, String::len), 256);
         at_most("description", self.description.len(), 65_536);
         at_most("source", self.source.as_ref().map_or(0, String::len), 30);
         at_most("source_id", self.source_id.as_ref().map_or(0, String::len), 128);
@@ -328,6 +332,8 @@ pub struct WebhookInput {
     pub events: Option<Vec<EventPattern>>,
     /// The event in the words of the profile's system, in place of `events`.
     pub event: Option<String>,
+    /// See [`Webhook::embed`].
+    pub embed: Option<String>,
     /// See [`Webhook::description`].
     pub description: Option<String>,
     /// See [`Webhook::source`].

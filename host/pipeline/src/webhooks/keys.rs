@@ -213,6 +213,15 @@ impl Pipeline {
         self.store.webhook_policy(space, number)?.ok_or_else(missing)
     }
 
+    /// The keys that sign a webhook's messages at present, its own or its policy's, the newest first.
+    pub fn webhook_keys(&self, space: &SpaceId, id: &str) -> Result<Vec<SigningKey>, PipelineError> {
+        let webhook = self.webhook(space, id)?;
+        let (_, mut keys) = self.signing_of(&webhook)?;
+        let now = self.now();
+        keys.retain(|key| key.expires_at.is_none_or(|until| now < until));
+        Ok(keys)
+    }
+
     /// Deletes a policy that no webhook uses.
     pub async fn delete_webhook_policy(&self, space: &SpaceId, number: u64) -> Result<(), PipelineError> {
         let _changing = self.changing.lock().await;

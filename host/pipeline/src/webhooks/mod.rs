@@ -64,6 +64,7 @@ impl Pipeline {
             url: String::new(),
             events: Vec::new(),
             event: None,
+            embed: None,
             description: String::new(),
             source: None,
             source_id: None,
@@ -187,6 +188,7 @@ impl Pipeline {
         Ok(Webhook {
             name: input.name.unwrap_or(webhook.name),
             url: input.url.unwrap_or(webhook.url),
+            embed: input.embed.or(webhook.embed),
             description: input.description.unwrap_or(webhook.description),
             source: input.source.unwrap_or(webhook.source),
             source_id: input.source_id.unwrap_or(webhook.source_id),
@@ -244,7 +246,7 @@ impl Pipeline {
             });
         }
         let event_type = test_type(&webhook);
-        let example = hookwright_model::event_type(&event_type).and_then(|about| about.example.clone());
+        let example = self.find_event_type(space, &event_type)?.and_then(|found| found.event_type.example);
         let data = example.unwrap_or_else(|| json!({"test": true, "webhook": webhook.id}));
         self.send_own(&webhook, &event_type, &data, hookwright_model::Purpose::Test).await
     }
