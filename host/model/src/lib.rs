@@ -26,7 +26,7 @@ mod webhook;
 mod workbench;
 
 pub use automation::{Automation, AutomationInput, Condition, OnError, OnUnavailable, Step, StepKind, When};
-pub use catalogue::{EventType, EventTypeInput, Vocabulary, event_type, event_types, verbs_of_change};
+pub use catalogue::{EventType, EventTypeInput, Vocabulary, event_type, event_types, events_of_change};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use effects::{
     Change, Effects, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordWrite, StateView, StoredRecord, Version,

@@ -180,6 +180,7 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events_of_change;
 
     #[test]
     fn every_kind_and_every_verb_of_the_files_makes_a_type() {
@@ -225,6 +226,31 @@ mod tests {
             }
             assert!(!validator.is_valid(&json!({})), "{}", event_type.name);
         }
+    }
+
+    /// An example that shows a change is what [`events_of_change`] makes of that change.
+    #[test]
+    fn the_examples_are_what_a_change_is_told_as() {
+        let kinds: std::collections::BTreeMap<String, Kind> =
+            serde_json::from_str(include_str!("../../catalogue/kinds.json")).unwrap();
+        let mut told = 0;
+        for (name, kind) in &kinds {
+            for (verb, change) in kind.verbs.iter().filter(|(_, change)| *change != &json!({})) {
+                let example = super::event_type(&format!("{name}.{verb}")).unwrap().example.clone().unwrap();
+                let mut before = example[name].clone();
+                for (field, values) in change.as_object().unwrap() {
+                    before[field] = values[0].clone();
+                }
+                let events = events_of_change(&before, &example[name]);
+                let (_, more) =
+                    events.iter().find(|(other, _)| other == verb).unwrap_or_else(|| panic!("{name}.{verb}"));
+                for (field, value) in more {
+                    assert_eq!(&example[field], value, "{name}.{verb}: {field}");
+                }
+                told += 1;
+            }
+        }
+        assert!(told > 60, "{told}");
     }
 
     #[test]

@@ -14,6 +14,6 @@ mod event_type;
 mod vocabulary;
 
 pub use builtin::{event_type, event_types};
-pub use change::verbs_of_change;
+pub use change::events_of_change;
 pub use event_type::{EventType, EventTypeInput};
 pub use vocabulary::Vocabulary;
