@@ -216,6 +216,14 @@ fn a_secret_leaves_only_in_requests_to_its_hosts_and_is_seen_nowhere_else() {
         let whole = format!("{} {:?} {}", received.path, received.headers, String::from_utf8_lossy(&received.body));
         assert!(whole.contains(VALUE) && !whole.contains(&placeholder), "{at}: {whole}");
     }
+    let anywhere = json!({
+        "http": [{"host": "*.localhost"}],
+        "secrets": [{"name": "other-host", "hosts": ["*.localhost"]}],
+    });
+    client.put_json("/v1/secrets/other-host", &json!({"value": "evil.example/"})).expect(200);
+    client.post("/v1/plugins/hostile/grants", &anywhere).expect(200);
+    let moved = ordered(&client, &order("send-secret", "other-host", &receiver.url(), "host"));
+    assert_eq!(moved["outcome"]["code"], "secret.unusable", "no value makes it another host: {moved:#}");
     // Nowhere in what the API shows, nor in the store's file, nor in the server's log.
     for path in ["/v1/runs?limit=500", "/v1/plugins/hostile", "/v1/plugins/hostile/logs", "/v1/plugins/hostile/policy"]
     {

@@ -20,7 +20,8 @@ const MAX_SECRET: usize = 64 * 1024;
 /// Every access that was asked for since the last change, and what plugins have used since the start.
 #[derive(Default)]
 pub(crate) struct Accesses {
-    made: ArcSwap<HashMap<Place, Arc<Access>>>,
+    /// By place, and by whether the plugin there comes with the server.
+    made: ArcSwap<HashMap<(Place, bool), Arc<Access>>>,
     meters: Mutex<HashMap<Place, Arc<Meter>>>,
 }
 
@@ -50,14 +51,14 @@ pub struct PolicyView {
 }
 
 impl Pipeline {
-    /// What the plugin under this name may do in the space.
-    pub(crate) fn access(&self, space: &SpaceId, name: &str) -> Arc<Access> {
-        let place = (space.clone(), name.to_owned());
+    /// What the plugin under this name may do in the space. `trusted`: the plugin that is called comes with the server.
+    pub(crate) fn access(&self, space: &SpaceId, name: &str, trusted: bool) -> Arc<Access> {
+        let place = ((space.clone(), name.to_owned()), trusted);
         if let Some(access) = self.accesses.made.load().get(&place) {
             return Arc::clone(access);
         }
         let made = self.accesses.made.load_full();
-        let access = Arc::new(self.make_access(&place).unwrap_or_else(|error| {
+        let access = Arc::new(self.make_access(&place.0, trusted).unwrap_or_else(|error| {
             // Nothing is granted by mistake: a plugin whose grants cannot be read gets none.
             tracing::error!(%error, plugin = name, "what the plugin was granted cannot be read");
             let limits = self.registry.engine().options().limits;
@@ -70,10 +71,15 @@ impl Pipeline {
         access
     }
 
-    fn make_access(&self, place: &Place) -> Result<Access, PipelineError> {
+    /// The access of whatever stands under the name now, for reports.
+    fn present_access(&self, space: &SpaceId, name: &str) -> Arc<Access> {
+        let trusted = self.registry.resolve(space, name).is_some_and(|(scope, _)| scope == Scope::Builtin);
+        self.access(space, name, trusted)
+    }
+
+    fn make_access(&self, place: &Place, trusted: bool) -> Result<Access, PipelineError> {
         let (space, name) = place;
         let policy = self.store.policy(space, name)?.unwrap_or_default();
-        let trusted = self.registry.resolve(space, name).is_some_and(|(scope, _)| scope == Scope::Builtin);
         let limits = self.registry.engine().options().limits.with(&policy.limits);
         let mut secrets = Vec::new();
         for grant in &policy.grants.secrets {
@@ -97,14 +103,14 @@ impl Pipeline {
     /// What the plugin may do, as an operator sees it.
     pub fn policy(&self, space: &SpaceId, name: &str) -> Result<PolicyView, PipelineError> {
         self.known(space, name)?;
-        let access = self.access(space, name);
+        let access = self.present_access(space, name);
         let policy = self.store.policy(space, name)?.unwrap_or_default();
         Ok(PolicyView { policy, limits: access.limits, instance: access.instance, trusted: access.trusted })
     }
 
     /// What the plugin has used in the space since the server started.
     pub fn usage(&self, space: &SpaceId, name: &str) -> Result<Value, PipelineError> {
-        let access = self.access(space, name);
+        let access = self.present_access(space, name);
         let kept = self.store.kept_by(space, name)?;
         let mut report = access.meter.report(&access.limits);
         if let Some(report) = report.as_object_mut() {

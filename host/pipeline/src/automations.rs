@@ -40,7 +40,7 @@ impl Pipeline {
             created_at: now,
             updated_at: now,
         };
-        self.loaded(&automation.plugins()).await;
+        self.loaded(space, &automation.plugins()).await;
         self.check_automation(space, &automation)?;
         self.save_automation(space, automation, None).await
     }
@@ -68,7 +68,7 @@ impl Pipeline {
             updated_at: self.now(),
             ..old
         };
-        self.loaded(&automation.plugins()).await;
+        self.loaded(space, &automation.plugins()).await;
         self.check_automation(space, &automation)?;
         self.save_automation(space, automation, Some(was)).await
     }

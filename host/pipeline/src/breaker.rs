@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hookwright_model::{SpaceId, Timestamp};
@@ -48,6 +48,44 @@ struct Breaker {
     last: Timestamp,
 }
 
+/// Whether a plugin is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is.
+    Closed,
+    /// Not before then, or not before the probe has ended.
+    Open(Timestamp),
+    /// One call may try it.
+    Probe,
+}
+
+impl Breaker {
+    fn standing(&self, now: Timestamp) -> Standing {
+        match self.until {
+            None => Standing::Closed,
+            Some(until) if now < until || self.probing => Standing::Open(until),
+            Some(_) => Standing::Probe,
+        }
+    }
+}
+
+/// Leave to call a plugin. If the call is given up before it ends, the probe that it may have been is open to another.
+pub(crate) struct Admitted {
+    breakers: Arc<Breakers>,
+    /// Whose probe this is.
+    probe: Option<Place>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let Some(place) = &self.probe else { return };
+        let mut plugins = self.breakers.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(breaker) = plugins.get_mut(place) {
+            breaker.probing = false;
+        }
+    }
+}
+
 /// What a call that ended changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -65,33 +103,41 @@ impl Breakers {
     }
 
     /// Whether a call may begin; the error says from when on one may.
-    pub(crate) fn admit(&self, space: &SpaceId, name: &str, now: Timestamp) -> Result<(), Timestamp> {
+    pub(crate) fn admit(self: &Arc<Self>, space: &SpaceId, name: &str, now: Timestamp) -> Result<Admitted, Timestamp> {
+        let admitted = |probe| Admitted { breakers: Arc::clone(self), probe };
         if self.count.load(Ordering::Relaxed) == 0 {
-            return Ok(());
+            return Ok(admitted(None));
         }
+        let place = (space.clone(), name.to_owned());
         let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(breaker) = plugins.get_mut(&(space.clone(), name.to_owned())) else { return Ok(()) };
-        match breaker.until {
-            None => Ok(()),
-            Some(until) if now < until => Err(until),
-            // A probe whose end nobody reported, since its call was given up, does not keep the breaker open for ever.
-            Some(until) if breaker.probing && now < until.after(breaker.pause) => Err(until.after(breaker.pause)),
-            Some(_) => {
+        let Some(breaker) = plugins.get_mut(&place) else { return Ok(admitted(None)) };
+        match breaker.standing(now) {
+            Standing::Closed => Ok(admitted(None)),
+            Standing::Open(until) => Err(until),
+            Standing::Probe => {
                 breaker.probing = true;
-                Ok(())
+                Ok(admitted(Some(place)))
             }
         }
     }
 
-    /// Whether calls wait.
-    pub(crate) fn is_open(&self, space: &SpaceId, name: &str, now: Timestamp) -> bool {
+    /// Whether the plugin is called.
+    pub(crate) fn standing(&self, space: &SpaceId, name: &str, now: Timestamp) -> Standing {
         let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = plugins.get(&(space.clone(), name.to_owned()));
-        breaker.is_some_and(|breaker| breaker.probing || breaker.until.is_some_and(|until| now < until))
+        breaker.map_or(Standing::Closed, |breaker| breaker.standing(now))
     }
 
-    /// Takes down how a call ended.
-    pub(crate) fn report(&self, space: &SpaceId, name: &str, stopped: bool, now: Timestamp) -> Change {
+    /// Takes down how an admitted call ended.
+    pub(crate) fn report(
+        &self,
+        mut admitted: Admitted,
+        space: &SpaceId,
+        name: &str,
+        stopped: bool,
+        now: Timestamp,
+    ) -> Change {
+        admitted.probe = None;
         if !stopped && self.count.load(Ordering::Relaxed) == 0 {
             return Change::None;
         }
@@ -136,10 +182,10 @@ impl Breakers {
         let Some(breaker) = plugins.get(&(space.clone(), name.to_owned())) else {
             return json!({"state": "closed", "strikes": 0});
         };
-        let state = match breaker.until {
-            None => "closed",
-            Some(until) if now < until => "open",
-            Some(_) => "probing",
+        let state = match breaker.standing(now) {
+            Standing::Closed => "closed",
+            Standing::Open(until) if now < until => "open",
+            Standing::Open(_) | Standing::Probe => "probing",
         };
         json!({
             "state": state,
@@ -154,35 +200,58 @@ impl Breakers {
 mod tests {
     use super::*;
 
+    const NAME: &str = "p";
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)
     }
 
+    fn breakers(strikes: u32) -> Arc<Breakers> {
+        Arc::new(Breakers::new(BreakerSettings { strikes, pause: Duration::from_secs(10) }))
+    }
+
+    /// A call from its admission to its end.
+    fn call(breakers: &Arc<Breakers>, stopped: bool, now: i64) -> Change {
+        let main = SpaceId::main();
+        let admitted = breakers.admit(&main, NAME, at(now)).unwrap();
+        breakers.report(admitted, &main, NAME, stopped, at(now))
+    }
+
     #[test]
     fn it_opens_after_strikes_in_a_row_and_a_probe_closes_it_or_doubles_the_pause() {
-        let breakers = Breakers::new(BreakerSettings { strikes: 3, pause: Duration::from_secs(10) });
-        let main = SpaceId::main();
-        let stopped = |now| breakers.report(&main, "p", true, at(now));
-        assert_eq!((stopped(0), stopped(0)), (Change::None, Change::None));
-        assert_eq!(breakers.report(&main, "p", false, at(0)), Change::None, "one that ends well begins the count anew");
-        assert_eq!((stopped(1), stopped(1), stopped(1)), (Change::None, Change::None, Change::Opened(at(11))));
-        assert_eq!(breakers.admit(&main, "p", at(10)), Err(at(11)));
-        assert_eq!(breakers.admit(&main, "q", at(10)), Ok(()));
-        assert_eq!(breakers.admit(&main, "p", at(11)), Ok(()), "the probe");
-        assert!(breakers.admit(&main, "p", at(11)).is_err(), "only one at a time");
-        assert_eq!(stopped(12), Change::Opened(at(32)));
-        assert_eq!(breakers.admit(&main, "p", at(32)), Ok(()));
-        assert_eq!(breakers.report(&main, "p", false, at(33)), Change::Closed);
-        assert_eq!(breakers.admit(&main, "p", at(33)), Ok(()));
-        assert_eq!(breakers.show(&main, "p", at(33))["state"], "closed");
+        let (breakers, main) = (breakers(3), SpaceId::main());
+        let admit = |name: &str, now| breakers.admit(&main, name, at(now)).map(drop);
+        assert_eq!((call(&breakers, true, 0), call(&breakers, true, 0)), (Change::None, Change::None));
+        assert_eq!(call(&breakers, false, 0), Change::None, "one that ends well begins the count anew");
+        assert_eq!((call(&breakers, true, 1), call(&breakers, true, 1)), (Change::None, Change::None));
+        assert_eq!(call(&breakers, true, 1), Change::Opened(at(11)));
+        assert_eq!(admit(NAME, 10), Err(at(11)));
+        assert_eq!(admit("q", 10), Ok(()));
+        let probe = breakers.admit(&main, NAME, at(11)).unwrap();
+        assert_eq!(admit(NAME, 11), Err(at(11)), "only one at a time");
+        assert_eq!(breakers.report(probe, &main, NAME, true, at(12)), Change::Opened(at(32)));
+        assert_eq!(call(&breakers, false, 32), Change::Closed);
+        assert_eq!(admit(NAME, 33), Ok(()));
+        assert_eq!(breakers.show(&main, NAME, at(33))["state"], "closed");
+    }
+
+    #[test]
+    fn a_probe_that_is_given_up_is_open_to_another() {
+        let (breakers, main) = (breakers(1), SpaceId::main());
+        assert_eq!(call(&breakers, true, 0), Change::Opened(at(10)));
+        let probe = breakers.admit(&main, NAME, at(10)).unwrap();
+        assert_eq!(breakers.standing(&main, NAME, at(1000)), Standing::Open(at(10)), "however long it takes");
+        drop(probe);
+        assert_eq!(breakers.standing(&main, NAME, at(10)), Standing::Probe);
+        assert_eq!(call(&breakers, false, 10), Change::Closed);
+        assert_eq!(breakers.standing(&main, NAME, at(10)), Standing::Closed);
     }
 
     #[test]
     fn another_version_begins_without_strikes() {
-        let breakers = Breakers::new(BreakerSettings { strikes: 1, pause: Duration::from_secs(10) });
-        let main = SpaceId::main();
-        assert_eq!(breakers.report(&main, "p", true, at(0)), Change::Opened(at(10)));
-        breakers.reset(Some(&main), "p");
-        assert_eq!(breakers.admit(&main, "p", at(1)), Ok(()));
+        let (breakers, main) = (breakers(1), SpaceId::main());
+        assert_eq!(call(&breakers, true, 0), Change::Opened(at(10)));
+        breakers.reset(Some(&main), NAME);
+        assert_eq!(call(&breakers, false, 1), Change::None);
     }
 }

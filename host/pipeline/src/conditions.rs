@@ -3,14 +3,13 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use hookwright_model::{
-    Automation, Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, OnUnavailable, SpaceId, When,
-    Workbench,
+    Automation, Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, OnUnavailable, SpaceId, Verdict,
+    When, Workbench,
 };
-use serde_json::Value;
 
 use crate::Pipeline;
-use crate::parking::Unavailable;
-use crate::steps::{Scoping, rendered};
+use crate::parking::{Callable, Unavailable};
+use crate::steps::{Scoping, rendered, right_kind};
 
 /// Asks the conditions of an automation, in order, until the answer is known, or until one cannot be asked for now.
 pub(crate) async fn decide(
@@ -115,23 +114,12 @@ impl<'a> Asking<'a> {
 
     async fn call(&mut self, condition: &Condition, path: String) -> Answer {
         let began = Instant::now();
-        if let Err(unavailable) = self.pipeline.available(self.space, &condition.plugin) {
-            return self.unavailable(condition, path, unavailable);
-        }
-        let plugin = self.pipeline.registry.get(self.space, &condition.plugin);
-        let version = plugin.as_ref().map(|plugin| plugin.manifest().version.clone());
-        let result = match &plugin {
-            Some(plugin) if plugin.kinds().contains(&Kind::Condition) => {
-                match rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench) {
-                    Ok(parameters) => self.evaluate(&condition.plugin, plugin, &parameters).await,
-                    Err(failure) => Err(failure),
-                }
-            }
-            Some(_) => Err(Failure::permanent("plugin.wrong_kind", format!("`{}` is no condition", condition.plugin))),
-            None => {
-                Err(Failure::permanent("plugin.unavailable", format!("there is no condition `{}`", condition.plugin)))
-            }
+        let callable = match self.pipeline.available(self.space, &condition.plugin) {
+            Ok(callable) => callable,
+            Err(unavailable) => return self.unavailable(condition, path, unavailable),
         };
+        let version = Some(callable.plugin.manifest().version.clone());
+        let result = self.evaluate(callable, condition).await;
         let (holds, reason) = match result {
             Ok(verdict) => (Some(verdict.holds), verdict.reason),
             Err(failure) => (None, failure.to_string()),
@@ -163,15 +151,13 @@ impl<'a> Asking<'a> {
         answer
     }
 
-    async fn evaluate(
-        &self,
-        name: &str,
-        plugin: &hookwright_plugin::Plugin,
-        parameters: &Value,
-    ) -> Result<hookwright_model::Verdict, Failure> {
-        let call = self.pipeline.call(self.space, name);
-        let called = plugin.evaluate(call, self.event, parameters).await;
-        self.pipeline.note_call(self.space, name, &self.event.id, &called);
+    async fn evaluate(&mut self, callable: Callable, condition: &Condition) -> Result<Verdict, Failure> {
+        let plugin = &callable.plugin;
+        right_kind(plugin, Kind::Condition, &condition.plugin)?;
+        let parameters = rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench)?;
+        let call = self.pipeline.call(self.space, &callable.access);
+        let called = plugin.evaluate(call, self.event, &parameters).await;
+        self.pipeline.note_call(callable, self.space, &self.event.id, &called);
         called.result
     }
 }

@@ -101,7 +101,7 @@ pub struct Pipeline {
     settings: PipelineSettings,
     plugin_config: HashMap<String, String>,
     accesses: access::Accesses,
-    breakers: breaker::Breakers,
+    breakers: Arc<breaker::Breakers>,
     logs: logs::Logs,
     mailer: mails::Mailer,
     /// Names of the server's own plugins that are still being loaded.
@@ -134,7 +134,7 @@ impl Pipeline {
             egress,
             plugin_config,
             accesses: access::Accesses::default(),
-            breakers: breaker::Breakers::new(settings.breaker),
+            breakers: Arc::new(breaker::Breakers::new(settings.breaker)),
             logs: logs::Logs::default(),
             loading: watch::channel(BTreeSet::new()).0,
             mailer: mails::Mailer::new(settings.smtp.clone())?,

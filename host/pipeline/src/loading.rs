@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hookwright_model::SpaceId;
 use hookwright_plugin::Scope;
 use tokio::task::JoinSet;
 
@@ -77,11 +78,15 @@ impl Pipeline {
         live
     }
 
-    /// Waits until none of these is being loaded any more.
-    pub async fn loaded(&self, names: &BTreeSet<&str>) {
+    /// Waits until none of these is being loaded any more; if the space has one of them not at all, until no plugin is:
+    /// whoever says so then can name all that it has.
+    pub async fn loaded(&self, space: &SpaceId, names: &BTreeSet<&str>) {
         let mut loading = self.loading.subscribe();
         // An error means that the pipeline is gone, and the wait with it.
         let _ = loading.wait_for(|loading| !names.iter().any(|name| loading.contains(*name))).await;
+        if names.iter().any(|name| self.registry.get(space, name).is_none()) {
+            self.all_loaded().await;
+        }
     }
 
     /// Waits until no plugin is being loaded any more.

@@ -90,14 +90,22 @@ fn compose(mail: &Mail, from: &Mailbox) -> Result<Message, String> {
         }
     }
     builder = builder.from(sender);
-    let text = SinglePart::plain(text.clone());
-    let composed = match (html, attachments.is_empty()) {
-        (None, true) => builder.singlepart(text),
-        (Some(html), true) => builder.multipart(alternative(text, html)),
-        (html, false) => {
-            let mut parts = match html {
-                Some(html) => MultiPart::mixed().multipart(alternative(text, html)),
-                None => MultiPart::mixed().singlepart(text),
+    let plain = || SinglePart::plain(text.clone());
+    let content = match html {
+        None => Content::Single(plain()),
+        Some(html) if text.is_empty() => Content::Single(SinglePart::html(html.clone())),
+        Some(html) => {
+            let html = SinglePart::html(html.clone());
+            Content::Both(MultiPart::alternative().singlepart(plain()).singlepart(html))
+        }
+    };
+    let composed = match (content, attachments.is_empty()) {
+        (Content::Single(part), true) => builder.singlepart(part),
+        (Content::Both(parts), true) => builder.multipart(parts),
+        (content, false) => {
+            let mut parts = match content {
+                Content::Single(part) => MultiPart::mixed().singlepart(part),
+                Content::Both(parts) => MultiPart::mixed().multipart(parts),
             };
             for file in attachments {
                 let wrong = |error: String| format!("the attachment `{}`: {error}", file.name);
@@ -111,8 +119,12 @@ fn compose(mail: &Mail, from: &Mailbox) -> Result<Message, String> {
     composed.map_err(|error| error.to_string())
 }
 
-fn alternative(text: SinglePart, html: &str) -> MultiPart {
-    MultiPart::alternative().singlepart(text).singlepart(SinglePart::html(html.to_owned()))
+/// What a letter says, before its attachments.
+enum Content {
+    /// As text, or as HTML.
+    Single(SinglePart),
+    /// As both; the reader's program chooses.
+    Both(MultiPart),
 }
 
 /// When a mail that was not taken is tried again: for half a day.
@@ -192,6 +204,26 @@ mod tests {
         for part in ["To: Ada <ada@example.com>", "Cc: ", "c@example.com", "X-Ticket: 42", "From: hookwright@", "a.txt"]
         {
             assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_letter_has_only_the_parts_that_say_something() {
+        let letter = |text: &str, html: Option<&str>| Letter {
+            to: vec!["a@example.com".into()],
+            text: text.into(),
+            html: html.map(str::to_owned),
+            ..Letter::default()
+        };
+        for (letter, plain, html) in [
+            (letter("words", None), true, false),
+            (letter("", None), true, false),
+            (letter("", Some("<b>words</b>")), false, true),
+            (letter("words", Some("<b>words</b>")), true, true),
+        ] {
+            let message = compose(&mail(letter), &"a@example.com".parse().unwrap()).unwrap();
+            let text = String::from_utf8(message.formatted()).unwrap();
+            assert_eq!((text.contains("text/plain"), text.contains("text/html")), (plain, html), "{text}");
         }
     }
 

@@ -1,12 +1,13 @@
 //! Runs that wait for a plugin: it is not there, or is not called for now. They go on when it can be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookwright_model::{SpaceId, Timestamp};
-use hookwright_plugin::Called;
+use hookwright_plugin::{Access, Called, Plugin, Scope};
 use hookwright_store::Store;
 
-use crate::breaker::Change;
+use crate::breaker::{Admitted, Change, Standing};
 use crate::{LogLine, Pipeline};
 
 /// After how long a run tries again that found as many calls under way as may be.
@@ -27,45 +28,53 @@ pub(crate) struct Unavailable {
     pub(crate) busy_until: Option<Timestamp>,
 }
 
-impl Pipeline {
-    /// Fails if the plugin is not there or is not called for now.
-    pub(crate) fn available(&self, space: &SpaceId, name: &str) -> Result<(), Unavailable> {
-        let unavailable = |reason: String| Err(Unavailable { plugin: name.to_owned(), reason, busy_until: None });
-        if self.registry.get(space, name).is_none() {
-            if self.is_loading(name) {
-                let reason = format!("`{name}` is being loaded");
-                return Err(Unavailable {
-                    plugin: name.to_owned(),
-                    reason,
-                    busy_until: Some(self.now().after(LOADING)),
-                });
-            }
-            return unavailable(format!("there is no plugin `{name}`: put it back, or change the automation"));
-        }
-        match self.breakers.admit(space, name, self.now()) {
-            Ok(()) => self.has_room(space, name),
-            Err(until) => unavailable(format!(
-                "`{name}` was stopped again and again and is not called before {until}: put in a version that is mended"
-            )),
-        }
-    }
+/// A plugin that may be called once, now.
+pub(crate) struct Callable {
+    /// What is called.
+    pub(crate) plugin: Arc<Plugin>,
+    /// What that very version may do where it was put: what is put in its place meanwhile cannot act with it.
+    pub(crate) access: Arc<Access>,
+    admitted: Admitted,
+}
 
-    /// Fails if as many calls of the plugin are under way as may be. What would wait for them waits in the store, not in
-    /// one of the places where events are worked on, which others need.
-    fn has_room(&self, space: &SpaceId, name: &str) -> Result<(), Unavailable> {
-        if self.access(space, name).slots.available_permits() > 0 {
-            return Ok(());
+impl Pipeline {
+    /// The plugin under this name, unless it is not there or is not called for now.
+    pub(crate) fn available(&self, space: &SpaceId, name: &str) -> Result<Callable, Unavailable> {
+        let (plugin, now) = (name.to_owned(), self.now());
+        let Some((scope, found)) = self.registry.resolve(space, name) else {
+            let (reason, busy_until) = if self.is_loading(name) {
+                (format!("`{name}` is being loaded"), Some(now.after(LOADING)))
+            } else {
+                (format!("there is no plugin `{name}`: put it back, or change the automation"), None)
+            };
+            return Err(Unavailable { plugin, reason, busy_until });
+        };
+        let access = self.access(space, name, scope == Scope::Builtin);
+        if access.slots.available_permits() == 0 {
+            // What would wait for the calls under way waits in the store, not in one of the places where events are
+            // worked on, which others need.
+            let later = now.after(BUSY + Duration::from_millis(rand::random_range(0..100)));
+            let reason = format!("as many calls of `{name}` are under way as may be");
+            return Err(Unavailable { plugin, reason, busy_until: Some(later) });
         }
-        let later = self.now().after(BUSY + Duration::from_millis(rand::random_range(0..100)));
-        let reason = format!("as many calls of `{name}` are under way as may be");
-        Err(Unavailable { plugin: name.to_owned(), reason, busy_until: Some(later) })
+        match self.breakers.admit(space, name, now) {
+            Ok(admitted) => Ok(Callable { plugin: found, access, admitted }),
+            Err(until) => {
+                let reason = format!(
+                    "`{name}` was stopped again and again and is not called before {until}: put in a version that is \
+                     mended"
+                );
+                Err(Unavailable { plugin, reason, busy_until: None })
+            }
+        }
     }
 
     /// Takes down what a call of a plugin came to, besides its answer.
-    pub(crate) fn note_call<T>(&self, space: &SpaceId, name: &str, event: &str, called: &Called<T>) {
+    pub(crate) fn note_call<T>(&self, callable: Callable, space: &SpaceId, event: &str, called: &Called<T>) {
         let now = self.now();
+        let name = callable.access.plugin.as_str();
         self.logs.add(space, name, now, event, &called.log);
-        match self.breakers.report(space, name, called.stopped, now) {
+        match self.breakers.report(callable.admitted, space, name, called.stopped, now) {
             Change::None => {}
             Change::Opened(until) => {
                 tracing::warn!(plugin = name, %space, %until, "stopped again and again: it is not called for now");
@@ -108,17 +117,29 @@ impl Pipeline {
         }
     }
 
-    /// Lets everything go on whose plugin is there, after a start.
+    /// Lets everything go on whose plugin is there and is called: after a start, and from time to time, so that nothing
+    /// stays behind whatever happened to the run that was to try the plugin.
     pub(crate) fn release_waiting(&self) {
         match self.store.waited_for() {
             Ok(waited_for) => {
                 for (space, name) in waited_for {
-                    if self.registry.get(&space, &name).is_some() {
-                        self.release_soon(&space, &name);
-                    }
+                    self.release_if_there(&space, &name);
                 }
             }
             Err(error) => tracing::error!(%error, "what waits for plugins cannot be read"),
+        }
+    }
+
+    /// Lets go on what waits for the plugin, if it is there: everything, or one that tries it.
+    pub(crate) fn release_if_there(&self, space: &SpaceId, name: &str) {
+        if self.registry.get(space, name).is_none() {
+            return;
+        }
+        let now = self.now();
+        match self.breakers.standing(space, name, now) {
+            Standing::Closed => self.release_soon(space, name),
+            Standing::Probe => self.probe_at(space, name, now),
+            Standing::Open(_) => {}
         }
     }
 

@@ -10,7 +10,6 @@ use hookwright_plugin::{Plugin, Scope, check_name, remedy};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::sources::hex_text;
 use crate::{Pipeline, PipelineError};
 
 /// A version that was just put in.
@@ -49,7 +48,7 @@ impl Pipeline {
         approve: bool,
     ) -> Result<Installed, PipelineError> {
         check_name(name)?;
-        let digest = hex_text(&Sha256::digest(&component));
+        let digest = hex::encode(Sha256::digest(&component));
         let signed_by = self.registry.engine().options().trust.check(&digest, signatures)?;
         let plugin = self.registry.prepare(component.clone()).await?;
         let _changing = self.changing.lock().await;

@@ -172,18 +172,11 @@ impl Pipeline {
         if self.store.complete_step(commit).await? != Committed::Done {
             return Ok(());
         }
+        // Whoever brought the plugin meanwhile may have looked before this run was parked.
         if let Some(plugin) = next.waits_for.as_deref().filter(|_| next.state == RunState::Parked) {
             self.release_if_there(&next.space, plugin);
         }
         if next.state == RunState::Running { self.carry_out(next, event, false, None).await } else { Ok(()) }
-    }
-
-    /// Lets a run go on that was parked while its plugin came: whoever brought the plugin may have looked before.
-    fn release_if_there(&self, space: &SpaceId, plugin: &str) {
-        let there = self.registry.get(space, plugin).is_some();
-        if there && !self.breakers.is_open(space, plugin, self.now()) {
-            self.release_soon(space, plugin);
-        }
     }
 
     async fn carry_out(

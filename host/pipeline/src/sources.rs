@@ -98,12 +98,12 @@ impl Pipeline {
         let kind = input.kind.ok_or_else(|| Mistake::new("kind", "is missing: the source plugin, such as `github`"))?;
         let with = input.with.unwrap_or_default();
         check_name(&name)?;
-        self.loaded(&[kind.as_str()].into()).await;
+        self.loaded(space, &[kind.as_str()].into()).await;
         self.check_kind(space, &kind, &with)?;
         let (secret, made) = match input.secret {
             Some(given) => (check_secret(given)?, None),
             None => {
-                let secret = hex_text(&rand::random::<[u8; 32]>());
+                let secret = hex::encode(rand::random::<[u8; 32]>());
                 (secret.clone(), Some(secret))
             }
         };
@@ -143,7 +143,7 @@ impl Pipeline {
             ..old
         };
         check_name(&source.name)?;
-        self.loaded(&[source.kind.as_str()].into()).await;
+        self.loaded(space, &[source.kind.as_str()].into()).await;
         self.check_kind(space, &source.kind, &source.with)?;
         self.store.put_source(&source).await?;
         self.catalogue.put_source(source.clone());
@@ -222,20 +222,18 @@ impl Pipeline {
         request: SourceRequest,
     ) -> Result<(Reception, Option<Workbench>), PipelineError> {
         let (space, kind) = (&source.space, source.kind.as_str());
-        self.loaded(&[kind].into()).await;
-        self.available(space, kind)
+        self.loaded(space, &[kind].into()).await;
+        let callable = self
+            .available(space, kind)
             .map_err(|unavailable| Failure::transient("plugin.unavailable", unavailable.reason))?;
-        let Some(plugin) = self.registry.get(space, kind) else {
-            return Err(Failure::transient("plugin.unavailable", format!("there is no plugin `{kind}`")).into());
-        };
-        let mut call = self.call(space, kind);
+        let mut call = self.call(space, &callable.access);
         call.workbench = Some(self.workbench(space, &source.name, Cause::api()));
         if let Some(sealed) = &source.secret {
             call.secrets = Secrets::from_iter([(SIGNING_SECRET.to_owned(), self.vault.open_sealed(sealed)?)]);
         }
         let parameters = Value::Object(source.with.clone());
-        let called = plugin.receive(call, request, &parameters).await;
-        self.note_call(space, kind, &source.name, &called);
+        let called = callable.plugin.receive(call, request, &parameters).await;
+        self.note_call(callable, space, &source.name, &called);
         Ok((called.result?, called.workbench))
     }
 
@@ -310,14 +308,5 @@ fn check_secret(secret: String) -> Result<String, Mistake> {
 }
 
 fn digest(token: &str) -> String {
-    hex_text(&Sha256::digest(token.as_bytes()))
-}
-
-pub(crate) fn hex_text(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(Sha256::digest(token.as_bytes()))
 }

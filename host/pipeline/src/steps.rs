@@ -7,12 +7,12 @@ use hookwright_model::{
     Scope, SpaceId, Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions,
     render,
 };
-use hookwright_plugin::{Call, Message, Plugin, Secrets, Transformed};
+use hookwright_plugin::{Access, Call, Message, Plugin, Secrets, Transformed};
 use serde_json::{Map, Value, json};
 
 use crate::Pipeline;
 use crate::egress::{Egress, Outgoing};
-use crate::parking::Unavailable;
+use crate::parking::{Callable, Unavailable};
 
 /// What one try of a step came to, before it is committed.
 pub(crate) struct Tried {
@@ -118,13 +118,13 @@ fn about<'s>(
 
 impl Pipeline {
     /// What every call of a plugin gets.
-    pub(crate) fn call(&self, space: &SpaceId, plugin: &str) -> Call {
+    pub(crate) fn call(&self, space: &SpaceId, access: &Arc<Access>) -> Call {
         Call {
             space: space.clone(),
             now: self.clock.now(),
             workbench: None,
             secrets: Secrets::default(),
-            access: self.access(space, plugin),
+            access: Arc::clone(access),
             outbound: Some(Arc::clone(&self.egress) as Arc<dyn hookwright_plugin::Outbound>),
             idempotency_key: None,
         }
@@ -146,21 +146,19 @@ impl Pipeline {
         let began = Instant::now();
         let started_at = self.clock.now();
         let name = automation.step_names().get(place).cloned().unwrap_or_else(|| step.plugin.clone());
-        let plugin = self.registry.get(&run.space, &step.plugin);
         let mut log = Vec::new();
-        let result = match (self.available(&run.space, &step.plugin), &plugin) {
-            (Ok(()), Some(plugin)) => self.call_step(plugin, run, event, step, &mut log).await,
-            (Err(unavailable), _) if unavailable.busy_until.is_some() => return Err(unavailable),
-            (Err(unavailable), _) => match automation.on_unavailable {
+        let mut version = None;
+        let result = match self.available(&run.space, &step.plugin) {
+            Ok(callable) => {
+                version = Some(callable.plugin.manifest().version.clone());
+                self.call_step(callable, run, event, step, &mut log).await
+            }
+            Err(unavailable) if unavailable.busy_until.is_some() => return Err(unavailable),
+            Err(unavailable) => match automation.on_unavailable {
                 OnUnavailable::Park => return Err(unavailable),
                 OnUnavailable::Open => Ok((StepOutcome::Skipped { reason: unavailable.reason }, Effects::default())),
                 OnUnavailable::Closed => Err(Failure::permanent("plugin.unavailable", unavailable.reason)),
             },
-            // Taken out this very moment.
-            (Ok(()), None) => {
-                let reason = format!("there is no plugin `{}`", step.plugin);
-                return Err(Unavailable { plugin: step.plugin.clone(), reason, busy_until: None });
-            }
         };
         let (outcome, effects, failure) = match result {
             Ok((outcome, effects)) => (outcome, effects, None),
@@ -179,7 +177,7 @@ impl Pipeline {
             name,
             plugin: step.plugin.clone(),
             kind: step.kind,
-            version: plugin.map(|plugin| plugin.manifest().version.clone()),
+            version,
             outcome,
             effects: changes,
             events: events.collect(),
@@ -193,7 +191,7 @@ impl Pipeline {
 
     async fn call_step(
         &self,
-        plugin: &Plugin,
+        callable: Callable,
         run: &Run,
         event: &Event,
         step: &Step,
@@ -202,15 +200,16 @@ impl Pipeline {
         let source = format!("hookwright/automations/{}", run.automation);
         let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
         let mut scoping = Scoping::after(&run.space, event, run);
+        let plugin = &callable.plugin;
         let parameters = rendered(self, plugin, &step.with, &mut scoping, &mut workbench)?;
-        let mut call = self.call(&run.space, &step.plugin);
+        let mut call = self.call(&run.space, &callable.access);
         call.idempotency_key = Some(format!("{}-{}-{}", self.store.instance_id(), run.id, run.next_step));
         match step.kind {
             StepKind::Action => {
                 right_kind(plugin, Kind::Action, &step.plugin)?;
                 call.workbench = Some(workbench);
                 let called = plugin.run(call, event, &parameters).await;
-                self.note_call(&run.space, &step.plugin, &event.id, &called);
+                self.note_call(callable, &run.space, &event.id, &called);
                 *log = called.log;
                 let outcome = match called.result? {
                     Outcome::Done(result) => StepOutcome::Done { result },
@@ -234,7 +233,7 @@ impl Pipeline {
                     body: Bytes::from(body),
                 };
                 let called = plugin.apply(call, event, message, &parameters).await;
-                self.note_call(&run.space, &step.plugin, &event.id, &called);
+                self.note_call(callable, &run.space, &event.id, &called);
                 *log = called.log;
                 let outcome = match called.result? {
                     Transformed::Send(message) => StepOutcome::Done { result: value_of(&message) },
@@ -247,7 +246,7 @@ impl Pipeline {
     }
 }
 
-fn right_kind(plugin: &Plugin, kind: Kind, name: &str) -> Result<(), Failure> {
+pub(crate) fn right_kind(plugin: &Plugin, kind: Kind, name: &str) -> Result<(), Failure> {
     if plugin.kinds().contains(&kind) {
         Ok(())
     } else {

@@ -10,7 +10,7 @@ const ROUND: Duration = Duration::from_secs(15);
 /// How many expired values are removed in one commit.
 const SWEPT: usize = 1000;
 
-/// Removes what has expired until the pipeline stops.
+/// Removes what has expired, and lets go on what need not wait any more, until the pipeline stops.
 pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
     let mut stopping = pipeline.stopping.subscribe();
     while !*stopping.borrow_and_update() {
@@ -24,6 +24,7 @@ pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
                 }
             }
         }
+        pipeline.release_waiting();
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             _ = stopping.changed() => {}

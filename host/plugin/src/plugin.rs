@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hookwright_model::{Event, Failure, InstancePolicy, Kind, Manifest, Mistake, Outcome, Verdict};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
 use wasmtime::Store;
@@ -46,6 +46,24 @@ impl Plugin {
     /// What it says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Everything that it says of itself and that its bytes say of it, as an object for people and programs.
+    pub fn about(&self) -> Map<String, Value> {
+        let manifest = &self.manifest;
+        let fields: [(&str, Value); 10] = [
+            ("declared_name", manifest.name.as_str().into()),
+            ("version", manifest.version.as_str().into()),
+            ("summary", manifest.summary.as_str().into()),
+            ("kinds", self.kinds.iter().map(ToString::to_string).collect()),
+            ("imports", self.imports.clone().into()),
+            ("wants", self.wants.clone().into()),
+            ("parameters", manifest.parameters.clone()),
+            ("hints", json!(manifest.hints)),
+            ("digest", self.digest.as_str().into()),
+            ("size_bytes", self.size.into()),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// What it can be used as.

@@ -14,25 +14,10 @@ use crate::problem::Problem;
 use crate::{Shared, body};
 
 fn about(plugin: &Plugin) -> Map<String, Value> {
-    let manifest = plugin.manifest();
-    let about = json!({
-        "version": manifest.version,
-        "summary": manifest.summary,
-        "kinds": plugin.kinds(),
-        "declared_name": manifest.name,
-        "imports": plugin.imports(),
-        "wants": plugin.wants(),
-        "parameters": manifest.parameters,
-        "hints": manifest.hints,
-        "digest": plugin.digest(),
-        "size_bytes": plugin.size(),
-        "compiled": plugin.compiled(),
-        "load_ms": plugin.load_time().as_secs_f64() * 1000.0,
-    });
-    match about {
-        Value::Object(about) => about,
-        _ => Map::new(),
-    }
+    let mut about = plugin.about();
+    about.insert("compiled".to_owned(), plugin.compiled().into());
+    about.insert("load_ms".to_owned(), (plugin.load_time().as_secs_f64() * 1000.0).into());
+    about
 }
 
 fn shown(found: &Found) -> Value {
@@ -72,7 +57,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Re
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    app.pipeline.loaded(&[name.as_str()].into()).await;
+    app.pipeline.loaded(&caller.space, &[name.as_str()].into()).await;
     let found = app.pipeline.registry().list(&caller.space);
     let found = found
         .iter()

@@ -133,16 +133,21 @@ impl Store {
     /// Appends events as one: when this returns they are durable, with the work and the deliveries that they give. An
     /// event whose id the same source sent before is left out and reported as a repeat.
     pub async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
-        let backlog = self.backlog();
-        if backlog >= self.inner.max_backlog && events.iter().any(|new| !new.plan.automations.is_empty()) {
-            return Err(StoreError::Backlog(backlog));
-        }
-        let prepared = events.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
+        let prepared = self.prepare(events)?;
         let bytes = prepared.iter().map(Prepared::bytes).sum();
         self.write_now(Some(FAULTS), bytes, move |batch| {
             prepared.into_iter().map(|event| append(batch, event)).collect()
         })
         .await
+    }
+
+    /// Refuses work beyond the backlog's bound.
+    fn prepare(&self, events: Vec<NewEvent>) -> Result<Vec<Prepared>, StoreError> {
+        let backlog = self.backlog();
+        if backlog >= self.inner.max_backlog && events.iter().any(|new| !new.plan.automations.is_empty()) {
+            return Err(StoreError::Backlog(backlog));
+        }
+        events.into_iter().map(Prepared::new).collect()
     }
 
     /// Appends events together with effects; none if what those read has changed, and then nothing is written.
@@ -152,12 +157,7 @@ impl Store {
         events: Vec<NewEvent>,
         effects: Effects,
     ) -> Result<Option<Vec<Appended>>, StoreError> {
-        let backlog = self.backlog();
-        if backlog >= self.inner.max_backlog && events.iter().any(|new| !new.plan.automations.is_empty()) {
-            return Err(StoreError::Backlog(backlog));
-        }
-        let space = space.clone();
-        let prepared = events.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
+        let (space, prepared) = (space.clone(), self.prepare(events)?);
         let ready = Ready::new(effects)?;
         let bytes = prepared.iter().map(Prepared::bytes).fold(ready.bytes(), usize::saturating_add);
         self.write_now(Some(FAULTS), bytes, move |batch| {

@@ -116,16 +116,12 @@ impl Store {
         Ok(keys)
     }
 
-    pub(crate) fn read_kept_size(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, StoreError> {
+    /// How much a plugin keeps in a space.
+    pub fn kept_by(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, StoreError> {
         let Some(number) = self.number(space) else { return Ok(KvSize::default()) };
         let transaction = self.begin_read()?;
         let found = transaction.open_table(KEPT_SIZES)?.get((number, plugin))?;
         Ok(found.map(|sizes| sizes.value()).map_or_else(KvSize::default, |(bytes, keys)| KvSize { bytes, keys }))
-    }
-
-    /// How much a plugin keeps in a space.
-    pub fn kept_by(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, StoreError> {
-        self.read_kept_size(space, plugin)
     }
 
     /// Removes at most `limit` values that have expired; returns how many there were.

@@ -248,6 +248,6 @@ impl StateView for Store {
     }
 
     fn kept_size(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, Failure> {
-        Ok(self.read_kept_size(space, plugin)?)
+        Ok(self.kept_by(space, plugin)?)
     }
 }

@@ -122,6 +122,7 @@ fn send_secret(name: &str, url: &str, at: &str) -> Result<Outcome, Failure> {
     let (mut target, mut headers, mut body) = (url.to_owned(), Vec::new(), String::new());
     match at {
         "url" => target = format!("{url}?key={placeholder}"),
+        "host" => target = format!("http://{placeholder}.localhost"),
         "body" => body = format!("key={placeholder}"),
         _ => headers.push(("authorization".to_owned(), format!("Bearer {placeholder}"))),
     }

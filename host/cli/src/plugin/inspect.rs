@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use hookwright_model::Kind;
 use hookwright_plugin::Plugin;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::artifact::Artifact;
 use super::engine::Workshop;
@@ -50,19 +50,7 @@ fn server_name(what: &Path) -> Option<String> {
 
 /// What a component says of itself, as the server would tell it.
 pub(crate) fn about(plugin: &Plugin) -> Value {
-    let manifest = plugin.manifest();
-    json!({
-        "declared_name": manifest.name,
-        "version": manifest.version,
-        "summary": manifest.summary,
-        "kinds": plugin.kinds(),
-        "imports": plugin.imports(),
-        "wants": plugin.wants(),
-        "parameters": manifest.parameters,
-        "hints": manifest.hints,
-        "digest": plugin.digest(),
-        "size_bytes": plugin.size(),
-    })
+    Value::Object(plugin.about())
 }
 
 /// Shows it for people.
@@ -130,6 +118,8 @@ fn parameters(about: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -64,7 +64,7 @@ impl State {
             timeout: request.timeout_ms.map(|ms| Duration::from_millis(u64::from(ms))),
         };
         self.mark(&mut request.headers);
-        self.fill_in(&mut request, &host)?;
+        self.fill_in(&mut request, &url)?;
         self.count_egress(request.body.len().saturating_add(bytes))?;
         let answer = outbound.send(&self.call.space, request).await?;
         let (status, mut headers, mut body) = (answer.status, answer.headers, Vec::from(answer.body));

@@ -3,6 +3,7 @@
 use hookwright_model::{Failure, Kind, host_fits};
 use rand::RngCore as _;
 use serde_json::json;
+use url::Url;
 use wasmtime::component::HasSelf;
 
 use super::{Capability, Host, Link};
@@ -39,9 +40,10 @@ impl State {
         Ok(text)
     }
 
-    /// Puts the values in place of their placeholders, if they may go to `host`. Returns whether there were any.
-    pub(super) fn fill_in(&self, request: &mut OutboundRequest, host: &str) -> Result<bool, Failure> {
-        let mut filled = false;
+    /// Puts the values in place of their placeholders, if they may go to the host of `url`, which is the request's. No
+    /// value makes it another host.
+    pub(super) fn fill_in(&self, request: &mut OutboundRequest, url: &Url) -> Result<(), Failure> {
+        let host = url.host_str().unwrap_or_default();
         for (text, name) in &self.placeholders {
             let in_body = memchr::memmem::find(&request.body, text.as_bytes()).is_some();
             let in_head = request.url.contains(text.as_str())
@@ -67,6 +69,10 @@ impl State {
                     )
                 })?;
                 request.url = request.url.replace(text.as_str(), value);
+                if !Url::parse(&request.url).is_ok_and(|filled| filled.origin() == url.origin()) {
+                    let message = format!("the secret `{name}` would change the host: it fits the path and the query");
+                    return Err(Failure::permanent("secret.unusable", message));
+                }
                 for (_, field) in &mut request.headers {
                     *field = field.replace(text.as_str(), value);
                 }
@@ -74,9 +80,8 @@ impl State {
             if in_body {
                 request.body = replaced(&request.body, text.as_bytes(), value).into();
             }
-            filled = true;
         }
-        Ok(filled)
+        Ok(())
     }
 
     /// Puts the placeholders back where an answer repeats a value.
