@@ -1,4 +1,4 @@
-use hookwright_model::{Failure, Mistake, Mistakes};
+use hookwright_model::{Failure, Mistake, Mistakes, Refused};
 use hookwright_plugin::LoadError;
 use hookwright_store::StoreError;
 
@@ -49,6 +49,15 @@ pub enum PipelineError {
 impl From<Mistake> for PipelineError {
     fn from(mistake: Mistake) -> Self {
         Self::Invalid(Mistakes::from(mistake))
+    }
+}
+
+impl From<Refused> for PipelineError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Invalid(mistakes) => Self::Invalid(mistakes),
+            Refused::Failed(failure) => Self::Failed(failure),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod body;
 mod cloudevents;
 mod events;
 mod keys;
+mod kinds;
 mod listener;
 mod mails;
 mod outcomes;
