@@ -32,14 +32,16 @@ async fn commit(store: &Store, effects: Effects) {
     assert_eq!(store.commit(&SpaceId::main(), effects).await, Ok(Committed::Done));
 }
 
-/// Makes records in one commit.
+/// Makes records, some hundreds in a commit.
 async fn make(store: &Store, kind: &str, records: impl IntoIterator<Item = Value>) {
-    let mut bench = bench(store);
-    bench.limit_changes(usize::MAX);
-    for record in records {
-        bench.make_record(kind, fields(record)).unwrap();
+    let records: Vec<Value> = records.into_iter().collect();
+    for some in records.chunks(500) {
+        let mut bench = bench(store);
+        for record in some {
+            bench.make_record(kind, fields(record.clone())).unwrap();
+        }
+        commit(store, bench.finish(&Subscribers::default())).await;
     }
-    commit(store, bench.finish(&Subscribers::default())).await;
 }
 
 async fn amend(store: &Store, kind: &str, id: u64, changes: Value) {
