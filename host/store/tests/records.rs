@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use hookwright_model::{
-    Author, Cause, Effects, Merge, Query, RecordKey, RecordKind, SpaceId, StateView as _, Subscribers, Timestamp,
-    Workbench, builtin_kind,
+    Author, Cause, Effects, HistoryEntry, Merge, Query, RecordKey, RecordKind, RecordWrite, SpaceId, StateView as _,
+    Subscribers, Timestamp, Workbench, builtin_kind,
 };
 use hookwright_store::{Committed, Found, KindDeleted, KindStored, Store, StoreOptions};
 use serde_json::{Map, Value, json};
@@ -78,7 +78,17 @@ async fn a_list_by_an_indexed_field_reads_past_everything_else() {
     let ticket = builtin_kind("ticket").unwrap();
     // More than one call looks at, so that without the index the two would not be found at once.
     let status = |n: usize| if n == 5 || n == 7000 { "rare" } else { "open" };
-    make(&store, "ticket", (1..=12_000).map(|n| json!({"subject": "s", "status": status(n)}))).await;
+    let now = Timestamp::from_millis(0);
+    let mut effects = Effects::default();
+    for n in 1..=10_100 {
+        let key = RecordKey::ticket(u64::try_from(n).unwrap());
+        let value = ticket.make(key.id, fields(json!({"subject": "s", "status": status(n)})), now).unwrap();
+        let (index, changes) = (ticket.index_of(&value), Map::new());
+        let (change, by) = ("created".to_owned(), Author::default());
+        let history = HistoryEntry { version: 1, at: now, change, by, changes, notes: vec![] };
+        effects.records.push(RecordWrite { key, value, unindex: vec![], index, history });
+    }
+    commit(&store, effects).await;
     let found = find(&store, ticket, &[("status", "rare")], None, 10);
     assert_eq!((ids(&found), found.next), (vec![7000, 5], None));
     let both = find(&store, ticket, &[("status[in]", "rare,none"), ("sort", "id")], None, 10);
