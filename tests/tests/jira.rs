@@ -69,7 +69,7 @@ fn an_issue_that_is_closed_in_jira_closes_the_ticket_and_verified_webhooks_tell_
     let mut ids = Vec::new();
     for (receiver, _) in &mut receivers {
         let mut types = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..4 {
             let told = receiver.line();
             assert_eq!(told["verified"], true, "{told}");
             assert_eq!(told["payload"]["data"]["id"], ticket);
@@ -77,18 +77,18 @@ fn an_issue_that_is_closed_in_jira_closes_the_ticket_and_verified_webhooks_tell_
             ids.push(text(&told["id"]));
         }
         types.sort();
-        assert_eq!(types, ["ticket.note-added", "ticket.status-changed", "ticket.updated"]);
+        assert_eq!(types, ["ticket.closed", "ticket.note-added", "ticket.status-changed", "ticket.updated"]);
     }
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), 6, "every message has an id of its own");
+    assert_eq!(ids.len(), 8, "every message has an id of its own");
 
     let hooks: Vec<String> = receivers.iter().map(|(_, id)| id.clone()).collect();
     the_story_tells_it_all(&client, &event, &automation, ticket, &hooks);
 }
 
 fn the_story_tells_it_all(client: &Client, event: &str, automation: &str, ticket: u64, hooks: &[String]) {
-    let told = |story: &Value| story["caused"].to_string().matches("\"delivered\"").count() == 6;
+    let told = |story: &Value| story["caused"].to_string().matches("\"delivered\"").count() == 8;
     let story = scene::story_when(client, event, |story| story["state"] == "done" && told(story));
     assert_eq!(story["event"]["type"], TYPE);
     assert_eq!(story["event"]["source"], "Jira");

@@ -56,6 +56,13 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("GET", "/v1/records/{kind}/{id}", "Read", Absent),
     ("PATCH", "/v1/records/{kind}/{id}", "Edit", Absent),
     ("DELETE", "/v1/records/{kind}/{id}", "Edit", Absent),
+    ("GET", "/v1/records/{kind}/{id}/history", "Read", Absent),
+    ("POST", "/v1/records/{kind}/{id}/notes", "Edit", Absent),
+    ("GET", "/v1/records/{kind}/{id}/notes", "Read", Absent),
+    ("GET", "/v1/kinds", "Read", Own),
+    ("GET", "/v1/kinds/{kind}", "Read", Absent),
+    ("PUT", "/v1/kinds/{kind}", "Administer", Own),
+    ("DELETE", "/v1/kinds/{kind}", "Administer", Absent),
     ("GET", "/v1/mails", "Read", Own),
     ("GET", "/v1/mails/{id}", "Read", Absent),
     ("POST", "/v1/tickets", "Edit", Own),
@@ -149,6 +156,7 @@ impl Things {
         for _ in 0..2 {
             client.post("/v1/records/lead", &json!({"name": MARK})).expect(201);
         }
+        client.put_json("/v1/kinds/first-kind", &json!({"noun": MARK, "fields": {}})).expect(201);
         scene::automation(
             &client,
             &json!({"name": "mails", "on": ["first.mail"], "then": [
@@ -200,7 +208,8 @@ impl Things {
             "mails" => "1".to_owned(),
             _ => String::new(),
         };
-        let path = path.replace("{id}", &id).replace("{name}", self.plugin).replace("{kind}", "lead");
+        let kind = if path.starts_with("/v1/kinds") { "first-kind" } else { "lead" };
+        let path = path.replace("{id}", &id).replace("{name}", self.plugin).replace("{kind}", kind);
         path.replace("{token}", &self.token).replace("{*path}", "below")
     }
 
@@ -245,7 +254,8 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         }
         "/v1/tickets" => json!({"subject": "other"}),
         "/v1/tickets/{id}" => json!({"subject": "stolen"}),
-        "/v1/tickets/{id}/notes" => json!({"text": "stolen"}),
+        "/v1/tickets/{id}/notes" | "/v1/records/{kind}/{id}/notes" => json!({"text": "stolen"}),
+        "/v1/kinds/{kind}" => json!({"fields": {}}),
         "/v1/webhooks" => json!({"url": "http://127.0.0.1:9/", "events": ["x"]}),
         "/v1/sources" => json!({"name": "other", "kind": "github"}),
         "/v1/keys" => json!({"name": "other", "role": "viewer"}),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hookwright_model::{
     Cause, Data, Event, EventDraft, Grants, InstancePolicy, Kept, Kind, KvKey, Limits, MemoryView, Mistake, Mistakes,
-    SecretGrant, SpaceId, TICKET, Ticket, Timestamp, Workbench, is_kind,
+    SecretGrant, SpaceId, TICKET, Timestamp, Workbench, check_ticket, is_kind,
 };
 use hookwright_plugin::{Access, Call, Message, Plugin, Secrets, SourceRequest};
 use serde_json::{Map, Value};
@@ -227,10 +227,7 @@ fn add(
     if kind == TICKET {
         or("status", "open".into());
         notes = record.shift_remove("notes");
-        let ticket: Result<Ticket, _> = serde_json::from_value(Value::Object(record.clone()));
-        if let Err(error) = ticket {
-            return Err(Mistake::new(path, format!("is no ticket: {error}")));
-        }
+        check_ticket(&record).map_err(|mistakes| Mistake::new(path, format!("is no ticket: {mistakes}")))?;
     }
     let key = view
         .add(kind, Value::Object(record))

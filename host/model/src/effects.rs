@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{Cause, Failure, MAX_CHAIN, Mail, NewEvent, SpaceId, TICKET, Timestamp};
+use crate::{
+    Cause, Failure, IndexEntry, MAX_CHAIN, Mail, NewEvent, RecordKind, SpaceId, TICKET, Timestamp, builtin_kind,
+};
 
 /// Counts the changes of a record.
 pub type Version = u64;
@@ -70,6 +74,10 @@ pub trait StateView: Send + Sync {
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<(String, Option<Timestamp>)>, Failure>;
+    /// The kind of record of this name, if the space has it.
+    fn kind(&self, _space: &SpaceId, name: &str) -> Result<Option<Arc<RecordKind>>, Failure> {
+        Ok(builtin_kind(name).cloned())
+    }
     /// How much a plugin keeps.
     fn kept_size(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, Failure>;
 }
@@ -117,12 +125,14 @@ pub struct KvWrite {
 pub struct Effects {
     /// Every record that was read, in the version that was seen; none: it did not exist.
     pub reads: Vec<(RecordKey, Option<Version>)>,
+    /// Kinds of the space's own by which records are changed, in the revision that was seen.
+    pub kinds: Vec<(String, u64)>,
     /// Every kept value that was read, in the version that was seen.
     pub kept_reads: Vec<(KvKey, Option<Version>)>,
     /// Records in their new state.
     pub records: Vec<RecordWrite>,
     /// Records that are removed.
-    pub removed: Vec<RecordKey>,
+    pub removed: Vec<RecordRemoval>,
     /// What plugins keep.
     pub kept: Vec<KvWrite>,
     /// Mails to be sent.
@@ -142,6 +152,62 @@ pub struct RecordWrite {
     pub key: RecordKey,
     /// Its fields.
     pub value: Value,
+    /// What the index had of it and no longer has.
+    pub unindex: Vec<IndexEntry>,
+    /// What the index newly has of it.
+    pub index: Vec<IndexEntry>,
+    /// The account of the change.
+    pub history: HistoryEntry,
+}
+
+/// A record that goes.
+#[derive(Clone, Debug)]
+pub struct RecordRemoval {
+    /// Which record.
+    pub key: RecordKey,
+    /// What the index has of it.
+    pub unindex: Vec<IndexEntry>,
+    /// The account of it.
+    pub history: HistoryEntry,
+}
+
+/// Who changed a record; what is not known is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// The id of the API key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The key's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_name: Option<String>,
+    /// The automation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automation: Option<String>,
+    /// The run of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The plugin that the run called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+}
+
+/// One change of a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// The version that the change made.
+    pub version: Version,
+    /// When.
+    pub at: Timestamp,
+    /// `created`, `updated`, `note-added` or `deleted`.
+    pub change: String,
+    /// Who did it.
+    pub by: Author,
+    /// Each field that changed, with what it was and is. A value of more than 4 KiB of JSON, and those past 64 KiB of an
+    /// entry, stand as `{"omitted_bytes": SIZE}`.
+    pub changes: Map<String, Value>,
+    /// Ids of the notes that were added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<u64>,
 }
 
 /// A note to be added.

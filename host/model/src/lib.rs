@@ -11,12 +11,14 @@ mod event;
 mod id;
 mod input;
 mod key;
+mod kind;
 mod mail;
 mod memory;
 mod pattern;
 mod plan;
 mod plugin;
 mod policy;
+mod query;
 mod run;
 mod secret;
 mod signing;
@@ -27,15 +29,20 @@ mod webhook;
 mod workbench;
 
 pub use automation::{Automation, AutomationInput, Condition, OnError, OnUnavailable, Step, StepKind, When};
-pub use catalogue::{EventType, EventTypeInput, Vocabulary, event_type, event_types, verbs_of_change};
+pub use catalogue::{EventType, EventTypeInput, Vocabulary, event_type, event_types, events_of_change};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use effects::{
-    Change, Effects, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordWrite, StateView, StoredRecord, Version,
+    Author, Change, Effects, HistoryEntry, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordRemoval,
+    RecordWrite, StateView, StoredRecord, Version,
 };
 pub use event::{Cause, Data, Event, EventDraft, MAX_CHAIN, json_depth, json_span};
 pub use id::{AutomationId, DeliveryId, KeyId, RunId, SourceId, SpaceId, WebhookId, unique};
 pub use input::{MAX_DEPTH, Mistake, Mistakes, parse_json};
 pub use key::{ApiKey, Role};
+pub use kind::{
+    Field, FieldType, Fields, IndexEntry, KindInput, Merge, RecordKind, Types, Verbs, builtin_kind, builtin_kinds,
+    index_value,
+};
 pub use mail::{Letter, Mail, MailAttachment, MailState};
 pub use memory::MemoryView;
 pub use pattern::{EventPattern, PatternIndex};
@@ -45,6 +52,7 @@ pub use policy::{
     Grants, HttpGrant, InstancePolicy, LimitChanges, Limits, PluginPolicy, RecordGrant, SecretGrant, check_secret_name,
     host_fits, is_kind,
 };
+pub use query::{Query, SortKey};
 pub use run::{ConditionRecord, Decision, EmittedEvent, Run, RunState, StepOutcome, StepRecord};
 pub use secret::Secret;
 pub use signing::{
@@ -52,11 +60,11 @@ pub use signing::{
     SigningPolicy, SnsPolicy, SnsVersion,
 };
 pub use source::Source;
-pub use ticket::{Attachment, CustomFieldItem, CustomFieldValue, Note, Person, TICKET, Ticket, TicketChanges};
+pub use ticket::{Attachment, Note, Person, TICKET, TicketChanges, check_ticket};
 pub use variables::{Scope, VariableError, check_variables, has_variables, mentions, named, render};
 pub use webhook::{
     Attempt, AttemptOutcome, Batching, Confirmation, CustomHeader, Delivery, DeliveryState, Exhausted, Gone, Handshake,
     HeadOfLine, Header, OauthSettings, Order, Profile, Purpose, Rate, RetrySchedule, SigningKey, Timing,
     TransportSettings, Webhook, WebhookInput, WebhookPolicy, WebhookState,
 };
-pub use workbench::{KvQuota, NoteInput, Workbench};
+pub use workbench::{Expected, KvQuota, NoteInput, Refused, Workbench};

@@ -1,11 +1,13 @@
 //! What is stored, in memory: to run a plugin where there is no store, as its author's tests do.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::{Failure, Kept, KvKey, KvSize, RecordKey, SpaceId, StateView, StoredRecord, Timestamp};
+use crate::{
+    Failure, Kept, KvKey, KvSize, RecordKey, RecordKind, SpaceId, StateView, StoredRecord, Timestamp, builtin_kind,
+};
 
 /// Records, notes and kept values, the same for every space.
 #[derive(Debug, Default)]
@@ -60,6 +62,11 @@ impl StateView for MemoryView {
         let newest_first = self.records.iter().rev();
         let fits = newest_first.filter(|(key, record)| key.kind == kind && keep(&record.value));
         Ok(fits.take(limit).map(|(key, record)| (key.clone(), record.clone())).collect())
+    }
+
+    fn kind(&self, _: &SpaceId, name: &str) -> Result<Option<Arc<RecordKind>>, Failure> {
+        // There is no space to declare one's own kinds in, so those take anything.
+        Ok(Some(builtin_kind(name).cloned().unwrap_or_else(|| Arc::new(RecordKind::any(name)))))
     }
 
     fn kept(&self, _: &SpaceId, key: &KvKey) -> Result<Option<Kept>, Failure> {

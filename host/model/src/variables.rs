@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::automation::Step;
-use crate::{Event, Mistake, SpaceId, Timestamp};
+use crate::{Event, Mistake, SpaceId, TICKET, Timestamp};
 
 /// The first words that a variable may begin with.
 const ROOTS: [&str; 7] = ["event", "analytics_event", "ticket", "record", "steps", "space", "now"];
@@ -43,9 +43,11 @@ impl Scope {
         Self { values }
     }
 
-    /// Adds what the event is about.
+    /// Adds the record that the event is about, as `record`; a ticket as `ticket` too.
     pub fn set_record(&mut self, kind: &str, record: Value) {
-        self.values.insert(kind.to_owned(), record.clone());
+        if kind == TICKET {
+            self.values.insert(kind.to_owned(), record.clone());
+        }
         self.values.insert("record".to_owned(), record);
     }
 

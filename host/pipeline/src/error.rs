@@ -1,5 +1,5 @@
 use hookwright_egress::EgressError;
-use hookwright_model::{Failure, Mistake, Mistakes};
+use hookwright_model::{Failure, Mistake, Mistakes, Refused};
 use hookwright_plugin::LoadError;
 use hookwright_store::StoreError;
 
@@ -59,6 +59,15 @@ pub enum PipelineError {
 impl From<Mistake> for PipelineError {
     fn from(mistake: Mistake) -> Self {
         Self::Invalid(Mistakes::from(mistake))
+    }
+}
+
+impl From<Refused> for PipelineError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Invalid(mistakes) => Self::Invalid(mistakes),
+            Refused::Failed(failure) => Self::Failed(failure),
+        }
     }
 }
 

@@ -137,6 +137,9 @@ impl Pipeline {
         for (name, about) in self.store.event_types(space)? {
             all.insert(name, read(about)?.into());
         }
+        for kind in self.store.own_kinds(space)? {
+            all.extend(kind.event_types().iter().map(|one| (one.name.clone(), one.into())));
+        }
         all.extend(event_types().iter().map(|one| (one.name.clone(), one.into())));
         Ok(all)
     }
@@ -146,7 +149,12 @@ impl Pipeline {
         if let Some(builtin) = event_type(name) {
             return Ok(Some(builtin.into()));
         }
-        Ok(self.store.event_type(space, name)?.map(read).transpose()?.map(KnownType::from))
+        let own = self.store.event_type(space, name)?.map(read).transpose()?.map(KnownType::from);
+        if own.is_some() {
+            return Ok(own);
+        }
+        let kinds = self.store.own_kinds(space)?;
+        Ok(kinds.iter().flat_map(|kind| kind.event_types()).find(|one| one.name == name).map(|one| (&one).into()))
     }
 
     /// Registers a type of event. Returns it, and whether it is new.

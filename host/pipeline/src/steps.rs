@@ -4,9 +4,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use hookwright_egress::Outgoing;
 use hookwright_model::{
-    Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey, Run,
-    Scope, SpaceId, Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions,
-    render,
+    Author, Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey,
+    Run, Scope, SpaceId, Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables,
+    mentions, render,
 };
 use hookwright_plugin::{Access, Call, Message, Plugin, Secrets, Transformed};
 use serde_json::{Map, Value, json};
@@ -99,7 +99,7 @@ fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
     })
 }
 
-/// The scope, with the ticket that the event is about if `value` asks for it. The read counts as the step's own.
+/// The scope, with the record that the event is about if `value` asks for it. The read counts as the step's own.
 fn about<'s>(
     pipeline: &Pipeline,
     value: &Value,
@@ -107,12 +107,16 @@ fn about<'s>(
     workbench: &mut Workbench,
 ) -> Result<&'s Scope, Failure> {
     let asked = mentions(value, TICKET) || mentions(value, "record");
-    let key = scoping.event.subject.as_deref().and_then(RecordKey::parse).filter(|key| key.kind == TICKET);
+    let key = scoping.event.subject.as_deref().and_then(RecordKey::parse);
     let scope = scoping.scope(pipeline.now());
-    if let (true, Some(key)) = (asked, key)
-        && let Some(ticket) = workbench.ticket(&key.id.to_string())?
-    {
-        scope.set_record(TICKET, ticket);
+    if let (true, Some(key)) = (asked, key) {
+        match workbench.record(&key.kind, &key.id.to_string()) {
+            Ok(Some(record)) => scope.set_record(&key.kind, record),
+            Ok(None) => {}
+            // The subject of an event from outside need not be a record.
+            Err(failure) if failure.code.starts_with("kind.") || failure.code == "record.kind_invalid" => {}
+            Err(failure) => return Err(failure),
+        }
     }
     Ok(scope)
 }
@@ -200,6 +204,12 @@ impl Pipeline {
     ) -> Result<(StepOutcome, Effects), Failure> {
         let source = format!("hookwright/automations/{}", run.automation);
         let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
+        workbench.sign(Author {
+            automation: Some(run.automation.to_string()),
+            run: Some(run.id.to_string()),
+            plugin: Some(step.plugin.clone()),
+            ..Author::default()
+        });
         let mut scoping = Scoping::after(&run.space, event, run);
         let plugin = &callable.plugin;
         let parameters = rendered(self, plugin, &step.with, &mut scoping, &mut workbench)?;

@@ -4,7 +4,7 @@
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{KeyId, Role, SpaceId};
+use hookwright_model::{Author, KeyId, Role, SpaceId};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 
@@ -55,6 +55,15 @@ impl Needs {
 pub(crate) struct Caller {
     pub(crate) space: SpaceId,
     pub(crate) key: KeyId,
+    /// The key's name.
+    pub(crate) name: String,
+}
+
+impl Caller {
+    /// The caller as who changes a record.
+    pub(crate) fn author(&self) -> Author {
+        Author { key: Some(self.key.to_string()), key_name: Some(self.name.clone()), ..Author::default() }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -110,7 +119,7 @@ fn caller(app: &Shared, needs: Needs, headers: &HeaderMap) -> Result<Caller, Pro
         let detail = format!("the API key has the role {role}: this needs {wanted}");
         return Err(Problem::new(StatusCode::FORBIDDEN, "auth.forbidden", detail));
     }
-    Ok(Caller { space: space.clone(), key: known.key.id.clone() })
+    Ok(Caller { space: space.clone(), key: known.key.id.clone(), name: known.key.name.clone() })
 }
 
 fn missing() -> Problem {

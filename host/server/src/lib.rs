@@ -9,6 +9,7 @@ mod dialect;
 mod event_types;
 mod events;
 mod keys;
+mod kinds;
 mod listener;
 mod mails;
 mod outcomes;

@@ -81,3 +81,25 @@ impl<T> Listed<T> {
         axum::Json(Self { data, next: None })
     }
 }
+
+/// The parameters of a list beside `limit` and `cursor`, decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Filters(pub(crate) Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Filters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(mut raw) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Problem::bad("query.invalid", format!("the query cannot be read: {error}")))?;
+        raw.retain(|(name, _)| name != "limit" && name != "cursor");
+        Ok(Self(raw))
+    }
+}
+
+impl Filters {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}

@@ -207,6 +207,8 @@ fn failed(failure: &Failure) -> Problem {
     let status = match failure.code.as_str() {
         code if code.ends_with(".not_found") => StatusCode::NOT_FOUND,
         "parameters.invalid" => StatusCode::UNPROCESSABLE_ENTITY,
+        "record.kind_invalid" => StatusCode::NOT_FOUND,
+        "record.changed" => StatusCode::PRECONDITION_FAILED,
         code if code.starts_with("store.") => StatusCode::SERVICE_UNAVAILABLE,
         "plugin.busy" | "plugin.unavailable" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.starts_with("plugin.") => StatusCode::BAD_GATEWAY,

@@ -12,8 +12,8 @@ use crate::auth::{self, Needs};
 use crate::dialect::Dialect;
 use crate::problem::Problem;
 use crate::{
-    Shared, attempts, automations, event_types, events, keys, mails, outcomes, plugins, policies, records, resthooks,
-    secrets, sources, tickets, versions, webhook_policies, webhooks, xurrent,
+    Shared, attempts, automations, event_types, events, keys, kinds, mails, outcomes, plugins, policies, records,
+    resthooks, secrets, sources, tickets, versions, webhook_policies, webhooks, xurrent,
 };
 
 /// A route, for whoever wants to know them all.
@@ -84,10 +84,17 @@ routes! {
     GET "/v1/secrets" Administer secrets::list, "List the names of secrets";
     DELETE "/v1/secrets/{name}" Administer secrets::delete, "Delete a secret";
     POST "/v1/records/{kind}" Edit records::create, "Make a record";
-    GET "/v1/records/{kind}" Read records::list, "List records of a kind, newest first";
+    GET "/v1/records/{kind}" Read records::list, "List records of a kind: filtered, sorted";
     GET "/v1/records/{kind}/{id}" Read records::read, "Read a record";
     PATCH "/v1/records/{kind}/{id}" Edit records::change, "Change a record";
     DELETE "/v1/records/{kind}/{id}" Edit records::delete, "Delete a record";
+    GET "/v1/records/{kind}/{id}/history" Read records::history, "List the changes of a record, newest first";
+    POST "/v1/records/{kind}/{id}/notes" Edit records::add_note, "Add a note to a record";
+    GET "/v1/records/{kind}/{id}/notes" Read records::notes, "List a record's notes";
+    GET "/v1/kinds" Read kinds::list, "List the kinds of record";
+    GET "/v1/kinds/{kind}" Read kinds::read, "Read a kind of record: fields, events, schema";
+    PUT "/v1/kinds/{kind}" Administer kinds::declare, "Declare a kind of record, or change it";
+    DELETE "/v1/kinds/{kind}" Administer kinds::delete, "Delete a kind that has no records";
     GET "/v1/mails" Read mails::list, "List mails, newest first";
     GET "/v1/mails/{id}" Read mails::read, "Read a mail";
     POST "/v1/tickets" Edit tickets::create, "Make a ticket";

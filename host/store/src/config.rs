@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use hookwright_model::{ApiKey, Automation, PluginPolicy, PluginRecord, Secret, Source, SpaceId};
+use hookwright_model::{ApiKey, Automation, PluginPolicy, PluginRecord, RecordKind, Secret, Source, SpaceId};
 use redb::ReadableTable as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ const KEY: &str = "key";
 const PLUGIN: &str = "plugin";
 const POLICY: &str = "policy";
 const SECRET: &str = "secret";
+pub(crate) const KIND: &str = "kind";
 
 /// What became of a change that expected a certain revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,6 +277,16 @@ impl Store {
     /// The secrets of a space, sealed.
     pub fn secrets(&self, space: &SpaceId) -> Result<Vec<Secret>, StoreError> {
         self.list(space, SECRET)
+    }
+
+    /// A kind of record that the space declared.
+    pub fn own_kind(&self, space: &SpaceId, name: &str) -> Result<Option<RecordKind>, StoreError> {
+        self.get(space, KIND, name)
+    }
+
+    /// The kinds of record that the space declared, by name.
+    pub fn own_kinds(&self, space: &SpaceId) -> Result<Vec<RecordKind>, StoreError> {
+        self.list(space, KIND)
     }
 
     /// The plugins of all spaces.

@@ -1,9 +1,10 @@
 //! Records, their notes, and effects that change them.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use hookwright_model::{
-    Effects, Failure, Kept, KvKey, KvSize, KvWrite, RecordKey, SpaceId, StateView, StoredRecord, Timestamp, Version,
+    Effects, Failure, IndexEntry, Kept, KvKey, KvSize, KvWrite, RecordKey, RecordKind, SpaceId, StateView,
+    StoredRecord, Timestamp, Version, builtin_kind,
 };
 use redb::ReadableTable as _;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::journal::{Prepared, append};
 use crate::page::SCANNED;
 use crate::tables::{COUNTERS, NOTES, RECORDS};
 use crate::writer::{Batch, Faults};
-use crate::{Committed, Store, StoreError, kept, mails, rows};
+use crate::{Committed, Store, StoreError, index, kept, kinds, mails, rows};
 
 const EFFECTS: Faults = Faults { before: "effects.before-commit", after: "effects.after-commit" };
 
@@ -25,24 +26,47 @@ pub(crate) const MAIL: &str = "mail";
 pub(crate) struct Ready {
     reads: Vec<(RecordKey, Option<Version>)>,
     kept_reads: Vec<(KvKey, Option<Version>)>,
-    records: Vec<(RecordKey, Vec<u8>)>,
-    removed: Vec<RecordKey>,
+    kinds: Vec<(String, u64)>,
+    records: Vec<ReadyRecord>,
     kept: Vec<KvWrite>,
     mails: Vec<(u64, Option<Timestamp>, Vec<u8>)>,
     notes: Vec<(RecordKey, u64, Vec<u8>)>,
     events: Vec<Prepared>,
 }
 
+/// A change of one record.
+struct ReadyRecord {
+    key: RecordKey,
+    /// Its new fields, JSON; none: it goes.
+    row: Option<Vec<u8>>,
+    unindex: Vec<IndexEntry>,
+    index: Vec<IndexEntry>,
+    history: Vec<u8>,
+}
+
 impl Ready {
     pub(crate) fn new(effects: Effects) -> Result<Self, StoreError> {
-        let records = effects.records.into_iter().map(|write| Ok((write.key, rows::json(&write.value)?)));
+        let written = effects.records.into_iter().map(|write| {
+            Ok(ReadyRecord {
+                row: Some(rows::json(&write.value)?),
+                history: rows::json(&write.history)?,
+                key: write.key,
+                unindex: write.unindex,
+                index: write.index,
+            })
+        });
+        let removed = effects.removed.into_iter().map(|gone| {
+            let history = rows::json(&gone.history)?;
+            Ok(ReadyRecord { key: gone.key, row: None, unindex: gone.unindex, index: Vec::new(), history })
+        });
+        let records = written.chain(removed);
         let notes = effects.notes.into_iter().map(|note| Ok((note.on, note.id, rows::json(&note.value)?)));
         let mails = effects.mails.iter().map(|mail| Ok((mail.id, mails::due(mail), rows::json(mail)?)));
         Ok(Self {
             mails: mails.collect::<Result<_, StoreError>>()?,
             reads: effects.reads,
             kept_reads: effects.kept_reads,
-            removed: effects.removed,
+            kinds: effects.kinds,
             kept: effects.kept,
             records: records.collect::<Result<_, StoreError>>()?,
             notes: notes.collect::<Result<_, StoreError>>()?,
@@ -51,7 +75,11 @@ impl Ready {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let records: usize = self.records.iter().map(|(_, row)| row.len()).sum();
+        let records: usize = self
+            .records
+            .iter()
+            .map(|record| record.row.as_ref().map_or(0, Vec::len).saturating_add(record.history.len()))
+            .sum();
         let notes: usize = self.notes.iter().map(|(_, _, row)| row.len()).sum();
         let events: usize = self.events.iter().map(Prepared::bytes).sum();
         let mails: usize = self.mails.iter().map(|(_, _, row)| row.len()).sum();
@@ -65,6 +93,11 @@ pub(crate) fn conflict(batch: &mut Batch<'_>, space: u32, ready: &Ready) -> Resu
     for (key, seen) in &ready.reads {
         if version(batch, space, key)? != *seen {
             return Ok(Some(key.to_string()));
+        }
+    }
+    for (name, revision) in &ready.kinds {
+        if kinds::read(batch, space, name)?.map(|kind| kind.revision()) != Some(*revision) {
+            return Ok(Some(format!("kind/{name}")));
         }
     }
     for (key, seen) in &ready.kept_reads {
@@ -84,18 +117,29 @@ fn version(batch: &mut Batch<'_>, space: u32, key: &RecordKey) -> Result<Option<
 
 /// Writes effects whose reads were found to be current.
 pub(crate) fn apply(batch: &mut Batch<'_>, space: u32, ready: Ready) -> Result<(), StoreError> {
-    for (key, json) in ready.records {
+    for record in ready.records {
+        let ReadyRecord { key, row, unindex, index, history } = record;
         let next = version(batch, space, &key)?.unwrap_or(0).saturating_add(1);
-        let row = rows::record_row(next, &json);
-        batch.records()?.insert((space, key.kind.as_str(), key.id), row.as_slice())?;
-        batch.count(space, &key.kind, key.id)?;
+        index::write(batch, space, &key, &unindex, &index)?;
+        kinds::remember(batch, space, &key, next, &history)?;
+        let place = (space, key.kind.as_str(), key.id);
+        match row {
+            Some(json) => {
+                let row = rows::record_row(next, &json);
+                batch.records()?.insert(place, row.as_slice())?;
+                batch.count(space, &key.kind, key.id)?;
+            }
+            None => {
+                batch.records()?.remove(place)?;
+                let (first, last) =
+                    ((space, key.kind.as_str(), key.id, 0), (space, key.kind.as_str(), key.id, u64::MAX));
+                batch.notes()?.retain_in(first..=last, |_, _| false)?;
+            }
+        }
     }
     for (on, id, json) in ready.notes {
         batch.notes()?.insert((space, on.kind.as_str(), on.id, id), json.as_slice())?;
         batch.count(space, NOTE, id)?;
-    }
-    for key in ready.removed {
-        batch.records()?.remove((space, key.kind.as_str(), key.id))?;
     }
     for write in ready.kept {
         kept::write(batch, space, write)?;
@@ -238,6 +282,13 @@ impl StateView for Store {
             Some((RecordKey { kind: kind.to_owned(), id }, record))
         });
         Ok(keyed.collect())
+    }
+
+    fn kind(&self, space: &SpaceId, name: &str) -> Result<Option<Arc<RecordKind>>, Failure> {
+        match builtin_kind(name) {
+            Some(kind) => Ok(Some(Arc::clone(kind))),
+            None => Ok(self.own_kind(space, name)?.map(Arc::new)),
+        }
     }
 
     fn kept(&self, space: &SpaceId, key: &KvKey) -> Result<Option<Kept>, Failure> {

@@ -62,6 +62,12 @@ pub(crate) const COUNTERS: TableDefinition<'_, (u32, &str), u64> = TableDefiniti
 /// What the file says of itself.
 pub(crate) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 
+/// (space, kind, field, value, id) → nothing: records by the values of their indexed fields.
+pub(crate) const RECORD_INDEX: TableDefinition<'_, (u32, &str, &str, &str, u64), ()> =
+    TableDefinition::new("record_index");
+/// (space, kind, record, version) → how that version came to be, JSON.
+pub(crate) const HISTORY: TableDefinition<'_, (u32, &str, u64, u64), &[u8]> = TableDefinition::new("history");
+
 /// The counter of the journal.
 pub(crate) const SEQ: (u32, &str) = (0, "seq");
 /// How many attempts there are.
@@ -108,6 +114,9 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
             meta.insert("instance", instance.as_str())?;
         }
     }
+    transaction.open_table(RECORD_INDEX)?;
+    transaction.open_table(HISTORY)?;
+    crate::index::index_records(&transaction)?;
     transaction.commit()?;
     Ok(())
 }

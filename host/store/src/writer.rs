@@ -132,6 +132,8 @@ batch! {
     kept_expiry: (i64, u32, &'static str, &'static str) => (), KEPT_EXPIRY;
     mails: (u32, u64) => &'static [u8], MAILS;
     parked: (u32, &'static str, u64, u32) => (), PARKED;
+    record_index: (u32, &'static str, &'static str, &'static str, u64) => (), RECORD_INDEX;
+    history: (u32, &'static str, u64, u64) => &'static [u8], HISTORY;
 }
 
 impl Batch<'_> {

@@ -197,7 +197,17 @@ async fn a_step_commits_with_its_effects_once() {
     assert_eq!(store.backlog(), 0);
     let types: Vec<String> =
         store.events(&main, page(10), &|_| true).unwrap().items.into_iter().map(|(_, e)| e.event_type).collect();
-    assert_eq!(types, ["ticket.note-added", "ticket.status-changed", "ticket.updated", "ticket.created", "test.made"]);
+    assert_eq!(
+        types,
+        [
+            "ticket.note-added",
+            "ticket.closed",
+            "ticket.status-changed",
+            "ticket.updated",
+            "ticket.created",
+            "test.made"
+        ]
+    );
 }
 
 #[tokio::test]

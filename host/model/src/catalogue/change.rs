@@ -1,10 +1,14 @@
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+const STATUS: &str = "status-changed";
+const MOVED: &str = "moved";
+const CLOSED: &str = "closed";
 
 /// Fields whose change is told by a verb of its own. Each verb is told once, whichever of its fields changed.
 const FIELDS: [(&str, &[&str]); 6] = [
-    ("status-changed", &["status"]),
+    (STATUS, &["status"]),
     (
-        "moved",
+        MOVED,
         &[
             "stage",
             "stage_id",
@@ -26,38 +30,79 @@ const FIELDS: [(&str, &[&str]); 6] = [
 
 /// Statuses, in small letters, and fields of a date that say that a record is closed or completed.
 const ENDS: [(&str, &[&str], &[&str]); 2] = [
-    ("closed", &["closed", "won", "lost"], &["closed_at", "closedAt", "closed_on", "closedOn", "closedDate"]),
+    (CLOSED, &["closed", "won", "lost"], &["closed_at", "closedAt", "closed_on", "closedOn", "closedDate"]),
     ("completed", &["completed", "done"], &["completed_at", "completedAt", "completed_on", "completedOn"]),
 ];
 
-/// What a change of a record's fields is told as: verbs of native event types, `updated` first; none if nothing changed.
+/// What a change of a record is told as: verbs of native event types, `updated` first, each with what its event's data has
+/// beside the record; nothing if nothing changed.
 ///
-/// | verb | when |
-/// |---|---|
-/// | `updated` | a field other than `updated_at` changed |
-/// | `status-changed`, `team-changed`, `member-changed`, `manager-changed`, `major-incident-status-changed` | that field did |
-/// | `moved` | the stage, milestone or column did |
-/// | `closed`, `completed` | the status became such a one, or the date of it was set |
-pub fn verbs_of_change(before: &Value, after: &Value) -> Vec<&'static str> {
+/// | verb | when | data |
+/// |---|---|---|
+/// | `updated` | a field other than `updated_at` changed | `changes`: each such field with `from` and `to` |
+/// | `status-changed`, `team-changed`, `member-changed`, `manager-changed`, `major-incident-status-changed` | that field did | `from`, `to` |
+/// | `moved` | the stage, milestone or column did | `from`, `to` |
+/// | `closed`, `completed` | the status became such a one, or the date of it was set | `changes` |
+pub fn events_of_change(before: &Value, after: &Value) -> Vec<(&'static str, Map<String, Value>)> {
+    events_by(&Rules::default(), before, after)
+}
+
+/// What a kind of record says of its changes; none: the names above.
+#[derive(Default)]
+pub(crate) struct Rules<'k> {
+    /// The field with the instant of the last change, beside `updated_at`.
+    pub(crate) updated: Option<&'k str>,
+    /// The field whose change is told as `status-changed`.
+    pub(crate) status: Option<&'k str>,
+    /// The field whose change is told as `moved`.
+    pub(crate) stage: Option<&'k str>,
+    /// Statuses that close a record.
+    pub(crate) closed: Option<&'k [String]>,
+    /// Statuses that complete it.
+    pub(crate) completed: Option<&'k [String]>,
+}
+
+/// The same by the rules of a kind.
+pub(crate) fn events_by(rules: &Rules<'_>, before: &Value, after: &Value) -> Vec<(&'static str, Map<String, Value>)> {
     let nothing = Map::new();
     let (before, after) = (before.as_object().unwrap_or(&nothing), after.as_object().unwrap_or(&nothing));
-    let differs = |name: &str| present(before, name) != present(after, name);
-    if !before.keys().chain(after.keys()).any(|name| name != "updated_at" && differs(name)) {
+    let added = after.keys().filter(|name| !before.contains_key(*name));
+    let changes: Map<String, Value> = before
+        .keys()
+        .chain(added)
+        .filter(|name| *name != "updated_at" && rules.updated != Some(name.as_str()))
+        .filter(|name| present(before, name) != present(after, name))
+        .map(|name| (name.clone(), json!({"from": before.get(name), "to": after.get(name)})))
+        .collect();
+    if changes.is_empty() {
         return Vec::new();
     }
-    let mut verbs = vec!["updated"];
-    verbs.extend(FIELDS.iter().filter(|(_, names)| names.iter().any(|name| differs(name))).map(|(verb, _)| *verb));
+    let all = || Map::from_iter([("changes".to_owned(), Value::Object(changes.clone()))]);
+    let mut events = vec![("updated", all())];
+    for (verb, names) in FIELDS {
+        let own = match verb {
+            STATUS => rules.status,
+            MOVED => rules.stage,
+            _ => None,
+        };
+        let names = own.as_ref().map_or(names, std::slice::from_ref);
+        let change = names.iter().find_map(|name| changes.get(*name)).and_then(Value::as_object);
+        events.extend(change.map(|change| (verb, change.clone())));
+    }
     for (verb, statuses, dates) in ENDS {
         let ended = |record: &Map<String, Value>| {
-            let status = present(record, "status").and_then(Value::as_str).map(str::to_lowercase);
-            status.is_some_and(|status| statuses.contains(&status.as_str()))
-                || dates.iter().any(|date| present(record, date).is_some_and(|date| date.as_str() != Some("")))
+            let status = present(record, rules.status.unwrap_or("status")).and_then(Value::as_str);
+            let own = if verb == CLOSED { rules.closed } else { rules.completed };
+            status.map(str::to_lowercase).is_some_and(|status| match own {
+                Some(own) => own.iter().any(|one| one.to_lowercase() == status),
+                None => statuses.contains(&status.as_str()),
+            }) || dates.iter().any(|date| present(record, date).is_some_and(|date| date.as_str() != Some("")))
         };
         if !ended(before) && ended(after) {
-            verbs.push(verb);
+            events.push((verb, all()));
         }
     }
-    verbs
+    events
 }
 
 /// A field's value, where it has one.
@@ -67,8 +112,6 @@ fn present<'r>(record: &'r Map<String, Value>, name: &str) -> Option<&'r Value> 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -100,7 +143,29 @@ mod tests {
             ),
             (json!(1), json!(2), vec![]),
         ] {
-            assert_eq!(verbs_of_change(&before, &after), verbs, "{before} {after}");
+            let told: Vec<&str> = events_of_change(&before, &after).into_iter().map(|(verb, _)| verb).collect();
+            assert_eq!(told, verbs, "{before} {after}");
         }
+    }
+
+    #[test]
+    fn each_event_has_what_was_and_what_is() {
+        let before = json!({"id": 1, "status": "open", "team": null, "gone": 1, "updated_at": 1});
+        let after = json!({"id": 1, "status": "closed", "team": "Desk", "updated_at": 2});
+        let changes = json!({"changes": {
+            "status": {"from": "open", "to": "closed"},
+            "team": {"from": null, "to": "Desk"},
+            "gone": {"from": 1, "to": null},
+        }});
+        let told = events_of_change(&before, &after).into_iter().map(|(verb, more)| (verb, Value::Object(more)));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                ("updated", changes.clone()),
+                ("status-changed", json!({"from": "open", "to": "closed"})),
+                ("team-changed", json!({"from": null, "to": "Desk"})),
+                ("closed", changes),
+            ]
+        );
     }
 }

@@ -2,7 +2,9 @@
 
 mod kept;
 mod mails;
+mod notes;
 mod records;
+mod tell;
 mod tickets;
 
 use std::collections::BTreeMap;
@@ -10,15 +12,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
-    Cause, Change, Effects, EventDraft, Failure, KvKey, Mail, Mistake, NewEvent, NoteDraft, RecordKey, RecordWrite,
-    SpaceId, StateView, Subscribers, Timestamp, Version,
+    Author, Cause, Change, Effects, EventDraft, Failure, KvKey, Mail, Mistake, NewEvent, NoteDraft, RecordKey,
+    RecordKind, SpaceId, StateView, Subscribers, Timestamp, Version,
 };
 
 pub use kept::KvQuota;
-pub use tickets::NoteInput;
+pub use notes::NoteInput;
+pub use records::{Expected, Refused};
 
 /// Where one step's changes are made before they commit. Reads see the step's own writes.
 pub struct Workbench {
@@ -28,7 +31,10 @@ pub struct Workbench {
     /// `source` of the events that the step emits.
     source: String,
     cause: Cause,
+    author: Author,
     reads: BTreeMap<RecordKey, Option<Version>>,
+    /// Kinds that the step came to.
+    kinds: BTreeMap<String, Arc<RecordKind>>,
     open: BTreeMap<RecordKey, Open>,
     notes: Vec<NoteDraft>,
     emitted: Vec<EventDraft>,
@@ -43,6 +49,18 @@ struct Open {
     after: Value,
     touched: bool,
     removed: bool,
+    /// The newest notes that are stored, once they were asked for.
+    notes: Option<Vec<Value>>,
+}
+
+impl Open {
+    fn stored(value: Value) -> Self {
+        Self { before: Some(value.clone()), after: value, touched: false, removed: false, notes: None }
+    }
+
+    fn new(value: Value) -> Self {
+        Self { before: None, after: value, touched: true, removed: false, notes: None }
+    }
 }
 
 /// A kept value that the step has read or changed.
@@ -71,7 +89,9 @@ impl Workbench {
             now,
             source: source.to_owned(),
             cause,
+            author: Author::default(),
             reads: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             open: BTreeMap::new(),
             notes: Vec::new(),
             emitted: Vec::new(),
@@ -79,6 +99,11 @@ impl Workbench {
             mails: Vec::new(),
             most: MAX_CHANGES,
         }
+    }
+
+    /// Says who makes the changes, for their history.
+    pub fn sign(&mut self, author: Author) {
+        self.author = author;
     }
 
     /// Lets the step make at most `most` changes.
@@ -132,6 +157,8 @@ impl Workbench {
             });
         }
         effects.reads = self.reads.into_iter().collect();
+        let own = self.kinds.values().filter(|kind| !kind.is_builtin());
+        effects.kinds = own.map(|kind| (kind.name().to_owned(), kind.revision())).collect();
         effects.notes = self.notes;
         effects.mails = self.mails;
         for (key, open) in self.kept {
@@ -142,50 +169,6 @@ impl Workbench {
             }
         }
         effects
-    }
-
-    /// What became of one record: the write, the account of it, and the events that tell of it.
-    fn tell(&self, key: &RecordKey, open: &Open, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
-        if !open.touched || (open.removed && open.before.is_none()) {
-            return;
-        }
-        if open.removed {
-            effects.changes.push(change("deleted", key, Value::Null));
-            drafts.push(self.told("deleted", key, about(key, &open.after)));
-            effects.removed.push(key.clone());
-            return;
-        }
-        match &open.before {
-            None => {
-                effects.changes.push(change("created", key, open.after.clone()));
-                drafts.push(self.told("created", key, about(key, &open.after)));
-            }
-            Some(before) => {
-                let changes = difference(before, &open.after);
-                if !changes.is_empty() {
-                    let status = changes.get("status").cloned();
-                    effects.changes.push(change("updated", key, Value::Object(changes.clone())));
-                    drafts.push(self.told("updated", key, with(about(key, &open.after), "changes", changes.into())));
-                    if let Some(status) = status {
-                        let mut data = about(key, &open.after);
-                        if let (Some(data), Value::Object(status)) = (data.as_object_mut(), status) {
-                            data.extend(status);
-                        }
-                        drafts.push(self.told("status-changed", key, data));
-                    }
-                }
-            }
-        }
-        for note in self.notes.iter().filter(|note| note.on == *key) {
-            effects.changes.push(change("note-added", key, note.value.clone()));
-            drafts.push(self.told("note-added", key, with(about(key, &open.after), "note", note.value.clone())));
-        }
-        effects.records.push(RecordWrite { key: key.clone(), value: open.after.clone() });
-    }
-
-    fn told(&self, verb: &str, key: &RecordKey, data: Value) -> EventDraft {
-        let name = format!("{}.{verb}", key.kind);
-        EventDraft::json(&name, "hookwright", Some(key.to_string()), &data, Some(self.cause.clone()))
     }
 
     fn room(&self) -> Result<(), Failure> {
@@ -210,25 +193,9 @@ impl Workbench {
         let found = self.view.record(&self.space, key)?;
         self.reads.insert(key.clone(), found.as_ref().map(|record| record.version));
         let Some(record) = found else { return Ok(false) };
-        let open = Open { before: Some(record.value.clone()), after: record.value, touched: false, removed: false };
-        self.open.insert(key.clone(), open);
+        self.open.insert(key.clone(), Open::stored(record.value));
         Ok(true)
     }
-}
-
-/// The record as its events show it.
-fn about(key: &RecordKey, record: &Value) -> Value {
-    let mut data = Map::new();
-    data.insert("id".to_owned(), key.id.into());
-    data.insert(key.kind.clone(), record.clone());
-    Value::Object(data)
-}
-
-fn with(mut data: Value, name: &str, value: Value) -> Value {
-    if let Some(data) = data.as_object_mut() {
-        data.insert(name.to_owned(), value);
-    }
-    data
 }
 
 fn invalid(mistake: &Mistake) -> Failure {
@@ -237,29 +204,4 @@ fn invalid(mistake: &Mistake) -> Failure {
 
 fn value_of(thing: &impl Serialize) -> Result<Value, Failure> {
     serde_json::to_value(thing).map_err(|error| Failure::permanent("internal", error.to_string()))
-}
-
-fn change(verb: &str, key: &RecordKey, detail: Value) -> Change {
-    Change { kind: format!("{}.{verb}", key.kind), subject: key.to_string(), detail }
-}
-
-fn with_notes(record: &Value, notes: &[Value]) -> Value {
-    let mut record = record.clone();
-    if let Some(object) = record.as_object_mut()
-        && !notes.is_empty()
-    {
-        object.insert("notes".to_owned(), Value::from(notes));
-    }
-    record
-}
-
-/// Field by field, what was and what is; the time of the change itself does not count.
-fn difference(before: &Value, after: &Value) -> Map<String, Value> {
-    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return Map::new() };
-    after
-        .iter()
-        .filter(|(name, _)| *name != "updated_at")
-        .filter(|(name, value)| before.get(*name) != Some(value))
-        .map(|(name, value)| (name.clone(), json!({"from": before.get(name), "to": value})))
-        .collect()
 }

@@ -1,25 +1,65 @@
-//! Records of any kind. Those of tickets are changed by the rules of tickets.
+//! Records of any kind, changed by the rules of their kind.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::{Open, Workbench};
-use crate::{Failure, RecordKey, TICKET, TicketChanges, is_kind};
+use crate::{Failure, Merge, Mistakes, RecordKey, RecordKind, TICKET, Version, is_kind};
 
 /// How large a record may be, in bytes of JSON.
 const MAX_RECORD: usize = 1024 * 1024;
-/// How many fields it may have.
-const MAX_FIELDS: usize = 1000;
-/// Fields that are the server's to set.
-const OWN: [&str; 3] = ["id", "created_at", "updated_at"];
+
+/// Why a change of a record was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The fields are not what the kind says, each with its path.
+    #[error("{0}")]
+    Invalid(Mistakes),
+    /// Something else stands in the way.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Invalid(mistakes) => Self::permanent("parameters.invalid", mistakes.to_string()),
+            Refused::Failed(failure) => failure,
+        }
+    }
+}
+
+/// Which version a record must have to be changed (RFC 9110, section 13.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Any.
+    Any,
+    /// One of these.
+    OneOf(Vec<Version>),
+}
 
 impl Workbench {
-    /// A record as this step would leave it.
-    pub fn record(&mut self, kind: &str, id: &str) -> Result<Option<Value>, Failure> {
-        if kind == TICKET {
-            return self.ticket(id);
+    /// The kind of this name; the failure says that the space has none.
+    pub fn kind(&mut self, name: &str) -> Result<Arc<RecordKind>, Failure> {
+        if let Some(kind) = self.kinds.get(name) {
+            return Ok(Arc::clone(kind));
         }
-        let Some(key) = key(kind, id)? else { return Ok(None) };
-        Ok(if self.load(&key)? { self.open.get(&key).map(|open| open.after.clone()) } else { None })
+        check_kind(name)?;
+        let missing = || {
+            let message =
+                format!("there is no kind of record `{name}` in this space: declare it, PUT /v1/kinds/{name}");
+            Failure::permanent("kind.not_found", message)
+        };
+        let kind = self.view.kind(&self.space, name)?.ok_or_else(missing)?;
+        self.kinds.insert(name.to_owned(), Arc::clone(&kind));
+        Ok(kind)
+    }
+
+    /// A record as this step would leave it; a ticket with its notes.
+    pub fn record(&mut self, kind: &str, id: &str) -> Result<Option<Value>, Failure> {
+        let Some(key) = self.key(kind, id)? else { return Ok(None) };
+        if self.load(&key)? { self.shown(&key).map(Some) } else { Ok(None) }
     }
 
     /// The newest records of a kind whose fields equal those of `filter`, as this step would leave them.
@@ -29,17 +69,12 @@ impl Workbench {
         filter: &Map<String, Value>,
         limit: usize,
     ) -> Result<Vec<Value>, Failure> {
-        check_kind(kind)?;
+        self.kind(kind)?;
         let fits = |record: &Value| filter.iter().all(|(name, value)| record.get(name) == Some(value));
         let stored = self.view.find(&self.space, kind, limit, &fits)?;
         for (key, record) in stored {
             self.reads.entry(key.clone()).or_insert(Some(record.version));
-            self.open.entry(key).or_insert_with(|| Open {
-                before: Some(record.value.clone()),
-                after: record.value,
-                touched: false,
-                removed: false,
-            });
+            self.open.entry(key).or_insert_with(|| Open::stored(record.value));
         }
         let of_kind = self.open.iter().rev().filter(|(key, open)| key.kind == kind && !open.removed);
         Ok(of_kind.map(|(_, open)| &open.after).filter(|record| fits(record)).take(limit).cloned().collect())
@@ -47,88 +82,104 @@ impl Workbench {
 
     /// Makes a record; returns it.
     pub fn create_record(&mut self, kind: &str, fields: Map<String, Value>) -> Result<Value, Failure> {
-        if kind == TICKET {
-            return self.create_ticket(ticket_changes(fields)?);
-        }
-        check_kind(kind)?;
-        self.room()?;
-        check_fields(&fields)?;
-        let key = RecordKey { kind: kind.to_owned(), id: self.view.next_id(&self.space, kind)? };
-        let mut record = Map::new();
-        record.insert("id".to_owned(), key.id.into());
-        record.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
-        record.insert("created_at".to_owned(), self.now.to_string().into());
-        record.insert("updated_at".to_owned(), self.now.to_string().into());
-        let record = Value::Object(record);
-        check_size(&record)?;
-        self.reads.insert(key.clone(), None);
-        self.open.insert(key, Open { before: None, after: record.clone(), touched: true, removed: false });
-        Ok(record)
+        let key = self.make_record(kind, fields)?;
+        self.shown(&key)
     }
 
     /// Changes fields of a record, takes away those that are null; returns it as it will be.
     pub fn update_record(&mut self, kind: &str, id: &str, changes: Map<String, Value>) -> Result<Value, Failure> {
-        if kind == TICKET {
-            return self.update_ticket(id, ticket_changes(changes)?);
-        }
+        let key = self.amend_record(kind, id, changes, Merge::Fields)?;
+        self.shown(&key)
+    }
+
+    /// Makes a record; returns its key.
+    pub fn make_record(&mut self, kind: &str, fields: Map<String, Value>) -> Result<RecordKey, Refused> {
         self.room()?;
-        check_fields(&changes)?;
-        let now = self.now.to_string();
-        let open = self.existing_record(kind, id)?;
-        let mut after = open.after.clone();
-        if let Some(record) = after.as_object_mut() {
-            for (name, value) in changes {
-                if value.is_null() {
-                    record.remove(&name);
-                } else {
-                    record.insert(name, value);
-                }
-            }
+        let found = self.kind(kind)?;
+        // Checked first, so that what is refused takes no id.
+        found.make(0, fields.clone(), self.now).map_err(Refused::Invalid)?;
+        let key = RecordKey { kind: kind.to_owned(), id: self.view.next_id(&self.space, kind)? };
+        let record = found.make(key.id, fields, self.now).map_err(Refused::Invalid)?;
+        check_size(&record)?;
+        self.reads.insert(key.clone(), None);
+        self.open.insert(key.clone(), Open::new(record));
+        Ok(key)
+    }
+
+    /// Changes a record; returns its key.
+    pub fn amend_record(
+        &mut self,
+        kind: &str,
+        id: &str,
+        changes: Map<String, Value>,
+        merge: Merge,
+    ) -> Result<RecordKey, Refused> {
+        self.room()?;
+        let found = self.kind(kind)?;
+        let now = self.now;
+        let key = self.record_key(kind, id)?;
+        if kind == TICKET {
+            // Its events show its notes.
+            self.notes_on(&key)?;
         }
-        if after != open.after {
-            if let Some(record) = after.as_object_mut() {
-                record.insert("updated_at".to_owned(), now.into());
-            }
+        let Some(open) = self.open.get_mut(&key) else { return Err(not_found(kind, id).into()) };
+        if let Some(after) = found.change(&open.after, changes, merge, now).map_err(Refused::Invalid)? {
             check_size(&after)?;
             open.after = after;
             open.touched = true;
         }
-        Ok(open.after.clone())
+        Ok(key)
     }
 
     /// Removes a record.
     pub fn remove_record(&mut self, kind: &str, id: &str) -> Result<(), Failure> {
-        if kind == TICKET {
-            let message = "tickets are closed, not removed: set their status";
+        self.room()?;
+        let found = self.kind(kind)?;
+        if !found.permits("deleted") {
+            let message = match kind {
+                TICKET => "tickets are closed, not removed: set their status".to_owned(),
+                _ => format!("{} cannot be removed: its kind does not permit `deleted`", found.noun()),
+            };
             return Err(Failure::permanent("record.not_removable", message));
         }
-        self.room()?;
-        let open = self.existing_record(kind, id)?;
-        open.touched = true;
-        open.removed = true;
+        let key = self.record_key(kind, id)?;
+        if let Some(open) = self.open.get_mut(&key) {
+            open.touched = true;
+            open.removed = true;
+        }
         Ok(())
     }
 
-    fn existing_record(&mut self, kind: &str, id: &str) -> Result<&mut Open, Failure> {
-        let missing = || {
-            let id: String = id.chars().take(80).collect();
-            Failure::permanent("record.not_found", format!("there is no {kind} `{id}` in this space"))
-        };
-        let key = key(kind, id)?.ok_or_else(missing)?;
-        if !self.load(&key)? {
-            return Err(missing());
+    /// Refuses a record that has another version than the caller saw.
+    pub fn expect_version(&mut self, kind: &str, id: &str, expected: &Expected) -> Result<(), Failure> {
+        let key = self.record_key(kind, id)?;
+        let version = self.reads.get(&key).copied().flatten().unwrap_or(0);
+        match expected {
+            Expected::OneOf(versions) if !versions.contains(&version) => {
+                let message =
+                    format!("{key} was changed meanwhile, its ETag is \"{version}\": read it, then change it again");
+                Err(Failure::permanent("record.changed", message))
+            }
+            _ => Ok(()),
         }
-        self.open.get_mut(&key).ok_or_else(missing)
+    }
+
+    /// The key of a record that there is; the failure says that there is none.
+    pub fn record_key(&mut self, kind: &str, id: &str) -> Result<RecordKey, Failure> {
+        let key = self.key(kind, id)?.ok_or_else(|| not_found(kind, id))?;
+        if self.load(&key)? { Ok(key) } else { Err(not_found(kind, id)) }
+    }
+
+    fn key(&mut self, kind: &str, id: &str) -> Result<Option<RecordKey>, Failure> {
+        self.kind(kind)?;
+        Ok(id.trim().parse().ok().map(|id| RecordKey { kind: kind.to_owned(), id }))
     }
 }
 
-fn ticket_changes(fields: Map<String, Value>) -> Result<TicketChanges, Failure> {
-    TicketChanges::from_value(&Value::Object(fields)).map_err(|mistake| super::invalid(&mistake))
-}
-
-fn key(kind: &str, id: &str) -> Result<Option<RecordKey>, Failure> {
-    check_kind(kind)?;
-    Ok(id.trim().parse().ok().map(|id| RecordKey { kind: kind.to_owned(), id }))
+pub(super) fn not_found(kind: &str, id: &str) -> Failure {
+    let id: String = id.chars().take(80).collect();
+    let code = if kind == TICKET { "ticket.not_found" } else { "record.not_found" };
+    Failure::permanent(code, format!("there is no {kind} `{id}` in this space"))
 }
 
 fn check_kind(kind: &str) -> Result<(), Failure> {
@@ -138,23 +189,6 @@ fn check_kind(kind: &str) -> Result<(), Failure> {
     let kind: String = kind.chars().take(80).collect();
     let message = format!("`{kind}` is no kind of record: 1 to 64 of a-z, 0-9 and -");
     Err(Failure::permanent("record.kind_invalid", message))
-}
-
-fn check_fields(fields: &Map<String, Value>) -> Result<(), Failure> {
-    let wrong = |message: String| Err(Failure::permanent("parameters.invalid", message));
-    if fields.len() > MAX_FIELDS {
-        return wrong(format!("{} fields: at most {MAX_FIELDS}", fields.len()));
-    }
-    for name in fields.keys() {
-        let shown: String = name.chars().take(80).collect();
-        if OWN.contains(&name.as_str()) {
-            return wrong(format!("{shown}: the server sets it"));
-        }
-        if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
-            return wrong(format!("`{shown}` is no name of a field: 1 to 128 bytes, none of them a control character"));
-        }
-    }
-    Ok(())
 }
 
 fn check_size(record: &Value) -> Result<(), Failure> {

@@ -176,10 +176,24 @@ fn what_a_change_emits_is_in_the_catalogue() {
     for verb in ["created", "updated", "status-changed", "note-added"] {
         assert!(event_type(&format!("ticket.{verb}")).is_some(), "{verb}");
     }
-    for verb in crate::verbs_of_change(
+    for (verb, _) in crate::events_of_change(
         &serde_json::json!({"status": "open", "stage": 1}),
         &serde_json::json!({"status": "closed", "stage": 2}),
     ) {
         assert!(event_type(&format!("kase.{verb}")).is_some(), "{verb}");
+    }
+}
+
+/// `docs/reference-systems.md` has a row for each name, with the native types that it stands for.
+#[test]
+fn the_page_says_what_each_name_stands_for() {
+    let page = include_str!("../../../../../docs/reference-systems.md");
+    for vocabulary in Vocabulary::all() {
+        for name in vocabulary.names() {
+            let natives = types(vocabulary.parse(&name).unwrap());
+            let natives: Vec<String> = natives.iter().map(|native| format!("`{native}`")).collect();
+            let row = format!("\n| `{name}` | {} |\n", natives.join(", "));
+            assert!(page.contains(&row), "docs/reference-systems.md lacks{row}");
+        }
     }
 }

@@ -1,0 +1,258 @@
+//! What a declaration must be.
+
+use serde_json::{Map, Value};
+
+use super::events::verbs;
+use super::field::{Field, FieldType, Fields};
+use super::{KindInput, Tells, shown};
+use crate::{Mistakes, is_kind};
+
+/// How many fields a kind may have, those within others included.
+const MOST_FIELDS: usize = 100;
+/// How deep fields may lie within others.
+const DEEPEST: usize = 5;
+/// How many fields an index is kept of.
+const MOST_INDEXED: usize = 16;
+/// How many values one field may be bound to.
+const MOST_VALUES: usize = 100;
+/// How many statuses close or complete a record.
+const MOST_STATUSES: usize = 50;
+/// How large a declaration may be, in bytes of JSON.
+const LARGEST: usize = 64 * 1024;
+
+/// Names that no kind of a space's own can have: other things that events or ids are named by, and members of the
+/// events' data.
+const TAKEN: [&str; 9] = ["note", "mail", "automation", "event", "record", "id", "changes", "from", "to"];
+
+impl KindInput {
+    /// Adds what need not be declared.
+    pub(super) fn complete(&mut self, name: &str) {
+        if self.noun.is_empty() {
+            let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            self.noun = format!("{article} {}", name.replace('-', " "));
+        }
+        if self.fields.get("id").is_none() {
+            self.fields.put_first("id", Field::plain(FieldType::Integer, "Counted from 1 in each space."));
+        }
+        for (name, description) in [(&self.created, "When it was made."), (&self.updated, "When it last changed.")] {
+            if let Some(name) = name
+                && self.fields.get(name).is_none()
+            {
+                self.fields.put_last(name, Field::plain(FieldType::Timestamp, description));
+            }
+        }
+        if self.verbs.0.is_empty() {
+            let usual = ["created", "updated", "deleted"];
+            self.verbs.0 = usual.map(|verb| (verb.to_owned(), Value::Object(Map::new()))).into_iter().collect();
+        }
+    }
+
+    /// Checks every part, and that the parts fit one another. `id` and the times must be there.
+    pub(super) fn check(&self, name: &str) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        if !is_kind(name) || TAKEN.contains(&name) {
+            let why = if TAKEN.contains(&name) { "stands for something else" } else { "is no name of a kind" };
+            let message = format!("`{}` {why}: 1 to 64 of a-z, 0-9 and -", name.chars().take(80).collect::<String>());
+            mistakes.add("kind", message);
+        }
+        let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
+        if size > LARGEST {
+            mistakes.add("", format!("the declaration has {size} bytes of JSON: at most {LARGEST}"));
+            return Err(mistakes);
+        }
+        check_text("noun", &self.noun, 64, &mut mistakes);
+        let count = check_fields("fields", &self.fields, 1, &mut mistakes);
+        if count > MOST_FIELDS.saturating_add(3) {
+            mistakes.add("fields", format!("{count} fields: at most {MOST_FIELDS}"));
+        }
+        let indexed = self.fields.iter().filter(|(_, field)| field.indexed).count();
+        if indexed > MOST_INDEXED {
+            mistakes.add("fields", format!("{indexed} of them indexed: at most {MOST_INDEXED}"));
+        }
+        self.check_own_fields(&mut mistakes);
+        self.check_verbs(&mut mistakes);
+        mistakes.0.truncate(20);
+        mistakes.check()
+    }
+
+    fn check_own_fields(&self, mistakes: &mut Mistakes) {
+        if self.fields.get("id").is_some_and(|id| !id.types.has(FieldType::Integer)) {
+            mistakes.add("fields.id.type", "lacks `integer`: the server counts ids");
+        }
+        for (path, name) in [("created", &self.created), ("updated", &self.updated)] {
+            let Some(name) = name else { continue };
+            let types = self.fields.get(name).map(|field| &field.types);
+            if name == "id" || !types.is_some_and(|t| t.has(FieldType::Timestamp) || t.has(FieldType::Seconds)) {
+                mistakes.add(path, format!("`{name}` is no field of the type timestamp or seconds: name one"));
+            }
+        }
+        if self.created.is_some() && self.created == self.updated {
+            mistakes.add("updated", "is the field of `created` too: name another, or null");
+        }
+        for (path, name) in [("stage", &self.stage), ("status", &self.status)] {
+            let Some(name) = name else { continue };
+            if self.fields.get(name).is_none() {
+                mistakes.add(path, format!("`{name}` is no field: there are {}", self.fields.names()));
+            }
+        }
+        let status = self.status.as_ref().and_then(|status| self.fields.get(status));
+        for (path, statuses) in [("closed", &self.closed), ("completed", &self.completed)] {
+            let Some(statuses) = statuses else { continue };
+            if statuses.len() > MOST_STATUSES {
+                mistakes.add(path, format!("{} statuses: at most {MOST_STATUSES}", statuses.len()));
+            }
+            let Some(field) = status else {
+                mistakes.add(path, "names statuses of a kind without `status`: name the field that has them");
+                continue;
+            };
+            for (place, status) in statuses.iter().enumerate().take(MOST_STATUSES) {
+                let known = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(status));
+                if !field.values.is_empty() && !field.values.iter().any(known) {
+                    mistakes
+                        .add(format!("{path}[{place}]"), format!("`{status}` is no value that the status may have"));
+                }
+            }
+        }
+        match &self.example {
+            Value::Null => {}
+            Value::Object(example) => {
+                for (name, value) in example {
+                    match self.fields.get(name) {
+                        Some(field) => field.check(&format!("example.{name}"), value, mistakes),
+                        None if self.more_fields => {}
+                        None => mistakes.add(format!("example.{name}"), "is no field that is declared"),
+                    }
+                }
+            }
+            other => mistakes.add("example", format!("is {}: give a record, an object", shown(other))),
+        }
+    }
+
+    fn check_verbs(&self, mistakes: &mut Mistakes) {
+        let known = verbs();
+        for (verb, change) in &self.verbs.0 {
+            let path = format!("verbs.{}", verb.chars().take(80).collect::<String>());
+            let Some(told) = known.get(verb.as_str()) else {
+                let names: Vec<&str> = known.keys().copied().collect();
+                mistakes.add(path, format!("is no verb: there are {}", names.join(", ")));
+                continue;
+            };
+            let needs = match verb.as_str() {
+                "moved" => self.stage.is_none().then_some("stage"),
+                "status-changed" => self.status.is_none().then_some("status"),
+                _ => None,
+            };
+            if let Some(needs) = needs {
+                mistakes.add(path.as_str(), format!("needs `{needs}`: name the field whose change it tells"));
+            }
+            let Some(fields) = change.as_object() else {
+                mistakes.add(path, format!("is {}: give the fields that change, each [from, to]", shown(change)));
+                continue;
+            };
+            let most = match told.tells {
+                Tells::Nothing | Tells::Note => 0,
+                Tells::Changes => 10,
+                Tells::FromTo => 1,
+            };
+            if fields.len() > most {
+                mistakes.add(path.as_str(), format!("{} fields: at most {most} for this verb", fields.len()));
+            }
+            for (field, values) in fields {
+                let path = format!("{path}.{field}");
+                if self.fields.get(field).is_none() {
+                    mistakes.add(path.as_str(), "is no field that is declared");
+                }
+                if !values.as_array().is_some_and(|pair| pair.len() == 2 && pair.first() != pair.get(1)) {
+                    mistakes.add(path, format!("is {}: give two values, [from, to]", shown(values)));
+                }
+            }
+        }
+        for needed in ["created", "updated"] {
+            if !self.verbs.0.contains_key(needed) {
+                mistakes.add("verbs", format!("lacks `{needed}`: every record is made and changed"));
+            }
+        }
+    }
+}
+
+fn check_text(path: &str, text: &str, most: usize, mistakes: &mut Mistakes) {
+    if text.len() > most || text.chars().any(char::is_control) {
+        mistakes.add(path, format!("has {} bytes: at most {most}, and no control characters", text.len()));
+    }
+}
+
+/// Checks fields and those within them; returns how many there are.
+fn check_fields(path: &str, fields: &Fields, depth: usize, mistakes: &mut Mistakes) -> usize {
+    let mut count = fields.len();
+    if depth > DEEPEST {
+        mistakes.add(path, format!("fields lie more than {DEEPEST} levels deep: flatten them"));
+        return count;
+    }
+    for (name, field) in fields.iter() {
+        let path = format!("{path}.{}", name.chars().take(80).collect::<String>());
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            mistakes.add(path.as_str(), "is no name of a field: 1 to 64 of a-z, A-Z, 0-9, _ and -");
+        }
+        count = count.saturating_add(check_field(&path, field, depth, mistakes));
+    }
+    count
+}
+
+fn check_field(path: &str, field: &Field, depth: usize, mistakes: &mut Mistakes) -> usize {
+    let has = |wanted: FieldType| field.types.has(wanted);
+    let at = |part: &str| format!("{path}.{part}");
+    if field.types.all().is_empty() || field.types.all().len() > 5 {
+        mistakes.add(at("type"), "1 to 5 types: a field has at least one");
+    }
+    check_text(&at("description"), &field.description, 1024, mistakes);
+    if field.indexed && (depth > 1 || !field.types.all().iter().all(|one| one.is_scalar() || *one == FieldType::Object))
+    {
+        mistakes.add(at("indexed"), "an index is kept of fields of the record itself that are no lists");
+    }
+    if field.values.len() > MOST_VALUES {
+        mistakes.add(at("values"), format!("{} values: at most {MOST_VALUES}", field.values.len()));
+    }
+    for (place, value) in field.values.iter().enumerate().take(MOST_VALUES) {
+        if !field.types.all().iter().any(|one| one.fits(value)) {
+            mistakes.add(format!("{path}.values[{place}]"), format!("{} is not of the field's type", shown(value)));
+        }
+    }
+    if let (Some(least), Some(most)) = (field.min, field.max)
+        && least > most
+    {
+        mistakes.add(at("min"), format!("is {least}, more than max, {most}"));
+    }
+    if field.items.is_some() && !has(FieldType::List) {
+        mistakes.add(at("items"), "only a list has items");
+    }
+    if (field.fields.is_some() || field.more_fields.is_some()) && !has(FieldType::Object) {
+        mistakes.add(at("fields"), "only an object has fields");
+    }
+    match &field.kind {
+        Some(kind) if !has(FieldType::Reference) || !is_kind(kind) => {
+            mistakes.add(at("kind"), "only a reference names a kind: 1 to 64 of a-z, 0-9 and -");
+        }
+        _ => {}
+    }
+    if let Some(default) = field.default.as_ref().filter(|default| !default.is_null()) {
+        field.check(&at("default"), default, mistakes);
+    }
+    let mut count = 0_usize;
+    if let Some(items) = &field.items {
+        if depth >= DEEPEST {
+            mistakes.add(at("items"), format!("fields lie more than {DEEPEST} levels deep: flatten them"));
+        } else {
+            count = count.saturating_add(1).saturating_add(check_field(
+                &at("items"),
+                items,
+                depth.saturating_add(1),
+                mistakes,
+            ));
+        }
+    }
+    if let Some(fields) = &field.fields {
+        count = count.saturating_add(check_fields(&at("fields"), fields, depth.saturating_add(1), mistakes));
+    }
+    count
+}

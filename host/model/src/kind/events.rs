@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{RecordKind, schema};
+use crate::catalogue::{Rules, events_by};
+use crate::{EventType, Vocabulary};
+
+/// Something that can happen to a record.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verb {
+    /// The end of a sentence, as `was closed`.
+    happened: String,
+    /// What the data has beside the record.
+    pub(crate) tells: Tells,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tells {
+    Nothing,
+    /// `changes`: each field with what it was and is.
+    Changes,
+    /// `from` and `to` of the one field.
+    FromTo,
+    /// `note`.
+    Note,
+}
+
+/// What can happen to records. A test reads the file.
+static VERBS: LazyLock<BTreeMap<&'static str, Verb>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../catalogue/verbs.json")).unwrap_or_default());
+
+/// Every verb there is.
+pub(crate) fn verbs() -> &'static BTreeMap<&'static str, Verb> {
+    &VERBS
+}
+
+impl RecordKind {
+    /// What a change of a record is told as: the verbs among those that the kind permits, `updated` first, each with what
+    /// its event's data has beside the record. Nothing if nothing changed.
+    pub fn told(&self, before: &Value, after: &Value) -> Vec<(&'static str, Map<String, Value>)> {
+        let declared = &self.declaration;
+        let rules = Rules {
+            updated: declared.updated.as_deref(),
+            status: declared.status.as_deref(),
+            stage: declared.stage.as_deref(),
+            closed: declared.closed.as_deref(),
+            completed: declared.completed.as_deref(),
+        };
+        let mut events = events_by(&rules, before, after);
+        events.retain(|(verb, _)| self.permits(verb));
+        events
+    }
+
+    /// The types of event that tell of its records, in the order of its verbs, each with a schema, and an example if the
+    /// kind has one.
+    pub fn event_types(&self) -> Vec<EventType> {
+        let told = |(verb, change): (&String, &Value)| Some(self.event_type(verb, verbs().get(verb.as_str())?, change));
+        self.declaration.verbs.0.iter().filter_map(told).collect()
+    }
+
+    fn event_type(&self, verb: &str, told: &Verb, change: &Value) -> EventType {
+        let declared = &self.declaration;
+        let name = self.name.as_str();
+        let mut properties = Map::new();
+        properties.insert("id".to_owned(), described("The record's id.", json!(["integer", "string"])));
+        // Events of records that were not made here come in too, so no more is asked of a record than its id.
+        let mut record_schema = schema::of_record(&self.sentence(), &declared.fields, true);
+        if let Some(object) = record_schema.as_object_mut() {
+            object.insert("required".to_owned(), json!(["id"]));
+        }
+        properties.insert(name.to_owned(), record_schema);
+        let mut required = vec![Value::from("id"), Value::from(name)];
+        let mut record = declared.example.as_object().cloned();
+        let mut changes = Map::new();
+        for (field, values) in change.as_object().into_iter().flatten() {
+            let (from, to) = (values.get(0).cloned().unwrap_or_default(), values.get(1).cloned().unwrap_or_default());
+            if let Some(record) = &mut record {
+                record.insert(field.clone(), to.clone());
+            }
+            changes.insert(field.clone(), json!({"from": from, "to": to}));
+        }
+        let mut data = Map::new();
+        if let Some(record) = record {
+            data.insert("id".to_owned(), record.get("id").cloned().unwrap_or_default());
+            data.insert(name.to_owned(), Value::Object(record));
+        }
+        for (field, schema, example) in told.tells.fields(&changes) {
+            required.push(field.into());
+            properties.insert(field.to_owned(), schema);
+            data.insert(field.to_owned(), example);
+        }
+        let summary = format!("{} {}.", self.sentence().trim_end_matches('.'), told.happened);
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": summary,
+            "type": "object",
+            "required": required,
+            "properties": properties,
+        });
+        let event_type = format!("{name}.{verb}");
+        EventType {
+            vocabularies: Vocabulary::words_for(&event_type),
+            name: event_type,
+            summary,
+            schema: Some(schema),
+            example: (!declared.example.is_null()).then_some(Value::Object(data)),
+        }
+    }
+}
+
+impl Tells {
+    /// Fields of the data with their schema and example.
+    fn fields(self, changes: &Map<String, Value>) -> Vec<(&'static str, Value, Value)> {
+        let of_first = |side: &str| changes.values().next().and_then(|change| change.get(side)).cloned();
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Changes => {
+                let schema = json!({
+                    "description": "Each field that changed, with what it was and is.",
+                    "type": "object",
+                    "additionalProperties": {"type": "object", "required": ["from", "to"]},
+                });
+                vec![("changes", schema, Value::Object(changes.clone()))]
+            }
+            Self::FromTo => vec![
+                ("from", json!({"description": "What it was."}), of_first("from").unwrap_or_default()),
+                ("to", json!({"description": "What it is."}), of_first("to").unwrap_or_default()),
+            ],
+            Self::Note => {
+                let schema = json!({
+                    "description": "The note.",
+                    "type": "object",
+                    "required": ["id", "text"],
+                    "properties": {
+                        "id": described("Its id.", json!("integer")),
+                        "text": described("What it says.", json!("string")),
+                        "html": described("The same in HTML, if it was given so.", json!(["string", "null"])),
+                        "public": described("Whether the requester sees it.", json!("boolean")),
+                        "attachments": described("Files that came with it.", json!("array")),
+                        "author": described("Who wrote it.", json!(["string", "null"])),
+                        "created_at": described("When it was added, RFC 3339.", json!("string")),
+                    },
+                });
+                let example = json!({
+                    "id": 3455, "text": "A technician is on the way.", "html": null, "public": true, "attachments": [],
+                    "author": "howard", "created_at": "2026-03-17T23:09:18.000Z",
+                });
+                vec![("note", schema, example)]
+            }
+        }
+    }
+}
+
+fn described(description: &str, kind: Value) -> Value {
+    json!({"description": description, "type": kind})
+}

@@ -1,0 +1,451 @@
+//! Kinds of record: which fields a record has, what each may be, and which events tell of its changes.
+//!
+//! A kind is data. Those that come with the server stand in `host/model/kinds`, one file a kind; a space declares others
+//! of its own in the same form ([`KindInput`]). JSON Schema, the types of event and what an index is kept of all follow
+//! from the declaration.
+
+mod builtin;
+mod declare;
+mod events;
+mod field;
+mod schema;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Mistakes, Timestamp};
+
+pub use builtin::{builtin_kind, builtin_kinds};
+pub(crate) use events::{Tells, verbs};
+pub use field::{Field, FieldType, Fields, Types};
+
+use field::shown;
+
+/// How many fields a record may have.
+const MAX_FIELDS: usize = 1000;
+/// How long the name of a field may be that the kind does not know, in bytes.
+const MAX_NAME: usize = 128;
+
+/// What a caller sends to declare a kind of record, or to change one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindInput {
+    /// What one of it is called, such as `an order`. 1 to 64 bytes; `a` or `an` with the name unless given.
+    #[serde(default)]
+    pub noun: String,
+    /// Its fields, at most 100. `id` and the times of the record's making and change need not be declared.
+    pub fields: Fields,
+    /// Whether a record may have fields beside those.
+    #[serde(default)]
+    pub more_fields: bool,
+    /// The field with the instant at which the record was made, which the server sets; null: none.
+    #[serde(default = "created_at")]
+    pub created: Option<String>,
+    /// The same for its last change.
+    #[serde(default = "updated_at")]
+    pub updated: Option<String>,
+    /// The field whose change is told as `moved`: a stage, a milestone, a column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// The field whose change is told as `status-changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Statuses that close the record, in any case of letters; `closed`, `won` and `lost` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Vec<String>>,
+    /// Statuses that complete it; `completed` and `done` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Vec<String>>,
+    /// What can happen to it; `created`, `updated` and `deleted` unless given.
+    #[serde(default)]
+    pub verbs: Verbs,
+    /// A record.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub example: Value,
+}
+
+fn created_at() -> Option<String> {
+    Some("created_at".to_owned())
+}
+
+fn updated_at() -> Option<String> {
+    Some("updated_at".to_owned())
+}
+
+/// What can happen to a record: each verb with fields that then change, from what to what, for the example.
+///
+/// A list of verbs reads as verbs without examples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "GivenVerbs")]
+pub struct Verbs(pub Map<String, Value>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of verbs, or an object of verbs with what then changes")]
+enum GivenVerbs {
+    List(Vec<String>),
+    Changes(Map<String, Value>),
+}
+
+impl From<GivenVerbs> for Verbs {
+    fn from(given: GivenVerbs) -> Self {
+        Self(match given {
+            GivenVerbs::List(list) => list.into_iter().map(|verb| (verb, Value::Object(Map::new()))).collect(),
+            GivenVerbs::Changes(changes) => changes,
+        })
+    }
+}
+
+/// How changes are put on a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// Each field is replaced as a whole.
+    Fields,
+    /// Objects are merged member by member (JSON Merge Patch, RFC 7396).
+    Patch,
+}
+
+/// A kind of record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordKind {
+    name: String,
+    /// Whether it comes with the server.
+    #[serde(default)]
+    builtin: bool,
+    /// Another one for each change of the declaration.
+    #[serde(default)]
+    revision: u64,
+    declaration: KindInput,
+    /// When it was declared; of those that come with the server nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Timestamp>,
+}
+
+/// An entry of the index: a field with a value of it.
+pub type IndexEntry = (String, String);
+
+impl RecordKind {
+    fn built_in(name: &str, mut declaration: KindInput) -> Self {
+        declaration.complete(name);
+        Self { name: name.to_owned(), builtin: true, revision: 0, declaration, created_at: None, updated_at: None }
+    }
+
+    /// A kind that takes any fields and allows every verb: for plugins' tests, where there is no space to declare it.
+    pub fn any(name: &str) -> Self {
+        let verbs = verbs().keys().map(|verb| ((*verb).to_owned(), Value::Object(Map::new()))).collect();
+        let mut declaration = KindInput {
+            noun: String::new(),
+            fields: Fields::default(),
+            more_fields: true,
+            created: created_at(),
+            updated: updated_at(),
+            stage: None,
+            status: None,
+            closed: None,
+            completed: None,
+            verbs: Verbs(verbs),
+            example: Value::Null,
+        };
+        declaration.complete(name);
+        Self { name: name.to_owned(), builtin: false, revision: 0, declaration, created_at: None, updated_at: None }
+    }
+
+    /// The kind, if every part of the declaration is in its bounds and fits the others. `former` is what it replaces.
+    pub fn declare(
+        name: &str,
+        mut declaration: KindInput,
+        former: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<Self, Mistakes> {
+        declaration.complete(name);
+        declaration.check(name)?;
+        let unchanged = former.filter(|former| former.declaration == declaration);
+        let revision = former.map_or(1, |former| former.revision.saturating_add(u64::from(unchanged.is_none())));
+        Ok(Self {
+            name: name.to_owned(),
+            builtin: false,
+            revision,
+            declaration,
+            created_at: former.map_or(Some(now), |former| former.created_at),
+            updated_at: unchanged.map_or(Some(now), |former| former.updated_at),
+        })
+    }
+
+    /// Its name, such as `ticket`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What one of it is called, such as `a ticket`.
+    pub fn noun(&self) -> &str {
+        &self.declaration.noun
+    }
+
+    /// Whether it comes with the server.
+    pub fn is_builtin(&self) -> bool {
+        self.builtin
+    }
+
+    /// Counts the changes of an own kind's declaration.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// As it was declared, with what was added to it.
+    pub fn declaration(&self) -> &KindInput {
+        &self.declaration
+    }
+
+    /// When it was declared and last changed; none for those that come with the server.
+    pub fn times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.created_at, self.updated_at)
+    }
+
+    /// Whether a verb can happen to its records.
+    pub fn permits(&self, verb: &str) -> bool {
+        self.declaration.verbs.0.contains_key(verb)
+    }
+
+    /// Fields of which an index is kept.
+    pub fn indexed(&self) -> impl Iterator<Item = &str> {
+        self.declaration.fields.iter().filter(|(_, field)| field.indexed).map(|(name, _)| name)
+    }
+
+    /// The entries of the index for a record, one for each of those fields that has a value.
+    pub fn index_of(&self, record: &Value) -> Vec<IndexEntry> {
+        let entry = |name: &str| Some((name.to_owned(), index_value(record.get(name)?)?));
+        self.indexed().filter_map(entry).collect()
+    }
+
+    /// JSON Schema (2020-12) of a record.
+    pub fn schema(&self) -> Value {
+        let Self { declaration, .. } = self;
+        let mut schema = schema::of_record(&self.sentence(), &declaration.fields, declaration.more_fields);
+        if let Some(object) = schema.as_object_mut() {
+            object.shift_insert(0, "$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+            object.shift_insert(1, "title".to_owned(), self.name.clone().into());
+        }
+        schema
+    }
+
+    fn sentence(&self) -> String {
+        let mut letters = self.declaration.noun.chars();
+        let capital = letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
+        format!("{}.", capital.unwrap_or_default())
+    }
+
+    /// Checks a whole record, what the server sets included.
+    pub fn check_record(&self, record: &Map<String, Value>) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        for (name, value) in record {
+            self.check_field(name, value, &mut mistakes);
+        }
+        self.check_required(record, &mut mistakes);
+        mistakes.check()
+    }
+
+    /// A new record of these fields.
+    pub fn make(&self, id: u64, fields: Map<String, Value>, now: Timestamp) -> Result<Value, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        self.check_names(&fields, &mut mistakes);
+        let mut given = Map::new();
+        for (name, mut value) in fields {
+            let declared = self.declaration.fields.get(&name);
+            // Null says nothing where a field is not there at all unless it has a value.
+            if value.is_null() && declared.is_none_or(|field| !field.nullable) {
+                continue;
+            }
+            self.check_field(&name, &value, &mut mistakes);
+            if let Some(field) = declared {
+                field.fill(&mut value);
+            }
+            given.insert(name, value);
+        }
+        self.declaration.fields.fill(&mut given);
+        self.check_required(&given, &mut mistakes);
+        mistakes.check()?;
+        let mut record = Map::new();
+        record.insert("id".to_owned(), id.into());
+        for (name, _) in self.declaration.fields.iter() {
+            if let Some((name, value)) = given.shift_remove_entry(name) {
+                record.insert(name, value);
+            }
+        }
+        record.extend(given);
+        for name in [&self.declaration.created, &self.declaration.updated].into_iter().flatten() {
+            record.insert(name.clone(), self.instant(name, now));
+        }
+        Ok(Value::Object(record))
+    }
+
+    /// A record with changes: what is absent from them stays, what is null is taken away, or set to its default. None if
+    /// nothing changes.
+    pub fn change(
+        &self,
+        record: &Value,
+        changes: Map<String, Value>,
+        merge: Merge,
+        now: Timestamp,
+    ) -> Result<Option<Value>, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        self.check_names(&changes, &mut mistakes);
+        let mut after = record.as_object().cloned().unwrap_or_default();
+        for (name, change) in changes {
+            let declared = self.declaration.fields.get(&name);
+            if change.is_null() {
+                self.take_away(&name, declared, &mut after, &mut mistakes);
+                continue;
+            }
+            let mut value = match merge {
+                Merge::Fields => change,
+                Merge::Patch => patched(after.get(&name), change),
+            };
+            self.check_field(&name, &value, &mut mistakes);
+            if let Some(field) = declared {
+                field.fill(&mut value);
+            }
+            after.insert(name, value);
+        }
+        if after.len() > MAX_FIELDS {
+            mistakes.add("", format!("{} fields: at most {MAX_FIELDS}", after.len()));
+        }
+        mistakes.check()?;
+        if record.as_object() == Some(&after) {
+            return Ok(None);
+        }
+        let mut after = Value::Object(after);
+        self.touch(&mut after, now);
+        Ok(Some(after))
+    }
+
+    /// Sets the instant of the last change.
+    pub(crate) fn touch(&self, record: &mut Value, now: Timestamp) {
+        if let (Some(name), Some(object)) = (&self.declaration.updated, record.as_object_mut()) {
+            object.insert(name.clone(), self.instant(name, now));
+        }
+    }
+
+    fn take_away(
+        &self,
+        name: &str,
+        declared: Option<&Field>,
+        record: &mut Map<String, Value>,
+        mistakes: &mut Mistakes,
+    ) {
+        match declared {
+            Some(field) => match &field.default {
+                Some(default) if default.is_null() || field.nullable => {
+                    record.insert(name.to_owned(), default.clone());
+                }
+                None if !field.required => {
+                    record.shift_remove(name);
+                }
+                _ => mistakes.add(name, format!("cannot be taken away: {} has it; give it a value", self.noun())),
+            },
+            None => {
+                if record.shift_remove(name).is_none() && !self.declaration.more_fields {
+                    mistakes.add(name, self.unknown());
+                }
+            }
+        }
+    }
+
+    fn check_names(&self, fields: &Map<String, Value>, mistakes: &mut Mistakes) {
+        if fields.len() > MAX_FIELDS {
+            mistakes.add("", format!("{} fields: at most {MAX_FIELDS}", fields.len()));
+        }
+        for name in fields.keys() {
+            if name == "id" || [&self.declaration.created, &self.declaration.updated].contains(&&Some(name.clone())) {
+                mistakes.add(name, "the server sets it: leave it out");
+            } else if self.declaration.fields.get(name).is_none()
+                && (name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control))
+            {
+                let name: String = name.chars().take(80).collect();
+                let message = format!("is no name of a field: 1 to {MAX_NAME} bytes, none of them a control character");
+                mistakes.add(name, message);
+            }
+        }
+        mistakes.0.truncate(20);
+    }
+
+    fn check_field(&self, name: &str, value: &Value, mistakes: &mut Mistakes) {
+        match self.declaration.fields.get(name) {
+            Some(field) => field.check(name, value, mistakes),
+            None if self.declaration.more_fields => {}
+            None => mistakes.add(name.chars().take(80).collect::<String>(), self.unknown()),
+        }
+        mistakes.0.truncate(20);
+    }
+
+    fn check_required(&self, record: &Map<String, Value>, mistakes: &mut Mistakes) {
+        for (name, field) in self.declaration.fields.iter() {
+            if field.required && !record.contains_key(name) {
+                mistakes.add(name, format!("is missing: {} has it", self.noun()));
+            }
+        }
+    }
+
+    fn unknown(&self) -> String {
+        format!("is no field of {}: it has {}", self.noun(), self.declaration.fields.names())
+    }
+
+    /// An instant in the form that the field has.
+    fn instant(&self, name: &str, now: Timestamp) -> Value {
+        let seconds = self.declaration.fields.get(name).is_some_and(|field| field.types.has(FieldType::Seconds));
+        if seconds { now.seconds().into() } else { now.to_string().into() }
+    }
+}
+
+/// RFC 7396, section 2.
+fn patched(target: Option<&Value>, patch: Value) -> Value {
+    let Value::Object(patch) = patch else { return patch };
+    let mut object = target.and_then(Value::as_object).cloned().unwrap_or_default();
+    for (name, value) in patch {
+        if value.is_null() {
+            object.shift_remove(&name);
+        } else {
+            let value = patched(object.get(&name), value);
+            object.insert(name, value);
+        }
+    }
+    Value::Object(object)
+}
+
+/// How long a text in the index is, in bytes; longer ones are found by their beginning.
+const INDEXED_TEXT: usize = 128;
+
+/// A value as it stands in the index: a text, a number, true or false, or the id of an object. None: it is not found by
+/// its value.
+pub fn index_value(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Array(_) => None,
+        Value::Bool(value) => Some(format!("b{value}")),
+        Value::Number(number) => Some(format!("n{}", plain_number(number))),
+        Value::String(text) => Some(index_text(text)),
+        Value::Object(object) => object.get("id").filter(|id| !id.is_object()).and_then(index_value),
+    }
+}
+
+/// A text as it stands in the index.
+pub(crate) fn index_text(text: &str) -> String {
+    let mut end = text.len().min(INDEXED_TEXT);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    format!("s{}", text.get(..end).unwrap_or_default())
+}
+
+/// 5 and 5.0 are one number.
+pub(crate) fn plain_number(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        #[allow(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
+        Some(float) if !number.is_i64() && !number.is_u64() && float.fract() == 0.0 && float.abs() < 9e15 => {
+            (float as i64).to_string()
+        }
+        _ => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
