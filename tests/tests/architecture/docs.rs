@@ -3,8 +3,16 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 20] = [
+const NO_CODES: [&str; 28] = [
+    "batching.most",
+    "batching.wait_ms",
+    "batching.list",
+    "transport.client_key_secret",
     "event.emitted",
+    "webhook.test",
+    "webhook.verify",
+    "webhook.throttled",
+    "delivery.exhausted",
     "mail.queued",
     "kv.set",
     "kv.removed",
@@ -26,8 +34,9 @@ const NO_CODES: [&str; 20] = [
     "data.status",
 ];
 
-/// First words of the samples in documentation and of event types.
-const NO_NOUNS: [&str; 6] = ["jira", "monitor", "analytics_event", "data", "a", "fields"];
+/// First words of the samples in documentation, of event types and of paths to fields.
+const NO_NOUNS: [&str; 10] =
+    ["jira", "monitor", "analytics_event", "data", "a", "fields", "rate", "order", "oauth", "hub"];
 
 /// Error codes in the sources that `docs/errors.md` does not have.
 pub(crate) fn error_codes(tree: &Tree) -> Vec<String> {
