@@ -71,6 +71,7 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("DELETE", "/v1/webhooks/{id}", "Administer", Absent),
     ("GET", "/v1/runs", "Read", Own),
     ("GET", "/v1/runs/{id}", "Read", Absent),
+    ("POST", "/v1/runs/{id}/cancel", "Edit", Absent),
     ("GET", "/v1/deliveries", "Read", Own),
     ("GET", "/v1/deliveries/{id}", "Read", Absent),
     ("POST", "/v1/sources", "Administer", Own),

@@ -5,6 +5,7 @@
 
 mod automation;
 mod clock;
+mod concurrency;
 mod effects;
 mod event;
 mod id;
@@ -19,13 +20,15 @@ mod policy;
 mod run;
 mod secret;
 mod source;
+mod step;
 mod ticket;
 mod variables;
 mod webhook;
 mod workbench;
 
-pub use automation::{Automation, AutomationInput, Condition, OnError, OnUnavailable, Step, StepKind, When};
+pub use automation::{Automation, AutomationInput, Condition, OnUnavailable, When};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use concurrency::{Concurrency, Lane};
 pub use effects::{
     Change, Effects, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordWrite, StateView, StoredRecord, Version,
 };
@@ -36,17 +39,18 @@ pub use key::{ApiKey, Role};
 pub use mail::{Letter, Mail, MailAttachment, MailState};
 pub use memory::MemoryView;
 pub use pattern::{EventPattern, PatternIndex};
-pub use plan::{NewDelivery, NewEvent, Plan, Subscribers};
+pub use plan::{NewDelivery, NewEvent, NewLane, Plan, Subscribers};
 pub use plugin::{Failure, Kind, Manifest, Outcome, PluginRecord, PluginVersion, Verdict};
 pub use policy::{
     Grants, HttpGrant, InstancePolicy, LimitChanges, Limits, PluginPolicy, RecordGrant, SecretGrant, check_secret_name,
     host_fits, is_kind,
 };
-pub use run::{ConditionRecord, Decision, EmittedEvent, Run, RunState, StepOutcome, StepRecord};
+pub use run::{ConditionRecord, Decision, EmittedEvent, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord};
 pub use secret::Secret;
 pub use source::Source;
+pub use step::{OnError, Step, StepKind, Wait, step_names};
 pub use ticket::{Attachment, CustomFieldItem, CustomFieldValue, Note, Person, TICKET, Ticket, TicketChanges};
-pub use variables::{Scope, VariableError, check_variables, has_variables, mentions, render};
+pub use variables::{Names, Scope, VariableError, check_names, check_variables, has_variables, mentions, render};
 pub use webhook::{
     Attempt, AttemptOutcome, Delivery, DeliveryState, Header, RetrySchedule, Webhook, WebhookInput, WebhookState,
 };

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Automation, AutomationId, Event, MAX_CHAIN, PatternIndex, SpaceId, Webhook, WebhookId};
+use crate::{Automation, AutomationId, Concurrency, Event, MAX_CHAIN, PatternIndex, SpaceId, Webhook, WebhookId};
 
 /// What an event sets in motion, decided from its type when it is accepted and kept with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,18 @@ pub struct Plan {
     /// Deliveries to the webhooks that subscribe to the type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deliveries: Vec<NewDelivery>,
+    /// Lanes in which runs of those automations wait for their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<NewLane>,
+}
+
+/// A place in a lane, taken when the event is accepted, so that the order is that of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewLane {
+    /// Which of the plan's automations, counted from 0.
+    pub ordinal: u32,
+    /// What the runs in it have in common.
+    pub key: String,
 }
 
 /// A delivery to be queued with the event.
@@ -43,6 +55,8 @@ pub struct Subscribers {
 struct SpaceSubscribers {
     automations: PatternIndex<AutomationId>,
     webhooks: PatternIndex<WebhookId>,
+    /// Automations that bound how many runs they have at a time.
+    concurrency: HashMap<AutomationId, Concurrency>,
 }
 
 impl Subscribers {
@@ -53,6 +67,9 @@ impl Subscribers {
             for pattern in &automation.on {
                 entry.automations.insert(pattern, automation.id.clone());
             }
+            if let Some(concurrency) = &automation.concurrency {
+                entry.concurrency.insert(automation.id.clone(), concurrency.clone());
+            }
         }
     }
 
@@ -62,6 +79,7 @@ impl Subscribers {
             for pattern in &automation.on {
                 entry.automations.remove(pattern, &automation.id);
             }
+            entry.concurrency.remove(&automation.id);
         }
     }
 
@@ -95,6 +113,20 @@ impl Subscribers {
             .into_iter()
             .map(|webhook| NewDelivery { webhook, message_id: crate::unique("msg") })
             .collect();
-        Plan { automations, deliveries }
+        let lanes = space.lanes(&automations, event);
+        Plan { automations, deliveries, lanes }
+    }
+}
+
+impl SpaceSubscribers {
+    fn lanes(&self, automations: &[AutomationId], event: &Event) -> Vec<NewLane> {
+        if self.concurrency.is_empty() {
+            return Vec::new();
+        }
+        let bounded = automations.iter().enumerate().filter_map(|(place, id)| {
+            let key = self.concurrency.get(id)?.key_for(event, &event.space);
+            Some(NewLane { ordinal: u32::try_from(place).unwrap_or(u32::MAX), key })
+        });
+        bounded.collect()
     }
 }

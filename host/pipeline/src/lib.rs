@@ -4,6 +4,7 @@
 //! is made again from it.
 
 mod access;
+mod advance;
 mod automations;
 mod breaker;
 mod catalogue;
@@ -18,6 +19,7 @@ mod parking;
 mod plugins;
 mod records;
 mod runner;
+mod runs;
 mod scheduler;
 mod signature;
 mod sources;

@@ -30,12 +30,23 @@ pub struct Call {
     pub outbound: Option<Arc<dyn Outbound>>,
     /// Goes with its requests as `Idempotency-Key`, so it must stay the same when a step is tried again.
     pub idempotency_key: Option<String>,
+    /// How long the call may take, if less than the plugin's own limit.
+    pub timeout: Option<Duration>,
 }
 
 impl Call {
     /// A call that changes nothing and sends nothing.
     pub fn new(space: SpaceId, now: Timestamp, access: Arc<Access>) -> Self {
-        Self { space, now, workbench: None, secrets: Secrets::default(), access, outbound: None, idempotency_key: None }
+        Self {
+            space,
+            now,
+            workbench: None,
+            secrets: Secrets::default(),
+            access,
+            outbound: None,
+            idempotency_key: None,
+            timeout: None,
+        }
     }
 }
 

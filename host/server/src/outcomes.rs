@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunId, RunState};
+use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunState};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,10 +42,12 @@ pub(crate) async fn runs(
 }
 
 pub(crate) async fn run(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let not_found = || Problem::not_found("run", &id);
-    let run: RunId = id.parse().map_err(|()| not_found())?;
-    let run = app.pipeline.store().run(&caller.space, run)?.ok_or_else(not_found)?;
-    Ok(axum::Json(run).into_response())
+    Ok(axum::Json(app.pipeline.run(&caller.space, &id)?).into_response())
+}
+
+/// `POST /v1/runs/{id}/cancel`: ends a run before its last step.
+pub(crate) async fn cancel(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
+    Ok(axum::Json(app.pipeline.cancel_run(&caller.space, &id).await?).into_response())
 }
 
 #[derive(Deserialize)]

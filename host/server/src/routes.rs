@@ -102,6 +102,7 @@ routes! {
     DELETE "/v1/webhooks/{id}" Administer webhooks::delete, "Delete a webhook";
     GET "/v1/runs" Read outcomes::runs, "List runs, newest first";
     GET "/v1/runs/{id}" Read outcomes::run, "Read a run";
+    POST "/v1/runs/{id}/cancel" Edit outcomes::cancel, "End a run before its last step";
     GET "/v1/deliveries" Read outcomes::deliveries, "List deliveries, newest first";
     GET "/v1/deliveries/{id}" Read outcomes::delivery, "Read a delivery with its attempts";
     POST "/v1/sources" Administer sources::create, "Make a source with a URL of its own";

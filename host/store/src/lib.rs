@@ -14,6 +14,7 @@ mod error;
 mod fault;
 mod journal;
 mod kept;
+mod lanes;
 mod mails;
 mod page;
 mod records;

@@ -45,6 +45,11 @@ pub(crate) const COUNTERS: TableDefinition<'_, (u32, &str), u64> = TableDefiniti
 /// What the file says of itself.
 pub(crate) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 
+/// (space, automation and key, seq, ordinal) → nothing: runs in a lane, in the order of the journal.
+pub(crate) const LANES: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDefinition::new("lanes");
+/// (space, seq, ordinal, step, item) → what a step did for an item, JSON.
+pub(crate) const ITEMS: TableDefinition<'_, (u32, u64, u32, u32, u32), &[u8]> = TableDefinition::new("items");
+
 /// The counter of the journal.
 pub(crate) const SEQ: (u32, &str) = (0, "seq");
 /// Marks a due row of a delivery, of a run, and of a mail.
@@ -78,6 +83,8 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
         transaction.open_table(REVISIONS)?;
         transaction.open_table(COMPONENTS)?;
         transaction.open_table(COUNTERS)?;
+        transaction.open_table(LANES)?;
+        transaction.open_table(ITEMS)?;
         let mut meta = transaction.open_table(META)?;
         meta.insert("format", FORMAT.to_string().as_str())?;
         let instance = hookwright_model::unique("hw");

@@ -114,6 +114,8 @@ batch! {
     kept_expiry: (i64, u32, &'static str, &'static str) => (), KEPT_EXPIRY;
     mails: (u32, u64) => &'static [u8], MAILS;
     parked: (u32, &'static str, u64, u32) => (), PARKED;
+    lanes: (u32, &'static str, u64, u32) => (), LANES;
+    items: (u32, u64, u32, u32, u32) => &'static [u8], ITEMS;
 }
 
 impl Batch<'_> {

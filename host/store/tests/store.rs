@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookwright_model::{
-    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, RecordKey, Run,
-    RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId, Workbench,
+    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, Progress,
+    RecordKey, Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId,
+    Workbench,
 };
 use hookwright_store::{Committed, DueItem, EventLookup, Page, StepCommit, Store, StoreError, StoreOptions};
 use serde_json::json;
@@ -44,7 +45,7 @@ fn event(space: &SpaceId, id: &str, source: &str, payload: &[u8], plan: Plan) ->
 }
 
 fn work() -> Plan {
-    Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![] }
+    Plan { automations: vec![AutomationId::from("aut_1")], ..Plan::default() }
 }
 
 fn page(limit: usize) -> Page {
@@ -67,6 +68,9 @@ fn run(space: &SpaceId, seq: u64) -> Run {
         tries: 0,
         retry_at: None,
         waits_for: None,
+        progress: Progress::default(),
+        wait_until: None,
+        lane: None,
         created_at: Timestamp::from_millis(0),
         finished_at: None,
     }
@@ -111,6 +115,7 @@ async fn what_was_committed_is_there_after_reopening() {
     let (dir, store) = open();
     let main = SpaceId::main();
     let plan = Plan {
+        lanes: vec![],
         automations: vec![AutomationId::from("aut_1")],
         deliveries: vec![NewDelivery { webhook: WebhookId::from("whk_1"), message_id: "msg_1".into() }],
     };
@@ -141,6 +146,7 @@ async fn one_space_never_reads_anothers() {
     let (_dir, store) = open();
     let (ours, theirs) = (space("ours"), space("theirs"));
     let plan = Plan {
+        lanes: vec![],
         automations: vec![AutomationId::from("aut_1")],
         deliveries: vec![NewDelivery { webhook: WebhookId::from("whk_1"), message_id: "msg_1".into() }],
     };
@@ -180,7 +186,16 @@ async fn a_step_commits_with_its_effects_once() {
         let mut after = run(&main, seq);
         (after.next_step, after.state) = (1, RunState::Done);
         let effects = bench.finish(&Subscribers::default());
-        StepCommit { run: after, expected_step: 0, expected_tries: 0, effects, close: true, due_was: None }
+        StepCommit {
+            run: after,
+            expected_step: 0,
+            expected_tries: 0,
+            expected_item: 0,
+            item: None,
+            effects,
+            close: true,
+            due_was: None,
+        }
     };
     let (first, second) = (step(&store), step(&store));
     assert_eq!(store.complete_step(first).await, Ok(Committed::Done));
