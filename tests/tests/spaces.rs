@@ -35,6 +35,13 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("DELETE", "/v1/automations/{id}", "Edit", Absent),
     ("POST", "/v1/automations/{id}/enable", "Edit", Absent),
     ("POST", "/v1/automations/{id}/disable", "Edit", Absent),
+    ("POST", "/v1/workflows", "Edit", Own),
+    ("GET", "/v1/workflows", "Read", Own),
+    ("GET", "/v1/workflows/{name}", "Read", Absent),
+    ("PATCH", "/v1/workflows/{name}", "Edit", Absent),
+    ("DELETE", "/v1/workflows/{name}", "Edit", Absent),
+    ("GET", "/v1/workflows/{name}/versions", "Read", Absent),
+    ("POST", "/v1/workflows/{name}/start", "Edit", Absent),
     ("GET", "/v1/plugins", "Read", Own),
     ("GET", "/v1/plugins/{name}", "Read", Absent),
     ("PUT", "/v1/plugins/{name}", "Administer", Own),
@@ -168,6 +175,8 @@ impl Things {
         client.post(&format!("/v1/automations/{automation}/disable"), &json!({})).expect(200);
         scene::settled(&client);
         let story = scene::story(&client, &event);
+        let workflow = json!({"name": plugin, "description": MARK, "steps": [{"wait": {"seconds": 0}}]});
+        client.post("/v1/workflows", &workflow).expect(201);
         let made = client.post("/v1/sources", &json!({"name": MARK, "kind": "github"})).expect(201);
         let key = client.post("/v1/keys", &json!({"name": MARK, "role": "viewer"})).expect(201);
         Self {
@@ -244,6 +253,8 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/automations" => {
             json!({"name": "other", "on": ["x"], "then": [{"action": "event-emit", "with": {"type": "y"}}]})
         }
+        "/v1/workflows" => json!({"name": "other", "steps": [{"wait": {"seconds": 0}}]}),
+        "/v1/workflows/{name}" => json!({"description": "stolen"}),
         "/v1/tickets" => json!({"subject": "other"}),
         "/v1/tickets/{id}" => json!({"subject": "stolen"}),
         "/v1/tickets/{id}/notes" => json!({"text": "stolen"}),

@@ -25,6 +25,7 @@ mod ticket;
 mod variables;
 mod webhook;
 mod workbench;
+mod workflow;
 
 pub use automation::{Automation, AutomationInput, Condition, OnUnavailable, When};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -55,3 +56,4 @@ pub use webhook::{
     Attempt, AttemptOutcome, Delivery, DeliveryState, Header, RetrySchedule, Webhook, WebhookInput, WebhookState,
 };
 pub use workbench::{KvQuota, NoteInput, Workbench};
+pub use workflow::{WORKFLOW_STARTED, Workflow, WorkflowInput, WorkflowStart};

@@ -2,7 +2,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Automation, AutomationId, Concurrency, Event, MAX_CHAIN, PatternIndex, SpaceId, Webhook, WebhookId};
+use crate::{
+    Automation, AutomationId, Concurrency, Event, MAX_CHAIN, PatternIndex, SpaceId, Webhook, WebhookId, Workflow,
+    WorkflowStart,
+};
 
 /// What an event sets in motion, decided from its type when it is accepted and kept with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,22 @@ pub struct Plan {
     /// Lanes in which runs of those automations wait for their turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<NewLane>,
+}
+
+impl Plan {
+    /// With the run of the workflow that the event starts, as the first.
+    #[must_use]
+    pub fn starting(mut self, start: Option<&WorkflowStart>, event: &Event) -> Self {
+        let Some(start) = start else { return self };
+        for lane in &mut self.lanes {
+            lane.ordinal = lane.ordinal.saturating_add(1);
+        }
+        self.automations.insert(0, Workflow::id(&start.name));
+        if let Some(concurrency) = &start.concurrency {
+            self.lanes.push(NewLane { ordinal: 0, key: concurrency.key_for(event, &event.space) });
+        }
+        self
+    }
 }
 
 /// A place in a lane, taken when the event is accepted, so that the order is that of the journal.

@@ -252,7 +252,7 @@ impl Pipeline {
         item: Option<Item<'_>>,
     ) -> Result<Option<Result<StepOutcome, Failure>>, Unavailable> {
         let Some(when) = automation.then.get(place).and_then(|step| step.when.as_ref()) else { return Ok(None) };
-        let path = format!("then[{place}].if");
+        let path = format!("{}[{place}].if", if run.workflow().is_some() { "steps" } else { "then" });
         let scoping = Scoping::after(run, event, item);
         let (decision, waits) = conditions::ask(self, scoping, when, &path, automation.on_unavailable).await;
         if let Some(waits) = waits {

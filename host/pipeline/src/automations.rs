@@ -201,7 +201,7 @@ impl Pipeline {
         };
         let mut found: HashMap<String, Vec<Mistake>> = HashMap::new();
         for space in spaces {
-            for automation in self.catalogue.automations(&space) {
+            for automation in self.catalogue.automations(&space).into_iter().chain(self.catalogue.procedures(&space)) {
                 let mut mistakes = Vec::new();
                 let mut check = |path: &str, kind: Kind, with: &Map<String, Value>| match candidate {
                     Some(plugin) if plugin.kinds().contains(&kind) => {

@@ -27,6 +27,7 @@ mod steps;
 mod story;
 mod upkeep;
 mod webhooks;
+mod workflows;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use signature::{new_secret, parse_secret, secret_text, sign};
 pub use sources::{Arrival, NewSource, Received, SourceInput};
 pub use story::Story;
 pub use webhooks::NewWebhook;
+pub use workflows::StartedWorkflow;
 
 /// What an operator may set about the way of the data.
 #[derive(Clone, Debug)]
@@ -98,7 +100,7 @@ pub struct Pipeline {
     vault: Arc<Vault>,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     egress: Arc<egress::Egress>,
     settings: PipelineSettings,
     plugin_config: HashMap<String, String>,
@@ -123,7 +125,7 @@ impl Pipeline {
         settings: PipelineSettings,
     ) -> Result<Arc<Self>, PipelineError> {
         let egress = Arc::new(egress::Egress::new(settings.egress.clone())?);
-        let catalogue = Catalogue::load(&store)?;
+        let catalogue = Arc::new(Catalogue::load(&store)?);
         let plugin_config = settings.plugin_config.clone();
         let (stopping, _) = watch::channel(false);
         let changing = tokio::sync::Mutex::new(());
@@ -216,14 +218,15 @@ impl Pipeline {
         let now = self.clock.now();
         let many = drafts.len() > 1;
         let mut events = Vec::with_capacity(drafts.len());
-        for (place, draft) in drafts.into_iter().enumerate() {
+        for (place, mut draft) in drafts.into_iter().enumerate() {
+            let starts = draft.starts.take();
             let event = draft.accept(space, now).map_err(|mut mistake| {
                 if many {
                     mistake.path = format!("[{place}].{}", mistake.path);
                 }
                 mistake
             })?;
-            let plan = self.catalogue.plan(&event);
+            let plan = self.catalogue.plan(&event).starting(starts.as_ref(), &event);
             events.push(NewEvent { event, plan });
         }
         Ok(events)

@@ -123,7 +123,10 @@ impl Pipeline {
         event: &Event,
         lane: Option<&str>,
     ) -> Run {
-        let found = self.catalogue.automation(space, automation);
+        let found = match automation.workflow() {
+            Some(name) => self.started_version(space, name, event),
+            None => self.catalogue.automation(space, automation),
+        };
         let (decision, waits) = match &found {
             Some(found) if found.enabled => decide(self, space, event, found.when.as_ref(), found.on_unavailable).await,
             Some(_) => (refused("the automation was switched off before the event was worked on"), None),
@@ -163,6 +166,10 @@ impl Pipeline {
 
     /// The steps that a run carries out: those of the revision that decided it.
     pub(crate) fn procedure(&self, run: &Run) -> Result<Arc<Automation>, PipelineError> {
+        if let Some(name) = run.workflow() {
+            let version = self.version_of(&run.space, name, run.revision)?;
+            return version.ok_or_else(|| PipelineError::not_found("version of the workflow", name));
+        }
         match self.catalogue.automation(&run.space, &run.automation) {
             Some(automation) if automation.revision == run.revision => Ok(automation),
             _ => {

@@ -1,27 +1,72 @@
 //! Runs as people see them, and how they are ended early.
 
-use hookwright_model::{Effects, Run, RunId, RunState, SpaceId};
-use hookwright_store::{Committed, StepCommit};
+use std::time::Duration;
+
+use hookwright_model::{Decision, Effects, Progress, Run, RunId, RunState, SpaceId, WORKFLOW_STARTED};
+use hookwright_store::{Committed, EventLookup, StepCommit};
 
 use crate::{Pipeline, PipelineError};
 
 /// How often a run is tried to be ended while it goes on.
 const TRIES: u32 = 20;
+/// How long a run is let to be decided before it is tried to be ended again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Pipeline {
     /// A run, with what its steps did for their items.
     pub fn run(&self, space: &SpaceId, id: &str) -> Result<Run, PipelineError> {
-        let run = self.run_id(id)?;
-        let run = self.store.run(space, run)?.ok_or_else(|| PipelineError::not_found("run", id))?;
-        self.with_items(run)
+        let key = self.run_id(space, id)?;
+        match self.store.run(space, key)? {
+            Some(run) => self.with_items(run),
+            None => self.undecided(space, key)?.ok_or_else(|| PipelineError::not_found("run", id)),
+        }
+    }
+
+    /// A run whose event was accepted and whose turn is yet to come.
+    fn undecided(&self, space: &SpaceId, id: RunId) -> Result<Option<Run>, PipelineError> {
+        let work = self.store.work_of(id.seq)?.filter(|work| work.space == *space);
+        let place = usize::try_from(id.ordinal).unwrap_or(usize::MAX);
+        let Some(automation) = work.and_then(|work| work.automations.get(place).cloned()) else { return Ok(None) };
+        let Some(event) = self.store.event_at(space, id.seq)? else { return Ok(None) };
+        let name = match automation.workflow() {
+            Some(name) => Some(name.to_owned()),
+            None => self.catalogue.automation(space, &automation).map(|found| found.name.clone()),
+        };
+        Ok(Some(Run {
+            id,
+            space: space.clone(),
+            event: event.id,
+            event_type: event.event_type,
+            automation,
+            automation_name: name.unwrap_or_default(),
+            revision: 0,
+            decision: Decision { fired: false, reason: "it is yet to be decided".to_owned(), conditions: Vec::new() },
+            state: RunState::Running,
+            steps: Vec::new(),
+            next_step: 0,
+            tries: 0,
+            retry_at: None,
+            waits_for: None,
+            progress: Progress::default(),
+            wait_until: None,
+            lane: None,
+            created_at: event.received_at,
+            finished_at: None,
+        }))
     }
 
     /// Ends a run before its last step. What its steps have done stays done; a step that is under way changes nothing any
     /// more.
     pub async fn cancel_run(&self, space: &SpaceId, id: &str) -> Result<Run, PipelineError> {
-        let key = self.run_id(id)?;
+        let key = self.run_id(space, id)?;
         for _ in 0..TRIES {
-            let run = self.store.run(space, key)?.ok_or_else(|| PipelineError::not_found("run", id))?;
+            let Some(run) = self.store.run(space, key)? else {
+                if self.undecided(space, key)?.is_none() {
+                    return Err(PipelineError::not_found("run", id));
+                }
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
             if !run.state.live() {
                 let state = serde_json::to_value(run.state).unwrap_or_default();
                 let state = state.as_str().unwrap_or_default();
@@ -57,8 +102,15 @@ impl Pipeline {
         Err(PipelineError::Conflict { code: "run.busy", message })
     }
 
-    fn run_id(&self, id: &str) -> Result<RunId, PipelineError> {
-        id.parse().map_err(|()| PipelineError::not_found("run", id))
+    /// The run that is meant: by its id, or by that of the event that started it as a workflow's.
+    fn run_id(&self, space: &SpaceId, id: &str) -> Result<RunId, PipelineError> {
+        if let Ok(id) = id.parse() {
+            return Ok(id);
+        }
+        match self.store.event(space, id, None)? {
+            EventLookup::One(seq, event) if event.event_type == WORKFLOW_STARTED => Ok(RunId { seq, ordinal: 0 }),
+            _ => Err(PipelineError::not_found("run", id)),
+        }
     }
 
     /// Adds what steps did for their items.

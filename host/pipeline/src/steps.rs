@@ -35,12 +35,14 @@ pub(crate) struct Scoping<'a> {
     pub(crate) event: &'a Event,
     steps: Option<Map<String, Value>>,
     item: Option<Item<'a>>,
+    /// Whether the event carries what a workflow was started with.
+    input: bool,
     scope: Option<Scope>,
 }
 
 impl<'a> Scoping<'a> {
     pub(crate) fn new(space: &'a SpaceId, event: &'a Event) -> Self {
-        Self { space, event, steps: None, item: None, scope: None }
+        Self { space, event, steps: None, item: None, input: false, scope: None }
     }
 
     /// With what a run has done so far, for one item of its next step.
@@ -55,15 +57,20 @@ impl<'a> Scoping<'a> {
             };
             (step.name.clone(), value)
         });
-        Self { steps: Some(results.collect()), item, ..Self::new(&run.space, event) }
+        let input = run.workflow().is_some();
+        Self { steps: Some(results.collect()), item, input, ..Self::new(&run.space, event) }
     }
 
     pub(crate) fn scope(&mut self, now: Timestamp) -> &mut Scope {
-        let (space, event, item, steps) = (self.space, self.event, self.item, &mut self.steps);
+        let (space, event, item, input) = (self.space, self.event, self.item, self.input);
+        let steps = &mut self.steps;
         self.scope.get_or_insert_with(|| {
             let mut scope = Scope::new(event, space, now);
             if let Some(steps) = steps.take() {
                 scope.set_steps(steps);
+            }
+            if let Some(input) = event.data_value().get_mut("input").filter(|_| input) {
+                scope.set_input(input.take());
             }
             if let Some(item) = item {
                 scope.set_item(item.value.clone(), item.index);
@@ -140,6 +147,7 @@ impl Pipeline {
             access: Arc::clone(access),
             outbound: Some(Arc::clone(&self.egress) as Arc<dyn hookwright_plugin::Outbound>),
             idempotency_key: None,
+            workflows: Some(Arc::clone(&self.catalogue) as Arc<dyn hookwright_plugin::Workflows>),
             timeout: None,
         }
     }
@@ -217,7 +225,10 @@ impl Pipeline {
         item: Option<Item<'_>>,
         log: &mut Vec<String>,
     ) -> Result<(StepOutcome, Effects), Failure> {
-        let source = format!("hookwright/automations/{}", run.automation);
+        let source = match run.workflow() {
+            Some(name) => format!("hookwright/workflows/{name}"),
+            None => format!("hookwright/automations/{}", run.automation),
+        };
         let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
         let mut scoping = Scoping::after(run, event, item);
         let plugin = &callable.plugin;

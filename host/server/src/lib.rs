@@ -20,6 +20,7 @@ mod sources;
 mod tickets;
 mod versions;
 mod webhooks;
+mod workflows;
 
 use std::sync::Arc;
 

@@ -20,6 +20,7 @@ fn parsed<T>(filter: Parsed<T>) -> Result<T, Problem> {
 #[derive(Deserialize)]
 pub(crate) struct RunFilter {
     automation: Option<String>,
+    workflow: Option<String>,
     event: Option<String>,
     state: Option<RunState>,
 }
@@ -33,6 +34,7 @@ pub(crate) async fn runs(
     let filter = parsed(filter)?;
     let keep = |run: &Run| {
         filter.automation.as_deref().is_none_or(|id| run.automation.as_str() == id)
+            && filter.workflow.as_deref().is_none_or(|name| run.workflow() == Some(name))
             && filter.event.as_deref().is_none_or(|id| run.event == id)
             && filter.state.is_none_or(|state| run.state == state)
     };

@@ -12,7 +12,7 @@ use crate::auth::{self, Needs};
 use crate::problem::Problem;
 use crate::{
     Shared, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources, tickets,
-    versions, webhooks,
+    versions, webhooks, workflows,
 };
 
 /// A route, for whoever wants to know them all.
@@ -66,6 +66,13 @@ routes! {
     DELETE "/v1/automations/{id}" Edit automations::delete, "Delete an automation";
     POST "/v1/automations/{id}/enable" Edit automations::enable, "Switch an automation on";
     POST "/v1/automations/{id}/disable" Edit automations::disable, "Switch an automation off";
+    POST "/v1/workflows" Edit workflows::create, "Make a workflow";
+    GET "/v1/workflows" Read workflows::list, "List workflows";
+    GET "/v1/workflows/{name}" Read workflows::read, "Read a workflow";
+    PATCH "/v1/workflows/{name}" Edit workflows::change, "Change a workflow, which makes a new version of it";
+    DELETE "/v1/workflows/{name}" Edit workflows::delete, "Delete a workflow";
+    GET "/v1/workflows/{name}/versions" Read workflows::versions, "List the versions of a workflow";
+    POST "/v1/workflows/{name}/start" Edit workflows::start, "Start a workflow";
     GET "/v1/plugins" Read plugins::list, "List plugins";
     GET "/v1/plugins/{name}" Read plugins::read, "Read what a plugin says of itself";
     PUT "/v1/plugins/{name}" Administer plugins::install, "Put in a new version of a plugin";

@@ -30,7 +30,7 @@ pub enum Stored {
 }
 
 impl Store {
-    async fn put<T: Serialize>(
+    pub(crate) async fn put<T: Serialize>(
         &self,
         space: &SpaceId,
         kind: &'static str,
@@ -45,7 +45,7 @@ impl Store {
         .await
     }
 
-    async fn delete(&self, space: &SpaceId, kind: &'static str, id: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn delete(&self, space: &SpaceId, kind: &'static str, id: &str) -> Result<bool, StoreError> {
         let (space, id) = (space.clone(), id.to_owned());
         self.write(None, 64, move |batch| {
             let number = batch.number(&space)?;
@@ -56,14 +56,19 @@ impl Store {
         .await
     }
 
-    fn get<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str, id: &str) -> Result<Option<T>, StoreError> {
+    pub(crate) fn get<T: DeserializeOwned>(
+        &self,
+        space: &SpaceId,
+        kind: &str,
+        id: &str,
+    ) -> Result<Option<T>, StoreError> {
         let Some(number) = self.number(space) else { return Ok(None) };
         let read = self.begin_read()?;
         let row = read.open_table(CONFIG)?.get((number, kind, id))?;
         row.map(|row| rows::read(row.value())).transpose()
     }
 
-    fn list<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str) -> Result<Vec<T>, StoreError> {
+    pub(crate) fn list<T: DeserializeOwned>(&self, space: &SpaceId, kind: &str) -> Result<Vec<T>, StoreError> {
         let Some(number) = self.number(space) else { return Ok(Vec::new()) };
         let read = self.begin_read()?;
         let table = read.open_table(CONFIG)?;
@@ -78,7 +83,7 @@ impl Store {
         Ok(things)
     }
 
-    fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(SpaceId, T)>, StoreError> {
+    pub(crate) fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(SpaceId, T)>, StoreError> {
         let mut all = Vec::new();
         for space in self.spaces() {
             let things = self.list(&space, kind)?;
@@ -306,7 +311,7 @@ impl Store {
     }
 }
 
-fn insert(batch: &Batch<'_>, key: (u32, &str, &str), row: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn insert(batch: &Batch<'_>, key: (u32, &str, &str), row: &[u8]) -> Result<(), StoreError> {
     batch.transaction.open_table(CONFIG)?.insert(key, row)?;
     Ok(())
 }

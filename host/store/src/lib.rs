@@ -22,6 +22,7 @@ mod rows;
 mod runs;
 mod tables;
 mod vault;
+mod workflows;
 mod writer;
 
 use std::collections::HashMap;

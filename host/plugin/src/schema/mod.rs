@@ -1,6 +1,7 @@
 //! The JSON Schema (2020-12) of a plugin's parameters.
 
 mod effort;
+mod input;
 
 use std::fmt::Write as _;
 
@@ -9,6 +10,8 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
+
+pub use input::InputSchema;
 
 /// How many mistakes are told at once.
 const MISTAKES: usize = 50;
