@@ -42,6 +42,11 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("DELETE", "/v1/workflows/{name}", "Edit", Absent),
     ("GET", "/v1/workflows/{name}/versions", "Read", Absent),
     ("POST", "/v1/workflows/{name}/start", "Edit", Absent),
+    ("POST", "/v1/schedules", "Edit", Own),
+    ("GET", "/v1/schedules", "Read", Own),
+    ("GET", "/v1/schedules/{id}", "Read", Absent),
+    ("PATCH", "/v1/schedules/{id}", "Edit", Absent),
+    ("DELETE", "/v1/schedules/{id}", "Edit", Absent),
     ("GET", "/v1/plugins", "Read", Own),
     ("GET", "/v1/plugins/{name}", "Read", Absent),
     ("PUT", "/v1/plugins/{name}", "Administer", Own),
@@ -177,6 +182,10 @@ impl Things {
         let story = scene::story(&client, &event);
         let workflow = json!({"name": plugin, "description": MARK, "steps": [{"wait": {"seconds": 0}}]});
         client.post("/v1/workflows", &workflow).expect(201);
+        for _ in 0..2 {
+            let schedule = json!({"name": MARK, "every_seconds": 86_400, "type": "never"});
+            client.post("/v1/schedules", &schedule).expect(201);
+        }
         let made = client.post("/v1/sources", &json!({"name": MARK, "kind": "github"})).expect(201);
         let key = client.post("/v1/keys", &json!({"name": MARK, "role": "viewer"})).expect(201);
         Self {
@@ -208,6 +217,7 @@ impl Things {
             "keys" => self.key.clone(),
             "records" => "2".to_owned(),
             "mails" => "1".to_owned(),
+            "schedules" => "sch_2".to_owned(),
             _ => String::new(),
         };
         let path = path.replace("{id}", &id).replace("{name}", self.plugin).replace("{kind}", "lead");
@@ -253,6 +263,7 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/automations" => {
             json!({"name": "other", "on": ["x"], "then": [{"action": "event-emit", "with": {"type": "y"}}]})
         }
+        "/v1/schedules" => json!({"name": "other", "every_seconds": 86_400, "type": "never"}),
         "/v1/workflows" => json!({"name": "other", "steps": [{"wait": {"seconds": 0}}]}),
         "/v1/workflows/{name}" => json!({"description": "stolen"}),
         "/v1/tickets" => json!({"subject": "other"}),
@@ -264,7 +275,7 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/plugins/{name}/activate" => json!({"version": "7.7.7"}),
         "/v1/secrets/{name}" => json!({"value": "other"}),
         "/v1/webhooks/{id}" => json!({"description": "stolen"}),
-        "/v1/automations/{id}" | "/v1/sources/{id}" => json!({"name": "stolen"}),
+        "/v1/automations/{id}" | "/v1/sources/{id}" | "/v1/schedules/{id}" => json!({"name": "stolen"}),
         _ => json!({}),
     };
     body.to_string().into_bytes()

@@ -18,6 +18,7 @@ mod plan;
 mod plugin;
 mod policy;
 mod run;
+mod schedule;
 mod secret;
 mod source;
 mod step;
@@ -47,6 +48,7 @@ pub use policy::{
     host_fits, is_kind,
 };
 pub use run::{ConditionRecord, Decision, EmittedEvent, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord};
+pub use schedule::{ForEachRecord, Missed, Past, Schedule, ScheduleId, ScheduleInput, ScheduleStatus};
 pub use secret::Secret;
 pub use source::Source;
 pub use step::{OnError, Step, StepKind, Wait, step_names};

@@ -91,6 +91,7 @@ impl Pipeline {
             DueItem::Delivery(id) => self.deliver(&due.space, id, due.at).await,
             DueItem::Run(id) => self.resume(&due.space, id, due.at).await,
             DueItem::Mail(id) => self.send_due(&due.space, id, due.at).await,
+            DueItem::Schedule(id) => self.fire(&due.space, id, due.at).await,
         };
         match result {
             Ok(()) | Err(PipelineError::Store(StoreError::Closed)) => {}

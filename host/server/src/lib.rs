@@ -15,6 +15,7 @@ mod policies;
 mod problem;
 mod records;
 mod routes;
+mod schedules;
 mod secrets;
 mod sources;
 mod tickets;

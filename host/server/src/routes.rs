@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::auth::{self, Needs};
 use crate::problem::Problem;
 use crate::{
-    Shared, automations, events, keys, mails, outcomes, plugins, policies, records, secrets, sources, tickets,
-    versions, webhooks, workflows,
+    Shared, automations, events, keys, mails, outcomes, plugins, policies, records, schedules, secrets, sources,
+    tickets, versions, webhooks, workflows,
 };
 
 /// A route, for whoever wants to know them all.
@@ -73,6 +73,11 @@ routes! {
     DELETE "/v1/workflows/{name}" Edit workflows::delete, "Delete a workflow";
     GET "/v1/workflows/{name}/versions" Read workflows::versions, "List the versions of a workflow";
     POST "/v1/workflows/{name}/start" Edit workflows::start, "Start a workflow";
+    POST "/v1/schedules" Edit schedules::create, "Make a schedule";
+    GET "/v1/schedules" Read schedules::list, "List schedules, newest first";
+    GET "/v1/schedules/{id}" Read schedules::read, "Read a schedule and how it goes";
+    PATCH "/v1/schedules/{id}" Edit schedules::change, "Change a schedule";
+    DELETE "/v1/schedules/{id}" Edit schedules::delete, "Delete a schedule";
     GET "/v1/plugins" Read plugins::list, "List plugins";
     GET "/v1/plugins/{name}" Read plugins::read, "Read what a plugin says of itself";
     PUT "/v1/plugins/{name}" Administer plugins::install, "Put in a new version of a plugin";

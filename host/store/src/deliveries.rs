@@ -1,11 +1,11 @@
 //! Deliveries with their attempts, and what is due when.
 
-use hookwright_model::{Attempt, Delivery, DeliveryId, DeliveryState, NewEvent, RunId, SpaceId, Timestamp};
+use hookwright_model::{Attempt, Delivery, DeliveryId, DeliveryState, NewEvent, RunId, ScheduleId, SpaceId, Timestamp};
 use redb::ReadableTable as _;
 
 use crate::journal::Prepared;
 use crate::page::{Cursor, Listing, Page};
-use crate::tables::{ATTEMPTS, DELIVERIES, DUE, DUE_DELIVERY, DUE_MAIL};
+use crate::tables::{ATTEMPTS, DELIVERIES, DUE, DUE_DELIVERY, DUE_MAIL, DUE_SCHEDULE};
 use crate::writer::Faults;
 use crate::{Committed, Store, StoreError, journal, rows};
 
@@ -31,6 +31,8 @@ pub enum DueItem {
     Run(RunId),
     /// The next try of a mail.
     Mail(u64),
+    /// The next time of a schedule.
+    Schedule(ScheduleId),
 }
 
 impl Store {
@@ -45,6 +47,7 @@ impl Store {
             let item = match what {
                 DUE_DELIVERY => DueItem::Delivery(DeliveryId { seq, ordinal }),
                 DUE_MAIL => DueItem::Mail(seq),
+                DUE_SCHEDULE => DueItem::Schedule(ScheduleId(seq)),
                 _ => DueItem::Run(RunId { seq, ordinal }),
             };
             due.push(Due { at: Timestamp::from_millis(at), space, item });

@@ -20,6 +20,7 @@ mod page;
 mod records;
 mod rows;
 mod runs;
+mod schedules;
 mod tables;
 mod vault;
 mod workflows;

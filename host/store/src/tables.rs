@@ -56,6 +56,8 @@ pub(crate) const SEQ: (u32, &str) = (0, "seq");
 pub(crate) const DUE_DELIVERY: u8 = 0;
 pub(crate) const DUE_RUN: u8 = 1;
 pub(crate) const DUE_MAIL: u8 = 2;
+/// Marks a due row of a schedule, whose number stands for the seq.
+pub(crate) const DUE_SCHEDULE: u8 = 3;
 
 /// The format of this version.
 pub(crate) const FORMAT: u32 = 1;
