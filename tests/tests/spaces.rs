@@ -35,6 +35,18 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("DELETE", "/v1/automations/{id}", "Edit", Absent),
     ("POST", "/v1/automations/{id}/enable", "Edit", Absent),
     ("POST", "/v1/automations/{id}/disable", "Edit", Absent),
+    ("POST", "/v1/workflows", "Edit", Own),
+    ("GET", "/v1/workflows", "Read", Own),
+    ("GET", "/v1/workflows/{name}", "Read", Absent),
+    ("PATCH", "/v1/workflows/{name}", "Edit", Absent),
+    ("DELETE", "/v1/workflows/{name}", "Edit", Absent),
+    ("GET", "/v1/workflows/{name}/versions", "Read", Absent),
+    ("POST", "/v1/workflows/{name}/start", "Edit", Absent),
+    ("POST", "/v1/schedules", "Edit", Own),
+    ("GET", "/v1/schedules", "Read", Own),
+    ("GET", "/v1/schedules/{id}", "Read", Absent),
+    ("PATCH", "/v1/schedules/{id}", "Edit", Absent),
+    ("DELETE", "/v1/schedules/{id}", "Edit", Absent),
     ("GET", "/v1/plugins", "Read", Own),
     ("GET", "/v1/plugins/{name}", "Read", Absent),
     ("PUT", "/v1/plugins/{name}", "Administer", Own),
@@ -112,6 +124,7 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("GET", "/certificates/{space}/{webhook}/{file}", "Nothing", Open),
     ("GET", "/v1/runs", "Read", Own),
     ("GET", "/v1/runs/{id}", "Read", Absent),
+    ("POST", "/v1/runs/{id}/cancel", "Edit", Absent),
     ("GET", "/v1/deliveries", "Read", Own),
     ("GET", "/v1/deliveries/{id}", "Read", Absent),
     ("POST", "/v1/deliveries/{id}/redeliver", "Edit", Absent),
@@ -216,6 +229,12 @@ impl Things {
         client.post(&format!("/v1/automations/{automation}/disable"), &json!({})).expect(200);
         scene::settled(&client);
         let story = scene::story(&client, &event);
+        let workflow = json!({"name": plugin, "description": MARK, "steps": [{"wait": {"seconds": 0}}]});
+        client.post("/v1/workflows", &workflow).expect(201);
+        for _ in 0..2 {
+            let schedule = json!({"name": MARK, "every_seconds": 86_400, "type": "never"});
+            client.post("/v1/schedules", &schedule).expect(201);
+        }
         let made = client.post("/v1/sources", &json!({"name": MARK, "kind": "github"})).expect(201);
         let key = client.post("/v1/keys", &json!({"name": MARK, "role": "viewer"})).expect(201);
         // Its number is that of the webhook, so that one path leads to both.
@@ -262,6 +281,7 @@ impl Things {
             "redeliveries" => self.redelivery.clone(),
             "records" => "2".to_owned(),
             "mails" => "1".to_owned(),
+            "schedules" => "sch_2".to_owned(),
             _ => String::new(),
         };
         let kind = if path.starts_with("/v1/kinds") { "first-kind" } else { "lead" };
@@ -337,6 +357,9 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/automations" => {
             json!({"name": "other", "on": ["x"], "then": [{"action": "event-emit", "with": {"type": "y"}}]})
         }
+        "/v1/schedules" => json!({"name": "other", "every_seconds": 86_400, "type": "never"}),
+        "/v1/workflows" => json!({"name": "other", "steps": [{"wait": {"seconds": 0}}]}),
+        "/v1/workflows/{name}" => json!({"description": "stolen"}),
         "/v1/tickets" => json!({"subject": "other"}),
         "/v1/tickets/{id}" => json!({"subject": "stolen"}),
         "/v1/tickets/{id}/notes" | "/v1/records/{kind}/{id}/notes" => json!({"text": "stolen"}),
@@ -353,7 +376,7 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/plugins/{name}/activate" => json!({"version": "7.7.7"}),
         "/v1/secrets/{name}" => json!({"value": "other"}),
         "/v1/webhooks/{id}" => json!({"description": "stolen"}),
-        "/v1/automations/{id}" | "/v1/sources/{id}" => json!({"name": "stolen"}),
+        "/v1/automations/{id}" | "/v1/sources/{id}" | "/v1/schedules/{id}" => json!({"name": "stolen"}),
         _ => json!({}),
     };
     body.to_string().into_bytes()

@@ -150,6 +150,7 @@ fn event(given: &GivenEvent, now: Timestamp) -> Result<Event, Mistake> {
         data: Some(Data::Span(0, payload.len())),
         payload,
         cause: None,
+        starts: None,
     }
     .accept(&SpaceId::main(), now)
 }

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::variables::{check_variables, step_names};
-use crate::{AutomationId, EventPattern, Mistake, Mistakes, Timestamp};
+use crate::step::{check_steps, plugins_of, repeated_names, step_names};
+use crate::variables::{Names, check_names};
+use crate::{AutomationId, Concurrency, EventPattern, Mistake, Mistakes, Step, Timestamp};
 
 /// `on` these events, `when` these conditions hold, `then` do this.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Automation {
     /// What happens while a plugin that it needs cannot be called.
     #[serde(default, skip_serializing_if = "OnUnavailable::is_default")]
     pub on_unavailable: OnUnavailable,
+    /// How many of its runs may be under way at a time; none: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     /// Off: it is not considered.
     pub enabled: bool,
     /// Counts its changes. A run carries out the revision that it was decided by.
@@ -50,7 +54,7 @@ pub enum OnUnavailable {
 }
 
 impl OnUnavailable {
-    fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -142,87 +146,6 @@ impl When {
     }
 }
 
-/// What a step calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepKind {
-    /// An action plugin.
-    Action,
-    /// A transform plugin, whose result later steps use.
-    Transform,
-}
-
-/// What happens to the rest of a run when a step fails for good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    /// The later steps are carried out all the same.
-    #[default]
-    Continue,
-    /// They are not.
-    Stop,
-}
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "StepInput", into = "StepInput")]
-pub struct Step {
-    /// What it calls.
-    pub kind: StepKind,
-    /// The plugin's name.
-    pub plugin: String,
-    /// What later steps call it, in `steps.NAME.result`; the plugin's name unless said otherwise.
-    pub name: Option<String>,
-    /// Parameters, which may hold variables.
-    pub with: Map<String, Value>,
-    /// What a transform works on; the event's data unless said otherwise.
-    pub input: Option<Value>,
-    /// What happens to the rest when it fails.
-    pub on_error: OnError,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StepInput {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    action: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    transform: Option<String>,
-    #[serde(default)]
-    with: Map<String, Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    input: Option<Value>,
-    #[serde(default)]
-    on_error: OnError,
-}
-
-impl TryFrom<StepInput> for Step {
-    type Error = String;
-
-    fn try_from(input: StepInput) -> Result<Self, String> {
-        let (kind, plugin) = match (input.action, input.transform) {
-            (Some(plugin), None) => (StepKind::Action, plugin),
-            (None, Some(plugin)) => (StepKind::Transform, plugin),
-            _ => return Err("wants exactly one of `action` or `transform`".to_owned()),
-        };
-        if kind == StepKind::Action && input.input.is_some() {
-            return Err("`input` belongs to a transform; an action takes all in `with`".to_owned());
-        }
-        Ok(Self { kind, plugin, name: input.name, with: input.with, input: input.input, on_error: input.on_error })
-    }
-}
-
-impl From<Step> for StepInput {
-    fn from(step: Step) -> Self {
-        let (action, transform) = match step.kind {
-            StepKind::Action => (Some(step.plugin), None),
-            StepKind::Transform => (None, Some(step.plugin)),
-        };
-        Self { name: step.name, action, transform, with: step.with, input: step.input, on_error: step.on_error }
-    }
-}
-
 /// What a caller sends to make or change an automation; what is absent keeps its value.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -240,22 +163,52 @@ pub struct AutomationInput {
     pub then: Option<Vec<Step>>,
     /// See [`Automation::on_unavailable`].
     pub on_unavailable: Option<OnUnavailable>,
+    /// See [`Automation::concurrency`]. A null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub concurrency: Option<Option<Concurrency>>,
     /// See [`Automation::enabled`].
     pub enabled: Option<bool>,
 }
 
+/// Tells a null from what is absent.
+pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
 const MAX_PATTERNS: usize = 100;
 const MAX_CONDITIONS: usize = 100;
-const MAX_STEPS: usize = 100;
+
+impl When {
+    /// What is wrong with how many conditions it has and with the variables in them, where those of `names` are known.
+    pub(crate) fn check(&self, path: &str, names: Names<'_>, mistakes: &mut Mistakes) {
+        let mut count = 0_usize;
+        self.conditions(path, &mut |path, condition| {
+            count = count.saturating_add(1);
+            mistakes.0.extend(check_names(&Value::Object(condition.with.clone()), &format!("{path}.with"), names));
+        });
+        if count > MAX_CONDITIONS {
+            mistakes.add(path, format!("{count} conditions: at most {MAX_CONDITIONS}"));
+        }
+    }
+
+    /// Adds the plugins that it asks.
+    pub(crate) fn plugins<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        self.conditions("", &mut |_, condition| {
+            names.insert(condition.plugin.as_str());
+        });
+    }
+}
 
 impl Automation {
     /// The plugins that it needs, by name.
     pub fn plugins(&self) -> BTreeSet<&str> {
-        let mut names: BTreeSet<&str> = self.then.iter().map(|step| step.plugin.as_str()).collect();
+        let mut names = plugins_of(&self.then);
         if let Some(when) = &self.when {
-            when.conditions("when", &mut |_, condition| {
-                names.insert(condition.plugin.as_str());
-            });
+            when.plugins(&mut names);
         }
         names
     }
@@ -272,20 +225,13 @@ impl Automation {
         if self.on.is_empty() || self.on.len() > MAX_PATTERNS {
             mistakes.add("on", format!("{} event types: give 1 to {MAX_PATTERNS}, such as `jira.*`", self.on.len()));
         }
-        let mut count = 0_usize;
         if let Some(when) = &self.when {
-            when.conditions("when", &mut |path, condition| {
-                count = count.saturating_add(1);
-                let with = Value::Object(condition.with.clone());
-                mistakes.0.extend(check_variables(&with, &format!("{path}.with"), &[]));
-            });
+            when.check("when", Names::default(), &mut mistakes);
         }
-        if count > MAX_CONDITIONS {
-            mistakes.add("when", format!("{count} conditions: at most {MAX_CONDITIONS}"));
+        if let Some(concurrency) = &self.concurrency {
+            concurrency.check(Names::default(), &mut mistakes);
         }
-        if self.then.is_empty() || self.then.len() > MAX_STEPS {
-            mistakes.add("then", format!("{} steps: give 1 to {MAX_STEPS}", self.then.len()));
-        }
+        check_steps(&self.then, "then", Names::default(), &mut mistakes);
         mistakes.check()
     }
 
@@ -296,15 +242,6 @@ impl Automation {
 
     /// Names given twice.
     pub fn repeated_names(&self) -> Vec<Mistake> {
-        let mut seen = std::collections::HashSet::new();
-        self.then
-            .iter()
-            .enumerate()
-            .filter_map(|(place, step)| step.name.as_ref().map(|name| (place, name)))
-            .filter(|(_, name)| !seen.insert(name.as_str()))
-            .map(|(place, name)| {
-                Mistake::new(format!("then[{place}].name"), format!("`{name}` is taken: choose another"))
-            })
-            .collect()
+        repeated_names(&self.then, "then")
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{MAX_DEPTH, Mistake, RunId, SpaceId, Timestamp};
+use crate::{MAX_DEPTH, Mistake, RunId, SpaceId, Timestamp, WORKFLOW_STARTED, WorkflowStart};
 
 /// How many events may cause one another before the chain is cut.
 pub const MAX_CHAIN: u32 = 16;
@@ -96,9 +96,18 @@ pub struct EventDraft {
     pub data: Option<Data>,
     /// See [`Event::cause`].
     pub cause: Option<Cause>,
+    /// The workflow that it starts. Only Hookwright itself can say so, whatever the type.
+    pub starts: Option<WorkflowStart>,
 }
 
 impl EventDraft {
+    /// The event that starts a workflow with `input`.
+    pub fn start(start: WorkflowStart, source: &str, input: &Value, cause: Option<Cause>) -> Self {
+        let data = serde_json::json!({"workflow": start.name, "version": start.version, "input": input});
+        let subject = Some(format!("workflow/{}", start.name));
+        Self { starts: Some(start), ..Self::json(WORKFLOW_STARTED, source, subject, &data, cause) }
+    }
+
     /// An event that Hookwright itself makes, with JSON as data.
     pub fn json(event_type: &str, source: &str, subject: Option<String>, data: &Value, cause: Option<Cause>) -> Self {
         let payload = Bytes::from(data.to_string());

@@ -6,6 +6,7 @@
 mod automation;
 mod catalogue;
 mod clock;
+mod concurrency;
 mod effects;
 mod event;
 mod id;
@@ -20,17 +21,21 @@ mod plugin;
 mod policy;
 mod query;
 mod run;
+mod schedule;
 mod secret;
 mod signing;
 mod source;
+mod step;
 mod ticket;
 mod variables;
 mod webhook;
 mod workbench;
+mod workflow;
 
-pub use automation::{Automation, AutomationInput, Condition, OnError, OnUnavailable, Step, StepKind, When};
+pub use automation::{Automation, AutomationInput, Condition, OnUnavailable, When};
 pub use catalogue::{EventType, EventTypeInput, Vocabulary, event_type, event_types, events_of_change};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use concurrency::{Concurrency, Lane};
 pub use effects::{
     Author, Change, Effects, HistoryEntry, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordRemoval,
     RecordWrite, StateView, StoredRecord, Version,
@@ -46,25 +51,30 @@ pub use kind::{
 pub use mail::{Letter, Mail, MailAttachment, MailState};
 pub use memory::MemoryView;
 pub use pattern::{EventPattern, PatternIndex};
-pub use plan::{NewDelivery, NewEvent, Plan, Subscribers};
+pub use plan::{NewDelivery, NewEvent, NewLane, Plan, Subscribers};
 pub use plugin::{Failure, Kind, Manifest, Outcome, PluginRecord, PluginVersion, Verdict};
 pub use policy::{
     Grants, HttpGrant, InstancePolicy, LimitChanges, Limits, PluginPolicy, RecordGrant, SecretGrant, check_secret_name,
     host_fits, is_kind,
 };
 pub use query::{Query, SortKey};
-pub use run::{ConditionRecord, Decision, EmittedEvent, Run, RunState, StepOutcome, StepRecord};
+pub use run::{ConditionRecord, Decision, EmittedEvent, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord};
+pub use schedule::{ForEachRecord, Missed, Past, Schedule, ScheduleId, ScheduleInput, ScheduleStatus};
 pub use secret::Secret;
 pub use signing::{
     GithubPolicy, HmacAlgorithm, HmacEncoding, HmacPolicy, JwtAlgorithm, JwtPolicy, MessageAlgorithm, MessagePolicy,
     SigningPolicy, SnsPolicy, SnsVersion,
 };
 pub use source::Source;
+pub use step::{OnError, Step, StepKind, Wait, step_names};
 pub use ticket::{Attachment, Note, Person, TICKET, TicketChanges, check_ticket};
-pub use variables::{Scope, VariableError, check_variables, has_variables, mentions, named, render};
+pub use variables::{
+    Names, Scope, VariableError, check_names, check_variables, has_variables, mentions, named, render,
+};
 pub use webhook::{
     Attempt, AttemptOutcome, Batching, Confirmation, CustomHeader, Delivery, DeliveryState, Exhausted, Gone, Handshake,
     HeadOfLine, Header, OauthSettings, Order, Profile, Purpose, Rate, RetrySchedule, SigningKey, Timing,
     TransportSettings, Webhook, WebhookInput, WebhookPolicy, WebhookState,
 };
 pub use workbench::{Expected, KvQuota, NoteInput, Refused, Workbench};
+pub use workflow::{WORKFLOW_STARTED, Workflow, WorkflowInput, WorkflowStart};

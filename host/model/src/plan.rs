@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Automation, AutomationId, Event, MAX_CHAIN, Order, PatternIndex, Purpose, Scope, SpaceId, Webhook, WebhookId,
-    render,
+    Automation, AutomationId, Concurrency, Event, MAX_CHAIN, Order, PatternIndex, Purpose, Scope, SpaceId, Webhook,
+    WebhookId, Workflow, WorkflowStart, render,
 };
 
 /// What an event sets in motion, decided from its type when it is accepted and kept with it.
@@ -16,6 +16,34 @@ pub struct Plan {
     /// Deliveries to the webhooks that subscribe to the type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deliveries: Vec<NewDelivery>,
+    /// Lanes in which runs of those automations wait for their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<NewLane>,
+}
+
+impl Plan {
+    /// With the run of the workflow that the event starts, as the first.
+    #[must_use]
+    pub fn starting(mut self, start: Option<&WorkflowStart>, event: &Event) -> Self {
+        let Some(start) = start else { return self };
+        for lane in &mut self.lanes {
+            lane.ordinal = lane.ordinal.saturating_add(1);
+        }
+        self.automations.insert(0, Workflow::id(&start.name));
+        if let Some(concurrency) = &start.concurrency {
+            self.lanes.push(NewLane { ordinal: 0, key: concurrency.key_for(event, &event.space) });
+        }
+        self
+    }
+}
+
+/// A place in a lane, taken when the event is accepted, so that the order is that of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewLane {
+    /// Which of the plan's automations, counted from 0.
+    pub ordinal: u32,
+    /// What the runs in it have in common.
+    pub key: String,
 }
 
 /// A delivery to be queued with the event.
@@ -73,6 +101,8 @@ struct SpaceSubscribers {
     automations: PatternIndex<AutomationId>,
     webhooks: PatternIndex<WebhookId>,
     subscriptions: HashMap<WebhookId, Subscription>,
+    /// Automations that bound how many runs they have at a time.
+    concurrency: HashMap<AutomationId, Concurrency>,
 }
 
 /// What is to be known of a webhook when a delivery to it is queued.
@@ -122,6 +152,9 @@ impl Subscribers {
             for pattern in &automation.on {
                 entry.automations.insert(pattern, automation.id.clone());
             }
+            if let Some(concurrency) = &automation.concurrency {
+                entry.concurrency.insert(automation.id.clone(), concurrency.clone());
+            }
         }
     }
 
@@ -131,6 +164,7 @@ impl Subscribers {
             for pattern in &automation.on {
                 entry.automations.remove(pattern, &automation.id);
             }
+            entry.concurrency.remove(&automation.id);
         }
     }
 
@@ -164,6 +198,20 @@ impl Subscribers {
             if event.depth() > MAX_CHAIN { Vec::new() } else { space.automations.find(&event.event_type) };
         let wanted = space.webhooks.find(&event.event_type).into_iter();
         let deliveries = wanted.filter_map(|id| space.subscriptions.get(&id).map(|s| s.delivery(id, event))).collect();
-        Plan { automations, deliveries }
+        let lanes = space.lanes(&automations, event);
+        Plan { automations, deliveries, lanes }
+    }
+}
+
+impl SpaceSubscribers {
+    fn lanes(&self, automations: &[AutomationId], event: &Event) -> Vec<NewLane> {
+        if self.concurrency.is_empty() {
+            return Vec::new();
+        }
+        let bounded = automations.iter().enumerate().filter_map(|(place, id)| {
+            let key = self.concurrency.get(id)?.key_for(event, &event.space);
+            Some(NewLane { ordinal: u32::try_from(place).unwrap_or(u32::MAX), key })
+        });
+        bounded.collect()
     }
 }

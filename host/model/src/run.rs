@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AutomationId, Change, RunId, SpaceId, StepKind, Timestamp};
+use crate::{AutomationId, Change, Failure, Lane, RunId, SpaceId, StepKind, Timestamp};
 
 /// One automation carried out, or not, for one event: the decision with its reasons, and what each step did.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,11 +37,35 @@ pub struct Run {
     /// The plugin that it waits for, while parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// How far a step with `for_each` is.
+    #[serde(default, skip_serializing_if = "Progress::is_none")]
+    pub progress: Progress,
+    /// Until when its next step lets time pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_until: Option<Timestamp>,
+    /// Where it waits for its turn, if its automation bounds how many runs there are at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
     /// When it was decided.
     pub created_at: Timestamp,
     /// When its last step was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+}
+
+/// How far a step with `for_each` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The item that comes next, counted from 0.
+    pub item: u32,
+    /// How many there are; 0: the next step has not begun, or has no items.
+    pub items: u32,
+}
+
+impl Progress {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Run {
@@ -88,20 +112,24 @@ pub enum RunState {
     Skipped,
     /// Steps are being carried out.
     Running,
-    /// A step is tried again at `retry_at`.
+    /// It goes on at `retry_at`: a step is tried again, or lets time pass (`wait_until`).
     Waiting,
     /// It goes on when the plugin that it waits for can be called.
     Parked,
+    /// It goes on when earlier runs of its lane have ended.
+    Queued,
     /// Every step is done or skipped.
     Done,
     /// At least one step failed for good.
     Failed,
+    /// Somebody ended it before its last step.
+    Cancelled,
 }
 
 impl RunState {
     /// Whether something is still to come.
     pub fn live(self) -> bool {
-        matches!(self, Self::Running | Self::Waiting | Self::Parked)
+        matches!(self, Self::Running | Self::Waiting | Self::Parked | Self::Queued)
     }
 }
 
@@ -112,11 +140,38 @@ pub struct StepRecord {
     pub name: String,
     /// What was called.
     pub plugin: String,
-    /// Action or transform.
+    /// Action, transform or wait.
     pub kind: StepKind,
     /// The plugin's version, if it could be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// What came of it.
+    pub outcome: StepOutcome,
+    /// What it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<Change>,
+    /// The events that tell of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EmittedEvent>,
+    /// Lines that the plugin logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// What it did for each item, if it has `for_each`. Kept beside the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ItemRecord>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the last try began.
+    pub started_at: Timestamp,
+    /// How long the last try took, in microseconds.
+    pub duration_us: u64,
+}
+
+/// What a step with `for_each` did for one item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemRecord {
+    /// The item's place in the list, counted from 0.
+    pub index: u32,
     /// What came of it.
     pub outcome: StepOutcome,
     /// What it changed.
@@ -173,21 +228,9 @@ pub enum StepOutcome {
     },
 }
 
-impl Serialize for StepKind {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match self {
-            Self::Action => "action",
-            Self::Transform => "transform",
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for StepKind {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "action" => Ok(Self::Action),
-            "transform" => Ok(Self::Transform),
-            other => Err(serde::de::Error::custom(format!("`{other}` is no kind of step"))),
-        }
+impl StepOutcome {
+    /// That it failed for good.
+    pub fn failed(failure: &Failure) -> Self {
+        Self::Failed { code: failure.code.clone(), message: failure.message.clone(), retrying: false }
     }
 }

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::automation::Step;
 use crate::{Event, Mistake, SpaceId, TICKET, Timestamp};
 
 /// The first words that a variable may begin with.
-const ROOTS: [&str; 7] = ["event", "analytics_event", "ticket", "record", "steps", "space", "now"];
+const ROOTS: [&str; 10] =
+    ["event", "analytics_event", "ticket", "record", "steps", "item", "index", "input", "space", "now"];
 
 /// What variables stand for.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +59,17 @@ impl Scope {
     /// Adds the results of the steps so far.
     pub fn set_steps(&mut self, steps: Map<String, Value>) {
         self.values.insert("steps".to_owned(), Value::Object(steps));
+    }
+
+    /// Adds the item that a step with `for_each` is at, and its place, counted from 0.
+    pub fn set_item(&mut self, item: Value, index: u32) {
+        self.values.insert("item".to_owned(), item);
+        self.values.insert("index".to_owned(), index.into());
+    }
+
+    /// Adds what a workflow was started with.
+    pub fn set_input(&mut self, input: Value) {
+        self.values.insert("input".to_owned(), input);
     }
 
     /// The value at a dotted path.
@@ -203,26 +214,42 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
+/// What variables may name besides what every run has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Names<'a> {
+    /// Steps whose results are known.
+    pub steps: &'a [String],
+    /// Whether there is an item: `item` and `index`.
+    pub item: bool,
+    /// Whether there is an input: `input`.
+    pub input: bool,
+}
+
 /// Checks the variables in `value`, which stands at `path`: closed, not empty, with a known first word, and of the
 /// steps only those in `steps`.
 pub fn check_variables(value: &Value, path: &str, steps: &[String]) -> Vec<Mistake> {
+    check_names(value, path, Names { steps, ..Names::default() })
+}
+
+/// The same, where `names` says what else is known.
+pub fn check_names(value: &Value, path: &str, names: Names<'_>) -> Vec<Mistake> {
     match value {
         Value::String(text) => {
-            pieces(text).filter_map(|piece| mistake_in(&piece, steps)).map(|m| Mistake::new(path, m)).collect()
+            pieces(text).filter_map(|piece| mistake_in(&piece, names)).map(|m| Mistake::new(path, m)).collect()
         }
         Value::Array(list) => list
             .iter()
             .enumerate()
-            .flat_map(|(place, part)| check_variables(part, &format!("{path}[{place}]"), steps))
+            .flat_map(|(place, part)| check_names(part, &format!("{path}[{place}]"), names))
             .collect(),
         Value::Object(object) => {
-            object.iter().flat_map(|(name, part)| check_variables(part, &format!("{path}.{name}"), steps)).collect()
+            object.iter().flat_map(|(name, part)| check_names(part, &format!("{path}.{name}"), names)).collect()
         }
         _ => Vec::new(),
     }
 }
 
-fn mistake_in(piece: &Piece<'_>, steps: &[String]) -> Option<String> {
+fn mistake_in(piece: &Piece<'_>, names: Names<'_>) -> Option<String> {
     let path = match piece {
         Piece::Text(_) => return None,
         Piece::Open => return Some("`{{` is not closed: write `}}` after the variable".to_owned()),
@@ -237,30 +264,19 @@ fn mistake_in(piece: &Piece<'_>, steps: &[String]) -> Option<String> {
     if !ROOTS.contains(&root) {
         return Some(format!("`{shown}`: a variable begins with one of {}", ROOTS.join(", ")));
     }
-    if root == "steps" {
-        let name = words.next().unwrap_or_default();
-        if !steps.iter().any(|step| step == name) {
-            let known = if steps.is_empty() { "there is none".to_owned() } else { steps.join(", ") };
-            return Some(format!("`{shown}`: no earlier step is called `{name}`; earlier steps: {known}"));
+    match root {
+        "steps" => {
+            let (name, steps) = (words.next().unwrap_or_default(), names.steps);
+            if !steps.iter().any(|step| step == name) {
+                let known = if steps.is_empty() { "there is none".to_owned() } else { steps.join(", ") };
+                return Some(format!("`{shown}`: no earlier step is called `{name}`; earlier steps: {known}"));
+            }
+            None
         }
+        "item" | "index" if !names.item => Some(format!("`{shown}`: only a step with `for_each` has an `{root}`")),
+        "input" if !names.input => Some(format!("`{shown}`: only a workflow has an input")),
+        _ => None,
     }
-    None
-}
-
-/// The names by which steps are known: the given one, else the plugin's, with a number from the second on.
-pub(crate) fn step_names(steps: &[Step]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(steps.len());
-    for step in steps {
-        let base = step.name.as_ref().unwrap_or(&step.plugin);
-        let mut name = base.clone();
-        let mut number = 2_u32;
-        while names.contains(&name) {
-            name = format!("{base}-{number}");
-            number = number.saturating_add(1);
-        }
-        names.push(name);
-    }
-    names
 }
 
 #[cfg(test)]
@@ -315,6 +331,9 @@ mod tests {
             ("{{event..data}}", "no variable"),
             ("{{event.data", "not closed"),
             ("{{steps.second.result}}", "earlier steps: first"),
+            ("{{item.id}}", "only a step with `for_each`"),
+            ("{{index}}", "only a step with `for_each`"),
+            ("{{input.lead}}", "only a workflow"),
         ] {
             let found = check_variables(&json!({"a": [text]}), "then[0].with", &steps);
             assert_eq!(found.len(), 1, "{text}");

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use hookwright_model::{
-    Automation, AutomationId, AutomationInput, Kind, Mistake, Mistakes, SpaceId, StepKind, Webhook, check_variables,
+    Automation, AutomationId, AutomationInput, Kind, Mistake, Mistakes, Names, SpaceId, Step, StepKind, Webhook,
+    check_names, step_names,
 };
 use hookwright_plugin::{Listed, Plugin};
 use hookwright_store::Stored;
@@ -35,6 +36,7 @@ impl Pipeline {
             when: input.when,
             then: input.then.unwrap_or_default(),
             on_unavailable: input.on_unavailable.unwrap_or_default(),
+            concurrency: input.concurrency.flatten(),
             enabled: input.enabled.unwrap_or(true),
             revision: 1,
             created_at: now,
@@ -63,6 +65,7 @@ impl Pipeline {
             when: if clear_when { None } else { input.when.or(old.when) },
             then: input.then.unwrap_or(old.then),
             on_unavailable: input.on_unavailable.unwrap_or(old.on_unavailable),
+            concurrency: input.concurrency.unwrap_or(old.concurrency),
             enabled: input.enabled.unwrap_or(old.enabled),
             revision: was.saturating_add(1),
             updated_at: self.now(),
@@ -112,39 +115,55 @@ impl Pipeline {
         mistakes.0.extend(automation.repeated_names());
         if let Some(when) = &automation.when {
             when.conditions("when", &mut |path, condition| {
-                let found =
-                    self.check_use(space, Kind::Condition, &condition.plugin, &condition.with, path, "condition", &[]);
-                mistakes.0.extend(found);
+                let used = Use { kind: Kind::Condition, word: "condition", name: &condition.plugin };
+                mistakes.0.extend(self.check_use(space, used, &condition.with, path, Names::default()));
             });
         }
-        let names = automation.step_names();
-        for (place, step) in automation.then.iter().enumerate() {
-            let path = format!("then[{place}]");
-            let earlier = names.get(..place).unwrap_or_default();
-            let (kind, word) = match step.kind {
-                StepKind::Action => (Kind::Action, "action"),
-                StepKind::Transform => (Kind::Transform, "transform"),
-            };
-            mistakes.0.extend(self.check_use(space, kind, &step.plugin, &step.with, &path, word, earlier));
-            if let Some(input) = &step.input {
-                mistakes.0.extend(check_variables(input, &format!("{path}.input"), earlier));
-            }
-        }
+        self.check_steps(space, &automation.then, "then", false, &mut mistakes);
         mistakes.0.dedup();
         mistakes.check()
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each names another part of the place that is checked")]
+    /// What is wrong with steps as the plugins see it.
+    pub(crate) fn check_steps(
+        &self,
+        space: &SpaceId,
+        steps: &[Step],
+        path: &str,
+        input: bool,
+        mistakes: &mut Mistakes,
+    ) {
+        let known = step_names(steps);
+        for (place, step) in steps.iter().enumerate() {
+            let path = format!("{path}[{place}]");
+            let names = step.names(known.get(..place).unwrap_or_default(), input);
+            if let Some(when) = &step.when {
+                when.conditions(&format!("{path}.if"), &mut |path, condition| {
+                    let used = Use { kind: Kind::Condition, word: "condition", name: &condition.plugin };
+                    mistakes.0.extend(self.check_use(space, used, &condition.with, path, names));
+                });
+            }
+            let (kind, word) = match step.kind {
+                StepKind::Action => (Kind::Action, "action"),
+                StepKind::Transform => (Kind::Transform, "transform"),
+                StepKind::Wait => continue,
+            };
+            mistakes.0.extend(self.check_use(space, Use { kind, word, name: &step.plugin }, &step.with, &path, names));
+            if let Some(input) = &step.input {
+                mistakes.0.extend(check_names(input, &format!("{path}.input"), names));
+            }
+        }
+    }
+
     fn check_use(
         &self,
         space: &SpaceId,
-        kind: Kind,
-        name: &str,
+        used: Use<'_>,
         with: &Map<String, Value>,
         path: &str,
-        word: &str,
-        earlier: &[String],
+        names: Names<'_>,
     ) -> Vec<Mistake> {
+        let Use { kind, word, name } = used;
         let Some(plugin) = self.registry.get(space, name) else {
             let shown: String = name.chars().take(80).collect();
             let known = self.names_of(space, kind).join(", ");
@@ -159,7 +178,7 @@ impl Pipeline {
             return vec![Mistake::new(format!("{path}.{word}"), message)];
         }
         let mut mistakes = parameter_mistakes(&plugin, with, &format!("{path}.with"));
-        mistakes.extend(check_variables(&open_to_variables(&plugin, with), &format!("{path}.with"), earlier));
+        mistakes.extend(check_names(&open_to_variables(&plugin, with), &format!("{path}.with"), names));
         mistakes
     }
 
@@ -168,12 +187,13 @@ impl Pipeline {
         let space = &webhook.space;
         if let Some(when) = &webhook.when {
             when.conditions("when", &mut |path, condition| {
-                let (plugin, with) = (&condition.plugin, &condition.with);
-                mistakes.0.extend(self.check_use(space, Kind::Condition, plugin, with, path, "condition", &[]));
+                let used = Use { kind: Kind::Condition, word: "condition", name: &condition.plugin };
+                mistakes.0.extend(self.check_use(space, used, &condition.with, path, Names::default()));
             });
         }
         if let Some(transform) = &webhook.transform {
-            let found = self.check_use(space, Kind::Transform, transform, &webhook.with, "", "transform", &[]);
+            let used = Use { kind: Kind::Transform, word: "transform", name: transform };
+            let found = self.check_use(space, used, &webhook.with, "", Names::default());
             mistakes.0.extend(found.into_iter().map(|mut mistake| {
                 // Its parameters stand beside it.
                 mistake.path = mistake.path.trim_start_matches('.').to_owned();
@@ -201,7 +221,7 @@ impl Pipeline {
         };
         let mut found: HashMap<String, Vec<Mistake>> = HashMap::new();
         for space in spaces {
-            for automation in self.catalogue.automations(&space) {
+            for automation in self.catalogue.automations(&space).into_iter().chain(self.catalogue.procedures(&space)) {
                 let mut mistakes = Vec::new();
                 if let Some(when) = &automation.when {
                     when.conditions("when", &mut |path, condition| {
@@ -211,9 +231,17 @@ impl Pipeline {
                     });
                 }
                 for (place, step) in automation.then.iter().enumerate() {
-                    if step.plugin == name {
+                    let path = format!("then[{place}]");
+                    if step.calls(name) {
                         let kind = if step.kind == StepKind::Action { Kind::Action } else { Kind::Transform };
-                        misfit(candidate, &format!("then[{place}]"), kind, &step.with, &mut mistakes);
+                        misfit(candidate, &path, kind, &step.with, &mut mistakes);
+                    }
+                    if let Some(when) = &step.when {
+                        when.conditions(&format!("{path}.if"), &mut |path, condition| {
+                            if condition.plugin == name {
+                                misfit(candidate, path, Kind::Condition, &condition.with, &mut mistakes);
+                            }
+                        });
                     }
                 }
                 if !mistakes.is_empty() {
@@ -239,6 +267,15 @@ impl Pipeline {
         }
         found
     }
+}
+
+/// Which plugin is used as what.
+#[derive(Clone, Copy)]
+struct Use<'a> {
+    kind: Kind,
+    /// The field that names it.
+    word: &'static str,
+    name: &'a str,
 }
 
 /// What of a use would not fit `candidate`; without one, the use itself.

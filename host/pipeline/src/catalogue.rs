@@ -2,9 +2,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hookwright_model::{
-    Automation, AutomationId, Effects, Event, Plan, Source, SpaceId, Subscribers, Webhook, WebhookId, Workbench,
+    Automation, AutomationId, Effects, Event, Failure, Mistake, Mistakes, Plan, Source, SpaceId, Subscribers, Webhook,
+    WebhookId, Workbench, Workflow, WorkflowStart,
 };
+use hookwright_plugin::{InputSchema, Workflows};
 use hookwright_store::{Store, StoreError};
+use serde_json::Value;
 
 /// Automations, webhooks and sources in memory, indexed by the event types that they want. The store is the truth; this follows
 /// each committed change.
@@ -22,8 +25,17 @@ struct Inner {
     queues: HashMap<(SpaceId, u64), Arc<Webhook>>,
     /// By the digest of the token in the link that waits to be followed.
     links: HashMap<String, (SpaceId, u64)>,
+    workflows: HashMap<SpaceId, HashMap<String, Arc<Known>>>,
     /// By the digest of the token in their URL.
     sources: HashMap<String, Arc<Source>>,
+}
+
+/// A workflow with what is made of it.
+struct Known {
+    workflow: Workflow,
+    procedure: Arc<Automation>,
+    /// None: it could not be compiled, and takes nothing.
+    input: Option<InputSchema>,
 }
 
 impl Catalogue {
@@ -31,6 +43,9 @@ impl Catalogue {
         let catalogue = Self::default();
         for (space, automation) in store.all_automations()? {
             catalogue.put_automation(&space, automation);
+        }
+        for (space, workflow) in store.all_workflows()? {
+            catalogue.put_workflow(&space, workflow);
         }
         for webhook in store.all_webhooks()? {
             catalogue.put_webhook(webhook);
@@ -52,6 +67,52 @@ impl Catalogue {
 
     pub(crate) fn automation(&self, space: &SpaceId, id: &AutomationId) -> Option<Arc<Automation>> {
         self.read().automations.get(space)?.get(id).cloned()
+    }
+
+    /// The steps of a workflow in its newest version.
+    pub(crate) fn procedure(&self, space: &SpaceId, name: &str) -> Option<Arc<Automation>> {
+        Some(Arc::clone(&self.read().workflows.get(space)?.get(name)?.procedure))
+    }
+
+    /// The steps of all workflows in their newest versions.
+    pub(crate) fn procedures(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
+        let inner = self.read();
+        let known = inner.workflows.get(space).into_iter().flat_map(HashMap::values);
+        known.map(|known| Arc::clone(&known.procedure)).collect()
+    }
+
+    pub(crate) fn put_workflow(&self, space: &SpaceId, workflow: Workflow) {
+        let name = workflow.name.clone();
+        let input = InputSchema::new(&workflow.input)
+            .inspect_err(|error| tracing::error!(workflow = name, error, "the schema of its input cannot be used"))
+            .ok();
+        let known = Known { procedure: Arc::new(workflow.procedure()), workflow, input };
+        self.write().workflows.entry(space.clone()).or_default().insert(name, Arc::new(known));
+    }
+
+    pub(crate) fn remove_workflow(&self, space: &SpaceId, name: &str) {
+        if let Some(all) = self.write().workflows.get_mut(space) {
+            all.remove(name);
+        }
+    }
+
+    /// What starts a workflow, and what is wrong with `input`; none if there is no such workflow.
+    pub(crate) fn workflow_start(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        input: &Value,
+    ) -> Result<WorkflowStart, NotStarted> {
+        let known = self.read().workflows.get(space).and_then(|all| all.get(name)).cloned();
+        let known = known.ok_or(NotStarted::Unknown)?;
+        if !known.workflow.enabled {
+            return Err(NotStarted::Disabled);
+        }
+        let mistakes = match &known.input {
+            Some(schema) => schema.check(input),
+            None => vec![Mistake::new("input", "the workflow's schema of it cannot be used: change the workflow")],
+        };
+        if mistakes.is_empty() { Ok(known.workflow.start()) } else { Err(NotStarted::Wrong(Mistakes(mistakes))) }
     }
 
     pub(crate) fn automations(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
@@ -122,6 +183,31 @@ impl Catalogue {
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a workflow is not started.
+pub(crate) enum NotStarted {
+    /// There is none of this name.
+    Unknown,
+    /// It is switched off.
+    Disabled,
+    /// It does not take this input.
+    Wrong(Mistakes),
+}
+
+impl Workflows for Catalogue {
+    fn start(&self, space: &SpaceId, name: &str, input: &Value) -> Result<WorkflowStart, Failure> {
+        let shown = || name.chars().take(80).collect::<String>();
+        self.workflow_start(space, name, input).map_err(|why| match why {
+            NotStarted::Unknown => {
+                Failure::permanent("workflow.not_found", format!("there is no workflow `{}` in this space", shown()))
+            }
+            NotStarted::Disabled => {
+                Failure::permanent("workflow.disabled", format!("the workflow `{}` is switched off", shown()))
+            }
+            NotStarted::Wrong(mistakes) => Failure::permanent("workflow.input_invalid", mistakes.to_string()),
+        })
     }
 }
 

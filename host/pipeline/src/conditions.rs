@@ -22,19 +22,23 @@ pub(crate) async fn decide(
         let reason = "there are no conditions".to_owned();
         return (Decision { fired: true, reason, conditions: Vec::new() }, None);
     };
+    ask(pipeline, Scoping::new(space, event), when, "when", on_unavailable).await
+}
+
+/// The same for conditions that stand at `path`, with the variables that `scoping` knows.
+pub(crate) async fn ask(
+    pipeline: &Pipeline,
+    scoping: Scoping<'_>,
+    when: &When,
+    path: &str,
+    on_unavailable: OnUnavailable,
+) -> (Decision, Option<Unavailable>) {
+    let (space, event) = (scoping.space, scoping.event);
     // Only read from: a condition sees the ticket that the event is about, and changes nothing.
     let workbench = pipeline.workbench(space, "hookwright", Cause::api());
-    let mut asking = Asking {
-        pipeline,
-        space,
-        event,
-        on_unavailable,
-        scoping: Scoping::new(space, event),
-        workbench,
-        asked: Vec::new(),
-        waits: None,
-    };
-    let answer = asking.ask(when, "when".to_owned()).await;
+    let mut asking =
+        Asking { pipeline, space, event, on_unavailable, scoping, workbench, asked: Vec::new(), waits: None };
+    let answer = asking.ask(when, path.to_owned()).await;
     let (conditions, waits) = (asking.asked, asking.waits);
     let last = conditions.last();
     let (fired, reason) = match (answer, last) {

@@ -4,6 +4,7 @@
 //! is made again from it.
 
 mod access;
+mod advance;
 mod automations;
 mod breaker;
 mod catalogue;
@@ -18,12 +19,16 @@ mod parking;
 mod plugins;
 mod records;
 mod runner;
+mod runs;
 mod scheduler;
+mod schedules;
 mod sources;
 mod steps;
 mod story;
+mod timetable;
 mod upkeep;
 mod webhooks;
+mod workflows;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -47,6 +52,7 @@ pub use records::Changed;
 pub use sources::{Arrival, NewSource, Received, SourceInput};
 pub use story::Story;
 pub use webhooks::{Confirmed, NewWebhook, Redelivery, RedeliveryFilter, RotateInput, ShownKey, WebhookPolicyInput};
+pub use workflows::StartedWorkflow;
 
 /// What an operator may set about the way of the data.
 #[derive(Clone, Debug)]
@@ -105,7 +111,7 @@ pub struct Pipeline {
     vault: Arc<Vault>,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     egress: Arc<egress::Egress>,
     settings: PipelineSettings,
     plugin_config: HashMap<String, String>,
@@ -135,7 +141,7 @@ impl Pipeline {
         settings: PipelineSettings,
     ) -> Result<Arc<Self>, PipelineError> {
         let egress = Arc::new(egress::Egress::new(settings.egress.clone())?);
-        let catalogue = Catalogue::load(&store)?;
+        let catalogue = Arc::new(Catalogue::load(&store)?);
         let strict = event_types::Strict::load(&store)?;
         let plugin_config = settings.plugin_config.clone();
         let (stopping, _) = watch::channel(false);
@@ -252,7 +258,8 @@ impl Pipeline {
         let now = self.clock.now();
         let many = drafts.len() > 1;
         let mut events = Vec::with_capacity(drafts.len());
-        for (place, draft) in drafts.into_iter().enumerate() {
+        for (place, mut draft) in drafts.into_iter().enumerate() {
+            let starts = draft.starts.take();
             let event = draft.accept(space, now).map_err(|mut mistake| {
                 if many {
                     mistake.path = format!("[{place}].{}", mistake.path);
@@ -261,7 +268,7 @@ impl Pipeline {
             })?;
             let root = if many { format!("[{place}].data") } else { "data".to_owned() };
             self.strict.check(&event, &root)?;
-            let plan = self.catalogue.plan(&event);
+            let plan = self.catalogue.plan(&event).starting(starts.as_ref(), &event);
             events.push(NewEvent { event, plan });
         }
         Ok(events)

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hookwright_model::{
-    Automation, AutomationId, Decision, Event, OnError, Run, RunId, RunState, SpaceId, StepOutcome, Timestamp,
+    Automation, AutomationId, Decision, Effects, Event, Lane, Progress, Run, RunId, RunState, SpaceId, Timestamp,
 };
 use hookwright_store::{Committed, StepCommit, StoreError, Work, fault_point};
 use tokio::sync::Semaphore;
 
+use crate::advance::Advanced;
 use crate::conditions::{broken, decide};
 use crate::{Pipeline, PipelineError};
 
@@ -76,7 +77,7 @@ impl Pipeline {
     }
 
     async fn handle_once(&self, work: &Work) -> Result<(), PipelineError> {
-        let Work { seq, space, automations } = work;
+        let Work { seq, space, automations, .. } = work;
         let Some(event) = self.store.event_at(space, *seq)? else {
             return Ok(self.store.close_work(*seq).await?);
         };
@@ -85,16 +86,18 @@ impl Pipeline {
             fault_point("run.before-conditions");
             for (place, id) in automations.iter().enumerate() {
                 let ordinal = u32::try_from(place).unwrap_or(u32::MAX);
-                runs.push(self.decide_run(space, RunId { seq: *seq, ordinal }, id, &event).await);
+                let lane = work.lane(ordinal);
+                runs.push(self.decide_run(space, RunId { seq: *seq, ordinal }, id, &event, lane).await);
             }
             fault_point("run.after-conditions");
             let close = !runs.iter().any(|run| run.state.live_here());
-            self.store.decide(space, *seq, runs.clone(), close).await?;
+            runs = self.store.decide(space, *seq, runs, close).await?;
             let parked = runs.iter().filter(|run| run.state == RunState::Parked);
             for plugin in parked.filter_map(|run| run.waits_for.as_deref()) {
                 self.release_if_there(space, plugin);
             }
-            if close {
+            // The decision has closed the work if there is nothing to go on with.
+            if !runs.iter().any(|run| run.state.live_here()) {
                 return Ok(());
             }
         }
@@ -102,21 +105,30 @@ impl Pipeline {
         // The last commit of a sole run closes the work, which saves the event a commit of its own.
         let sole = live.len() == 1;
         let ended = join_all(live.into_iter().map(|run| self.carry_out(run, &event, sole, None))).await;
+        let mut closed = sole;
         for end in ended {
-            end?;
+            closed &= end?;
         }
-        if !sole {
+        if !closed && !*self.stopping.borrow() {
             self.store.close_work(*seq).await?;
         }
         Ok(())
     }
 
-    async fn decide_run(&self, space: &SpaceId, id: RunId, automation: &AutomationId, event: &Event) -> Run {
-        let found = self.catalogue.automation(space, automation);
+    pub(crate) async fn decide_run(
+        &self,
+        space: &SpaceId,
+        id: RunId,
+        automation: &AutomationId,
+        event: &Event,
+        lane: Option<&str>,
+    ) -> Run {
+        let found = match automation.workflow() {
+            Some(name) => self.started_version(space, name, event),
+            None => self.catalogue.automation(space, automation),
+        };
         let (decision, waits) = match &found {
-            Some(automation) if automation.enabled => {
-                decide(self, space, event, automation.when.as_ref(), automation.on_unavailable).await
-            }
+            Some(found) if found.enabled => decide(self, space, event, found.when.as_ref(), found.on_unavailable).await,
             Some(_) => (refused("the automation was switched off before the event was worked on"), None),
             None => (refused("the automation was deleted before the event was worked on"), None),
         };
@@ -128,6 +140,7 @@ impl Pipeline {
             () if broken(&decision) => RunState::Failed,
             () => RunState::Skipped,
         };
+        let most = found.as_ref().and_then(|found| found.concurrency.as_ref()).map_or(1, |bound| bound.most);
         Run {
             id,
             space: space.clone(),
@@ -143,8 +156,27 @@ impl Pipeline {
             tries: 0,
             retry_at: waits.as_ref().and_then(|waits| waits.busy_until),
             waits_for: waits.map(|waits| waits.plugin),
+            progress: Progress::default(),
+            wait_until: None,
+            lane: lane.map(|key| Lane { key: key.to_owned(), most }),
             created_at: now,
             finished_at: (!state.live()).then_some(now),
+        }
+    }
+
+    /// The steps that a run carries out: those of the revision that decided it.
+    pub(crate) fn procedure(&self, run: &Run) -> Result<Arc<Automation>, PipelineError> {
+        if let Some(name) = run.workflow() {
+            let version = self.version_of(&run.space, name, run.revision)?;
+            return version.ok_or_else(|| PipelineError::not_found("version of the workflow", name));
+        }
+        match self.catalogue.automation(&run.space, &run.automation) {
+            Some(automation) if automation.revision == run.revision => Ok(automation),
+            _ => {
+                let kept = self.store.automation_revision(&run.space, run.automation.as_str(), run.revision)?;
+                let gone = || PipelineError::not_found("revision of the automation", run.automation.as_str());
+                Ok(Arc::new(kept.ok_or_else(gone)?))
+            }
         }
     }
 
@@ -155,19 +187,23 @@ impl Pipeline {
         };
         match run.state {
             RunState::Parked | RunState::Waiting if run.undecided() => self.decide_again(run, &event, due).await,
-            RunState::Waiting | RunState::Parked => self.carry_out(run, &event, false, Some(due)).await,
-            _ => Ok(()),
+            RunState::Waiting | RunState::Parked => self.carry_out(run, &event, false, Some(due)).await.map(|_| ()),
+            _ => Ok(self.store.forget_due(space, id, due).await?),
         }
     }
 
     /// Asks the conditions of a run again that waited for one of them.
     async fn decide_again(&self, run: Run, event: &Event, due: Timestamp) -> Result<(), PipelineError> {
-        let next = self.decide_run(&run.space, run.id, &run.automation, event).await;
+        let lane = run.lane.as_ref().map(|lane| lane.key.as_str());
+        let mut next = self.decide_run(&run.space, run.id, &run.automation, event, lane).await;
+        next.created_at = run.created_at;
         let commit = StepCommit {
             run: next.clone(),
             expected_step: run.next_step,
             expected_tries: run.tries,
-            effects: hookwright_model::Effects::default(),
+            expected_item: run.progress.item,
+            item: None,
+            effects: Effects::default(),
             close: false,
             due_was: Some(due),
         };
@@ -178,34 +214,43 @@ impl Pipeline {
         if let Some(plugin) = next.waits_for.as_deref().filter(|_| next.state == RunState::Parked) {
             self.release_if_there(&next.space, plugin);
         }
-        if next.state == RunState::Running { self.carry_out(next, event, false, None).await } else { Ok(()) }
+        // It may be in its lane now, waiting for its turn.
+        match self.store.run(&next.space, next.id)? {
+            Some(stored) if stored.state == RunState::Running => {
+                self.carry_out(stored, event, false, None).await.map(|_| ())
+            }
+            _ => Ok(()),
+        }
     }
 
+    /// Carries out what a run has left to do. Says whether the work of its event was closed with it, if that was wanted.
     async fn carry_out(
         &self,
         mut run: Run,
         event: &Event,
         close: bool,
         due: Option<Timestamp>,
-    ) -> Result<(), PipelineError> {
-        let automation = match self.catalogue.automation(&run.space, &run.automation) {
-            Some(automation) if automation.revision == run.revision => automation,
-            _ => {
-                let kept = self.store.automation_revision(&run.space, run.automation.as_str(), run.revision)?;
-                let gone = || PipelineError::not_found("revision of the automation", run.automation.as_str());
-                Arc::new(kept.ok_or_else(gone)?)
-            }
-        };
+    ) -> Result<bool, PipelineError> {
+        let automation = self.procedure(&run)?;
         let mut due_was = due;
         let mut conflicts = 0;
         while run.state.live() {
             if *self.stopping.borrow() {
-                return Ok(());
+                return Ok(false);
             }
-            let (expected_step, expected_tries) = (run.next_step, run.tries);
-            let (next, effects) = self.advance(&automation, &run, event).await;
+            let (expected_step, expected_tries, expected_item) = (run.next_step, run.tries, run.progress.item);
+            let Advanced { run: next, effects, item } = self.advance(&automation, &run, event).await?;
             let close = close && !next.state.live_here();
-            let commit = StepCommit { run: next.clone(), expected_step, expected_tries, effects, close, due_was };
+            let commit = StepCommit {
+                run: next.clone(),
+                expected_step,
+                expected_tries,
+                expected_item,
+                item,
+                effects,
+                close,
+                due_was,
+            };
             match self.store.complete_step(commit).await? {
                 Committed::Done => {
                     run = next;
@@ -215,10 +260,10 @@ impl Pipeline {
                         self.release_if_there(&run.space, plugin);
                     }
                     if !run.state.live_here() {
-                        return Ok(());
+                        return Ok(close);
                     }
                 }
-                Committed::Superseded => return Ok(()),
+                Committed::Superseded => return Ok(false),
                 Committed::Conflict(key) => {
                     conflicts += 1;
                     if conflicts > MAX_CONFLICTS {
@@ -230,64 +275,7 @@ impl Pipeline {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// The run after one try of its next step, with the effects to commit beside it.
-    async fn advance(&self, automation: &Automation, run: &Run, event: &Event) -> (Run, hookwright_model::Effects) {
-        let mut next = run.clone();
-        let place = usize::try_from(run.next_step).unwrap_or(usize::MAX);
-        next.steps.truncate(place);
-        next.retry_at = None;
-        next.waits_for = None;
-        let mut current = run.clone();
-        current.steps.truncate(place);
-        let Some(step) = automation.then.get(place) else {
-            self.finish(&mut next);
-            return (next, hookwright_model::Effects::default());
-        };
-        fault_point("step.before-call");
-        let tried = self.try_step(automation, &current, event, place, step).await;
-        fault_point("step.after-call");
-        let mut tried = match tried {
-            Ok(tried) => tried,
-            Err(unavailable) => {
-                next.state = if unavailable.busy_until.is_some() { RunState::Waiting } else { RunState::Parked };
-                next.retry_at = unavailable.busy_until;
-                next.waits_for = Some(unavailable.plugin);
-                return (next, hookwright_model::Effects::default());
-            }
-        };
-        if let Some(failure) = &tried.failure {
-            let tries = run.tries.saturating_add(1);
-            let delay = failure.retry_after_ms.and_then(|least| {
-                let delay = self.settings.step_retry.delay(tries, rand::random())?;
-                Some(delay.max(Duration::from_millis(u64::from(least))))
-            });
-            if let (Some(delay), StepOutcome::Failed { retrying, .. }) = (delay, &mut tried.record.outcome) {
-                *retrying = true;
-                next.steps.push(tried.record);
-                next.state = RunState::Waiting;
-                next.tries = tries;
-                next.retry_at = Some(self.clock.now().after(delay));
-                return (next, tried.effects);
-            }
-        }
-        next.steps.push(tried.record);
-        next.tries = 0;
-        next.next_step = run.next_step.saturating_add(1);
-        next.state = RunState::Running;
-        let stops = tried.failure.is_some() && step.on_error == OnError::Stop;
-        if stops || place.saturating_add(1) >= automation.then.len() {
-            self.finish(&mut next);
-        }
-        (next, tried.effects)
-    }
-
-    fn finish(&self, run: &mut Run) {
-        let failed = run.steps.iter().any(|step| matches!(step.outcome, StepOutcome::Failed { .. }));
-        run.state = if failed { RunState::Failed } else { RunState::Done };
-        run.finished_at = Some(self.clock.now());
+        Ok(false)
     }
 }
 

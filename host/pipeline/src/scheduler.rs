@@ -90,6 +90,7 @@ impl Pipeline {
         let result = match due.item {
             DueItem::Run(id) => self.resume(&due.space, id, due.at).await,
             DueItem::Mail(id) => self.send_due(&due.space, id, due.at).await,
+            DueItem::Schedule(id) => self.fire(&due.space, id, due.at).await,
         };
         match result {
             Ok(()) | Err(PipelineError::Store(StoreError::Closed)) => {}

@@ -278,6 +278,7 @@ fn drafts(
             payload: body.clone(),
             data: Some(data),
             cause: None,
+            starts: None,
         });
     }
     Ok(drafts)

@@ -22,20 +22,32 @@ pub(crate) struct Tried {
     pub(crate) effects: Effects,
 }
 
+/// The item that a step with `for_each` is at.
+#[derive(Clone, Copy)]
+pub(crate) struct Item<'a> {
+    pub(crate) value: &'a Value,
+    /// Counted from 0.
+    pub(crate) index: u32,
+}
+
 /// Makes a [`Scope`] when the first variable asks for it: most parameters have none.
 pub(crate) struct Scoping<'a> {
-    space: &'a SpaceId,
-    event: &'a Event,
+    pub(crate) space: &'a SpaceId,
+    pub(crate) event: &'a Event,
     steps: Option<Map<String, Value>>,
+    item: Option<Item<'a>>,
+    /// Whether the event carries what a workflow was started with.
+    input: bool,
     scope: Option<Scope>,
 }
 
 impl<'a> Scoping<'a> {
     pub(crate) fn new(space: &'a SpaceId, event: &'a Event) -> Self {
-        Self { space, event, steps: None, scope: None }
+        Self { space, event, steps: None, item: None, input: false, scope: None }
     }
 
-    fn after(space: &'a SpaceId, event: &'a Event, run: &Run) -> Self {
+    /// With what a run has done so far, for one item of its next step.
+    pub(crate) fn after(run: &'a Run, event: &'a Event, item: Option<Item<'a>>) -> Self {
         let results = run.steps.iter().map(|step| {
             let value = match &step.outcome {
                 StepOutcome::Done { result } => json!({"outcome": "done", "result": result}),
@@ -46,15 +58,23 @@ impl<'a> Scoping<'a> {
             };
             (step.name.clone(), value)
         });
-        Self { steps: Some(results.collect()), ..Self::new(space, event) }
+        let input = run.workflow().is_some();
+        Self { steps: Some(results.collect()), item, input, ..Self::new(&run.space, event) }
     }
 
-    fn scope(&mut self, now: Timestamp) -> &mut Scope {
-        let (space, event, steps) = (self.space, self.event, &mut self.steps);
+    pub(crate) fn scope(&mut self, now: Timestamp) -> &mut Scope {
+        let (space, event, item, input) = (self.space, self.event, self.item, self.input);
+        let steps = &mut self.steps;
         self.scope.get_or_insert_with(|| {
             let mut scope = Scope::new(event, space, now);
             if let Some(steps) = steps.take() {
                 scope.set_steps(steps);
+            }
+            if let Some(input) = event.data_value().get_mut("input").filter(|_| input) {
+                scope.set_input(input.take());
+            }
+            if let Some(item) = item {
+                scope.set_item(item.value.clone(), item.index);
             }
             scope
         })
@@ -90,7 +110,7 @@ pub(crate) fn rendered(
     }
 }
 
-fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
+pub(crate) fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
     render(value, scope).map_err(|error| {
         Failure::permanent(
             "variable.missing",
@@ -132,6 +152,8 @@ impl Pipeline {
             access: Arc::clone(access),
             outbound: Some(Arc::clone(&self.egress) as Arc<dyn hookwright_plugin::Outbound>),
             idempotency_key: None,
+            workflows: Some(Arc::clone(&self.catalogue) as Arc<dyn hookwright_plugin::Workflows>),
+            timeout: None,
         }
     }
 
@@ -147,30 +169,34 @@ impl Pipeline {
         event: &Event,
         place: usize,
         step: &Step,
+        item: Option<Item<'_>>,
     ) -> Result<Tried, Unavailable> {
         let began = Instant::now();
         let started_at = self.clock.now();
+        let left_out = self.left_out(automation, run, event, place, item).await?;
         let name = automation.step_names().get(place).cloned().unwrap_or_else(|| step.plugin.clone());
         let mut log = Vec::new();
         let mut version = None;
-        let result = match self.available(&run.space, &step.plugin) {
-            Ok(callable) => {
-                version = Some(callable.plugin.manifest().version.clone());
-                self.call_step(callable, run, event, step, &mut log).await
-            }
-            Err(unavailable) if unavailable.busy_until.is_some() => return Err(unavailable),
-            Err(unavailable) => match automation.on_unavailable {
-                OnUnavailable::Park => return Err(unavailable),
-                OnUnavailable::Open => Ok((StepOutcome::Skipped { reason: unavailable.reason }, Effects::default())),
-                OnUnavailable::Closed => Err(Failure::permanent("plugin.unavailable", unavailable.reason)),
+        let result = match left_out {
+            Some(outcome) => outcome.map(|outcome| (outcome, Effects::default())),
+            None => match self.available(&run.space, &step.plugin) {
+                Ok(callable) => {
+                    version = Some(callable.plugin.manifest().version.clone());
+                    self.call_step(callable, run, event, step, item, &mut log).await
+                }
+                Err(unavailable) if unavailable.busy_until.is_some() => return Err(unavailable),
+                Err(unavailable) => match automation.on_unavailable {
+                    OnUnavailable::Park => return Err(unavailable),
+                    OnUnavailable::Open => {
+                        Ok((StepOutcome::Skipped { reason: unavailable.reason }, Effects::default()))
+                    }
+                    OnUnavailable::Closed => Err(Failure::permanent("plugin.unavailable", unavailable.reason)),
+                },
             },
         };
         let (outcome, effects, failure) = match result {
             Ok((outcome, effects)) => (outcome, effects, None),
-            Err(failure) => {
-                let (code, message) = (failure.code.clone(), failure.message.clone());
-                (StepOutcome::Failed { code, message, retrying: false }, Effects::default(), Some(failure))
-            }
+            Err(failure) => (StepOutcome::failed(&failure), Effects::default(), Some(failure)),
         };
         let changes: Vec<Change> = effects.changes.clone();
         let events = effects.events.iter().map(|new| EmittedEvent {
@@ -187,6 +213,7 @@ impl Pipeline {
             effects: changes,
             events: events.collect(),
             log,
+            items: Vec::new(),
             attempts: run.tries.saturating_add(1),
             started_at,
             duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -200,9 +227,13 @@ impl Pipeline {
         run: &Run,
         event: &Event,
         step: &Step,
+        item: Option<Item<'_>>,
         log: &mut Vec<String>,
     ) -> Result<(StepOutcome, Effects), Failure> {
-        let source = format!("hookwright/automations/{}", run.automation);
+        let source = match run.workflow() {
+            Some(name) => format!("hookwright/workflows/{name}"),
+            None => format!("hookwright/automations/{}", run.automation),
+        };
         let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
         workbench.sign(Author {
             automation: Some(run.automation.to_string()),
@@ -210,11 +241,13 @@ impl Pipeline {
             plugin: Some(step.plugin.clone()),
             ..Author::default()
         });
-        let mut scoping = Scoping::after(&run.space, event, run);
+        let mut scoping = Scoping::after(run, event, item);
         let plugin = &callable.plugin;
         let parameters = rendered(self, plugin, &step.with, &mut scoping, &mut workbench)?;
         let mut call = self.call(&run.space, &callable.access);
-        call.idempotency_key = Some(format!("{}-{}-{}", self.store.instance_id(), run.id, run.next_step));
+        let place = item.map(|item| format!("-{}", item.index)).unwrap_or_default();
+        call.idempotency_key = Some(format!("{}-{}-{}{place}", self.store.instance_id(), run.id, run.next_step));
+        call.timeout = step.timeout_ms.map(|ms| std::time::Duration::from_millis(u64::from(ms)));
         match step.kind {
             StepKind::Action => {
                 right_kind(plugin, Kind::Action, &step.plugin)?;
@@ -258,6 +291,7 @@ impl Pipeline {
                 // The workbench only holds what the variables read: the step must see no change of it.
                 Ok((outcome, self.catalogue.finish(workbench)))
             }
+            StepKind::Wait => Err(Failure::permanent("internal", "a step that waits calls no plugin")),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! "Why did it not fire?" The whole story of one event, put together from what was written down while it happened.
 
 use hookwright_model::{
-    Attempt, Delivery, DeliveryState, Event, EventPattern, MAX_CHAIN, Run, RunState, SpaceId, StepOutcome, Timestamp,
+    Attempt, Delivery, DeliveryState, Event, EventPattern, MAX_CHAIN, Progress, Run, RunState, SpaceId, StepOutcome,
+    Timestamp,
 };
 use hookwright_store::EventLookup;
 use serde::Serialize;
@@ -77,6 +78,7 @@ impl Pipeline {
     /// Tells the story of an event.
     pub fn story(&self, space: &SpaceId, seq: u64, event: &Event) -> Result<Story, PipelineError> {
         let runs = self.store.runs_of(space, seq)?;
+        let runs = runs.into_iter().map(|run| self.with_items(run)).collect::<Result<Vec<_>, _>>()?;
         let deliveries = self.delivery_stories(space, seq)?;
         let caused = self.caused(space, &runs)?;
         let open_work = self.store.work(seq.saturating_sub(1), 1)?.first().is_some_and(|work| work.seq == seq);
@@ -111,7 +113,9 @@ impl Pipeline {
     fn caused(&self, space: &SpaceId, runs: &[Run]) -> Result<Vec<Caused>, PipelineError> {
         let mut caused = Vec::new();
         let steps = runs.iter().flat_map(|run| run.steps.iter());
-        for made in steps.flat_map(|step| step.events.iter()).take(NAMED) {
+        let made =
+            steps.flat_map(|step| step.events.iter().chain(step.items.iter().flat_map(|item| item.events.iter())));
+        for made in made.take(NAMED) {
             if let EventLookup::One(seq, event) = self.store.event(space, &made.id, Some(&made.source))? {
                 let deliveries = self.delivery_stories(space, seq)?;
                 caused.push(Caused { id: event.id, event_type: event.event_type, deliveries });
@@ -173,7 +177,14 @@ fn summary(
         lines.push(match run.state {
             RunState::Skipped => format!("`{name}` did not fire: {}", run.decision.reason),
             RunState::Failed if !run.decision.fired => format!("`{name}` could not decide: {}", run.decision.reason),
-            RunState::Running => format!("`{name}` fired and is under way, {} steps done.", run.next_step),
+            RunState::Running => {
+                format!("`{name}` fired and is under way, {} steps done{}.", run.next_step, items(run))
+            }
+            RunState::Queued => format!(
+                "`{name}` fired and waits until earlier runs with the key `{}` have ended.",
+                run.lane.as_ref().map(|lane| lane.key.as_str()).unwrap_or_default()
+            ),
+            RunState::Cancelled => format!("`{name}` fired and was cancelled after {} steps.", run.next_step),
             RunState::Parked => format!(
                 "`{}` waits for the plugin `{}`: {}",
                 run.automation_name,
@@ -184,6 +195,12 @@ fn summary(
             RunState::Waiting if run.waits_for.is_some() => {
                 format!("`{name}` fired; its next step waits for its turn.")
             }
+            RunState::Waiting if run.wait_until.is_some() => format!(
+                "`{name}` fired; step {} waits until {}.",
+                run.next_step.saturating_add(1),
+                run.wait_until.map(|at| at.to_string()).unwrap_or_default()
+            ),
+            RunState::Waiting if run.tries == 0 => format!("`{name}` fired and goes on at once."),
             RunState::Waiting => format!(
                 "`{name}` fired; step {} failed and is tried again at {}.",
                 run.next_step.saturating_add(1),
@@ -207,6 +224,14 @@ fn summary(
         lines.extend(made.deliveries.iter().map(|story| told(&made.event_type, &story.delivery)));
     }
     lines
+}
+
+/// How far a step with `for_each` is.
+fn items(run: &Run) -> String {
+    match run.progress {
+        Progress { items: 0, .. } => String::new(),
+        Progress { item, items } => format!(", {item} of {items} items of the next"),
+    }
 }
 
 fn told(event_type: &str, delivery: &Delivery) -> String {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hookwright_model::{Failure, SpaceId, Timestamp, Workbench};
+use hookwright_model::{Failure, SpaceId, Timestamp, Workbench, WorkflowStart};
+use serde_json::Value;
 
 use crate::access::Access;
 
@@ -30,12 +31,26 @@ pub struct Call {
     pub outbound: Option<Arc<dyn Outbound>>,
     /// Goes with its requests as `Idempotency-Key`, so it must stay the same when a step is tried again.
     pub idempotency_key: Option<String>,
+    /// Which workflows it can start; none: none.
+    pub workflows: Option<Arc<dyn Workflows>>,
+    /// How long the call may take, if less than the plugin's own limit.
+    pub timeout: Option<Duration>,
 }
 
 impl Call {
     /// A call that changes nothing and sends nothing.
     pub fn new(space: SpaceId, now: Timestamp, access: Arc<Access>) -> Self {
-        Self { space, now, workbench: None, secrets: Secrets::default(), access, outbound: None, idempotency_key: None }
+        Self {
+            space,
+            now,
+            workbench: None,
+            secrets: Secrets::default(),
+            access,
+            outbound: None,
+            idempotency_key: None,
+            workflows: None,
+            timeout: None,
+        }
     }
 }
 
@@ -112,6 +127,12 @@ pub struct Usage {
     pub log_bytes: u64,
     /// Whether an instance from an earlier call was used.
     pub warm: bool,
+}
+
+/// The workflows that plugins can start.
+pub trait Workflows: Send + Sync {
+    /// What starts the workflow called `name` of `space`, if there is one that takes `input`.
+    fn start(&self, space: &SpaceId, name: &str, input: &Value) -> Result<WorkflowStart, Failure>;
 }
 
 /// How requests of plugins leave the machine. It says which addresses are allowed, and bounds what comes back.

@@ -38,11 +38,11 @@ pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use exchange::{
     Allowed, Answer, Call, Called, Intake, Message, Outbound, OutboundRequest, OutboundResponse, Pairs, Reception,
-    Secrets, SourceDraft, SourceRequest, Transformed, Usage,
+    Secrets, SourceDraft, SourceRequest, Transformed, Usage, Workflows,
 };
 pub use meter::Meter;
 pub use options::EngineOptions;
 pub use plugin::Plugin;
 pub use registry::{FailedVersion, Listed, Registry, Scope, check_name};
-pub use schema::DataSchema;
+pub use schema::{DataSchema, InputSchema};
 pub use trust::{Trust, signed_text};

@@ -187,6 +187,7 @@ impl Plugin {
     ) -> Called<T> {
         let access = Arc::clone(&call.access);
         let wall = Duration::from_millis(access.limits.wall_ms);
+        let wall = call.timeout.map_or(wall, |timeout| timeout.min(wall));
         if let Some(workbench) = &mut call.workbench {
             workbench.limit_changes(usize::try_from(access.limits.effects).unwrap_or(usize::MAX));
         }

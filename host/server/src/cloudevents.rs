@@ -151,6 +151,7 @@ impl Reading {
             payload,
             data: self.data,
             cause: None,
+            starts: None,
         };
         if let Some(bytes) = self.base64 {
             // The data proper is what the base64 stands for.

@@ -21,12 +21,14 @@ mod problem;
 mod records;
 mod resthooks;
 mod routes;
+mod schedules;
 mod secrets;
 mod sources;
 mod tickets;
 mod versions;
 mod webhook_policies;
 mod webhooks;
+mod workflows;
 mod xurrent;
 
 use std::sync::Arc;

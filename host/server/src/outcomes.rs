@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunId, RunState};
+use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunState};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ pub(crate) fn parsed<T>(filter: Parsed<T>) -> Result<T, Problem> {
 #[derive(Deserialize)]
 pub(crate) struct RunFilter {
     automation: Option<String>,
+    workflow: Option<String>,
     event: Option<String>,
     state: Option<RunState>,
 }
@@ -33,6 +34,7 @@ pub(crate) async fn runs(
     let filter = parsed(filter)?;
     let keep = |run: &Run| {
         filter.automation.as_deref().is_none_or(|id| run.automation.as_str() == id)
+            && filter.workflow.as_deref().is_none_or(|name| run.workflow() == Some(name))
             && filter.event.as_deref().is_none_or(|id| run.event == id)
             && filter.state.is_none_or(|state| run.state == state)
     };
@@ -42,10 +44,12 @@ pub(crate) async fn runs(
 }
 
 pub(crate) async fn run(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let not_found = || Problem::not_found("run", &id);
-    let run: RunId = id.parse().map_err(|()| not_found())?;
-    let run = app.pipeline.store().run(&caller.space, run)?.ok_or_else(not_found)?;
-    Ok(axum::Json(run).into_response())
+    Ok(axum::Json(app.pipeline.run(&caller.space, &id)?).into_response())
+}
+
+/// `POST /v1/runs/{id}/cancel`: ends a run before its last step.
+pub(crate) async fn cancel(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
+    Ok(axum::Json(app.pipeline.cancel_run(&caller.space, &id).await?).into_response())
 }
 
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::problem::Problem;
 use crate::{
     Shared, attempts, automations, event_types, events, keys, kinds, mails, outcomes, plugins, policies, records,
-    resthooks, secrets, sources, tickets, versions, webhook_policies, webhooks, xurrent,
+    resthooks, schedules, secrets, sources, tickets, versions, webhook_policies, webhooks, workflows, xurrent,
 };
 
 /// A route, for whoever wants to know them all.
@@ -67,6 +67,18 @@ routes! {
     DELETE "/v1/automations/{id}" Edit automations::delete, "Delete an automation";
     POST "/v1/automations/{id}/enable" Edit automations::enable, "Switch an automation on";
     POST "/v1/automations/{id}/disable" Edit automations::disable, "Switch an automation off";
+    POST "/v1/workflows" Edit workflows::create, "Make a workflow";
+    GET "/v1/workflows" Read workflows::list, "List workflows";
+    GET "/v1/workflows/{name}" Read workflows::read, "Read a workflow";
+    PATCH "/v1/workflows/{name}" Edit workflows::change, "Change a workflow, which makes a new version of it";
+    DELETE "/v1/workflows/{name}" Edit workflows::delete, "Delete a workflow";
+    GET "/v1/workflows/{name}/versions" Read workflows::versions, "List the versions of a workflow";
+    POST "/v1/workflows/{name}/start" Edit workflows::start, "Start a workflow";
+    POST "/v1/schedules" Edit schedules::create, "Make a schedule";
+    GET "/v1/schedules" Read schedules::list, "List schedules, newest first";
+    GET "/v1/schedules/{id}" Read schedules::read, "Read a schedule and how it goes";
+    PATCH "/v1/schedules/{id}" Edit schedules::change, "Change a schedule";
+    DELETE "/v1/schedules/{id}" Edit schedules::delete, "Delete a schedule";
     GET "/v1/plugins" Read plugins::list, "List plugins";
     GET "/v1/plugins/{name}" Read plugins::read, "Read what a plugin says of itself";
     PUT "/v1/plugins/{name}" Administer plugins::install, "Put in a new version of a plugin";
@@ -144,6 +156,7 @@ routes! {
     GET "/certificates/{space}/{webhook}/{file}" Nothing webhooks::certificate, "The certificate of a key that signs as Amazon SNS does";
     GET "/v1/runs" Read outcomes::runs, "List runs, newest first";
     GET "/v1/runs/{id}" Read outcomes::run, "Read a run";
+    POST "/v1/runs/{id}/cancel" Edit outcomes::cancel, "End a run before its last step";
     GET "/v1/deliveries" Read outcomes::deliveries, "List deliveries, newest first";
     GET "/v1/deliveries/{id}" Read outcomes::delivery, "Read a delivery with its attempts";
     POST "/v1/deliveries/{id}/redeliver" Edit attempts::redeliver, "Send a delivery again";

@@ -1,8 +1,8 @@
-//! Runs and mails that are due at a certain time. Deliveries wait in the queues of their webhooks.
+//! Runs, mails and schedules that are due at a certain time. Deliveries wait in the queues of their webhooks.
 
-use hookwright_model::{RunId, SpaceId, Timestamp};
+use hookwright_model::{RunId, ScheduleId, SpaceId, Timestamp};
 
-use crate::tables::{DUE, DUE_MAIL, DUE_RUN};
+use crate::tables::{DUE, DUE_MAIL, DUE_RUN, DUE_SCHEDULE};
 use crate::{Store, StoreError};
 
 /// Something that is to be done at a certain time.
@@ -23,6 +23,8 @@ pub enum DueItem {
     Run(RunId),
     /// The next try of a mail.
     Mail(u64),
+    /// The next time of a schedule.
+    Schedule(ScheduleId),
 }
 
 impl Store {
@@ -37,6 +39,7 @@ impl Store {
             let item = match what {
                 DUE_RUN => DueItem::Run(RunId { seq, ordinal }),
                 DUE_MAIL => DueItem::Mail(seq),
+                DUE_SCHEDULE => DueItem::Schedule(ScheduleId(seq)),
                 _ => continue,
             };
             due.push(Due { at: Timestamp::from_millis(at), space, item });

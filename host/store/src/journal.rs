@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hookwright_model::{
-    AutomationId, Delivery, DeliveryId, DeliveryState, Effects, Event, NewDelivery, NewEvent, SpaceId, Timestamp,
+    AutomationId, Delivery, DeliveryId, DeliveryState, Effects, Event, NewDelivery, NewEvent, NewLane, SpaceId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::page::{Cursor, Listing, Page};
 use crate::records::{self, Ready};
 use crate::tables::{EVENT_IDS, EVENTS, WORK};
 use crate::writer::{Batch, Faults};
-use crate::{Store, StoreError, queue, rows};
+use crate::{Store, StoreError, lanes, queue, rows};
 
 const FAULTS: Faults = Faults { before: "append.before-commit", after: "append.after-commit" };
 
@@ -46,12 +47,23 @@ pub struct Work {
     pub space: SpaceId,
     /// The automations.
     pub automations: Vec<AutomationId>,
+    /// Lanes that their runs are in.
+    pub lanes: Vec<NewLane>,
+}
+
+impl Work {
+    /// The key of the lane that a run of this ordinal is in.
+    pub fn lane(&self, ordinal: u32) -> Option<&str> {
+        self.lanes.iter().find(|lane| lane.ordinal == ordinal).map(|lane| lane.key.as_str())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 struct WorkRow {
     space: SpaceId,
     automations: Vec<AutomationId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lanes: Vec<NewLane>,
 }
 
 /// An event made ready by its caller, so that the writer has little left to do.
@@ -64,6 +76,8 @@ pub(crate) struct Prepared {
     received_at: Timestamp,
     row: Vec<u8>,
     work: Option<Vec<u8>>,
+    /// Ordinals with the names of their lanes.
+    lanes: Vec<(u32, String)>,
     deliveries: Vec<NewDelivery>,
 }
 
@@ -71,10 +85,16 @@ impl Prepared {
     pub(crate) fn new(new: NewEvent) -> Result<Self, StoreError> {
         let NewEvent { event, plan } = new;
         let row = rows::event_row(&event)?;
+        let lanes = plan.lanes.iter().filter_map(|lane| {
+            let automation = plan.automations.get(usize::try_from(lane.ordinal).ok()?)?;
+            Some((lane.ordinal, lanes::name(automation, &lane.key)))
+        });
+        let lanes = lanes.collect();
         let work = if plan.automations.is_empty() {
             None
         } else {
-            Some(rows::json(&WorkRow { space: event.space.clone(), automations: plan.automations })?)
+            let (automations, lanes) = (plan.automations, plan.lanes);
+            Some(rows::json(&WorkRow { space: event.space.clone(), automations, lanes })?)
         };
         Ok(Self {
             space: event.space,
@@ -85,6 +105,7 @@ impl Prepared {
             received_at: event.received_at,
             row,
             work,
+            lanes,
             deliveries: plan.deliveries,
         })
     }
@@ -109,6 +130,9 @@ pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended,
     if let Some(work) = event.work {
         batch.work()?.insert(seq, work.as_slice())?;
         batch.work_opened = batch.work_opened.saturating_add(1);
+    }
+    for (ordinal, lane) in &event.lanes {
+        batch.lanes()?.insert((space, lane.as_str(), seq, *ordinal), ())?;
     }
     for (place, new) in event.deliveries.into_iter().enumerate() {
         let ordinal = u32::try_from(place).unwrap_or(u32::MAX);
@@ -246,10 +270,15 @@ impl Store {
         let mut work = Vec::new();
         for row in table.range(after.saturating_add(1)..)?.take(limit) {
             let (seq, row) = row?;
-            let WorkRow { space, automations } = rows::read(row.value())?;
-            work.push(Work { seq: seq.value(), space, automations });
+            let WorkRow { space, automations, lanes } = rows::read(row.value())?;
+            work.push(Work { seq: seq.value(), space, automations, lanes });
         }
         Ok(work)
+    }
+
+    /// The work of one event, if something is still to be done for it.
+    pub fn work_of(&self, seq: u64) -> Result<Option<Work>, StoreError> {
+        Ok(self.work(seq.saturating_sub(1), 1)?.into_iter().next().filter(|work| work.seq == seq))
     }
 
     /// Notes that nothing is left to be done for an event.

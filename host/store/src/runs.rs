@@ -1,15 +1,13 @@
 //! Runs: decisions, and steps that commit together with their effects.
 
-use std::collections::HashMap;
-
-use hookwright_model::{Effects, Run, RunId, RunState, SpaceId, Timestamp};
+use hookwright_model::{Effects, ItemRecord, Run, RunId, RunState, SpaceId, Timestamp};
 use redb::ReadableTable as _;
 
 use crate::page::{Cursor, Listing, Page};
 use crate::records::{Ready, apply, conflict};
-use crate::tables::{DUE_RUN, PARKED, RUNS};
-use crate::writer::Faults;
-use crate::{Store, StoreError, journal, rows};
+use crate::tables::{DUE_RUN, ITEMS, PARKED, RUNS};
+use crate::writer::{Batch, Faults};
+use crate::{Store, StoreError, journal, lanes, rows};
 
 const DECIDE: Faults = Faults { before: "decide.before-commit", after: "decide.after-commit" };
 const STEP: Faults = Faults { before: "step.before-commit", after: "step.after-commit" };
@@ -23,6 +21,10 @@ pub struct StepCommit {
     pub expected_step: u32,
     /// How often the stored run must have tried it.
     pub expected_tries: u32,
+    /// The item of that step that the stored run must be at; 0 if it has none.
+    pub expected_item: u32,
+    /// What the step did for an item, if it has `for_each`: the step and the record.
+    pub item: Option<(u32, ItemRecord)>,
     /// What the step changes.
     pub effects: Effects,
     /// Whether nothing is left to be done for the event.
@@ -49,6 +51,37 @@ impl Wait {
     }
 }
 
+/// Writes down what a run waits for.
+fn wait(batch: &mut Batch<'_>, space: u32, run: &Run) -> Result<(), StoreError> {
+    let RunId { seq, ordinal } = run.id;
+    match Wait::of(run) {
+        Some(Wait::For(plugin)) => {
+            batch.parked()?.insert((space, plugin.as_str(), seq, ordinal), ())?;
+        }
+        Some(Wait::Until(at)) => {
+            batch.due()?.insert((at.millis(), space, seq, ordinal, DUE_RUN), ())?;
+            batch.due_added = true;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Forgets what a run waited for.
+fn unwait(batch: &mut Batch<'_>, space: u32, run: &Run) -> Result<(), StoreError> {
+    let RunId { seq, ordinal } = run.id;
+    match Wait::of(run) {
+        Some(Wait::For(plugin)) => {
+            batch.parked()?.remove((space, plugin.as_str(), seq, ordinal))?;
+        }
+        Some(Wait::Until(at)) => {
+            batch.due()?.remove((at.millis(), space, seq, ordinal, DUE_RUN))?;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
@@ -61,42 +94,46 @@ pub enum Committed {
 }
 
 impl Store {
-    /// Writes down what automations decided about an event. A decision that stands already is left as it is.
-    pub async fn decide(&self, space: &SpaceId, seq: u64, runs: Vec<Run>, close: bool) -> Result<(), StoreError> {
+    /// Writes down what automations decided about an event, and returns the runs as they stand then: one whose turn it is
+    /// not waits in its lane. A decision that stands already is left as it is.
+    pub async fn decide(&self, space: &SpaceId, seq: u64, runs: Vec<Run>, close: bool) -> Result<Vec<Run>, StoreError> {
         let space = space.clone();
         let rows = runs
-            .iter()
-            .map(|run| Ok((run.id.ordinal, rows::json(run)?)))
-            .collect::<Result<Vec<(u32, Vec<u8>)>, StoreError>>()?;
-        let waits: HashMap<u32, Wait> = runs.iter().filter_map(|run| Some((run.id.ordinal, Wait::of(run)?))).collect();
-        let bytes = rows.iter().map(|(_, row)| row.len()).sum();
+            .into_iter()
+            .map(|run| Ok((rows::json(&run)?, run)))
+            .collect::<Result<Vec<(Vec<u8>, Run)>, StoreError>>()?;
+        let bytes = rows.iter().map(|(row, _)| row.len()).sum();
         self.write(Some(DECIDE), bytes, move |batch| {
             let number = batch.number(&space)?;
-            for (ordinal, row) in rows {
-                let key = (number, seq, ordinal);
-                if batch.runs()?.get(key)?.is_none() {
-                    batch.runs()?.insert(key, row.as_slice())?;
-                    match waits.get(&ordinal) {
-                        Some(Wait::For(plugin)) => {
-                            batch.parked()?.insert((number, plugin.as_str(), seq, ordinal), ())?;
-                        }
-                        Some(Wait::Until(at)) => {
-                            batch.due()?.insert((at.millis(), number, seq, ordinal, DUE_RUN), ())?;
-                            batch.due_added = true;
-                        }
-                        None => {}
-                    }
+            let mut decided = Vec::with_capacity(rows.len());
+            for (mut row, mut run) in rows {
+                let key = (number, seq, run.id.ordinal);
+                let known = batch.runs()?.get(key)?.map(|row| rows::read(row.value())).transpose()?;
+                if let Some(known) = known {
+                    decided.push(known);
+                    continue;
                 }
+                if run.lane.is_some() {
+                    lanes::settle(batch, number, &mut run, true)?;
+                    row = rows::json(&run)?;
+                }
+                batch.runs()?.insert(key, row.as_slice())?;
+                wait(batch, number, &run)?;
+                decided.push(run);
             }
-            if close { journal::close_work(batch, seq) } else { Ok(()) }
+            if close || !decided.iter().any(|run| run.state == RunState::Running) {
+                journal::close_work(batch, seq)?;
+            }
+            Ok(decided)
         })
         .await
     }
 
     /// Commits a step together with its effects.
     pub async fn complete_step(&self, step: StepCommit) -> Result<Committed, StoreError> {
-        let StepCommit { run, expected_step, expected_tries, effects, close, due_was } = step;
-        let row = rows::json(&run)?;
+        let StepCommit { mut run, expected_step, expected_tries, expected_item, item, effects, close, due_was } = step;
+        let mut row = rows::json(&run)?;
+        let item = item.map(|(step, item)| Ok::<_, StoreError>((step, item.index, rows::json(&item)?))).transpose()?;
         let ready = Ready::new(effects)?;
         let bytes = row.len().saturating_add(ready.bytes());
         self.write(Some(STEP), bytes, move |batch| {
@@ -106,26 +143,29 @@ impl Store {
                 Some(row) => Some(rows::read(row.value())?),
                 None => None,
             };
-            let as_expected = stored.is_some_and(|stored| {
-                stored.state.live() && stored.next_step == expected_step && stored.tries == expected_tries
-            });
-            if !as_expected {
-                return Ok(Committed::Superseded);
-            }
+            let as_expected = |stored: &Run| {
+                stored.state.live()
+                    && stored.next_step == expected_step
+                    && stored.tries == expected_tries
+                    && stored.progress.item == expected_item
+            };
+            let Some(stored) = stored.filter(as_expected) else { return Ok(Committed::Superseded) };
             if let Some(what) = conflict(batch, number, &ready)? {
                 return Ok(Committed::Conflict(what));
             }
             apply(batch, number, ready)?;
-            batch.runs()?.insert(key, row.as_slice())?;
+            unwait(batch, number, &stored)?;
             if let Some(due) = due_was {
                 batch.due()?.remove((due.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN))?;
             }
-            if let (RunState::Waiting, Some(at)) = (run.state, run.retry_at) {
-                batch.due()?.insert((at.millis(), number, run.id.seq, run.id.ordinal, DUE_RUN), ())?;
-                batch.due_added = true;
+            if run.lane.is_some() {
+                lanes::settle(batch, number, &mut run, stored.undecided())?;
+                row = rows::json(&run)?;
             }
-            if let Some(plugin) = run.waits_for.as_deref().filter(|_| run.state == RunState::Parked) {
-                batch.parked()?.insert((number, plugin, run.id.seq, run.id.ordinal), ())?;
+            batch.runs()?.insert(key, row.as_slice())?;
+            wait(batch, number, &run)?;
+            if let Some((step, index, row)) = item {
+                batch.items()?.insert((number, run.id.seq, run.id.ordinal, step, index), row.as_slice())?;
             }
             if close {
                 journal::close_work(batch, run.id.seq)?;
@@ -133,6 +173,32 @@ impl Store {
             Ok(Committed::Done)
         })
         .await
+    }
+
+    /// Forgets that a run was due, because it has ended.
+    pub async fn forget_due(&self, space: &SpaceId, id: RunId, due: Timestamp) -> Result<(), StoreError> {
+        let space = space.clone();
+        self.write(None, 32, move |batch| {
+            let number = batch.number(&space)?;
+            batch.due()?.remove((due.millis(), number, id.seq, id.ordinal, DUE_RUN))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What steps of a run did for their items, with the step that each belongs to, in order.
+    pub fn items(&self, space: &SpaceId, id: RunId) -> Result<Vec<(u32, ItemRecord)>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(ITEMS)?;
+        let RunId { seq, ordinal } = id;
+        let range = (number, seq, ordinal, 0, 0)..=(number, seq, ordinal, u32::MAX, u32::MAX);
+        let mut items = Vec::new();
+        for row in table.range(range)? {
+            let (key, row) = row?;
+            items.push((key.value().3, rows::read(row.value())?));
+        }
+        Ok(items)
     }
 
     /// Makes runs due that wait for a plugin, at most `limit` of them, the oldest first; returns how many there were.

@@ -67,6 +67,10 @@ pub(crate) const RECORD_INDEX: TableDefinition<'_, (u32, &str, &str, &str, u64),
     TableDefinition::new("record_index");
 /// (space, kind, record, version) → how that version came to be, JSON.
 pub(crate) const HISTORY: TableDefinition<'_, (u32, &str, u64, u64), &[u8]> = TableDefinition::new("history");
+/// (space, automation and key, seq, ordinal) → nothing: runs in a lane, in the order of the journal.
+pub(crate) const LANES: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDefinition::new("lanes");
+/// (space, seq, ordinal, step, item) → what a step did for an item, JSON.
+pub(crate) const ITEMS: TableDefinition<'_, (u32, u64, u32, u32, u32), &[u8]> = TableDefinition::new("items");
 
 /// The counter of the journal.
 pub(crate) const SEQ: (u32, &str) = (0, "seq");
@@ -75,6 +79,8 @@ pub(crate) const ATTEMPT_COUNT: (u32, &str) = (0, "attempts");
 /// Marks a due row of a run, and of a mail. 0 was a delivery's up to format 1.
 pub(crate) const DUE_RUN: u8 = 1;
 pub(crate) const DUE_MAIL: u8 = 2;
+/// Marks a due row of a schedule, whose number stands for the seq.
+pub(crate) const DUE_SCHEDULE: u8 = 3;
 
 /// The format of this version.
 pub(crate) const FORMAT: u32 = 2;
@@ -107,6 +113,8 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
         transaction.open_table(REVISIONS)?;
         transaction.open_table(COMPONENTS)?;
         transaction.open_table(COUNTERS)?;
+        transaction.open_table(LANES)?;
+        transaction.open_table(ITEMS)?;
         let mut meta = transaction.open_table(META)?;
         meta.insert("format", FORMAT.to_string().as_str())?;
         let instance = hookwright_model::unique("hw");

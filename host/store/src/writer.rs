@@ -134,6 +134,8 @@ batch! {
     parked: (u32, &'static str, u64, u32) => (), PARKED;
     record_index: (u32, &'static str, &'static str, &'static str, u64) => (), RECORD_INDEX;
     history: (u32, &'static str, u64, u64) => &'static [u8], HISTORY;
+    lanes: (u32, &'static str, u64, u32) => (), LANES;
+    items: (u32, u64, u32, u32, u32) => &'static [u8], ITEMS;
 }
 
 impl Batch<'_> {

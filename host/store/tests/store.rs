@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookwright_model::{
-    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, Purpose,
-    RecordKey, Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp, WebhookId,
-    Workbench,
+    AutomationId, Cause, Decision, DeliveryState, EventDraft, NewDelivery, NewEvent, NoteInput, Plan, Progress,
+    Purpose, RecordKey, Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp,
+    WebhookId, Workbench,
 };
 use hookwright_store::{Committed, EventLookup, Page, StepCommit, Store, StoreError, StoreOptions};
 use serde_json::json;
@@ -45,7 +45,7 @@ fn event(space: &SpaceId, id: &str, source: &str, payload: &[u8], plan: Plan) ->
 }
 
 fn work() -> Plan {
-    Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![] }
+    Plan { automations: vec![AutomationId::from("aut_1")], ..Plan::default() }
 }
 
 fn delivery() -> NewDelivery {
@@ -79,6 +79,9 @@ fn run(space: &SpaceId, seq: u64) -> Run {
         tries: 0,
         retry_at: None,
         waits_for: None,
+        progress: Progress::default(),
+        wait_until: None,
+        lane: None,
         created_at: Timestamp::from_millis(0),
         finished_at: None,
     }
@@ -122,7 +125,7 @@ async fn a_repeated_id_of_the_same_source_is_accepted_once() {
 async fn what_was_committed_is_there_after_reopening() {
     let (dir, store) = open();
     let main = SpaceId::main();
-    let plan = Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![delivery()] };
+    let plan = Plan { lanes: vec![], automations: vec![AutomationId::from("aut_1")], deliveries: vec![delivery()] };
     let payload: Vec<u8> = (0..=255).collect();
     let seq = store.append(vec![event(&main, "1", "a", &payload, plan)]).await.unwrap()[0].seq;
     let id = ticket(&store, &main).await;
@@ -149,7 +152,7 @@ async fn what_was_committed_is_there_after_reopening() {
 async fn one_space_never_reads_anothers() {
     let (_dir, store) = open();
     let (ours, theirs) = (space("ours"), space("theirs"));
-    let plan = Plan { automations: vec![AutomationId::from("aut_1")], deliveries: vec![delivery()] };
+    let plan = Plan { lanes: vec![], automations: vec![AutomationId::from("aut_1")], deliveries: vec![delivery()] };
     let seq = store.append(vec![event(&ours, "1", "a", b"secret", plan)]).await.unwrap()[0].seq;
     store.decide(&ours, seq, vec![run(&ours, seq)], false).await.unwrap();
     let id = ticket(&store, &ours).await;
@@ -186,7 +189,16 @@ async fn a_step_commits_with_its_effects_once() {
         let mut after = run(&main, seq);
         (after.next_step, after.state) = (1, RunState::Done);
         let effects = bench.finish(&Subscribers::default());
-        StepCommit { run: after, expected_step: 0, expected_tries: 0, effects, close: true, due_was: None }
+        StepCommit {
+            run: after,
+            expected_step: 0,
+            expected_tries: 0,
+            expected_item: 0,
+            item: None,
+            effects,
+            close: true,
+            due_was: None,
+        }
     };
     let (first, second) = (step(&store), step(&store));
     assert_eq!(store.complete_step(first).await, Ok(Committed::Done));

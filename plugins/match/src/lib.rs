@@ -12,6 +12,8 @@
 //! | `exists` | | is there (`true`) or is not (`false`); a null is there |
 //! | `in`, `not_in` | | is one of the list's, or none of them |
 //!
+//! `"value"` in place of `path` gives the value itself, such as `"{{steps.lookup.result.status}}"`.
+//!
 //! `"ignore_case": true` makes texts compare without regard to case. A number and a text that reads as a number compare
 //! as numbers. Where the path leads to nothing, the operators that begin with `not_` hold and the others do not.
 
@@ -23,7 +25,7 @@ mod time;
 use hookwright_sdk::{Condition, Event, Failure, Manifest, Plugin, Verdict};
 use serde_json::{Map, Value};
 
-use crate::operator::Test;
+use crate::operator::{Subject, Test};
 
 struct Match;
 
@@ -41,11 +43,16 @@ impl Plugin for Match {
 impl Condition for Match {
     fn evaluate(event: &Event, parameters: Map<String, Value>) -> Result<Verdict, Failure> {
         let test = Test::read(parameters).map_err(|problem| Failure::permanent("parameters.invalid", problem))?;
-        let found = event.find(&test.path);
-        let answer = test.ask(found.as_deref().ok());
-        let actual = match &found {
-            Err(missing) => missing.to_string(),
-            Ok(value) => format!("it is {}", tell::brief(value)),
+        let (answer, actual) = match &test.subject {
+            Subject::Given(value) => (test.ask(Some(value)), format!("it is {}", tell::brief(value))),
+            Subject::At(path) => {
+                let found = event.find(path);
+                let actual = match &found {
+                    Err(missing) => missing.to_string(),
+                    Ok(value) => format!("it is {}", tell::brief(value)),
+                };
+                (test.ask(found.as_deref().ok()), actual)
+            }
         };
         let note = answer.note.map(|note| format!(", {note}")).unwrap_or_default();
         let reason = format!("{}: {actual}{note}", test.describe());

@@ -29,11 +29,19 @@ const NAMES: [(&str, &str); 14] = [
 
 /// One comparison, as the parameters ask for it.
 pub(crate) struct Test {
-    pub(crate) path: Path,
+    pub(crate) subject: Subject,
     name: &'static str,
     expected: Value,
     check: Check,
     case: Case,
+}
+
+/// What is compared.
+pub(crate) enum Subject {
+    /// The event's value at a path.
+    At(Path),
+    /// A value that the parameters give, which variables stood for.
+    Given(Value),
 }
 
 /// What is asked of the value.
@@ -67,17 +75,21 @@ impl Test {
     /// # Errors
     /// A sentence that names the parameter, its value and the remedy.
     pub(crate) fn read(mut parameters: Map<String, Value>) -> Result<Self, String> {
-        let path = match parameters.remove("path") {
-            Some(Value::String(text)) => {
-                Path::parse(&text).map_err(|problem| format!("parameter `path`: {problem}"))?
+        let subject = match (parameters.remove("path"), parameters.remove("value")) {
+            (Some(Value::String(text)), None) => {
+                Subject::At(Path::parse(&text).map_err(|problem| format!("parameter `path`: {problem}"))?)
             }
-            Some(other) => {
+            (None, Some(value)) => Subject::Given(value),
+            (Some(_), Some(_)) => {
+                return Err("`path` and `value` are both given: say either where the value is, or what it is".into());
+            }
+            (Some(other), None) => {
                 return Err(format!(
                     "parameter `path` is {}: give a text such as \"data.status\"",
                     tell::brief(&other)
                 ));
             }
-            None => {
+            (None, None) => {
                 return Err("parameter `path` is missing: say which value to compare, such as \"data.status\"".into());
             }
         };
@@ -98,7 +110,7 @@ impl Test {
             return Err(format!("two operators, `{name}` and `{second}`: keep one, and combine conditions with `all`"));
         }
         let check = Check::read(name, &expected, case)?;
-        Ok(Self { path, name, expected, check, case })
+        Ok(Self { subject, name, expected, check, case })
     }
 
     /// Puts the question to a value; none where the path leads to nothing.
@@ -153,7 +165,11 @@ impl Test {
     /// The question in a few words: path, operator, expected value.
     pub(crate) fn describe(&self) -> String {
         let case = if self.case == Case::Ignored { " (ignoring case)" } else { "" };
-        format!("{} {} {}{case}", shorten(self.path.as_str(), 200), self.name, tell::brief(&self.expected))
+        let subject = match &self.subject {
+            Subject::At(path) => shorten(path.as_str(), 200),
+            Subject::Given(_) => "the value".into(),
+        };
+        format!("{subject} {} {}{case}", self.name, tell::brief(&self.expected))
     }
 }
 

@@ -203,3 +203,12 @@ fn the_schema_takes_exactly_one_operator() {
         assert!(!schema.is_valid(&bad), "{bad}");
     }
 }
+
+#[test]
+fn a_value_that_is_given_is_compared_instead_of_one_at_a_path() {
+    let verdict = ask(json!({}), json!({"value": 7, "gt": 5})).unwrap();
+    assert_eq!((verdict.holds, verdict.reason.as_str()), (true, "the value gt 5: it is 7"));
+    assert!(!ask(json!({"v": 7}), json!({"value": "v", "equals": 7})).unwrap().holds);
+    let both = ask(json!({}), json!({"value": 7, "path": "v", "equals": 7})).unwrap_err();
+    assert!(both.message.contains("both given"), "{}", both.message);
+}

@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Author, Cause, Change, Effects, EventDraft, Failure, KvKey, Mail, Mistake, NewEvent, NoteDraft, RecordKey,
-    RecordKind, SpaceId, StateView, Subscribers, Timestamp, Version,
+    Author, Cause, Change, Effects, EventDraft, Failure, KvKey, MAX_CHAIN, Mail, Mistake, NewEvent, NoteDraft,
+    RecordKey, RecordKind, SpaceId, StateView, Subscribers, Timestamp, Version, WorkflowStart,
 };
 
 pub use kept::KvQuota;
@@ -127,6 +127,27 @@ impl Workbench {
         Ok(id)
     }
 
+    /// Starts a workflow when the step commits; returns a name of its run.
+    pub fn start_workflow(&mut self, start: WorkflowStart, input: &Value) -> Result<String, Failure> {
+        self.room()?;
+        if self.cause.depth > MAX_CHAIN {
+            let message =
+                format!("a chain of {MAX_CHAIN} events that automations made of one another starts no workflow");
+            return Err(Failure::permanent("chain.too_long", message));
+        }
+        let source = format!("hookwright/workflows/{}", start.name);
+        let mut draft = EventDraft::start(start, &source, input, Some(self.cause.clone()));
+        if draft.payload.len() > MAX_DATA {
+            let message = format!("the input has {} bytes: at most {MAX_DATA}", draft.payload.len());
+            return Err(Failure::permanent("event.too_large", message));
+        }
+        // The run is known by its event until the event has its place in the journal.
+        let id = crate::unique("run");
+        draft.id = Some(id.clone());
+        self.emitted.push(draft);
+        Ok(id)
+    }
+
     /// What is to commit: the changes, and the events that tell of them.
     pub fn finish(mut self, subscribers: &Subscribers) -> Effects {
         let mut effects = Effects::default();
@@ -142,10 +163,11 @@ impl Workbench {
             });
         }
         drafts.extend(std::mem::take(&mut self.emitted));
-        for draft in drafts {
+        for mut draft in drafts {
+            let starts = draft.starts.take();
             // Drafts were checked when they were made, so nothing is left out here.
             if let Ok(event) = draft.accept(&self.space, self.now) {
-                let plan = subscribers.plan(&event);
+                let plan = subscribers.plan(&event).starting(starts.as_ref(), &event);
                 effects.events.push(NewEvent { event, plan });
             }
         }

@@ -110,7 +110,7 @@ impl Pipeline {
         let draft = EventDraft::json(event_type, &source, Some(webhook.id.to_string()), data, None);
         let event = draft.accept(&webhook.space, self.now())?;
         let id = event.id.clone();
-        let plan = Plan { automations: Vec::new(), deliveries: vec![NewDelivery::now(webhook, purpose)] };
+        let plan = Plan { deliveries: vec![NewDelivery::now(webhook, purpose)], ..Plan::default() };
         self.store.append(vec![NewEvent { event, plan }]).await?;
         Ok(id)
     }

@@ -19,10 +19,15 @@ pub(super) const CAPABILITY: Capability = Capability {
 impl workflows::Host for State {
     fn start(&mut self, name: String, input: String) -> Host<String, types::Failure> {
         self.host_call()?;
-        let started = self.changing(&CAPABILITY).and_then(|_| super::parameters("input", &input)).and_then(|_| {
-            // No space has workflows yet; the interface is there so that plugins built now start them later.
-            let message = format!("there is no workflow `{}` in this space", shown(&name));
-            Err(Failure::permanent("workflow.not_found", message))
+        let (space, workflows) = (self.call.space.clone(), self.call.workflows.clone());
+        let started = self.changing(&CAPABILITY).and_then(|bench| {
+            let input = super::parameters("input", &input)?;
+            let Some(workflows) = workflows else {
+                let message = format!("there is no workflow `{}` in this space", shown(&name));
+                return Err(Failure::permanent("workflow.not_found", message));
+            };
+            let start = workflows.start(&space, &name, &input)?;
+            bench.start_workflow(start, &input)
         });
         Ok(started.map_err(Into::into))
     }

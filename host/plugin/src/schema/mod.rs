@@ -2,6 +2,7 @@
 
 mod data;
 mod effort;
+mod input;
 
 use std::fmt::Write as _;
 
@@ -12,6 +13,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 pub use data::DataSchema;
+pub use input::InputSchema;
 
 /// How many mistakes are told at once.
 const MISTAKES: usize = 50;

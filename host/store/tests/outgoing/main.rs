@@ -63,7 +63,7 @@ fn event(received_at: i64, deliveries: Vec<NewDelivery>) -> NewEvent {
         ..EventDraft::default()
     };
     let event = draft.accept(&SpaceId::main(), at(received_at)).unwrap();
-    NewEvent { event, plan: Plan { automations: vec![], deliveries } }
+    NewEvent { event, plan: Plan { lanes: vec![], automations: vec![], deliveries } }
 }
 
 /// Appends an event with these deliveries; returns them as they are stored.

@@ -1,0 +1,294 @@
+//! Schedules: events at certain times.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::automation::given;
+use crate::{Mistakes, Timestamp};
+
+/// Names a schedule: `sch_N`, counted from 1 in each space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScheduleId(pub u64);
+
+impl fmt::Display for ScheduleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sch_{}", self.0)
+    }
+}
+
+impl FromStr for ScheduleId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.strip_prefix("sch_").and_then(|number| number.parse().ok()).map(Self).ok_or(())
+    }
+}
+
+impl Serialize for ScheduleId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ScheduleId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|()| serde::de::Error::custom(format!("`{text}` is no id of a schedule")))
+    }
+}
+
+/// What happens to times that passed while the server did not run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missed {
+    /// Nothing.
+    Skip,
+    /// One event for all of them.
+    #[default]
+    Once,
+    /// One event for each, the newest [`Missed::MOST`] of them.
+    All,
+}
+
+impl Missed {
+    /// The most events that are made up for.
+    pub const MOST: usize = 100;
+}
+
+/// The records for each of which there is an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForEachRecord {
+    /// Such as `ticket`.
+    pub kind: String,
+    /// Fields that must have these values.
+    #[serde(default, rename = "where", skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
+    /// A time of the record that must be past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<Past>,
+    /// Each record, and each such time of it, once and never again.
+    #[serde(default)]
+    pub once: bool,
+}
+
+/// A time that a record has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Past {
+    /// The field with a time (RFC 3339).
+    pub field: String,
+    /// A field with minutes to be added to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plus_minutes: Option<String>,
+}
+
+impl Past {
+    /// The time, if the record has one.
+    pub fn of(&self, record: &Value) -> Option<Timestamp> {
+        let at = Timestamp::parse(record.get(&self.field)?.as_str()?)?;
+        let Some(field) = &self.plus_minutes else { return Some(at) };
+        let minutes = record.get(field)?.as_i64()?;
+        Some(Timestamp::from_millis(at.millis().checked_add(minutes.checked_mul(60_000)?)?))
+    }
+}
+
+impl ForEachRecord {
+    /// Whether there is an event for this record at `now`.
+    pub fn takes(&self, record: &Value, now: Timestamp) -> bool {
+        self.fields.iter().all(|(name, value)| record.get(name).unwrap_or(&Value::Null) == value)
+            && self.past.as_ref().is_none_or(|past| past.of(record).is_some_and(|at| at <= now))
+    }
+}
+
+/// Events at certain times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Names it in the API.
+    pub id: ScheduleId,
+    /// What its owner calls it.
+    pub name: String,
+    /// A cron pattern of five fields, or six with seconds first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// Instead of it, so many seconds from one time to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_seconds: Option<u64>,
+    /// The time zone that the pattern is read in, by its IANA name.
+    pub timezone: String,
+    /// What happens to times that passed while the server did not run.
+    pub missed: Missed,
+    /// Whether there is an event while what the last one set in motion is still under way.
+    pub overlap: bool,
+    /// The type of the event.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// Its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+    /// One event for each of these records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<ForEachRecord>,
+    /// Instead of an event of that type, the workflow that is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// What it is started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// Off: nothing happens.
+    pub enabled: bool,
+    /// Counts its changes.
+    pub revision: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// How it goes.
+    #[serde(default)]
+    pub status: ScheduleStatus,
+}
+
+/// How a schedule goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleStatus {
+    /// The next time; none: there is none any more, or it is off.
+    pub next_at: Option<Timestamp>,
+    /// The last time that there was an event for.
+    pub last_at: Option<Timestamp>,
+    /// Id of the last event.
+    pub last_event: Option<String>,
+    /// Its place in the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
+    /// How many events there were.
+    pub events: u64,
+    /// How many times were left out.
+    pub left_out: u64,
+    /// Why the last one was, and when.
+    pub last_left_out: Option<String>,
+    /// What went wrong the last time, if it did.
+    pub last_error: Option<String>,
+}
+
+/// What a caller sends to make or change a schedule; what is absent keeps its value.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleInput {
+    /// See [`Schedule::name`].
+    pub name: Option<String>,
+    /// See [`Schedule::cron`]. Takes `every_seconds` away.
+    pub cron: Option<String>,
+    /// See [`Schedule::every_seconds`]. Takes `cron` away.
+    pub every_seconds: Option<u64>,
+    /// See [`Schedule::timezone`].
+    pub timezone: Option<String>,
+    /// See [`Schedule::missed`].
+    pub missed: Option<Missed>,
+    /// See [`Schedule::overlap`].
+    pub overlap: Option<bool>,
+    /// See [`Schedule::event_type`]. Takes `workflow` away.
+    #[serde(rename = "type")]
+    pub event_type: Option<String>,
+    /// See [`Schedule::data`].
+    pub data: Option<Value>,
+    /// See [`Schedule::for_each`]. A null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub for_each: Option<Option<ForEachRecord>>,
+    /// See [`Schedule::workflow`]. Takes `type`, `data` and `for_each` away.
+    pub workflow: Option<String>,
+    /// See [`Schedule::input`].
+    pub input: Option<Value>,
+    /// See [`Schedule::enabled`].
+    pub enabled: Option<bool>,
+}
+
+/// The longest interval: 366 days, in seconds.
+const MOST_SECONDS: u64 = 366 * 86_400;
+
+impl Schedule {
+    /// What is wrong with it, apart from its pattern, its zone and its workflow.
+    pub fn check(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        if self.name.trim().is_empty() || self.name.len() > 256 {
+            mistakes.add("name", "give it 1 to 256 characters");
+        }
+        match (&self.cron, self.every_seconds) {
+            (None, None) => {
+                mistakes.add("cron", "is missing: give a pattern such as `*/5 * * * *`, or `every_seconds`")
+            }
+            (Some(_), Some(_)) => mistakes.add("every_seconds", "is given beside `cron`: keep one of them"),
+            (None, Some(every)) if !(1..=MOST_SECONDS).contains(&every) => {
+                mistakes.add("every_seconds", format!("is {every}: give 1 to {MOST_SECONDS}"));
+            }
+            _ => {}
+        }
+        match (&self.event_type, &self.workflow) {
+            (None, None) => mistakes.add("type", "is missing: the type of the event, or `workflow`"),
+            (Some(_), Some(_)) => mistakes.add("workflow", "is given beside `type`: keep one of them"),
+            (None, Some(_)) => {
+                for (name, given) in [("data", self.data.is_some()), ("for_each", self.for_each.is_some())] {
+                    if given {
+                        mistakes.add(name, "belongs to an event; a workflow is given `input`");
+                    }
+                }
+            }
+            (Some(event_type), None) => {
+                if event_type.trim().is_empty() || event_type.len() > 256 || event_type.chars().any(char::is_control) {
+                    mistakes.add("type", "give it 1 to 256 characters, such as `poll.due`");
+                }
+                if self.input.is_some() {
+                    mistakes.add("input", "belongs to a workflow; an event is given `data`");
+                }
+            }
+        }
+        if let Some(each) = &self.for_each {
+            if !crate::is_kind(&each.kind) {
+                mistakes.add("for_each.kind", "a kind of record has 1 to 64 of a-z, 0-9 and -");
+            }
+            if each.fields.len() > 20 {
+                mistakes.add("for_each.where", format!("{} fields: at most 20", each.fields.len()));
+            }
+        }
+        let bytes = [&self.data, &self.input].into_iter().flatten().map(|value| value.to_string().len()).max();
+        if let Some(bytes) = bytes.filter(|bytes| *bytes > 256 * 1024) {
+            let name = if self.data.is_some() { "data" } else { "input" };
+            mistakes.add(name, format!("has {bytes} bytes: at most 262144"));
+        }
+        mistakes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn records_are_taken_by_their_fields_and_by_a_time_that_is_past() {
+        let each: ForEachRecord =
+            serde_json::from_value(json!({"kind": "ticket", "where": {"status": "open", "gone": null},
+            "past": {"field": "created_at", "plus_minutes": "sla_solution_time"}}))
+            .unwrap();
+        let ticket = |status: &str, minutes: Value| json!({"status": status, "created_at": "1970-01-01T00:00:00Z", "sla_solution_time": minutes});
+        let at = |minutes: i64| Timestamp::from_millis(minutes * 60_000);
+        for (record, now, taken) in [
+            (ticket("open", json!(10)), at(10), true),
+            (ticket("open", json!(10)), at(9), false),
+            (ticket("closed", json!(10)), at(10), false),
+            (ticket("open", json!(null)), at(10), false),
+            (json!({"status": "open"}), at(10), false),
+        ] {
+            assert_eq!(each.takes(&record, now), taken, "{record}");
+        }
+    }
+
+    #[test]
+    fn an_id_reads_back() {
+        assert_eq!("sch_12".parse(), Ok(ScheduleId(12)));
+        assert_eq!(("12".parse::<ScheduleId>(), "sch_x".parse::<ScheduleId>()), (Err(()), Err(())));
+    }
+}

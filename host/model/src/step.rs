@@ -1,0 +1,406 @@
+//! The steps of an automation or a workflow.
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::variables::{Names, check_names, mentions};
+use crate::{Mistake, Mistakes, RetrySchedule, Timestamp, When};
+
+/// What a step calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepKind {
+    /// An action plugin.
+    Action,
+    /// A transform plugin, whose result later steps use.
+    Transform,
+    /// Nothing: it lets time pass.
+    Wait,
+}
+
+/// What happens when a step fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// The later steps are carried out all the same.
+    #[default]
+    Continue,
+    /// They are not.
+    Stop,
+    /// It is tried again by its schedule, even if the plugin says that this cannot help; then as with `continue`.
+    Retry,
+}
+
+/// How long a step lets time pass. The values may hold variables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// So many seconds, from 0 to [`Wait::MOST_SECONDS`].
+    Seconds(Value),
+    /// Until this time (RFC 3339), at most [`Wait::MOST_SECONDS`] from now. A time that is past is not waited for.
+    Until(Value),
+}
+
+impl Wait {
+    /// The longest wait: 366 days, in seconds.
+    pub const MOST_SECONDS: u32 = 366 * 86_400;
+
+    /// The value, which may hold variables.
+    pub fn value(&self) -> &Value {
+        match self {
+            Self::Seconds(value) | Self::Until(value) => value,
+        }
+    }
+
+    /// When it ends if it begins `now`; `value` is its own with the variables filled in.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the value.
+    pub fn end(&self, value: &Value, now: Timestamp) -> Result<Timestamp, String> {
+        let latest = now.millis().saturating_add(i64::from(Self::MOST_SECONDS).saturating_mul(1000));
+        let wrong = |wanted: String| {
+            let shown: String = value.to_string().chars().take(80).collect();
+            format!("it is {shown}: give {wanted}")
+        };
+        let end = match self {
+            Self::Seconds(_) => {
+                let seconds = match value {
+                    Value::String(text) => text.trim().parse().ok(),
+                    other => other.as_f64(),
+                };
+                let fits = seconds.filter(|seconds| (0.0..=f64::from(Self::MOST_SECONDS)).contains(seconds));
+                let seconds =
+                    fits.ok_or_else(|| wrong(format!("seconds from 0 to {} (366 days)", Self::MOST_SECONDS)))?;
+                now.after(std::time::Duration::from_secs_f64(seconds))
+            }
+            Self::Until(_) => value
+                .as_str()
+                .and_then(Timestamp::parse)
+                .ok_or_else(|| wrong("an RFC 3339 time, such as 2026-01-31T12:00:00Z".to_owned()))?,
+        };
+        if end.millis() > latest {
+            return Err(wrong("a time at most 366 days from now".to_owned()));
+        }
+        Ok(end)
+    }
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StepInput", into = "StepInput")]
+pub struct Step {
+    /// What it calls.
+    pub kind: StepKind,
+    /// The plugin's name; `wait` if it calls none.
+    pub plugin: String,
+    /// What later steps call it, in `steps.NAME.result`; the plugin's name unless said otherwise.
+    pub name: Option<String>,
+    /// Parameters, which may hold variables.
+    pub with: Map<String, Value>,
+    /// What a transform works on; the event's data unless said otherwise.
+    pub input: Option<Value>,
+    /// What happens when it fails.
+    pub on_error: OnError,
+    /// What must hold for it to be carried out; none: always. Written `if`.
+    pub when: Option<When>,
+    /// A list, for each item of which it is carried out once.
+    pub for_each: Option<Value>,
+    /// When it is tried again; the server's schedule unless said otherwise.
+    pub retry: Option<RetrySchedule>,
+    /// How long one call of its plugin may take, in milliseconds, if less than the plugin's own limit.
+    pub timeout_ms: Option<u32>,
+    /// How long it lets time pass.
+    pub wait: Option<Wait>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepInput {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transform: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wait: Option<Wait>,
+    #[serde(rename = "if", default, skip_serializing_if = "Option::is_none")]
+    when: Option<When>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    for_each: Option<Value>,
+    #[serde(default)]
+    with: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry: Option<RetrySchedule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u32>,
+    #[serde(default)]
+    on_error: OnError,
+}
+
+/// What a step that waits is called unless it has a name of its own.
+const WAIT: &str = "wait";
+
+impl TryFrom<StepInput> for Step {
+    type Error = String;
+
+    fn try_from(input: StepInput) -> Result<Self, String> {
+        let (kind, plugin) = match (input.action, input.transform, &input.wait) {
+            (Some(plugin), None, None) => (StepKind::Action, plugin),
+            (None, Some(plugin), None) => (StepKind::Transform, plugin),
+            (None, None, Some(_)) => (StepKind::Wait, WAIT.to_owned()),
+            _ => return Err("wants exactly one of `action`, `transform` or `wait`".to_owned()),
+        };
+        if kind != StepKind::Transform && input.input.is_some() {
+            return Err("`input` belongs to a transform; an action takes all in `with`".to_owned());
+        }
+        if kind == StepKind::Wait {
+            let others = [
+                ("with", !input.with.is_empty()),
+                ("for_each", input.for_each.is_some()),
+                ("retry", input.retry.is_some()),
+                ("timeout_ms", input.timeout_ms.is_some()),
+            ];
+            if let Some((name, _)) = others.iter().find(|(_, given)| *given) {
+                return Err(format!("`{name}` belongs to a step that calls a plugin; this one waits"));
+            }
+        }
+        Ok(Self {
+            kind,
+            plugin,
+            name: input.name,
+            with: input.with,
+            input: input.input,
+            on_error: input.on_error,
+            when: input.when,
+            for_each: input.for_each,
+            retry: input.retry,
+            timeout_ms: input.timeout_ms,
+            wait: input.wait,
+        })
+    }
+}
+
+impl From<Step> for StepInput {
+    fn from(step: Step) -> Self {
+        let (action, transform) = match step.kind {
+            StepKind::Action => (Some(step.plugin), None),
+            StepKind::Transform => (None, Some(step.plugin)),
+            StepKind::Wait => (None, None),
+        };
+        Self {
+            name: step.name,
+            action,
+            transform,
+            wait: step.wait,
+            when: step.when,
+            for_each: step.for_each,
+            with: step.with,
+            input: step.input,
+            retry: step.retry,
+            timeout_ms: step.timeout_ms,
+            on_error: step.on_error,
+        }
+    }
+}
+
+const MAX_STEPS: usize = 100;
+const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 10..=300_000;
+
+/// What stays the same however often it is asked for, so that a list of it does, too.
+const CHANGING: [&str; 5] = ["ticket", "record", "now", "item", "index"];
+
+impl Step {
+    /// What its variables may name, after steps with the names `earlier`.
+    pub fn names<'a>(&self, earlier: &'a [String], input: bool) -> Names<'a> {
+        Names { steps: earlier, item: self.for_each.is_some(), input }
+    }
+
+    /// Whether it calls the plugin itself; its conditions do not count.
+    pub fn calls(&self, plugin: &str) -> bool {
+        self.kind != StepKind::Wait && self.plugin == plugin
+    }
+
+    fn check(&self, path: &str, earlier: &[String], input: bool, mistakes: &mut Mistakes) {
+        let names = self.names(earlier, input);
+        let before = Names { item: false, ..names };
+        if let Some(wrong) = self.retry.as_ref().and_then(RetrySchedule::mistake) {
+            mistakes.add(format!("{path}.retry"), wrong);
+        }
+        if let Some(timeout) = self.timeout_ms.filter(|timeout| !TIMEOUT_MS.contains(timeout)) {
+            let (least, most) = (TIMEOUT_MS.start(), TIMEOUT_MS.end());
+            mistakes.add(format!("{path}.timeout_ms"), format!("is {timeout}: give {least} to {most}"));
+        }
+        if let Some(when) = &self.when {
+            when.check(&format!("{path}.if"), names, mistakes);
+        }
+        if let Some(list) = &self.for_each {
+            let path = format!("{path}.for_each");
+            let variable = |text: &str| text.starts_with("{{") && text.ends_with("}}");
+            if !(list.is_array() || list.as_str().is_some_and(variable)) {
+                mistakes.add(&path, "give a list, or one variable that stands for one: \"{{event.data.items}}\"");
+            }
+            if let Some(changing) = CHANGING.iter().find(|root| mentions(list, root)) {
+                let message = format!("`{changing}` may change meanwhile: take event, analytics_event, input or steps");
+                mistakes.add(&path, message);
+            }
+            mistakes.0.extend(check_names(list, &path, before));
+        }
+        if let Some(wait) = &self.wait {
+            let (path, value) = (format!("{path}.wait"), wait.value());
+            mistakes.0.extend(check_names(value, &path, before));
+            if !crate::has_variables(value)
+                && let Err(wrong) = wait.end(value, Timestamp::from_millis(0))
+                // How far away a time is depends on when it is asked.
+                && (matches!(wait, Wait::Seconds(_)) || value.as_str().and_then(Timestamp::parse).is_none())
+            {
+                mistakes.add(&path, wrong);
+            }
+        }
+    }
+}
+
+/// What is wrong with steps, without a look at any plugin.
+pub(crate) fn check_steps(steps: &[Step], path: &str, names: Names<'_>, mistakes: &mut Mistakes) {
+    if steps.is_empty() || steps.len() > MAX_STEPS {
+        mistakes.add(path, format!("{} steps: give 1 to {MAX_STEPS}", steps.len()));
+    }
+    let known = step_names(steps);
+    for (place, step) in steps.iter().enumerate() {
+        let earlier = known.get(..place).unwrap_or_default();
+        step.check(&format!("{path}[{place}]"), earlier, names.input, mistakes);
+    }
+}
+
+/// The plugins that steps need, by name.
+pub(crate) fn plugins_of(steps: &[Step]) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for step in steps {
+        if step.kind != StepKind::Wait {
+            names.insert(step.plugin.as_str());
+        }
+        if let Some(when) = &step.when {
+            when.plugins(&mut names);
+        }
+    }
+    names
+}
+
+/// Names given twice.
+pub(crate) fn repeated_names(steps: &[Step], path: &str) -> Vec<Mistake> {
+    let mut seen = HashSet::new();
+    steps
+        .iter()
+        .enumerate()
+        .filter_map(|(place, step)| step.name.as_ref().map(|name| (place, name)))
+        .filter(|(_, name)| !seen.insert(name.as_str()))
+        .map(|(place, name)| {
+            Mistake::new(format!("{path}[{place}].name"), format!("`{name}` is taken: choose another"))
+        })
+        .collect()
+}
+
+/// The names by which steps are known: the given one, else the plugin's, with a number from the second on.
+pub fn step_names(steps: &[Step]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let base = step.name.as_ref().unwrap_or(&step.plugin);
+        let mut name = base.clone();
+        let mut number = 2_u32;
+        while names.contains(&name) {
+            name = format!("{base}-{number}");
+            number = number.saturating_add(1);
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: Value) -> Result<Step, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_step_reads_back_as_it_was_written() {
+        for step in [
+            json!({"action": "a", "with": {"x": 1}, "on_error": "retry", "retry": {"delays_seconds": [1], "jitter": 0.0},
+                "timeout_ms": 500, "for_each": "{{event.data.items}}", "if": {"condition": "c", "with": {}}}),
+            json!({"wait": {"seconds": 60}, "with": {}, "on_error": "continue"}),
+            json!({"wait": {"until": "{{event.data.due}}"}, "name": "due", "with": {}, "on_error": "stop"}),
+        ] {
+            assert_eq!(serde_json::to_value(read(step.clone()).unwrap()).unwrap(), step);
+        }
+    }
+
+    #[test]
+    fn a_step_that_cannot_be_meant_is_refused() {
+        for (step, part) in [
+            (json!({"action": "a", "transform": "b"}), "exactly one of"),
+            (json!({}), "exactly one of"),
+            (json!({"wait": {"seconds": 1}, "with": {"x": 1}}), "`with` belongs"),
+            (json!({"wait": {"seconds": 1}, "for_each": []}), "`for_each` belongs"),
+            (json!({"wait": {"minutes": 1}}), "minutes"),
+            (json!({"action": "a", "input": 1}), "`input` belongs"),
+            (json!({"action": "a", "on_error": "ignore"}), "ignore"),
+        ] {
+            let error = read(step.clone()).unwrap_err();
+            assert!(error.contains(part), "{step}: {error}");
+        }
+    }
+
+    #[test]
+    fn mistakes_in_steps_are_named_with_their_place() {
+        for (step, path, part) in [
+            (json!({"action": "a", "retry": {"delays_seconds": [9_000_000]}}), "then[0].retry", "at most 30 days"),
+            (json!({"action": "a", "timeout_ms": 5}), "then[0].timeout_ms", "give 10 to 300000"),
+            (json!({"action": "a", "for_each": "x"}), "then[0].for_each", "give a list"),
+            (json!({"action": "a", "for_each": "{{ticket.tags}}"}), "then[0].for_each", "may change"),
+            (json!({"action": "a", "for_each": ["{{steps.b.result}}"]}), "then[0].for_each[0]", "no earlier step"),
+            (json!({"wait": {"seconds": -1}}), "then[0].wait", "from 0"),
+            (json!({"wait": {"seconds": 40_000_000}}), "then[0].wait", "366 days"),
+            (json!({"wait": {"until": "noon"}}), "then[0].wait", "RFC 3339"),
+            (json!({"wait": {"until": "{{item}}"}}), "then[0].wait", "for_each"),
+            (
+                json!({"action": "a", "if": {"condition": "c", "with": {"x": "{{item}}"}}}),
+                "then[0].if.with.x",
+                "for_each",
+            ),
+        ] {
+            let mut mistakes = Mistakes::default();
+            check_steps(&[read(step.clone()).unwrap()], "then", Names::default(), &mut mistakes);
+            assert_eq!(mistakes.0.len(), 1, "{step}: {mistakes}");
+            assert_eq!(mistakes.0[0].path, path);
+            assert!(mistakes.0[0].message.contains(part), "{step}: {mistakes}");
+        }
+        let mut mistakes = Mistakes::default();
+        let good = json!({"action": "a", "for_each": "{{event.data.x}}", "if": {"condition": "c", "with": {"x": "{{item.id}}"}}});
+        let until = json!({"wait": {"until": "2100-01-01T00:00:00Z"}});
+        check_steps(&[read(good).unwrap(), read(until).unwrap()], "then", Names::default(), &mut mistakes);
+        assert!(mistakes.0.is_empty(), "{mistakes}");
+    }
+
+    #[test]
+    fn a_wait_ends_when_it_says() {
+        let now = Timestamp::from_millis(1_000);
+        let seconds = |value: Value| Wait::Seconds(Value::Null).end(&value, now).map(Timestamp::millis);
+        assert_eq!(seconds(json!(1.5)), Ok(2_500));
+        assert_eq!(seconds(json!("2")), Ok(3_000));
+        for wrong in [json!(-1), json!("soon"), json!(null), json!(f64::from(Wait::MOST_SECONDS) + 1.0)] {
+            assert!(seconds(wrong.clone()).is_err(), "{wrong}");
+        }
+        let until = |text: &str| Wait::Until(Value::Null).end(&json!(text), now).map(Timestamp::millis);
+        assert_eq!(until("1970-01-01T00:00:00Z"), Ok(0));
+        assert!(until("1971-06-01T00:00:00Z").unwrap_err().contains("366 days"));
+        assert!(until("tomorrow").unwrap_err().contains("RFC 3339"));
+    }
+}

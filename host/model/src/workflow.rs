@@ -1,0 +1,201 @@
+//! Workflows: named, versioned lists of steps that are started with an input.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::automation::given;
+use crate::step::{check_steps, plugins_of, repeated_names};
+use crate::variables::Names;
+use crate::{Automation, AutomationId, Concurrency, Mistake, Mistakes, OnUnavailable, Run, Step, Timestamp};
+
+/// The type of the event that starts a workflow.
+pub const WORKFLOW_STARTED: &str = "workflow.started";
+/// What stands before a workflow's name where an automation's id is wanted.
+const PREFIX: &str = "workflow/";
+/// The most bytes of an input's schema.
+const MAX_SCHEMA: usize = 64 * 1024;
+
+/// A named list of steps. It is started with an input: by an action, the API or a schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Workflow {
+    /// 1 to 64 of a-z, 0-9, - and _.
+    pub name: String,
+    /// What its owner says of it.
+    #[serde(default)]
+    pub description: String,
+    /// Counts its changes. A run carries out the version that it was started with.
+    pub version: u32,
+    /// JSON Schema (2020-12) of what it is started with; empty: anything.
+    #[serde(default)]
+    pub input: Map<String, Value>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// What happens while a plugin that it needs cannot be called.
+    #[serde(default, skip_serializing_if = "OnUnavailable::is_default")]
+    pub on_unavailable: OnUnavailable,
+    /// How many of its runs may be under way at a time; none: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// Off: it cannot be started.
+    pub enabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a caller sends to make or change a workflow; what is absent keeps its value.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowInput {
+    /// See [`Workflow::name`]. It stays as it is.
+    pub name: Option<String>,
+    /// See [`Workflow::description`].
+    pub description: Option<String>,
+    /// See [`Workflow::input`].
+    pub input: Option<Map<String, Value>>,
+    /// See [`Workflow::steps`].
+    pub steps: Option<Vec<Step>>,
+    /// See [`Workflow::on_unavailable`].
+    pub on_unavailable: Option<OnUnavailable>,
+    /// See [`Workflow::concurrency`]. A null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub concurrency: Option<Option<Concurrency>>,
+    /// See [`Workflow::enabled`].
+    pub enabled: Option<bool>,
+}
+
+/// Which workflow an event starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkflowStart {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// How many of its runs may be under way at a time.
+    pub concurrency: Option<Concurrency>,
+}
+
+impl Workflow {
+    /// What its runs name in place of an automation.
+    pub fn id(name: &str) -> AutomationId {
+        AutomationId::from(format!("{PREFIX}{name}").as_str())
+    }
+
+    /// Whether a workflow can have this name.
+    pub fn check_name(name: &str) -> Result<(), Mistake> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+            return Ok(());
+        }
+        let shown: String = name.chars().take(80).collect();
+        Err(Mistake::new("name", format!("`{shown}` is no name of a workflow: 1 to 64 of a-z, 0-9, - and _")))
+    }
+
+    /// What is wrong with it, checked without looking at any plugin.
+    pub fn check(&self) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        mistakes.0.extend(Self::check_name(&self.name).err());
+        if self.description.len() > 16_384 {
+            mistakes.add("description", format!("has {} bytes: at most 16384", self.description.len()));
+        }
+        let bytes = serde_json::to_string(&self.input).map_or(0, |text| text.len());
+        if bytes > MAX_SCHEMA {
+            mistakes.add("input", format!("has {bytes} bytes: at most {MAX_SCHEMA}"));
+        }
+        let names = Names { input: true, ..Names::default() };
+        if let Some(concurrency) = &self.concurrency {
+            concurrency.check(names, &mut mistakes);
+        }
+        check_steps(&self.steps, "steps", names, &mut mistakes);
+        mistakes.0.extend(repeated_names(&self.steps, "steps"));
+        mistakes.check()
+    }
+
+    /// The plugins that it needs, by name.
+    pub fn plugins(&self) -> std::collections::BTreeSet<&str> {
+        plugins_of(&self.steps)
+    }
+
+    /// Its steps as a run carries them out.
+    pub fn procedure(&self) -> Automation {
+        Automation {
+            id: Self::id(&self.name),
+            name: self.name.clone(),
+            description: String::new(),
+            on: Vec::new(),
+            when: None,
+            then: self.steps.clone(),
+            on_unavailable: self.on_unavailable,
+            concurrency: self.concurrency.clone(),
+            enabled: true,
+            revision: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+
+    /// What starts it.
+    pub fn start(&self) -> WorkflowStart {
+        WorkflowStart { name: self.name.clone(), version: self.version, concurrency: self.concurrency.clone() }
+    }
+}
+
+impl AutomationId {
+    /// The workflow's name, if it stands for one.
+    pub fn workflow(&self) -> Option<&str> {
+        self.as_str().strip_prefix(PREFIX)
+    }
+}
+
+impl Run {
+    /// The name of the workflow that it is a run of, if it is.
+    pub fn workflow(&self) -> Option<&str> {
+        self.automation.workflow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn workflow(name: &str, steps: Value) -> Workflow {
+        Workflow {
+            name: name.to_owned(),
+            description: String::new(),
+            version: 3,
+            input: Map::new(),
+            steps: serde_json::from_value(steps).unwrap(),
+            on_unavailable: OnUnavailable::Park,
+            concurrency: None,
+            enabled: true,
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+        }
+    }
+
+    #[test]
+    fn a_workflow_stands_for_an_automation_of_its_version() {
+        let one = workflow("on-board_2", json!([{"action": "a", "with": {"lead": "{{input.lead}}"}}]));
+        assert_eq!(one.check(), Ok(()));
+        let procedure = one.procedure();
+        assert_eq!((procedure.id.as_str(), procedure.revision), ("workflow/on-board_2", 3));
+        assert_eq!((procedure.id.workflow(), AutomationId::from("aut_1").workflow()), (Some("on-board_2"), None));
+    }
+
+    #[test]
+    fn mistakes_in_a_workflow_are_named() {
+        for (one, path) in [
+            (workflow("On board", json!([{"action": "a"}])), "name"),
+            (workflow("a", json!([])), "steps"),
+            (workflow("a", json!([{"action": "a", "with": {"x": "{{item}}"}}])), ""),
+            (workflow("a", json!([{"action": "a", "for_each": "{{now}}"}])), "steps[0].for_each"),
+            (workflow("a", json!([{"action": "a", "name": "x"}, {"action": "b", "name": "x"}])), "steps[1].name"),
+        ] {
+            let found = one.check().err().map(|mistakes| mistakes.0[0].path.clone()).unwrap_or_default();
+            assert_eq!(found, path);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hookwright_model::WorkflowInput;
+use http::{StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::Shared;
+use crate::auth::Caller;
+use crate::body::Json;
+use crate::page::{Listed, Named, Paging};
+use crate::problem::Problem;
+
+pub(crate) async fn create(
+    State(app): State<Shared>,
+    caller: Caller,
+    Json(input): Json<WorkflowInput>,
+) -> Result<Response, Problem> {
+    let workflow = app.pipeline.create_workflow(&caller.space, input).await?;
+    let location = format!("/v1/workflows/{}", workflow.name);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(workflow)).into_response())
+}
+
+pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
+    let all = app.pipeline.store().workflows(&caller.space)?;
+    let all = all.into_iter().filter(|one| paging.cursor.as_ref().is_none_or(|cursor| one.name > *cursor));
+    let mut data: Vec<_> = all.take(paging.limit.saturating_add(1)).collect();
+    let more = data.len() > paging.limit;
+    data.truncate(paging.limit);
+    let next = data.last().filter(|_| more).map(|last| last.name.clone());
+    Ok(axum::Json(Listed { data, next }).into_response())
+}
+
+pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
+    Ok(axum::Json(app.pipeline.workflow(&caller.space, &name)?).into_response())
+}
+
+/// `PATCH`: what is absent keeps its value. Makes a new version.
+pub(crate) async fn change(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(name): Named,
+    Json(input): Json<WorkflowInput>,
+) -> Result<Response, Problem> {
+    Ok(axum::Json(app.pipeline.change_workflow(&caller.space, &name, input).await?).into_response())
+}
+
+pub(crate) async fn delete(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(name): Named,
+) -> Result<StatusCode, Problem> {
+    app.pipeline.delete_workflow(&caller.space, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/workflows/{name}/versions`: newest first.
+pub(crate) async fn versions(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(name): Named,
+    paging: Paging,
+) -> Result<Response, Problem> {
+    app.pipeline.workflow(&caller.space, &name)?;
+    let wrong = || Problem::bad("query.invalid", "`cursor` is none of a list of versions: take `next` of an answer");
+    let before = paging.cursor.as_deref().map_or(Ok(u32::MAX), |cursor| cursor.parse().map_err(|_| wrong()))?;
+    let limit = paging.limit.saturating_add(1);
+    let mut data = app.pipeline.store().workflow_versions(&caller.space, &name, before, limit)?;
+    let more = data.len() > paging.limit;
+    data.truncate(paging.limit);
+    let next = data.last().filter(|_| more).map(|last| last.version.to_string());
+    Ok(axum::Json(Listed { data, next }).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Start {
+    #[serde(default)]
+    input: Option<Value>,
+}
+
+/// `POST /v1/workflows/{name}/start`: without `input` it is started with `{}`.
+pub(crate) async fn start(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(name): Named,
+    Json(start): Json<Start>,
+) -> Result<Response, Problem> {
+    let input = start.input.unwrap_or_else(|| Value::Object(Map::new()));
+    let started = app.pipeline.start_workflow(&caller.space, &name, &input).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(started)).into_response())
+}

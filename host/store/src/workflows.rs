@@ -1,0 +1,73 @@
+//! Workflows, and the versions of them that runs carry out.
+
+use hookwright_model::{SpaceId, Workflow};
+
+use crate::config::insert;
+use crate::tables::REVISIONS;
+use crate::{Store, StoreError, rows};
+
+const WORKFLOW: &str = "workflow";
+
+fn versions_of(name: &str) -> String {
+    Workflow::id(name).to_string()
+}
+
+impl Store {
+    /// Stores a workflow and keeps this version of it.
+    pub async fn put_workflow(&self, space: &SpaceId, workflow: &Workflow) -> Result<(), StoreError> {
+        let (space, row) = (space.clone(), rows::json(workflow)?);
+        let (name, version) = (workflow.name.clone(), workflow.version);
+        self.write(None, row.len(), move |batch| {
+            let number = batch.number(&space)?;
+            insert(batch, (number, WORKFLOW, &name), &row)?;
+            let id = versions_of(&name);
+            batch.transaction.open_table(REVISIONS)?.insert((number, id.as_str(), version), row.as_slice())?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a workflow; its versions stay, for the runs that were started with them.
+    pub async fn delete_workflow(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
+        self.delete(space, WORKFLOW, name).await
+    }
+
+    /// A workflow.
+    pub fn workflow(&self, space: &SpaceId, name: &str) -> Result<Option<Workflow>, StoreError> {
+        self.get(space, WORKFLOW, name)
+    }
+
+    /// The workflows of a space, by name.
+    pub fn workflows(&self, space: &SpaceId) -> Result<Vec<Workflow>, StoreError> {
+        self.list(space, WORKFLOW)
+    }
+
+    /// The workflows of all spaces.
+    pub fn all_workflows(&self) -> Result<Vec<(SpaceId, Workflow)>, StoreError> {
+        self.all(WORKFLOW)
+    }
+
+    /// A version of a workflow, even of one that was deleted.
+    pub fn workflow_version(&self, space: &SpaceId, name: &str, version: u32) -> Result<Option<Workflow>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(None) };
+        let read = self.begin_read()?;
+        let row = read.open_table(REVISIONS)?.get((number, versions_of(name).as_str(), version))?;
+        row.map(|row| rows::read(row.value())).transpose()
+    }
+
+    /// Versions of a workflow before `before`, at most `limit`, newest first.
+    pub fn workflow_versions(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        before: u32,
+        limit: usize,
+    ) -> Result<Vec<Workflow>, StoreError> {
+        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
+        let read = self.begin_read()?;
+        let table = read.open_table(REVISIONS)?;
+        let id = versions_of(name);
+        let range = (number, id.as_str(), 0)..(number, id.as_str(), before);
+        table.range(range)?.rev().take(limit).map(|row| rows::read(row?.1.value())).collect()
+    }
+}

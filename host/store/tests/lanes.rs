@@ -1,0 +1,181 @@
+//! Runs in a lane begin in the order of the journal, so many at a time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
+
+use hookwright_model::{
+    AutomationId, Decision, Effects, EventDraft, ItemRecord, Lane, NewEvent, NewLane, Plan, Progress, Run, RunId,
+    RunState, SpaceId, StepOutcome, Timestamp,
+};
+use hookwright_store::{Committed, DueItem, StepCommit, Store, StoreOptions};
+use serde_json::json;
+use tempfile::TempDir;
+
+fn open() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&StoreOptions::new(dir.path().join("store.redb"))).unwrap();
+    (dir, store)
+}
+
+/// Accepts an event whose one run is in the lane `key`; returns its place in the journal.
+async fn accept(store: &Store, key: &str) -> u64 {
+    let event = EventDraft::json("a.b", "test", None, &json!({}), None)
+        .accept(&SpaceId::main(), Timestamp::from_millis(0))
+        .unwrap();
+    let lanes = vec![NewLane { ordinal: 0, key: key.to_owned() }];
+    let plan = Plan { automations: vec![AutomationId::from("aut_1")], lanes, ..Plan::default() };
+    store.append(vec![NewEvent { event, plan }]).await.unwrap()[0].seq
+}
+
+fn run(seq: u64, key: &str, most: u32, state: RunState) -> Run {
+    Run {
+        id: RunId { seq, ordinal: 0 },
+        space: SpaceId::main(),
+        event: "e".into(),
+        event_type: "a.b".into(),
+        automation: AutomationId::from("aut_1"),
+        automation_name: "n".into(),
+        revision: 1,
+        decision: Decision { fired: state == RunState::Running, reason: String::new(), conditions: vec![] },
+        state,
+        steps: vec![],
+        next_step: 0,
+        tries: 0,
+        retry_at: None,
+        waits_for: None,
+        progress: Progress::default(),
+        wait_until: None,
+        lane: Some(Lane { key: key.to_owned(), most }),
+        created_at: Timestamp::from_millis(10),
+        finished_at: (!state.live()).then_some(Timestamp::from_millis(10)),
+    }
+}
+
+async fn decide(store: &Store, run: Run) -> RunState {
+    let seq = run.id.seq;
+    store.decide(&SpaceId::main(), seq, vec![run], false).await.unwrap()[0].state
+}
+
+fn state(store: &Store, seq: u64) -> RunState {
+    store.run(&SpaceId::main(), RunId { seq, ordinal: 0 }).unwrap().unwrap().state
+}
+
+fn commit(run: Run) -> StepCommit {
+    StepCommit {
+        run,
+        expected_step: 0,
+        expected_tries: 0,
+        expected_item: 0,
+        item: None,
+        effects: Effects::default(),
+        close: true,
+        due_was: None,
+    }
+}
+
+async fn end(store: &Store, run: Run) {
+    let ended = Run { state: RunState::Done, finished_at: Some(Timestamp::from_millis(20)), ..run };
+    assert_eq!(store.complete_step(commit(ended)).await.unwrap(), Committed::Done);
+}
+
+fn due(store: &Store) -> Vec<u64> {
+    let due = store.due(Timestamp::from_millis(i64::MAX - 1), 100).unwrap();
+    due.iter().map(|due| if let DueItem::Run(id) = due.item { id.seq } else { panic!("{due:?}") }).collect()
+}
+
+#[tokio::test]
+async fn a_run_waits_for_earlier_ones_of_its_key_even_if_it_was_decided_first() {
+    let (_dir, store) = open();
+    let (first, second, third) = (accept(&store, "k").await, accept(&store, "k").await, accept(&store, "k").await);
+    let other = accept(&store, "other").await;
+    assert_eq!(decide(&store, run(second, "k", 1, RunState::Running)).await, RunState::Queued);
+    assert_eq!(decide(&store, run(other, "other", 1, RunState::Running)).await, RunState::Running);
+    assert_eq!(decide(&store, run(first, "k", 1, RunState::Running)).await, RunState::Running);
+    assert_eq!(decide(&store, run(third, "k", 1, RunState::Running)).await, RunState::Queued);
+    assert_eq!(due(&store), [0_u64; 0]);
+    // Nothing is left to be done at once for those that wait.
+    let open: Vec<u64> = store.work(0, 10).unwrap().iter().map(|work| work.seq).collect();
+    assert_eq!(open, [first, other]);
+
+    end(&store, run(first, "k", 1, RunState::Running)).await;
+    assert_eq!((state(&store, second), state(&store, third)), (RunState::Waiting, RunState::Queued));
+    assert_eq!(due(&store), [second]);
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_fire_lets_the_next_one_go_on() {
+    let (_dir, store) = open();
+    let (first, second) = (accept(&store, "k").await, accept(&store, "k").await);
+    assert_eq!(decide(&store, run(second, "k", 1, RunState::Running)).await, RunState::Queued);
+    assert_eq!(decide(&store, run(first, "k", 1, RunState::Skipped)).await, RunState::Skipped);
+    assert_eq!((state(&store, second), due(&store)), (RunState::Waiting, vec![second]));
+}
+
+#[tokio::test]
+async fn as_many_runs_as_may_are_under_way() {
+    let (_dir, store) = open();
+    let mut seqs = Vec::new();
+    for _ in 0..4 {
+        seqs.push(accept(&store, "k").await);
+    }
+    let mut states = Vec::new();
+    for seq in &seqs {
+        states.push(decide(&store, run(*seq, "k", 2, RunState::Running)).await);
+    }
+    assert_eq!(states, [RunState::Running, RunState::Running, RunState::Queued, RunState::Queued]);
+    end(&store, run(seqs[1], "k", 2, RunState::Running)).await;
+    assert_eq!((state(&store, seqs[2]), state(&store, seqs[3])), (RunState::Waiting, RunState::Queued));
+}
+
+#[tokio::test]
+async fn a_place_in_a_lane_outlives_the_server() {
+    let (dir, store) = open();
+    let (first, second) = (accept(&store, "k").await, accept(&store, "k").await);
+    decide(&store, run(first, "k", 1, RunState::Running)).await;
+    decide(&store, run(second, "k", 1, RunState::Running)).await;
+    store.close().await;
+    drop(store);
+    let store = Store::open(&StoreOptions::new(dir.path().join("store.redb"))).unwrap();
+    assert_eq!(state(&store, second), RunState::Queued);
+    end(&store, run(first, "k", 1, RunState::Running)).await;
+    assert_eq!(due(&store), [second]);
+}
+
+#[tokio::test]
+async fn an_item_is_recorded_with_the_commit_of_its_step_or_not_at_all() {
+    let (_dir, store) = open();
+    let seq = accept(&store, "k").await;
+    let first = run(seq, "k", 1, RunState::Running);
+    decide(&store, first.clone()).await;
+    let item = |index: u32| ItemRecord {
+        index,
+        outcome: StepOutcome::Done { result: json!(index) },
+        effects: vec![],
+        events: vec![],
+        log: vec![],
+        attempts: 1,
+        started_at: Timestamp::from_millis(0),
+        duration_us: 1,
+    };
+    let at = |item: u32| Run { progress: Progress { item, items: 3 }, ..first.clone() };
+    let done = StepCommit { item: Some((0, item(0))), close: false, ..commit(at(1)) };
+    assert_eq!(store.complete_step(done).await.unwrap(), Committed::Done);
+    // The same again, as after a crash of somebody who did not know: the run is at the next item already.
+    let again = StepCommit { item: Some((0, item(9))), close: false, ..commit(at(1)) };
+    assert_eq!(store.complete_step(again).await.unwrap(), Committed::Superseded);
+    let next = StepCommit { item: Some((0, item(1))), expected_item: 1, close: false, ..commit(at(2)) };
+    assert_eq!(store.complete_step(next).await.unwrap(), Committed::Done);
+    let items = store.items(&SpaceId::main(), first.id).unwrap();
+    let indices: Vec<(u32, u32)> = items.iter().map(|(step, item)| (*step, item.index)).collect();
+    assert_eq!(indices, [(0, 0), (0, 1)]);
+}
+
+#[tokio::test]
+async fn a_run_that_is_ended_is_no_longer_due() {
+    let (_dir, store) = open();
+    let seq = accept(&store, "k").await;
+    let waiting = Run { retry_at: Some(Timestamp::from_millis(50)), ..run(seq, "k", 1, RunState::Running) };
+    let waiting = Run { state: RunState::Waiting, ..waiting };
+    decide(&store, waiting.clone()).await;
+    assert_eq!(due(&store), [seq]);
+    end(&store, Run { retry_at: None, ..waiting }).await;
+    assert_eq!(due(&store), [0_u64; 0]);
+}
