@@ -12,12 +12,14 @@ mod conditions;
 mod delivery;
 mod egress;
 mod error;
+mod explain;
 mod loading;
 mod logs;
 mod mails;
 mod parking;
 mod plugins;
 mod records;
+mod rehearsal;
 mod runner;
 mod runs;
 mod scheduler;
@@ -34,7 +36,7 @@ mod workflows;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use hookwright_model::{Clock, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
+use hookwright_model::{Clock, Event, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
 use hookwright_plugin::Registry;
 use hookwright_store::{Appended, Store, Vault};
 use tokio::sync::watch;
@@ -44,10 +46,12 @@ pub use breaker::BreakerSettings;
 pub use catalogue::Catalogue;
 pub use egress::{EgressError, EgressPolicy, is_public};
 pub use error::PipelineError;
+pub use explain::{Explained, ExplainedCondition, Explanation, Verdict};
 pub use logs::LogLine;
 pub use mails::SmtpSettings;
 pub use plugins::{Installed, VersionView};
 pub use records::Changed;
+pub use rehearsal::{Rehearsal, RehearsedRequest};
 pub use signature::{new_secret, parse_secret, secret_text, sign};
 pub use sources::{Arrival, NewSource, Received, SourceInput};
 pub use story::Story;
@@ -213,6 +217,11 @@ impl Pipeline {
             return Ok(Some(if drafts.is_empty() { Vec::new() } else { self.accept(space, drafts).await? }));
         };
         Ok(self.store.append_with(space, self.planned(space, drafts)?, effects).await?)
+    }
+
+    /// The event that a draft would become. Nothing is kept of it.
+    pub fn imagined(&self, space: &SpaceId, draft: EventDraft) -> Result<Event, PipelineError> {
+        Ok(draft.accept(space, self.clock.now())?)
     }
 
     /// The drafts as events, with what each sets in motion.
