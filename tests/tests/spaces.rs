@@ -27,6 +27,7 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("POST", "/v1/events", "Ingest", Own),
     ("GET", "/v1/events", "Read", Own),
     ("GET", "/v1/events/{id}", "Read", Absent),
+    ("GET", "/v1/events/{id}/explain", "Read", Absent),
     ("GET", "/v1/events/{id}/payload", "Read", Absent),
     ("POST", "/v1/automations", "Edit", Own),
     ("GET", "/v1/automations", "Read", Own),
@@ -35,6 +36,7 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("DELETE", "/v1/automations/{id}", "Edit", Absent),
     ("POST", "/v1/automations/{id}/enable", "Edit", Absent),
     ("POST", "/v1/automations/{id}/disable", "Edit", Absent),
+    ("POST", "/v1/automations/{id}/test", "Edit", Absent),
     ("POST", "/v1/workflows", "Edit", Own),
     ("GET", "/v1/workflows", "Read", Own),
     ("GET", "/v1/workflows/{name}", "Read", Absent),
@@ -357,6 +359,7 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/automations" => {
             json!({"name": "other", "on": ["x"], "then": [{"action": "event-emit", "with": {"type": "y"}}]})
         }
+        "/v1/automations/{id}/test" => json!({"event": {"type": "first.space", "data": {}}}),
         "/v1/schedules" => json!({"name": "other", "every_seconds": 86_400, "type": "never"}),
         "/v1/workflows" => json!({"name": "other", "steps": [{"wait": {"seconds": 0}}]}),
         "/v1/workflows/{name}" => json!({"description": "stolen"}),

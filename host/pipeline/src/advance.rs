@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::conditions::{self, broken};
 use crate::parking::Unavailable;
+use crate::rehearsal::Stand;
 use crate::steps::{Item, Scoping, Tried, replaced};
 use crate::{Pipeline, PipelineError};
 
@@ -34,13 +35,16 @@ impl Advanced {
 }
 
 /// What one try stands for.
-struct Place<'a> {
-    automation: &'a Automation,
-    step: &'a Step,
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) automation: &'a Automation,
+    pub(crate) step: &'a Step,
     /// The run before the try, with the records of earlier steps only.
-    run: &'a Run,
-    event: &'a Event,
-    place: usize,
+    pub(crate) run: &'a Run,
+    pub(crate) event: &'a Event,
+    pub(crate) place: usize,
+    /// Nothing of it is kept: it is only tried.
+    pub(crate) stand: Option<&'a Stand>,
 }
 
 impl Pipeline {
@@ -50,6 +54,7 @@ impl Pipeline {
         automation: &Automation,
         run: &Run,
         event: &Event,
+        stand: Option<&Stand>,
     ) -> Result<Advanced, PipelineError> {
         let place = usize::try_from(run.next_step).unwrap_or(usize::MAX);
         let mut current = run.clone();
@@ -61,7 +66,7 @@ impl Pipeline {
             self.finish(&mut next);
             return Ok(Advanced::only(next));
         };
-        let at = Place { automation, step, run: &current, event, place };
+        let at = Place { automation, step, run: &current, event, place, stand };
         if let Some(wait) = &step.wait {
             return Ok(self.let_time_pass(&at, next, wait).await);
         }
@@ -89,7 +94,7 @@ impl Pipeline {
 
     async fn try_once(&self, at: &Place<'_>, item: Option<Item<'_>>) -> Result<Tried, Unavailable> {
         fault_point("step.before-call");
-        let tried = self.try_step(at.automation, at.run, at.event, at.place, at.step, item).await;
+        let tried = self.try_step(at, item).await;
         fault_point("step.after-call");
         tried
     }
@@ -134,7 +139,10 @@ impl Pipeline {
             next.state = RunState::Running;
             return Ok(Advanced { run: next, effects, item: Some((step, item)) });
         }
-        let mut items = self.store.items(&next.space, next.id)?;
+        let mut items = match at.stand {
+            Some(stand) => stand.items.clone(),
+            None => self.store.items(&next.space, next.id)?,
+        };
         items.retain(|(other, _)| *other == step);
         items.push((step, item.clone()));
         let (outcome, log) = together(&items, next.progress.items);

@@ -12,12 +12,14 @@ mod conditions;
 mod egress;
 mod error;
 mod event_types;
+mod explain;
 mod loading;
 mod logs;
 mod mails;
 mod parking;
 mod plugins;
 mod records;
+mod rehearsal;
 mod runner;
 mod runs;
 mod scheduler;
@@ -34,7 +36,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookwright_model::{Clock, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
+use hookwright_model::{Clock, Event, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
 use hookwright_plugin::Registry;
 use hookwright_store::{Appended, Store, Vault};
 use tokio::sync::watch;
@@ -44,11 +46,13 @@ pub use breaker::BreakerSettings;
 pub use catalogue::Catalogue;
 pub use error::PipelineError;
 pub use event_types::{EventTypeChange, KnownType, OwnType};
+pub use explain::{Explained, ExplainedCondition, Explanation, Verdict};
 pub use hookwright_egress::{EgressError, EgressPolicy, Proxy, is_public};
 pub use logs::LogLine;
 pub use mails::SmtpSettings;
 pub use plugins::{Installed, VersionView};
 pub use records::Changed;
+pub use rehearsal::{Rehearsal, RehearsedRequest};
 pub use sources::{Arrival, NewSource, Received, SourceInput};
 pub use story::Story;
 pub use webhooks::{Confirmed, NewWebhook, Redelivery, RedeliveryFilter, RotateInput, ShownKey, WebhookPolicyInput};
@@ -251,6 +255,11 @@ impl Pipeline {
             return Ok(Some(if drafts.is_empty() { Vec::new() } else { self.accept(space, drafts).await? }));
         };
         Ok(self.store.append_with(space, self.planned(space, drafts)?, effects).await?)
+    }
+
+    /// The event that a draft would become. Nothing is kept of it.
+    pub fn imagined(&self, space: &SpaceId, draft: EventDraft) -> Result<Event, PipelineError> {
+        Ok(draft.accept(space, self.clock.now())?)
     }
 
     /// The drafts as events, with what each sets in motion.

@@ -239,7 +239,7 @@ impl Pipeline {
                 return Ok(false);
             }
             let (expected_step, expected_tries, expected_item) = (run.next_step, run.tries, run.progress.item);
-            let Advanced { run: next, effects, item } = self.advance(&automation, &run, event).await?;
+            let Advanced { run: next, effects, item } = self.advance(&automation, &run, event, None).await?;
             let close = close && !next.state.live_here();
             let commit = StepCommit {
                 run: next.clone(),

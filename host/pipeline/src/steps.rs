@@ -4,14 +4,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use hookwright_egress::Outgoing;
 use hookwright_model::{
-    Author, Automation, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey,
-    Run, Scope, SpaceId, Step, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables,
-    mentions, render,
+    Author, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey, Run, Scope,
+    SpaceId, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions, render,
 };
 use hookwright_plugin::{Access, Call, Message, Plugin, Secrets, Transformed};
 use serde_json::{Map, Value, json};
 
 use crate::Pipeline;
+use crate::advance::Place;
 use crate::egress::Egress;
 use crate::parking::{Callable, Unavailable};
 
@@ -162,15 +162,8 @@ impl Pipeline {
     }
 
     /// Carries out the next step of a run and says what it came to; nothing is committed yet.
-    pub(crate) async fn try_step(
-        &self,
-        automation: &Automation,
-        run: &Run,
-        event: &Event,
-        place: usize,
-        step: &Step,
-        item: Option<Item<'_>>,
-    ) -> Result<Tried, Unavailable> {
+    pub(crate) async fn try_step(&self, at: &Place<'_>, item: Option<Item<'_>>) -> Result<Tried, Unavailable> {
+        let Place { automation, step, run, event, place, .. } = *at;
         let began = Instant::now();
         let started_at = self.clock.now();
         let left_out = self.left_out(automation, run, event, place, item).await?;
@@ -182,7 +175,7 @@ impl Pipeline {
             None => match self.available(&run.space, &step.plugin) {
                 Ok(callable) => {
                     version = Some(callable.plugin.manifest().version.clone());
-                    self.call_step(callable, run, event, step, item, &mut log).await
+                    self.call_step(callable, at, item, &mut log).await
                 }
                 Err(unavailable) if unavailable.busy_until.is_some() => return Err(unavailable),
                 Err(unavailable) => match automation.on_unavailable {
@@ -224,12 +217,11 @@ impl Pipeline {
     async fn call_step(
         &self,
         callable: Callable,
-        run: &Run,
-        event: &Event,
-        step: &Step,
+        at: &Place<'_>,
         item: Option<Item<'_>>,
         log: &mut Vec<String>,
     ) -> Result<(StepOutcome, Effects), Failure> {
+        let Place { step, run, event, .. } = *at;
         let source = match run.workflow() {
             Some(name) => format!("hookwright/workflows/{name}"),
             None => format!("hookwright/automations/{}", run.automation),
@@ -247,6 +239,11 @@ impl Pipeline {
         let mut call = self.call(&run.space, &callable.access);
         let place = item.map(|item| format!("-{}", item.index)).unwrap_or_default();
         call.idempotency_key = Some(format!("{}-{}-{}{place}", self.store.instance_id(), run.id, run.next_step));
+        if let Some(stand) = at.stand {
+            call.outbound = Some(Arc::clone(&stand.outbound));
+            // A rehearsal is no repetition of anything.
+            call.idempotency_key = Some(hookwright_model::unique("try"));
+        }
         call.timeout = step.timeout_ms.map(|ms| std::time::Duration::from_millis(u64::from(ms)));
         match step.kind {
             StepKind::Action => {

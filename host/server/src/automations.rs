@@ -1,15 +1,17 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::AutomationInput;
+use bytes::Bytes;
+use hookwright_model::{AutomationInput, Mistake};
 use http::{StatusCode, header};
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Shared;
 use crate::auth::Caller;
 use crate::body::{self, Json};
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
+use crate::{Shared, events};
 
 pub(crate) async fn create(
     State(app): State<Shared>,
@@ -60,6 +62,53 @@ pub(crate) async fn disable(State(app): State<Shared>, caller: Caller, Named(id)
 async fn switch(app: Shared, caller: Caller, id: &str, enabled: bool) -> Result<Response, Problem> {
     let input = AutomationInput { enabled: Some(enabled), ..AutomationInput::default() };
     Ok(axum::Json(app.pipeline.change_automation(&caller.space, id, input, false).await?).into_response())
+}
+
+/// What an automation is tried with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Trial {
+    /// An event, as `POST /v1/events` takes it.
+    #[serde(default)]
+    event: Option<Value>,
+    /// Or one of the journal.
+    #[serde(default)]
+    event_id: Option<String>,
+    /// The source of that one, if several have its id.
+    #[serde(default)]
+    event_source: Option<String>,
+    #[serde(default)]
+    requests: Requests,
+}
+
+/// What becomes of requests that steps ask for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Requests {
+    #[default]
+    Refuse,
+    Send,
+}
+
+/// `POST /v1/automations/{id}/test`: what it would do, without doing any of it.
+pub(crate) async fn test(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(id): Named,
+    Json(trial): Json<Trial>,
+) -> Result<Response, Problem> {
+    // Asked first, so that whoever names another space's automation learns nothing about the event.
+    app.pipeline.automation(&caller.space, &id)?;
+    let event = match (trial.event, trial.event_id) {
+        (Some(event), None) => {
+            let draft = events::native(Bytes::from(event.to_string()))?;
+            app.pipeline.imagined(&caller.space, draft)?
+        }
+        (None, Some(event)) => events::find(&app, &caller.space, &event, trial.event_source.as_deref())?.1,
+        _ => return Err(Mistake::new("event", "give either `event` or `event_id`").into()),
+    };
+    let send = trial.requests == Requests::Send;
+    Ok(axum::Json(app.pipeline.rehearse(&caller.space, &id, &event, send).await?).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {

@@ -153,7 +153,7 @@ fn in_words_of_push(error: hookwright_pipeline::PipelineError) -> Problem {
     }
 }
 
-fn native(bytes: Bytes) -> Result<EventDraft, Problem> {
+pub(crate) fn native(bytes: Bytes) -> Result<EventDraft, Problem> {
     let Some(native) = read::<Native<'_>>(&bytes) else {
         return Err(what_is_wrong::<NativeChecked>(&bytes));
     };
@@ -248,7 +248,7 @@ pub(crate) struct Which {
     source: Option<String>,
 }
 
-fn find(app: &Shared, space: &SpaceId, id: &str, source: Option<&str>) -> Result<(u64, Event), Problem> {
+pub(crate) fn find(app: &Shared, space: &SpaceId, id: &str, source: Option<&str>) -> Result<(u64, Event), Problem> {
     match app.pipeline.store().event(space, id, source)? {
         EventLookup::One(seq, event) => Ok((seq, *event)),
         EventLookup::None => Err(Problem::not_found("event", id)),
@@ -270,6 +270,18 @@ pub(crate) async fn story(
     let Query(which) = which.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
     let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
     Ok(axum::Json(app.pipeline.story(&caller.space, seq, &event)?).into_response())
+}
+
+/// `GET /v1/events/{id}/explain`: what each automation made of it, in plain words.
+pub(crate) async fn explain(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(id): Named,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(which) = which.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
+    let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
+    Ok(axum::Json(app.pipeline.explain(&caller.space, seq, &event)?).into_response())
 }
 
 /// `GET /v1/events/{id}/payload`: what came in, byte for byte.

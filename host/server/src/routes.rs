@@ -59,6 +59,7 @@ routes! {
     POST "/v1/events" Ingest events::send, "Accept an event: native JSON or CloudEvents";
     GET "/v1/events" Read events::list, "List events, newest first";
     GET "/v1/events/{id}" Read events::story, "Tell the whole story of an event";
+    GET "/v1/events/{id}/explain" Read events::explain, "Say what each automation made of an event, and why";
     GET "/v1/events/{id}/payload" Read events::payload, "The payload as it came in, byte for byte";
     POST "/v1/automations" Edit automations::create, "Make an automation";
     GET "/v1/automations" Read automations::list, "List automations";
@@ -67,6 +68,7 @@ routes! {
     DELETE "/v1/automations/{id}" Edit automations::delete, "Delete an automation";
     POST "/v1/automations/{id}/enable" Edit automations::enable, "Switch an automation on";
     POST "/v1/automations/{id}/disable" Edit automations::disable, "Switch an automation off";
+    POST "/v1/automations/{id}/test" Edit automations::test, "Try an automation, and keep nothing of it";
     POST "/v1/workflows" Edit workflows::create, "Make a workflow";
     GET "/v1/workflows" Read workflows::list, "List workflows";
     GET "/v1/workflows/{name}" Read workflows::read, "Read a workflow";
