@@ -39,7 +39,9 @@ fn questions(client: &Client, count: usize) -> Vec<Value> {
 #[track_caller]
 fn gets_nothing(client: &Client, path: &str) {
     let event = scene::send(client, "lead.created", &json!({"id": 1}));
-    assert_eq!(scene::story(client, &event)["deliveries"], json!([]));
+    let story = scene::story(client, &event);
+    let to_it = |one: &&Value| path.ends_with(&text(&one["webhook"]));
+    assert_eq!(story["deliveries"].as_array().unwrap().iter().find(to_it), None);
     client.post(&format!("{path}/test"), &json!({})).problem(409, "webhook.unconfirmed");
 }
 
