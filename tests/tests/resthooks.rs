@@ -223,7 +223,7 @@ fn one_list_is_seen_through_every_door_in_its_shape() {
     let hooks: Vec<(u64, String)> =
         hooks.as_array().unwrap().iter().map(|one| (one["id"].as_u64().unwrap(), text(&one["event"]))).collect();
     let seen = |names: [&str; 3]| ids.iter().copied().zip(names.map(str::to_owned)).collect::<Vec<_>>();
-    assert_eq!(hooks, seen(["*", "ticket.created", "party/created"]));
+    assert_eq!(hooks, seen(["*", "request.created", "party/created"]));
 
     let webhooks = client.get("/webhooks").expect(200);
     let webhooks: Vec<(u64, String)> =

@@ -1,5 +1,7 @@
 //! Webhooks as Xurrent's (R4): the article's own requests, answers and fields.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hookwright_tests::scene::{self, text};
 use hookwright_tests::{Client, Receiver, Reply, Server, eventually, programs};
 use serde_json::{Value, json};
@@ -244,6 +246,11 @@ fn messages_are_signed_by_the_webhook_s_policy() {
         json!({"event": "request.create", "uri": uri, "webhook_policy": {"id": policy["id"]}, "disabled": true});
     let made = client.post("/webhooks", &input).expect(200);
     assert_eq!(made["webhook_policy"], json!({"id": policy["id"], "name": "ours"}));
+    // The question is signed too; what it asks to be called stands in the token's middle part.
+    let question = receiver.wait_for(1).remove(0).json();
+    let claims = text(&question["jwt"]).split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    client.without_key().get(&text(&claims["data"]["payload"]["callback"])).expect(200);
     client.post(&format!("/webhooks/{}/test", made["id"]), &json!({})).expect(204);
     let mut verified = None;
     for request in receiver.wait_for(2) {

@@ -260,6 +260,9 @@ fn of_io(error: &io::Error) -> Option<EgressError> {
     {
         return Some(known);
     }
+    if let Some(alert) = alert_of(error) {
+        return Some(tls(&alert));
+    }
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
             Some(EgressError::Reset(format!("the connection was reset: {error}")))
@@ -272,6 +275,12 @@ fn of_io(error: &io::Error) -> Option<EgressError> {
         }
         _ => None,
     }
+}
+
+/// The alert that an error's text tells of: HTTP/2 keeps of an error below it only the text.
+fn alert_of(error: &io::Error) -> Option<rustls::Error> {
+    let text = error.to_string();
+    CLIENT_CERTIFICATE.into_iter().map(rustls::Error::AlertReceived).find(|alert| alert.to_string() == text)
 }
 
 /// More header fields than [`MOST_HEADERS`], or more bytes of them than [`MOST_HEAD_BYTES`].
@@ -305,19 +314,24 @@ fn of_certificate(error: &CertificateError) -> TlsProblem {
     }
 }
 
+/// What a receiver says that wants a client certificate, or another one.
+const CLIENT_CERTIFICATE: [AlertDescription; 10] = [
+    AlertDescription::CertificateRequired,
+    AlertDescription::NoCertificate,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::DecryptError,
+];
+
 fn of_alert(alert: AlertDescription) -> TlsProblem {
     use AlertDescription as Alert;
     match alert {
-        Alert::CertificateRequired
-        | Alert::NoCertificate
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::AccessDenied
-        | Alert::DecryptError => TlsProblem::ClientCertificate,
+        alert if CLIENT_CERTIFICATE.contains(&alert) => TlsProblem::ClientCertificate,
         Alert::ProtocolVersion
         | Alert::HandshakeFailure
         | Alert::InsufficientSecurity
@@ -344,6 +358,8 @@ mod tests {
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(explain(&io::Error::other(reset)).code(), "answer.reset");
         let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+        assert_eq!(explain(&io::Error::new(io::ErrorKind::InvalidData, alert)).code(), "tls.client_certificate");
+        let alert = rustls::Error::AlertReceived(AlertDescription::UnknownCA).to_string();
         assert_eq!(explain(&io::Error::new(io::ErrorKind::InvalidData, alert)).code(), "tls.client_certificate");
         let odd = explain(&io::Error::other("x".repeat(5000)));
         assert_eq!(odd.code(), "protocol.error");

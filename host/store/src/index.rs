@@ -16,6 +16,11 @@ const MADE_FOR: &str = "record_index";
 /// How many entries of each way are counted to find the shortest.
 const COUNTED: usize = 256;
 
+/// A key of the index: space, kind, field, value, id.
+type Place = (u32, &'static str, &'static str, &'static str, u64);
+/// A row of a table, as a range gives it.
+type Row<'a, K, V> = Result<(redb::AccessGuard<'a, K>, redb::AccessGuard<'a, V>), redb::StorageError>;
+
 /// Part of a list of records.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -87,20 +92,14 @@ pub(crate) fn write(
 
 /// The ids under one value, downwards from below `before`, or upwards from above it.
 fn ids<'t>(
-    table: &'t impl ReadableTable<(u32, &'static str, &'static str, &'static str, u64), ()>,
+    table: &'t impl ReadableTable<Place, ()>,
     place: (u32, &str, &str, &str),
     ascending: bool,
     from: Option<u64>,
 ) -> Result<Box<dyn Iterator<Item = Result<u64, StoreError>> + 't>, StoreError> {
     let (space, kind, field, value) = place;
     let key = |id| (space, kind, field, value, id);
-    let id = |row: Result<(redb::AccessGuard<'_, _>, _), redb::StorageError>| {
-        let (key, _): (
-            redb::AccessGuard<'_, (u32, &'static str, &'static str, &'static str, u64)>,
-            redb::AccessGuard<'_, ()>,
-        ) = row?;
-        Ok(key.value().4)
-    };
+    let id = |row: Row<'_, Place, ()>| Ok(row?.0.value().4);
     Ok(if ascending {
         let first = from.map_or(0, |from| from.saturating_add(1));
         Box::new(table.range(key(first)..=key(u64::MAX))?.map(id))
@@ -179,10 +178,7 @@ impl Store {
             }
             None => {
                 let key = |id| (number, name, id);
-                let id = |row: Result<(redb::AccessGuard<'_, (u32, &'static str, u64)>, _), redb::StorageError>| {
-                    let (key, _): (_, redb::AccessGuard<'_, &'static [u8]>) = row?;
-                    Ok(key.value().2)
-                };
+                let id = |row: Row<'_, (u32, &'static str, u64), &'static [u8]>| Ok(row?.0.value().2);
                 let part: Ids<'_> = if ascending {
                     let first = from.map_or(0, |from| from.saturating_add(1));
                     Box::new(records.range(key(first)..=key(u64::MAX))?.map(id))
@@ -242,7 +238,7 @@ impl Store {
 
 /// The way with the fewest entries among those that the query can go.
 fn shortest(
-    index: &impl ReadableTable<(u32, &'static str, &'static str, &'static str, u64), ()>,
+    index: &impl ReadableTable<Place, ()>,
     space: u32,
     kind: &RecordKind,
     query: &Query,

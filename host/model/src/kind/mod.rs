@@ -356,7 +356,7 @@ impl RecordKind {
             mistakes.add("", format!("{} fields: at most {MAX_FIELDS}", fields.len()));
         }
         for name in fields.keys() {
-            if name == "id" || [&self.declaration.created, &self.declaration.updated].contains(&&Some(name.clone())) {
+            if self.set_by_server(name) {
                 mistakes.add(name, "the server sets it: leave it out");
             } else if self.declaration.fields.get(name).is_none()
                 && (name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control))
@@ -369,7 +369,16 @@ impl RecordKind {
         mistakes.0.truncate(20);
     }
 
+    fn set_by_server(&self, name: &str) -> bool {
+        let times = [&self.declaration.created, &self.declaration.updated];
+        name == "id" || times.into_iter().flatten().any(|one| one == name)
+    }
+
     fn check_field(&self, name: &str, value: &Value, mistakes: &mut Mistakes) {
+        if self.set_by_server(name) {
+            // Said already.
+            return;
+        }
         match self.declaration.fields.get(name) {
             Some(field) => field.check(name, value, mistakes),
             None if self.declaration.more_fields => {}

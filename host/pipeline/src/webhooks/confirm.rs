@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hookwright_egress::Answer;
 use hookwright_model::{
     Confirmation, Data, Event, EventDraft, Failure, Handshake, NewDelivery, NewEvent, Plan, Purpose, Rate,
-    SigningPolicy, SpaceId, Webhook,
+    SigningPolicy, SnsPolicy, SpaceId, Webhook,
 };
 use hookwright_signing::{SnsEnvelope, SnsKind};
 use http::Method;
@@ -297,7 +297,11 @@ impl Pipeline {
         let asks_for_rate = webhook.confirmation.handshake == Handshake::CloudeventsOptions;
         let rate = allowed_rate.filter(|_| asks_for_rate).and_then(per_minute);
         let webhook = self.confirm(&webhook.space, webhook.id.as_str(), rate).await?;
-        Ok(Confirmed { topic_arn: topic_arn(&webhook), webhook })
+        let topic_arn = match self.signing_of(&webhook)?.0 {
+            SigningPolicy::Sns(SnsPolicy { topic_arn: Some(topic_arn), .. }) => topic_arn,
+            _ => topic_arn(&webhook),
+        };
+        Ok(Confirmed { topic_arn, webhook })
     }
 
     /// Takes down that the receiver wants to be called.

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use hookwright_model::Timestamp;
+use hookwright_model::{Clock as _, SystemClock, Timestamp};
 use hookwright_signing::{Signer, SigningError, Unsigned, import};
 use serde_json::json;
 
@@ -14,6 +14,26 @@ fn the_published_vector_of_standard_webhooks_comes_out() {
     assert_eq!(header(&signed, "webhook-timestamp"), "1649367553");
     assert_eq!(header(&signed, "webhook-signature"), "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=");
     assert_eq!((signed.body, signed.content_type.as_str()), (BODY.clone(), "application/json"));
+}
+
+#[test]
+fn the_library_of_standard_webhooks_verifies_what_is_signed_and_nothing_else() {
+    let policy = policy(json!({"kind": "standard"}));
+    let (new, old) = (key(&policy), key(&policy));
+    // The library knows no clock but the machine's.
+    let now = SystemClock.now();
+    let signed = signer(&policy, &[&new, &old]).sign(&Unsigned { time: now, ..unsigned(&BODY) }).unwrap();
+    let headers: http::HeaderMap = signed
+        .headers
+        .iter()
+        .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
+        .collect();
+    let verifies = |key: &hookwright_signing::NewKey, body: &[u8]| {
+        let library = standardwebhooks::Webhook::new(key.shown.as_deref().unwrap()).unwrap();
+        library.verify(body, &headers).is_ok()
+    };
+    assert!(verifies(&new, &BODY) && verifies(&old, &BODY), "while keys are rotated, both");
+    assert!(!verifies(&new, b"{}") && !verifies(&super::key(&policy), &BODY));
 }
 
 #[test]
