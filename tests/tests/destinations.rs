@@ -40,6 +40,15 @@ fn failed_with(delivery: &Value, code: &str) {
     assert_eq!(delivery["log"][0]["outcome"]["code"], code, "{delivery:#}");
 }
 
+/// TLS 1.3 lets a client send before the receiver has looked at its certificate (RFC 8446 section 4.4.2.4), so the
+/// receiver's close may be faster than its alert.
+#[track_caller]
+fn refused_for_its_certificate(delivery: &Value) {
+    assert_eq!(delivery["state"], "dead", "{delivery:#}");
+    let code = text(&delivery["log"][0]["outcome"]["code"]);
+    assert!(["tls.client_certificate", "answer.reset"].contains(&code.as_str()), "{delivery:#}");
+}
+
 #[test]
 fn a_receiver_with_an_authority_of_its_own_is_reached_over_tls_and_the_log_says_where_the_time_went() {
     let server = Server::shared();
@@ -87,7 +96,7 @@ fn a_receiver_that_wants_a_client_certificate_gets_the_webhooks_own() {
     let (receiver, seen) = site(Tls::mutual(&authority.server("localhost", Validity::Now), &clients));
     let made = hook(&client, &receiver.url("/mutual"), &json!({"transport": {"ca_pem": authority.pem()}}));
     let path = format!("/v1/webhooks/{}", text(&made["id"]));
-    failed_with(&delivered(&client, &json!(1)), "tls.client_certificate");
+    refused_for_its_certificate(&delivered(&client, &json!(1)));
 
     let stranger = Authority::new("Of others").client("stranger");
     client.put_json("/v1/secrets/client-key", &json!({"value": ours.key})).expect(200);
@@ -108,7 +117,7 @@ fn a_receiver_that_wants_a_client_certificate_gets_the_webhooks_own() {
         assert_eq!(answer.paths(), [place], "{answer}");
     }
     client.patch(&path, &with(&stranger.certificate, "other-key")).expect(200);
-    failed_with(&delivered(&client, &json!(2)), "tls.client_certificate");
+    refused_for_its_certificate(&delivered(&client, &json!(2)));
     let shown = client.patch(&path, &with(&ours.certificate, "client-key")).expect(200);
     assert_eq!(shown["transport"]["client_key_secret"], "client-key");
     assert_eq!(delivered(&client, &json!(3))["state"], "delivered");

@@ -52,10 +52,10 @@ impl Plugin {
     pub fn about(&self) -> Map<String, Value> {
         let manifest = &self.manifest;
         let fields: [(&str, Value); 10] = [
-            ("declared_name", manifest.name.as_str().into()),
             ("version", manifest.version.as_str().into()),
             ("summary", manifest.summary.as_str().into()),
             ("kinds", self.kinds.iter().map(ToString::to_string).collect()),
+            ("declared_name", manifest.name.as_str().into()),
             ("imports", self.imports.clone().into()),
             ("wants", self.wants.clone().into()),
             ("parameters", manifest.parameters.clone()),

@@ -244,8 +244,10 @@ impl Lanes {
                 lane.hold = lane.hold.saturating_mul(2).min(LONGEST_HOLD);
             }
         }
-        // Looked at only when half of its places are free: then one look starts many.
-        if lane.more && lane.requests <= lane.window / 2 {
+        // What is to be tried again may have been queued, and looked for, while it still counted as under way. Otherwise
+        // it is looked at only when half of its places are free: then one look starts many.
+        let again = said != Said::Well || ids.len() > 1;
+        if again || (lane.more && lane.requests <= lane.window / 2) {
             inner.look_at(key, now);
         }
         drop(inner);
@@ -513,6 +515,26 @@ mod tests {
         assert_eq!(lanes.next_at(), Some(at(10)));
         assert_eq!(lanes.next(at(9)), None);
         assert_eq!((lanes.next(at(30)), lanes.next(at(30)), lanes.next(at(30))), (Some(a), Some(b), None));
+    }
+
+    #[test]
+    fn a_lane_is_looked_at_again_after_what_may_have_to_be_tried_again() {
+        let key = (SpaceId::main(), 1);
+        let row = [(at(0), DeliveryId { seq: 1, ordinal: 0 })];
+        for (said, looked_at) in [
+            (Said::Well, None),
+            (Said::Nothing, Some(&key)),
+            (Said::Refused, Some(&key)),
+            (Said::Failed, Some(&key)),
+            (Said::Throttled(Duration::ZERO), Some(&key)),
+        ] {
+            let lanes = Lanes::new();
+            lanes.began(&key, &row);
+            // The next attempt is queued and looked for before this one has ended.
+            assert!(lanes.fresh(&key, row.to_vec()).is_empty());
+            lanes.ended(&key, &row, said, 4, at(5));
+            assert_eq!(lanes.next(at(5)).as_ref(), looked_at, "{said:?}");
+        }
     }
 
     #[test]

@@ -237,7 +237,9 @@ impl Pipeline {
     /// Sends the webhook a test, be it on or off. Returns the id of the event that was made for it.
     pub async fn test_webhook(&self, space: &SpaceId, id: &str) -> Result<String, PipelineError> {
         let webhook = self.webhook(space, id)?;
-        if !webhook.confirmation.given() {
+        // Xurrent's are made disabled, tested until all is well, and enabled then.
+        let on_trial = webhook.profile == Profile::Xurrent && !webhook.enabled;
+        if !webhook.confirmation.given() && !on_trial {
             return Err(PipelineError::Conflict {
                 code: "webhook.unconfirmed",
                 message: "its receiver has not confirmed yet that it wants to be called, and gets nothing before: \
@@ -350,7 +352,7 @@ impl Pipeline {
             self.check_secret_there(space, Some(name), path, mistakes)?;
         }
         let wrong = check_variables(&value.into(), path, &[]);
-        let known = |mistake: &Mistake| !(mistake.message.contains("secrets") && !secrets.is_empty());
+        let known = |mistake: &Mistake| !mistake.message.contains("secrets") || secrets.is_empty();
         mistakes.0.extend(wrong.into_iter().filter(known));
         Ok(())
     }
