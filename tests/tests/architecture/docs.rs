@@ -3,7 +3,8 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 20] = [
+const NO_CODES: [&str; 21] = [
+    "workflow.started",
     "event.emitted",
     "mail.queued",
     "kv.set",
@@ -26,8 +27,8 @@ const NO_CODES: [&str; 20] = [
     "data.status",
 ];
 
-/// First words of the samples in documentation and of event types.
-const NO_NOUNS: [&str; 6] = ["jira", "monitor", "analytics_event", "data", "a", "fields"];
+/// First words of the samples in documentation, of event types and of paths in messages.
+const NO_NOUNS: [&str; 8] = ["jira", "monitor", "analytics_event", "data", "a", "fields", "concurrency", "for_each"];
 
 /// Error codes in the sources that `docs/errors.md` does not have.
 pub(crate) fn error_codes(tree: &Tree) -> Vec<String> {
