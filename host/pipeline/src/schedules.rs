@@ -89,7 +89,7 @@ impl Pipeline {
     ) -> Result<Schedule, PipelineError> {
         let mut mistakes = schedule.check();
         let timetable = Timetable::of(&schedule).map_err(|wrong| mistakes.0.extend(wrong.0));
-        if let Some(name) = &schedule.workflow {
+        if let (Some(name), None) = (&schedule.workflow, &schedule.event_type) {
             match self.workflow_start(space, name, &input_of(&schedule)) {
                 Ok(_) | Err(PipelineError::Conflict { .. }) => {}
                 Err(PipelineError::Invalid(wrong)) => mistakes.0.extend(wrong.0),
@@ -226,7 +226,9 @@ impl Pipeline {
         // The id of an event that there is once for each record and time: the journal takes it only once.
         let once = |record: &Value| {
             let time = each.past.as_ref().and_then(|past| past.of(record)).map(Timestamp::millis).unwrap_or_default();
-            format!("{event_type}/{}/{}/{time}", each.kind, record.get("id").unwrap_or(&Value::Null))
+            let id = record.get("id").unwrap_or(&Value::Null);
+            // It stands in paths, so it has no slash.
+            format!("{event_type}:{}:{id}:{time}", each.kind).replace('/', "-")
         };
         let new = |record: &Value| {
             let known = self.store.event(space, &once(record), Some(source));

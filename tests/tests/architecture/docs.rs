@@ -3,11 +3,12 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 28] = [
+const NO_CODES: [&str; 29] = [
     "batching.most",
     "batching.wait_ms",
     "batching.list",
     "transport.client_key_secret",
+    "workflow.started",
     "event.emitted",
     "webhook.test",
     "webhook.verify",
@@ -35,8 +36,20 @@ const NO_CODES: [&str; 28] = [
 ];
 
 /// First words of the samples in documentation, of event types and of paths to fields.
-const NO_NOUNS: [&str; 10] =
-    ["jira", "monitor", "analytics_event", "data", "a", "fields", "rate", "order", "oauth", "hub"];
+const NO_NOUNS: [&str; 12] = [
+    "jira",
+    "monitor",
+    "analytics_event",
+    "data",
+    "a",
+    "fields",
+    "rate",
+    "order",
+    "oauth",
+    "hub",
+    "concurrency",
+    "for_each",
+];
 
 /// Error codes in the sources that `docs/errors.md` does not have.
 pub(crate) fn error_codes(tree: &Tree) -> Vec<String> {
