@@ -162,13 +162,13 @@ impl Pipeline {
         };
         let (sent, yes) = match asked {
             Ok(asked) => asked,
-            Err(error) => return self.unsendable(webhook, vec![item], &error).await,
+            Err(error) => return self.unsendable(webhook, vec![item], error).await,
         };
         // With these the answer says it; with the others a link that may be followed later.
         let at_once = matches!(handshake, Handshake::WebsubChallenge | Handshake::HookSecret);
         let said = self.conclude(webhook, vec![item], sent, at_once && yes.is_none()).await?;
         if let Some(yes) = yes {
-            self.confirm(&webhook.space, webhook.id.as_str(), yes.rate).await?;
+            self.confirm(webhook, yes.rate).await?;
         }
         Ok(said)
     }
@@ -285,18 +285,13 @@ impl Pipeline {
     /// # Errors
     /// There is none, it was followed already, or it is too old.
     pub async fn follow_link(&self, token: &str, allowed_rate: Option<&str>) -> Result<Confirmed, PipelineError> {
-        let gone = |message: &str| PipelineError::Conflict { code: "confirmation.gone", message: message.to_owned() };
-        let found = self.catalogue.webhook_by_token(&digest(token));
-        let Some(webhook) = found else {
-            return Err(gone("this link was followed already, was replaced by a newer one, or never was one"));
-        };
-        if webhook.confirmation.expires_at.is_some_and(|until| until <= self.now()) {
-            let message = "this link is too old: POST /v1/webhooks/{id}/verify sends a new one";
-            return Err(gone(message));
+        let asked = self.catalogue.webhook_by_token(&digest(token)).ok_or_else(used)?;
+        if asked.confirmation.expires_at.is_some_and(|until| until <= self.now()) {
+            return Err(gone("this link is too old: POST /v1/webhooks/{id}/verify sends a new one"));
         }
-        let asks_for_rate = webhook.confirmation.handshake == Handshake::CloudeventsOptions;
+        let asks_for_rate = asked.confirmation.handshake == Handshake::CloudeventsOptions;
         let rate = allowed_rate.filter(|_| asks_for_rate).and_then(per_minute);
-        let webhook = self.confirm(&webhook.space, webhook.id.as_str(), rate).await?;
+        let webhook = self.confirm(&asked, rate).await?.ok_or_else(used)?;
         let topic_arn = match self.signing_of(&webhook)?.0 {
             SigningPolicy::Sns(SnsPolicy { topic_arn: Some(topic_arn), .. }) => topic_arn,
             _ => topic_arn(&webhook),
@@ -304,15 +299,14 @@ impl Pipeline {
         Ok(Confirmed { topic_arn, webhook })
     }
 
-    /// Takes down that the receiver wants to be called.
-    pub(super) async fn confirm(
-        &self,
-        space: &SpaceId,
-        id: &str,
-        rate: Option<Rate>,
-    ) -> Result<Webhook, PipelineError> {
+    /// Takes down that the receiver wants to be called that was asked as `asked` says. None: the question is no longer
+    /// that one, since it was answered meanwhile, asked anew, or the webhook has moved to another receiver.
+    async fn confirm(&self, asked: &Webhook, rate: Option<Rate>) -> Result<Option<Webhook>, PipelineError> {
         let _changing = self.changing.lock().await;
-        let mut webhook = self.webhook(space, id)?;
+        let mut webhook = self.webhook(&asked.space, asked.id.as_str())?;
+        if webhook.confirmation.given() || webhook.confirmation.token_digest != asked.confirmation.token_digest {
+            return Ok(None);
+        }
         let now = self.now();
         let kept = if webhook.confirmation.handshake == Handshake::HookSecret {
             webhook.confirmation.token.take()
@@ -334,7 +328,7 @@ impl Pipeline {
         self.catalogue.put_webhook(webhook.clone());
         let notice = self.notice_state(&webhook, "confirmed")?;
         self.store.append(vec![notice]).await?;
-        Ok(webhook)
+        Ok(Some(webhook))
     }
 
     /// Asks the receiver again, with a new link; the old one no longer works.
@@ -355,6 +349,14 @@ impl Pipeline {
         self.queue_question(&webhook).await?;
         Ok(webhook)
     }
+}
+
+fn gone(message: &str) -> PipelineError {
+    PipelineError::Conflict { code: "confirmation.gone", message: message.to_owned() }
+}
+
+fn used() -> PipelineError {
+    gone("this link was followed already, was replaced by a newer one, or never was one")
 }
 
 /// A receiver's yes, with the rate that it allows.

@@ -133,7 +133,7 @@ impl Pipeline {
         let id = item.delivery.message_id.clone();
         let sent = match self.send_signed(webhook, &item.event, &id, shaped, item.delivery.purpose).await {
             Ok(sent) => sent,
-            Err(error) => return self.unsendable(webhook, vec![item], &error).await,
+            Err(error) => return self.unsendable(webhook, vec![item], error).await,
         };
         self.conclude(webhook, vec![item], sent, false).await
     }
@@ -153,13 +153,13 @@ impl Pipeline {
                 "batching.unfit",
                 format!("the messages cannot be joined at `{}`: they have no list there", batching.list),
             );
-            return self.unsendable(webhook, ready, &error.into()).await;
+            return self.unsendable(webhook, ready, error.into()).await;
         };
         let id = first.delivery.message_id.clone();
         let event = first.event.clone();
         let sent = match self.send_signed(webhook, &event, &id, shaped, Purpose::Event).await {
             Ok(sent) => sent,
-            Err(error) => return self.unsendable(webhook, ready, &error).await,
+            Err(error) => return self.unsendable(webhook, ready, error).await,
         };
         self.conclude(webhook, ready, sent, false).await
     }
@@ -180,7 +180,7 @@ impl Pipeline {
                 item.delivery.next_attempt_at = Some(later);
             }
             Shape::Failed(failure) => {
-                self.unsendable(webhook, vec![item], &failure.into()).await?;
+                self.unsendable(webhook, vec![item], failure.into()).await?;
                 return Ok(None);
             }
         }
@@ -314,10 +314,10 @@ impl Pipeline {
         &self,
         webhook: &Arc<Webhook>,
         items: Vec<Item>,
-        error: &PipelineError,
+        error: PipelineError,
     ) -> Result<Said, PipelineError> {
         if matches!(error, PipelineError::Store(_)) {
-            return Err(PipelineError::Settings(error.to_string()));
+            return Err(error);
         }
         let failed = hookwright_model::Failure::permanent(error.code(), error.to_string());
         let now = self.now();
@@ -456,8 +456,7 @@ impl Pipeline {
             return Ok(());
         }
         let _changing = self.changing.lock().await;
-        let present = self.store.webhook(&space, webhook.id.as_str())?;
-        let mut changed = present.clone();
+        let mut changed = self.store.webhook(&space, webhook.id.as_str())?;
         let mut change = None;
         if let Some(changed) = &mut changed {
             changed.last_error.clone_from(&outcome.error);

@@ -66,7 +66,7 @@ struct Lane {
     wake: Option<Timestamp>,
     under_way: HashSet<DeliveryId>,
     requests: usize,
-    /// How many requests may be under way now: doubled while all succeed, halved when one fails.
+    /// How many requests may be under way now: one more with each that succeeds, half with each that fails.
     window: usize,
     /// Whether there was more than could be started.
     more: bool,

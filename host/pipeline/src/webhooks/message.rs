@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hookwright_model::{
-    Batching, Cause, Decision, Delivery, Event, Failure, Header, Kind, Profile, Purpose, Scope, Webhook, named, render,
+    Batching, Cause, Delivery, Event, Failure, Header, Kind, Profile, Purpose, Scope, Webhook, named, render,
 };
 use hookwright_plugin::{Message, Transformed};
 use serde_json::{Map, Value};
@@ -53,16 +53,14 @@ impl Pipeline {
         event: &Event,
     ) -> Result<Shape, PipelineError> {
         if let (Some(when), Purpose::Event | Purpose::Redelivery) = (&webhook.when, delivery.purpose) {
-            let (Decision { fired, reason, conditions }, waits) =
-                decide(self, &webhook.space, event, Some(when), Default::default()).await;
+            let (decision, waits) = decide(self, &webhook.space, event, Some(when), Default::default()).await;
             match waits {
                 Some(unavailable) => return Ok(Shape::Wait(unavailable)),
-                None if fired => {}
-                None if conditions.last().is_some_and(|last| last.holds.is_none()) => {
-                    debug_assert!(broken(&Decision { fired, reason: String::new(), conditions }));
-                    return Ok(Shape::Failed(Failure::permanent("webhook.condition_failed", reason)));
+                None if decision.fired => {}
+                None if broken(&decision) => {
+                    return Ok(Shape::Failed(Failure::permanent("webhook.condition_failed", decision.reason)));
                 }
-                None => return Ok(Shape::Drop(reason)),
+                None => return Ok(Shape::Drop(decision.reason)),
             }
         }
         let Some(transform) = &webhook.transform else {

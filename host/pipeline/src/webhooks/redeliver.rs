@@ -63,7 +63,7 @@ pub struct Redelivery {
     pub filter: RedeliveryFilter,
     /// `running`, `done`, `failed` or `stopped`.
     pub state: &'static str,
-    /// How many deliveries were looked at.
+    /// How many deliveries fit the filter so far.
     pub seen: u64,
     /// How many were queued once more.
     pub queued: u64,
