@@ -14,6 +14,9 @@ pub struct Run {
     pub event: String,
     /// Type of the event.
     pub event_type: String,
+    /// What the event is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Which automation.
     pub automation: AutomationId,
     /// Its name at that time.
@@ -69,6 +72,16 @@ impl Progress {
 }
 
 impl Run {
+    /// What went wrong so far: each failed step, as text, and the reason if a condition failed.
+    pub fn errors(&self) -> impl Iterator<Item = &str> {
+        let steps = self.steps.iter().filter_map(|step| match &step.outcome {
+            StepOutcome::Failed { code, message, .. } => Some([code.as_str(), message.as_str()]),
+            _ => None,
+        });
+        let broken = self.state == RunState::Failed && !self.decision.fired;
+        steps.flatten().chain(broken.then_some(self.decision.reason.as_str()))
+    }
+
     /// Whether its conditions are still to be asked: a plugin for one of them could not be called.
     pub fn undecided(&self) -> bool {
         matches!(self.state, RunState::Parked | RunState::Waiting) && !self.decision.fired

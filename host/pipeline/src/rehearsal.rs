@@ -138,6 +138,7 @@ impl Pipeline {
             space: space.clone(),
             event: event.id.clone(),
             event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
             automation: automation.id.clone(),
             automation_name: automation.name.clone(),
             revision: automation.revision,

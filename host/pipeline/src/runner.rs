@@ -146,6 +146,7 @@ impl Pipeline {
             space: space.clone(),
             event: event.id.clone(),
             event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
             automation: automation.clone(),
             automation_name: found.as_ref().map(|a| a.name.clone()).unwrap_or_default(),
             revision: found.as_ref().map_or(0, |a| a.revision),

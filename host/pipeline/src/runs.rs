@@ -37,6 +37,7 @@ impl Pipeline {
             space: space.clone(),
             event: event.id,
             event_type: event.event_type,
+            subject: event.subject,
             automation,
             automation_name: name.unwrap_or_default(),
             revision: 0,

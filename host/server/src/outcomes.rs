@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunState};
+use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunState, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,9 +22,34 @@ pub(crate) struct RunFilter {
     automation: Option<String>,
     workflow: Option<String>,
     event: Option<String>,
+    event_type: Option<String>,
+    subject: Option<String>,
+    ticket: Option<u64>,
     state: Option<RunState>,
+    fired: Option<bool>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    error: Option<String>,
 }
 
+impl RunFilter {
+    fn keeps(&self, run: &Run) -> bool {
+        let about = |subject: &str| run.subject.as_deref() == Some(subject);
+        self.automation.as_deref().is_none_or(|id| run.automation.as_str() == id)
+            && self.workflow.as_deref().is_none_or(|name| run.workflow() == Some(name))
+            && self.event.as_deref().is_none_or(|id| run.event == id)
+            && self.event_type.as_deref().is_none_or(|wanted| run.event_type == wanted)
+            && self.subject.as_deref().is_none_or(about)
+            && self.ticket.is_none_or(|ticket| about(&format!("ticket/{ticket}")))
+            && self.state.is_none_or(|state| run.state == state)
+            && self.fired.is_none_or(|fired| run.decision.fired == fired)
+            && self.from.is_none_or(|from| from <= run.created_at)
+            && self.until.is_none_or(|until| run.created_at < until)
+            && self.error.as_deref().is_none_or(|text| run.errors().any(|error| error.contains(text)))
+    }
+}
+
+/// `GET /v1/runs`: the log of every automation, fired or not.
 pub(crate) async fn runs(
     State(app): State<Shared>,
     caller: Caller,
@@ -32,13 +57,7 @@ pub(crate) async fn runs(
     filter: Parsed<RunFilter>,
 ) -> Result<Response, Problem> {
     let filter = parsed(filter)?;
-    let keep = |run: &Run| {
-        filter.automation.as_deref().is_none_or(|id| run.automation.as_str() == id)
-            && filter.workflow.as_deref().is_none_or(|name| run.workflow() == Some(name))
-            && filter.event.as_deref().is_none_or(|id| run.event == id)
-            && filter.state.is_none_or(|state| run.state == state)
-    };
-    let listing = app.pipeline.store().runs(&caller.space, paging.page()?, &keep)?;
+    let listing = app.pipeline.store().runs(&caller.space, paging.page()?, &|run| filter.keeps(run))?;
     let next = listing.next.map(|cursor| cursor.to_string());
     Ok(axum::Json(Listed { data: listing.items, next }).into_response())
 }

@@ -31,6 +31,7 @@ fn run(seq: u64, key: &str, most: u32, state: RunState) -> Run {
         space: SpaceId::main(),
         event: "e".into(),
         event_type: "a.b".into(),
+        subject: None,
         automation: AutomationId::from("aut_1"),
         automation_name: "n".into(),
         revision: 1,

@@ -69,6 +69,7 @@ fn run(space: &SpaceId, seq: u64) -> Run {
         space: space.clone(),
         event: "e".into(),
         event_type: "t".into(),
+        subject: None,
         automation: AutomationId::from("aut_1"),
         automation_name: "n".into(),
         revision: 1,

@@ -51,6 +51,13 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     tokio::task::spawn_blocking(move || compare(component, effort)).await?
 }
 
+/// The median of single bare calls on one thread, in microseconds.
+pub(crate) async fn bare(place: &Place, effort: &Effort) -> Result<f64, Failed> {
+    let (component, calls) = (std::fs::read(&place.component)?, effort.calls);
+    let round = move || round(&Arc::new(prepare(component)?), Side::Bare, 1, calls);
+    Ok(tokio::task::spawn_blocking(round).await??.p50)
+}
+
 fn compare(component: Vec<u8>, effort: Effort) -> Result<(), Failed> {
     let subject = Arc::new(prepare(component)?);
     let mut table = Table::new(

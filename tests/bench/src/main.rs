@@ -10,6 +10,8 @@
 //! | `call` | one call of the condition `match` in a fresh instance, beside bare wasmtime |
 //! | `swap` | a new version of a plugin under load, compiled and from the cache |
 //! | `deliver` | webhooks out: how many, how soon, with dead receivers, and a million that wait |
+//! | `match` | one event against 10 to 100,000 automations, and against 1,000 that all want it, beside bare calls |
+//! | `records` | a million tickets: listed by their fields, and one changed |
 //! | `start` | the time until it serves, cold and cached, and what it takes when idle |
 //!
 //! The servers and the load are processes of their own, on loopback, on the disk that holds this program.
@@ -27,10 +29,12 @@ mod languages;
 mod load;
 mod machine;
 mod many;
+mod matching;
 mod options;
 mod pipeline;
 mod place;
 mod receive;
+mod records;
 mod server;
 mod start;
 mod statistics;
@@ -92,6 +96,8 @@ async fn sections(options: &Options) -> Result<(), Failed> {
             Section::Swap => swap::run(&place, &options.effort).await?,
             Section::Start => start::run(&place, &options.effort).await?,
             Section::Deliver => deliver::run(&place, &options.effort).await?,
+            Section::Match => matching::run(&place, &options.effort).await?,
+            Section::Records => records::run(&place, &options.effort).await?,
             Section::Many => many::run(&place, &options.effort).await?,
         }
     }

@@ -7,7 +7,7 @@ use crate::Failed;
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask bench [--quick] [SECTION..]
 
-Sections: accept, pipeline, call, languages, swap, start, many, deliver. None named: all of them.
+Sections: accept, pipeline, call, languages, swap, start, many, deliver, match, records. None named: all of them.
 
   --quick   fewer and shorter rounds: to see that it works, not to quote
 
@@ -25,11 +25,23 @@ pub(crate) enum Section {
     Start,
     Many,
     Deliver,
+    Match,
+    Records,
 }
 
 impl Section {
-    const ALL: [Self; 8] =
-        [Self::Accept, Self::Pipeline, Self::Call, Self::Languages, Self::Swap, Self::Start, Self::Many, Self::Deliver];
+    const ALL: [Self; 10] = [
+        Self::Accept,
+        Self::Pipeline,
+        Self::Call,
+        Self::Languages,
+        Self::Swap,
+        Self::Start,
+        Self::Many,
+        Self::Deliver,
+        Self::Match,
+        Self::Records,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -41,6 +53,8 @@ impl Section {
             Self::Start => "start",
             Self::Many => "many",
             Self::Deliver => "deliver",
+            Self::Match => "match",
+            Self::Records => "records",
         }
     }
 }

@@ -316,10 +316,11 @@ impl Pipeline {
         items: Vec<Item>,
         error: PipelineError,
     ) -> Result<Said, PipelineError> {
-        if matches!(error, PipelineError::Store(_)) {
-            return Err(error);
-        }
-        let failed = hookwright_model::Failure::permanent(error.code(), error.to_string());
+        let failed = match error {
+            PipelineError::Store(_) => return Err(error),
+            PipelineError::Failed(failure) => failure,
+            other => hookwright_model::Failure::permanent(other.code(), other.to_string()),
+        };
         let now = self.now();
         let sent = Unsent { failed, now };
         self.conclude_with(webhook, items, sent.outcome(), None, false).await?;
