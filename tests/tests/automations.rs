@@ -225,7 +225,7 @@ fn every_mistake_in_an_automation_is_named_with_its_path() {
         (when(json!({"condition": "note-add"})), &["when.condition"], "no condition"),
         (
             when(json!({"all": [{"any": [{"condition": "match", "with": {"equals": 1}}]}]})),
-            &["when.all[0].any[0].with.path"],
+            &["when.all[0].any[0].with"],
             "missing",
         ),
         (when(json!({"condition": "match", "with": {"path": "a", "equals": 1, "gt": 2}})), &["when.with"], ""),

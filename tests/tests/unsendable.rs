@@ -62,7 +62,7 @@ fn what_cannot_be_made_a_message_is_given_up_with_the_reason_and_the_next_goes_o
         (
             "unsendable-batch",
             json!({"transform": "jq", "with": {"filter": "{list: .ready}"},
-                   "batching": {"most": 1, "wait_ms": 1, "list": "/list"}}),
+                   "batching": {"most": 2, "wait_ms": 1, "list": "/list"}}),
             json!({"ready": "no list"}),
             "batching.unfit",
             "`/list`",

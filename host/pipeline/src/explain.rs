@@ -9,9 +9,6 @@ use serde_json::{Map, Value};
 
 use crate::{Pipeline, PipelineError};
 
-/// How many automations that were not triggered are told of.
-const NAMED: usize = 50;
-
 /// What each automation made of an event, and why.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
@@ -83,31 +80,24 @@ pub struct ExplainedCondition {
 impl Pipeline {
     /// Explains what each automation made of an event.
     pub fn explain(&self, space: &SpaceId, seq: u64, event: &Event) -> Result<Explanation, PipelineError> {
-        let story = self.story(space, seq, event)?;
+        let close = |other: &Automation| other.on.iter().any(|wanted| near(wanted, &event.event_type));
+        let story = self.story_with(space, seq, event, &close)?;
         let scope = Scope::new(event, space, self.now());
         let mut automations = Vec::new();
         for run in &story.runs {
             automations.push(explained(run, self.procedure(run).ok().as_deref(), &scope));
         }
-        let mut others: Vec<Explained> = story
-            .not_considered
-            .into_iter()
-            .map(|other| {
-                let known = self.catalogue.automation(space, &other.automation.as_str().into());
-                let near = known.is_some_and(|known| known.on.iter().any(|wanted| near(wanted, &event.event_type)));
-                let close = if near { "; that is close: is one of the two misspelt?" } else { "" };
-                Explained {
-                    automation: other.automation,
-                    name: other.name,
-                    verdict: Verdict::NotTriggered,
-                    explanation: format!("it was not triggered: {}{close}", other.reason),
-                    near,
-                    conditions: Vec::new(),
-                }
-            })
-            .collect();
-        others.sort_by_key(|other| !other.near);
-        others.truncate(NAMED);
+        let others = story.not_considered.into_iter().map(|other| {
+            let close = if other.near { "; that is close: is one of the two misspelt?" } else { "" };
+            Explained {
+                automation: other.automation,
+                name: other.name,
+                verdict: Verdict::NotTriggered,
+                explanation: format!("it was not triggered: {}{close}", other.reason),
+                near: other.near,
+                conditions: Vec::new(),
+            }
+        });
         automations.extend(others);
         Ok(Explanation { id: event.id.clone(), event_type: event.event_type.clone(), automations })
     }

@@ -1,8 +1,11 @@
 //! "Why did it not fire?" The whole story of one event, put together from what was written down while it happened.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use hookwright_model::{
-    Attempt, Delivery, DeliveryState, Event, EventPattern, MAX_CHAIN, Progress, Run, RunState, SpaceId, StepOutcome,
-    Timestamp,
+    Attempt, Automation, AutomationId, Delivery, DeliveryState, Event, EventPattern, MAX_CHAIN, Progress, Run,
+    RunState, SpaceId, StepOutcome, Timestamp,
 };
 use hookwright_store::EventLookup;
 use serde::Serialize;
@@ -33,7 +36,7 @@ pub struct Story {
     pub cause: Value,
     /// Each automation whose `on` takes the event's type: decision with reasons, steps with effects.
     pub runs: Vec<Run>,
-    /// Automations that were not considered, and why.
+    /// Automations that were not considered, and why; the first 50.
     pub not_considered: Vec<NotConsidered>,
     /// Deliveries of the event itself to webhooks, with their attempts.
     pub deliveries: Vec<DeliveryStory>,
@@ -62,6 +65,9 @@ pub struct NotConsidered {
     pub name: String,
     /// Why not.
     pub reason: String,
+    /// Whether its types are close to the event's.
+    #[serde(skip)]
+    pub near: bool,
 }
 
 /// A delivery with its attempts.
@@ -77,6 +83,17 @@ pub struct DeliveryStory {
 impl Pipeline {
     /// Tells the story of an event.
     pub fn story(&self, space: &SpaceId, seq: u64, event: &Event) -> Result<Story, PipelineError> {
+        self.story_with(space, seq, event, &|_| false)
+    }
+
+    /// Tells the story of an event; of the automations that were not considered, those come first that are close to it.
+    pub(crate) fn story_with(
+        &self,
+        space: &SpaceId,
+        seq: u64,
+        event: &Event,
+        close: &dyn Fn(&Automation) -> bool,
+    ) -> Result<Story, PipelineError> {
         let runs = self.store.runs_of(space, seq)?;
         let runs = runs.into_iter().map(|run| self.with_items(run)).collect::<Result<Vec<_>, _>>()?;
         let deliveries = self.delivery_stories(space, seq)?;
@@ -85,7 +102,7 @@ impl Pipeline {
         let waiting = runs.iter().any(|run| run.state.live());
         let pending =
             open_work || waiting || deliveries.iter().any(|story| story.delivery.state == DeliveryState::Pending);
-        let not_considered = self.not_considered(space, event, &runs);
+        let not_considered = self.not_considered(space, event, &runs, close);
         Ok(Story {
             id: event.id.clone(),
             seq,
@@ -124,33 +141,54 @@ impl Pipeline {
         Ok(caused)
     }
 
-    fn not_considered(&self, space: &SpaceId, event: &Event, runs: &[Run]) -> Vec<NotConsidered> {
-        let mut found = Vec::new();
+    /// The first of the automations that were not considered: those whose types take the event's, then those that are
+    /// close to it, by name. There may be many, so only the ones that are named are written out.
+    fn not_considered(
+        &self,
+        space: &SpaceId,
+        event: &Event,
+        runs: &[Run],
+        close: &dyn Fn(&Automation) -> bool,
+    ) -> Vec<NotConsidered> {
+        let considered: HashSet<&AutomationId> = runs.iter().map(|run| &run.automation).collect();
+        let mut others: Vec<(bool, bool, Arc<Automation>)> = Vec::new();
         for automation in self.catalogue.automations(space) {
-            if runs.iter().any(|run| run.automation == automation.id) {
-                continue;
-            }
             let takes = automation.on.iter().any(|pattern| pattern.takes(&event.event_type));
-            let reason = if !takes {
+            if !considered.contains(&automation.id) && (!takes || why_not(&automation, event).is_some()) {
+                others.push((!takes, !close(&automation), automation));
+            }
+        }
+        let order = |a: &(bool, bool, Arc<Automation>), b: &(bool, bool, Arc<Automation>)| {
+            (a.0, a.1, &a.2.name).cmp(&(b.0, b.1, &b.2.name))
+        };
+        if others.len() > NAMED {
+            others.select_nth_unstable_by(NAMED, order);
+            others.truncate(NAMED);
+        }
+        others.sort_by(order);
+        let named = |(untaken, far, automation): (bool, bool, Arc<Automation>)| NotConsidered {
+            reason: why_not(&automation, event).filter(|_| !untaken).unwrap_or_else(|| {
                 let on: Vec<&str> = automation.on.iter().take(10).map(EventPattern::as_str).collect();
                 format!("the event's type is `{}`, it wants {}", event.event_type, on.join(", "))
-            } else if !automation.enabled {
-                "it is switched off".to_owned()
-            } else if event.depth() > MAX_CHAIN {
-                format!("the event ends a chain of {MAX_CHAIN} that automations made of one another")
-            } else if automation.updated_at > event.received_at {
-                "it was made or changed after the event was accepted".to_owned()
-            } else {
-                continue;
-            };
-            found.push((
-                takes,
-                NotConsidered { automation: automation.id.to_string(), name: automation.name.clone(), reason },
-            ));
-        }
-        // Near misses first: those are the ones that somebody asks about.
-        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
-        found.into_iter().map(|(_, entry)| entry).take(NAMED).collect()
+            }),
+            near: !far,
+            automation: automation.id.to_string(),
+            name: automation.name.clone(),
+        };
+        others.into_iter().map(named).collect()
+    }
+}
+
+/// Why an automation whose types take the event's was not considered all the same.
+fn why_not(automation: &Automation, event: &Event) -> Option<String> {
+    if !automation.enabled {
+        Some("it is switched off".to_owned())
+    } else if event.depth() > MAX_CHAIN {
+        Some(format!("the event ends a chain of {MAX_CHAIN} that automations made of one another"))
+    } else if automation.updated_at > event.received_at {
+        Some("it was made or changed after the event was accepted".to_owned())
+    } else {
+        None
     }
 }
 

@@ -18,8 +18,6 @@ use crate::statistics::quantile;
 
 /// How often the server is asked how far it is. Timers are no finer.
 const ASK: Duration = Duration::from_millis(1);
-/// How many of the senders watch their event.
-const WATCHERS: usize = 2;
 /// How long the last events may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,6 +27,8 @@ pub(crate) struct Order {
     pub(crate) address: SocketAddr,
     pub(crate) under_way: usize,
     pub(crate) time: Duration,
+    /// How many of the senders watch their event, which costs the server something too.
+    pub(crate) watchers: usize,
     /// Sent in turn.
     pub(crate) bodies: Vec<String>,
 }
@@ -77,7 +77,7 @@ async fn send(order: &Order) -> Result<Report, Failed> {
         sent: Cell::new(0),
         accepted: Cell::new(0),
     });
-    let watchers = WATCHERS.min(order.under_way);
+    let watchers = order.watchers.min(order.under_way);
     let senders: Vec<JoinHandle<Result<Vec<u32>, Failed>>> = connections
         .into_iter()
         .enumerate()
@@ -155,9 +155,7 @@ async fn watch(connection: &mut Connection, id: &str) -> Result<(), Failed> {
         if story.state == "done" {
             return match story.runs.iter().find(|run| run.state != "done") {
                 None => Ok(()),
-                Some(run) => {
-                    Err(format!("a run ended as {}: {}", run.state, String::from_utf8_lossy(answer.body)).into())
-                }
+                Some(run) => Err(format!("a run of the event {id} ended as {}", run.state).into()),
             };
         }
         tokio::time::sleep(ASK).await;

@@ -16,6 +16,8 @@ use crate::{Failed, worker};
 
 /// How many events are under way at a time.
 const LEVELS: [usize; 4] = [1, 16, 64, 256];
+/// How many of the senders watch their event, which tells how long it took.
+const WATCHERS: usize = 2;
 /// Tickets that are written to in turn, so that two events under way seldom want the same one.
 const TICKETS: usize = 1000;
 
@@ -124,6 +126,7 @@ impl Run {
                 address: self.server.address,
                 under_way: self.under_way,
                 time: effort.warm_up,
+                watchers: WATCHERS,
                 bodies: bodies(*way, &self.tickets)?,
             };
             if round == 0 {
