@@ -226,7 +226,7 @@ fn every_mistake_in_an_automation_is_named_with_its_path() {
         (
             when(json!({"all": [{"any": [{"condition": "match", "with": {"equals": 1}}]}]})),
             &["when.all[0].any[0].with"],
-            "missing",
+            "give one of `path`, `value`",
         ),
         (when(json!({"condition": "match", "with": {"path": "a", "equals": 1, "gt": 2}})), &["when.with"], ""),
         (when(json!({"not": {"condition": "match", "with": {"path": 7, "equals": 1}}})), &["when.not.with.path"], "7"),

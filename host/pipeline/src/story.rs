@@ -94,11 +94,12 @@ impl Pipeline {
         event: &Event,
         close: &dyn Fn(&Automation) -> bool,
     ) -> Result<Story, PipelineError> {
+        // Looked at first: what is no longer to be decided has all of its runs when they are read.
+        let open_work = self.store.work(seq.saturating_sub(1), 1)?.first().is_some_and(|work| work.seq == seq);
         let runs = self.store.runs_of(space, seq)?;
         let runs = runs.into_iter().map(|run| self.with_items(run)).collect::<Result<Vec<_>, _>>()?;
         let deliveries = self.delivery_stories(space, seq)?;
         let caused = self.caused(space, &runs)?;
-        let open_work = self.store.work(seq.saturating_sub(1), 1)?.first().is_some_and(|work| work.seq == seq);
         let waiting = runs.iter().any(|run| run.state.live());
         let pending =
             open_work || waiting || deliveries.iter().any(|story| story.delivery.state == DeliveryState::Pending);
