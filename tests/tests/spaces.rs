@@ -140,6 +140,7 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("GET", "/v1/sources/{id}", "Administer", Absent),
     ("PATCH", "/v1/sources/{id}", "Administer", Absent),
     ("DELETE", "/v1/sources/{id}", "Administer", Absent),
+    ("POST", "/v1/sources/{id}/poll", "Administer", Absent),
     ("POST", "/v1/keys", "Administer", Own),
     ("GET", "/v1/keys", "Administer", Own),
     ("GET", "/v1/keys/{id}", "Administer", Absent),

@@ -34,6 +34,7 @@ mod tests {
                 "jsonschema",
                 "match",
                 "note-add",
+                "poll",
                 "raw",
                 "record-create",
                 "record-update",

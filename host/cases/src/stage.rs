@@ -107,7 +107,10 @@ impl Stage {
             call.workbench = Some(Workbench::new(view, space, self.now, &self.access.plugin, Cause::api()));
         }
         match self.kind {
-            Kind::Condition => Ended::of(plugin.evaluate(call, event, parameters).await, outcome::verdict),
+            Kind::Condition => {
+                let parameters = self.handed_over(plugin);
+                Ended::of(plugin.evaluate(call, event, &parameters).await, outcome::verdict)
+            }
             Kind::Action => Ended::of(plugin.run(call, event, parameters).await, outcome::outcome),
             Kind::Transform => {
                 let message = self.message.clone();
@@ -115,6 +118,24 @@ impl Stage {
             }
             Kind::Source => Ended::of(plugin.receive(call, self.request.clone(), parameters).await, outcome::reception),
         }
+    }
+}
+
+impl Stage {
+    /// The parameters of a condition, with what its paths lead to in the case's records.
+    fn handed_over(&self, plugin: &Plugin) -> Value {
+        let mut parameters = self.parameters.clone();
+        let view = Arc::<MemoryView>::clone(&self.view);
+        let mut workbench = Workbench::new(view, SpaceId::main(), self.now, &self.access.plugin, Cause::api());
+        for (name, filled) in plugin.paths() {
+            let path = self.parameters.get(name).and_then(Value::as_str);
+            // A stand-in for a space can always be read.
+            let found = path.and_then(|path| workbench.related(&self.event, path).ok().flatten());
+            if let (Some(found), Some(parameters)) = (found, parameters.as_object_mut()) {
+                parameters.insert(filled.clone(), found.handed_over());
+            }
+        }
+        parameters
     }
 }
 

@@ -19,6 +19,7 @@ mod pattern;
 mod plan;
 mod plugin;
 mod policy;
+mod polling;
 mod query;
 mod run;
 mod schedule;
@@ -57,8 +58,11 @@ pub use policy::{
     Grants, HttpGrant, InstancePolicy, LimitChanges, Limits, PluginPolicy, RecordGrant, SecretGrant, check_secret_name,
     host_fits, is_kind,
 };
+pub use polling::{PollStatus, PollTimes, Polling};
 pub use query::{Query, SortKey};
-pub use run::{ConditionRecord, Decision, EmittedEvent, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord};
+pub use run::{
+    ConditionRecord, Decision, EmittedEvent, Found, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord,
+};
 pub use schedule::{ForEachRecord, Missed, Past, Schedule, ScheduleId, ScheduleInput, ScheduleStatus};
 pub use secret::Secret;
 pub use signing::{

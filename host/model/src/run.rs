@@ -113,8 +113,24 @@ pub struct ConditionRecord {
     pub holds: Option<bool>,
     /// Its reason, or what went wrong.
     pub reason: String,
+    /// What the host found for it in the record that the event is about, if its path leads there. A value of more than
+    /// 1024 bytes of JSON is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
     /// How long it took, in microseconds.
     pub duration_us: u64,
+}
+
+/// What was found at the end of a path into a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// A value.
+    Value(Value),
+    /// The record does not have it; the sentence says what it has.
+    Missing(String),
+    /// There is no such record; the sentence says why.
+    NoRecord(String),
 }
 
 /// Where a run stands.

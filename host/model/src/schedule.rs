@@ -208,6 +208,18 @@ pub struct ScheduleInput {
 /// The longest interval: 366 days, in seconds.
 const MOST_SECONDS: u64 = 366 * 86_400;
 
+/// Whether there is one way to say the times, and a sensible one.
+pub(crate) fn check_times(cron: Option<&str>, every_seconds: Option<u64>, mistakes: &mut Mistakes) {
+    match (cron, every_seconds) {
+        (None, None) => mistakes.add("cron", "is missing: give a pattern such as `*/5 * * * *`, or `every_seconds`"),
+        (Some(_), Some(_)) => mistakes.add("every_seconds", "is given beside `cron`: keep one of them"),
+        (None, Some(every)) if !(1..=MOST_SECONDS).contains(&every) => {
+            mistakes.add("every_seconds", format!("is {every}: give 1 to {MOST_SECONDS}"));
+        }
+        _ => {}
+    }
+}
+
 impl Schedule {
     /// What is wrong with it, apart from its pattern, its zone and its workflow.
     pub fn check(&self) -> Mistakes {
@@ -215,16 +227,7 @@ impl Schedule {
         if self.name.trim().is_empty() || self.name.len() > 256 {
             mistakes.add("name", "give it 1 to 256 characters");
         }
-        match (&self.cron, self.every_seconds) {
-            (None, None) => {
-                mistakes.add("cron", "is missing: give a pattern such as `*/5 * * * *`, or `every_seconds`")
-            }
-            (Some(_), Some(_)) => mistakes.add("every_seconds", "is given beside `cron`: keep one of them"),
-            (None, Some(every)) if !(1..=MOST_SECONDS).contains(&every) => {
-                mistakes.add("every_seconds", format!("is {every}: give 1 to {MOST_SECONDS}"));
-            }
-            _ => {}
-        }
+        check_times(self.cron.as_deref(), self.every_seconds, &mut mistakes);
         match (&self.event_type, &self.workflow) {
             (None, None) => mistakes.add("type", "is missing: the type of the event, or `workflow`"),
             (Some(_), Some(_)) => mistakes.add("workflow", "is given beside `type`: keep one of them"),

@@ -102,7 +102,7 @@ impl Scope {
     }
 }
 
-fn described(value: &Value) -> String {
+pub(crate) fn described(value: &Value) -> String {
     match value {
         Value::Object(object) if object.is_empty() => "is an empty object".to_owned(),
         Value::Object(object) => {

@@ -296,7 +296,12 @@ fn parameter_mistakes(plugin: &Plugin, with: &Map<String, Value>, path: &str) ->
         inner => format!("{path}.{inner}"),
     };
     let found = plugin.check_template_parameters(&Value::Object(with.clone()));
-    found.into_iter().map(|mistake| Mistake::new(join(&mistake.path), mistake.message)).collect()
+    let mut mistakes: Vec<Mistake> =
+        found.into_iter().map(|mistake| Mistake::new(join(&mistake.path), mistake.message)).collect();
+    for (_, filled) in plugin.paths().iter().filter(|(_, filled)| with.contains_key(filled)) {
+        mistakes.push(Mistake::new(join(filled), "is filled in by the server: leave it out"));
+    }
+    mistakes
 }
 
 /// The parameters in which `{{...}}` belongs to Hookwright rather than to the plugin.

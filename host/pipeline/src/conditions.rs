@@ -3,12 +3,19 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use hookwright_model::{
-    Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, OnUnavailable, SpaceId, Verdict, When, Workbench,
+    Cause, Condition, ConditionRecord, Decision, Event, Failure, Found, Kind, OnUnavailable, SpaceId, Verdict, When,
+    Workbench,
 };
+
+use hookwright_plugin::Plugin;
+use serde_json::Value;
 
 use crate::Pipeline;
 use crate::parking::{Callable, Unavailable};
 use crate::steps::{Scoping, rendered, right_kind};
+
+/// Bytes of JSON of a value that is kept with a verdict.
+const KEPT: usize = 1024;
 
 /// Asks conditions, in order, until the answer is known, or until one cannot be asked for now.
 pub(crate) async fn decide(
@@ -123,14 +130,15 @@ impl<'a> Asking<'a> {
             Err(unavailable) => return self.unavailable(condition, path, unavailable),
         };
         let version = Some(callable.plugin.manifest().version.clone());
-        let result = self.evaluate(callable, condition).await;
+        let mut found = None;
+        let result = self.evaluate(callable, condition, &mut found).await;
         let (holds, reason) = match result {
             Ok(verdict) => (Some(verdict.holds), verdict.reason),
             Err(failure) => (None, failure.to_string()),
         };
         let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let condition = condition.plugin.clone();
-        self.asked.push(ConditionRecord { path, condition, version, holds, reason, duration_us });
+        self.asked.push(ConditionRecord { path, condition, version, holds, reason, found, duration_us });
         match holds {
             Some(true) => Answer::Holds,
             Some(false) => Answer::Fails,
@@ -148,20 +156,47 @@ impl<'a> Asking<'a> {
         };
         let reason = format!("{}; {counts}", unavailable.reason);
         let condition = condition.plugin.clone();
-        self.asked.push(ConditionRecord { path, condition, version: None, holds, reason, duration_us: 0 });
+        let record = ConditionRecord { path, condition, version: None, holds, reason, found: None, duration_us: 0 };
+        self.asked.push(record);
         if holds.is_none() {
             self.waits = Some(unavailable);
         }
         answer
     }
 
-    async fn evaluate(&mut self, callable: Callable, condition: &Condition) -> Result<Verdict, Failure> {
+    async fn evaluate(
+        &mut self,
+        callable: Callable,
+        condition: &Condition,
+        found: &mut Option<Found>,
+    ) -> Result<Verdict, Failure> {
         let plugin = &callable.plugin;
         right_kind(plugin, Kind::Condition, &condition.plugin)?;
-        let parameters = rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench)?;
+        let mut parameters = rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench)?;
+        *found = hand_over(plugin, self.event, &mut parameters, &mut self.workbench)?;
         let call = self.pipeline.call(self.space, &callable.access);
         let called = plugin.evaluate(call, self.event, &parameters).await;
         self.pipeline.note_call(callable, self.space, &self.event.id, &called);
         called.result
     }
+}
+
+/// Puts what paths into the record that the event is about lead to where the plugin's schema says; returns it, to be kept
+/// with the verdict, unless it is long.
+fn hand_over(
+    plugin: &Plugin,
+    event: &Event,
+    parameters: &mut Value,
+    workbench: &mut Workbench,
+) -> Result<Option<Found>, Failure> {
+    let Some(parameters) = parameters.as_object_mut() else { return Ok(None) };
+    let mut last = None;
+    for (name, filled) in plugin.paths() {
+        let Some(path) = parameters.get(name).and_then(Value::as_str) else { continue };
+        if let Some(found) = workbench.related(event, path)? {
+            parameters.insert(filled.clone(), found.handed_over());
+            last = Some(found);
+        }
+    }
+    Ok(last.filter(|found| !matches!(found, Found::Value(value) if value.to_string().len() > KEPT)))
 }

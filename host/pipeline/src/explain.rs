@@ -2,7 +2,7 @@
 //! was not met, an attribute was missing.
 
 use hookwright_model::{
-    Automation, ConditionRecord, Event, EventPattern, Run, RunState, Scope, SpaceId, StepOutcome, When,
+    Automation, ConditionRecord, Event, EventPattern, Found, Run, RunState, Scope, SpaceId, StepOutcome, When,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -164,17 +164,25 @@ fn beside(asked: &ConditionRecord, when: Option<&When>, scope: &Scope) -> Explai
             }
         });
     }
-    // Paths of conditions begin with the event, or directly with a part of it.
-    let path = expected.get("path").and_then(Value::as_str).map(|path| {
-        let whole = path.starts_with("event.") || path.starts_with("analytics_event.");
-        if whole { path.to_owned() } else { format!("event.{path}") }
-    });
-    // A path with brackets is another language than that of variables: the plugin's reason tells of it.
-    let found = path.filter(|path| !path.contains('[')).map(|path| scope.find(&path).cloned());
-    let (actual, missing) = match found {
-        Some(Ok(value)) => (Some(value), None),
-        Some(Err(error)) => (None, Some(error.message)),
-        None => (None, None),
+    let path = expected.get("path").and_then(Value::as_str);
+    let (actual, missing) = match (&asked.found, path) {
+        (Some(Found::Value(value)), _) => (Some(value.clone()), None),
+        (Some(Found::Missing(message)), _) => (None, Some(message.clone())),
+        (found, Some(path)) => {
+            let missing = |message: String| match found {
+                Some(Found::NoRecord(said)) => said.clone(),
+                _ => message,
+            };
+            let changes = expected.keys().any(|name| name.starts_with("changed"));
+            // A path with brackets is another language than that of variables: the plugin's reason tells of it.
+            match (!path.contains('[')).then(|| scope.find(&whole(path, scope))) {
+                Some(Ok(value)) => (Some(value.clone()), None),
+                // A field that changed may be named without the words that lead to it.
+                Some(Err(error)) if !changes => (None, Some(missing(error.message))),
+                _ => (None, None),
+            }
+        }
+        (_, None) => (None, None),
     };
     ExplainedCondition {
         path: asked.path.clone(),
@@ -183,6 +191,17 @@ fn beside(asked: &ConditionRecord, when: Option<&When>, scope: &Scope) -> Explai
         actual,
         missing,
         reason: asked.reason.clone(),
+    }
+}
+
+/// A condition's path as variables have it: it begins with the event, directly with a part of it, or with the payload's own
+/// names.
+fn whole(path: &str, scope: &Scope) -> String {
+    match path.split('.').next().unwrap_or_default() {
+        "event" | "analytics_event" => path.to_owned(),
+        "data" | "id" | "type" | "source" | "subject" | "time" => format!("event.{path}"),
+        "attributes" if scope.find("event.data.attributes").is_err() => format!("analytics_event.{path}"),
+        _ => format!("event.data.{path}"),
     }
 }
 

@@ -18,6 +18,7 @@ mod logs;
 mod mails;
 mod parking;
 mod plugins;
+mod polling;
 mod records;
 mod rehearsal;
 mod runner;
@@ -128,6 +129,7 @@ pub struct Pipeline {
     exceptions: webhooks::Exceptions,
     redeliveries: webhooks::Redeliveries,
     strict: event_types::Strict,
+    polls: polling::UnderWay,
     /// Names of the server's own plugins that are still being loaded.
     loading: watch::Sender<BTreeSet<String>>,
     stopping: watch::Sender<bool>,
@@ -168,6 +170,7 @@ impl Pipeline {
             exceptions: webhooks::Exceptions::default(),
             redeliveries: webhooks::Redeliveries::default(),
             strict,
+            polls: polling::UnderWay::default(),
             settings,
             stopping,
             changing,

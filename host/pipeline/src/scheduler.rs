@@ -1,4 +1,4 @@
-//! Starts what is due: mails, and steps that are tried again.
+//! Starts what is due: mails, steps that are tried again, schedules, polls.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -91,6 +91,7 @@ impl Pipeline {
             DueItem::Run(id) => self.resume(&due.space, id, due.at).await,
             DueItem::Mail(id) => self.send_due(&due.space, id, due.at).await,
             DueItem::Schedule(id) => self.fire(&due.space, id, due.at).await,
+            DueItem::Poll(number) => self.poll_due(&due.space, number, due.at).await,
         };
         match result {
             Ok(()) | Err(PipelineError::Store(StoreError::Closed)) => {}

@@ -6,12 +6,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use hookwright_model::{Cause, EventDraft, Failure, Kind, Mistake, Source, SourceId, SpaceId, Workbench};
+use hookwright_model::{Cause, EventDraft, Failure, Kind, Mistake, PollTimes, Source, SourceId, SpaceId, Workbench};
 use hookwright_plugin::{Reception, Secrets, SourceDraft, SourceRequest};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::polling::POLL;
 use crate::{Pipeline, PipelineError};
 
 /// What a caller sends to make or change a source; what is absent keeps its value.
@@ -30,6 +31,13 @@ pub struct SourceInput {
     pub with: Option<Map<String, Value>>,
     /// The provider's signing secret; one is made if it is absent.
     pub secret: Option<String>,
+    /// When the server asks it by itself. A null takes the times away.
+    #[serde(default, deserialize_with = "given")]
+    pub poll: Option<Option<PollTimes>>,
+}
+
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<PollTimes>>, D::Error> {
+    Option::<PollTimes>::deserialize(deserializer).map(Some)
 }
 
 /// A source that was just made, with what is shown only now.
@@ -88,7 +96,7 @@ pub enum Received {
 /// The name by which plugins use a source's signing secret.
 const SIGNING_SECRET: &str = "signing-secret";
 /// How often a source is asked again because somebody else changed what it had read.
-const MAX_CONFLICTS: u32 = 100;
+pub(crate) const MAX_CONFLICTS: u32 = 100;
 
 impl Pipeline {
     /// Makes a source with a URL of its own.
@@ -100,6 +108,10 @@ impl Pipeline {
         check_name(&name)?;
         self.loaded(space, &[kind.as_str()].into()).await;
         self.check_kind(space, &kind, &with)?;
+        let times = input.poll.flatten();
+        if let Some(times) = &times {
+            self.check_polling(space, &kind, times).await?;
+        }
         let (secret, made) = match input.secret {
             Some(given) => (check_secret(given)?, None),
             None => {
@@ -123,6 +135,7 @@ impl Pipeline {
         };
         self.store.put_source(&source).await?;
         self.catalogue.put_source(source.clone());
+        self.set_polling(&source, times).await?;
         Ok(NewSource { source, token, secret: made })
     }
 
@@ -130,6 +143,10 @@ impl Pipeline {
     pub async fn change_source(&self, space: &SpaceId, id: &str, input: SourceInput) -> Result<Source, PipelineError> {
         let _changing = self.changing.lock().await;
         let old = self.source(space, id)?;
+        let times = match input.poll {
+            Some(times) => times,
+            None => self.polling(&old)?.map(|polling| polling.times),
+        };
         let source = Source {
             name: input.name.unwrap_or(old.name),
             kind: input.kind.unwrap_or(old.kind),
@@ -145,8 +162,12 @@ impl Pipeline {
         check_name(&source.name)?;
         self.loaded(space, &[source.kind.as_str()].into()).await;
         self.check_kind(space, &source.kind, &source.with)?;
+        if let Some(times) = &times {
+            self.check_polling(space, &source.kind, times).await?;
+        }
         self.store.put_source(&source).await?;
         self.catalogue.put_source(source.clone());
+        self.set_polling(&source, times).await?;
         Ok(source)
     }
 
@@ -165,6 +186,7 @@ impl Pipeline {
     pub async fn delete_source(&self, space: &SpaceId, id: &str) -> Result<(), PipelineError> {
         let _changing = self.changing.lock().await;
         let source = self.source(space, id)?;
+        self.set_polling(&source, None).await?;
         self.store.delete_source(space, id).await?;
         self.catalogue.remove_source(&source.token_digest);
         Ok(())
@@ -179,6 +201,13 @@ impl Pipeline {
                 status: 403,
                 code: "source.inactive".to_owned(),
                 message: format!("the source `{}` is switched off", source.name),
+            });
+        }
+        if arrival.method == POLL {
+            return Ok(Received::Refused {
+                status: 405,
+                code: "source.method".to_owned(),
+                message: format!("{POLL} is what the server asks its own sources with: send another method"),
             });
         }
         let content_type = arrival.headers.iter().find(|(name, _)| name == "content-type").map(|(_, v)| v.clone());
@@ -216,7 +245,7 @@ impl Pipeline {
     }
 
     /// Lets the plugin of a source look at a request.
-    async fn ask_source(
+    pub(crate) async fn ask_source(
         &self,
         source: &Source,
         request: SourceRequest,
@@ -258,7 +287,7 @@ impl Pipeline {
 }
 
 /// The events that a source made of a request.
-fn drafts(
+pub(crate) fn drafts(
     source: &Source,
     body: &Bytes,
     content_type: Option<&str>,

@@ -28,13 +28,26 @@ impl Timetable {
     /// # Errors
     /// What is wrong with its pattern or its zone.
     pub(crate) fn of(schedule: &Schedule) -> Result<Self, Mistakes> {
+        Self::new(schedule.cron.as_deref(), schedule.every_seconds, &schedule.timezone, schedule.updated_at)
+    }
+
+    /// The times of a pattern in a zone, or so many seconds apart from `from` on.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern or the zone.
+    pub(crate) fn new(
+        cron: Option<&str>,
+        every_seconds: Option<u64>,
+        timezone: &str,
+        from: Timestamp,
+    ) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::default();
-        let zone: Option<Tz> = schedule.timezone.parse().ok();
+        let zone: Option<Tz> = timezone.parse().ok();
         if zone.is_none() {
-            let shown: String = schedule.timezone.chars().take(80).collect();
+            let shown: String = timezone.chars().take(80).collect();
             mistakes.add("timezone", format!("`{shown}` is no time zone: give an IANA name, such as Europe/Berlin"));
         }
-        let cron = match &schedule.cron {
+        let cron = match cron {
             None => None,
             Some(pattern) if pattern.len() > 256 => {
                 mistakes.add("cron", format!("has {} bytes: at most 256", pattern.len()));
@@ -56,9 +69,9 @@ impl Timetable {
         Ok(match (cron, zone) {
             (Some(cron), Some(zone)) => Self::Cron(Box::new(cron), zone),
             _ => {
-                let seconds = i64::try_from(schedule.every_seconds.unwrap_or(1).max(1)).unwrap_or(i64::MAX);
+                let seconds = i64::try_from(every_seconds.unwrap_or(1).max(1)).unwrap_or(i64::MAX);
                 // From the last change on, so that the times stay the same however long the server is away.
-                Self::Every { from: schedule.updated_at, millis: seconds.saturating_mul(1000) }
+                Self::Every { from, millis: seconds.saturating_mul(1000) }
             }
         })
     }

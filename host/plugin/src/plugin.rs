@@ -112,6 +112,12 @@ impl Plugin {
         self.schema.verbatim()
     }
 
+    /// Top-level parameters that are paths, each with the one into which the host puts what it finds where the path leads
+    /// into a record (`ticket.`, `record.`). Their schema says `"x-hookwright-path": "NAME"`.
+    pub fn paths(&self) -> &[(String, String)] {
+        self.schema.paths()
+    }
+
     /// The interfaces that it imports besides those that harm nobody: what it needs to be granted.
     pub fn wants(&self) -> &[String] {
         &self.wants

@@ -172,6 +172,7 @@ routes! {
     GET "/v1/sources/{id}" Administer sources::read, "Read a source";
     PATCH "/v1/sources/{id}" Administer sources::change, "Change a source";
     DELETE "/v1/sources/{id}" Administer sources::delete, "Delete a source";
+    POST "/v1/sources/{id}/poll" Administer sources::poll, "Ask a source for news now";
     POST "/v1/keys" Administer keys::create, "Make an API key";
     GET "/v1/keys" Administer keys::list, "List API keys";
     GET "/v1/keys/{id}" Administer keys::read, "Read what is known of an API key";

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Source, SourceId, Timestamp};
+use hookwright_model::{PollStatus, PollTimes, Source, SourceId, Timestamp};
 use hookwright_pipeline::{Arrival, Received, SourceInput};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -28,12 +28,25 @@ struct Shown {
     with: Map<String, Value>,
     url: String,
     created_at: Timestamp,
+    /// When the server asks it by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll: Option<PollTimes>,
+    /// How that goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<PollStatus>,
     /// Only in the answer to the creation, if Hookwright made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
-fn shown(app: &Shared, headers: &HeaderMap, source: Source, token: &str, secret: Option<String>) -> Shown {
+fn shown(
+    app: &Shared,
+    headers: &HeaderMap,
+    source: Source,
+    token: &str,
+    secret: Option<String>,
+) -> Result<Shown, Problem> {
+    let (poll, status) = app.pipeline.polling(&source)?.map(|polling| (polling.times, polling.status)).unzip();
     let base = match &app.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => {
@@ -41,7 +54,7 @@ fn shown(app: &Shared, headers: &HeaderMap, source: Source, token: &str, secret:
             format!("http://{host}")
         }
     };
-    Shown {
+    Ok(Shown {
         id: source.id,
         name: source.name,
         kind: source.kind,
@@ -50,8 +63,10 @@ fn shown(app: &Shared, headers: &HeaderMap, source: Source, token: &str, secret:
         with: source.with,
         url: format!("{base}{PREFIX}{token}"),
         created_at: source.created_at,
+        poll,
+        status,
         secret,
-    }
+    })
 }
 
 pub(crate) async fn create(
@@ -62,7 +77,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let made = app.pipeline.create_source(&caller.space, input).await?;
     let location = format!("/v1/sources/{}", made.source.id);
-    let body = axum::Json(shown(&app, &headers, made.source, &made.token, made.secret));
+    let body = axum::Json(shown(&app, &headers, made.source, &made.token, made.secret)?);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
@@ -72,7 +87,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, headers: Hea
     let mut data = Vec::with_capacity(sources.len());
     for source in sources {
         let token = app.pipeline.source_token(&source)?;
-        data.push(shown(&app, &headers, source, &token, None));
+        data.push(shown(&app, &headers, source, &token, None)?);
     }
     Ok(Listed::whole(data).into_response())
 }
@@ -85,7 +100,7 @@ pub(crate) async fn read(
 ) -> Result<Response, Problem> {
     let source = app.pipeline.source(&caller.space, &id)?;
     let token = app.pipeline.source_token(&source)?;
-    Ok(axum::Json(shown(&app, &headers, source, &token, None)).into_response())
+    Ok(axum::Json(shown(&app, &headers, source, &token, None)?).into_response())
 }
 
 pub(crate) async fn change(
@@ -97,12 +112,24 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let source = app.pipeline.change_source(&caller.space, &id, input).await?;
     let token = app.pipeline.source_token(&source)?;
-    Ok(axum::Json(shown(&app, &headers, source, &token, None)).into_response())
+    Ok(axum::Json(shown(&app, &headers, source, &token, None)?).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     app.pipeline.delete_source(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Asks a source for news now.
+pub(crate) async fn poll(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(id): Named,
+) -> Result<axum::Json<Value>, Problem> {
+    let ids = app.pipeline.poll(&caller.space, &id).await?;
+    let source = app.pipeline.source(&caller.space, &id)?;
+    let status = app.pipeline.polling(&source)?.map(|polling| polling.status);
+    Ok(axum::Json(json!({"ids": ids, "status": status})))
 }
 
 /// `/in/{token}` and what follows it: any method, taken by the source plugin behind the token.

@@ -1,8 +1,8 @@
-//! Runs, mails and schedules that are due at a certain time. Deliveries wait in the queues of their webhooks.
+//! Runs, mails, schedules and polls that are due at a certain time. Deliveries wait in the queues of their webhooks.
 
 use hookwright_model::{RunId, ScheduleId, SpaceId, Timestamp};
 
-use crate::tables::{DUE, DUE_MAIL, DUE_RUN, DUE_SCHEDULE};
+use crate::tables::{DUE, DUE_MAIL, DUE_POLL, DUE_RUN, DUE_SCHEDULE};
 use crate::{Store, StoreError};
 
 /// Something that is to be done at a certain time.
@@ -25,6 +25,8 @@ pub enum DueItem {
     Mail(u64),
     /// The next time of a schedule.
     Schedule(ScheduleId),
+    /// The next time of a source that is polled, by the number of its times.
+    Poll(u64),
 }
 
 impl Store {
@@ -40,6 +42,7 @@ impl Store {
                 DUE_RUN => DueItem::Run(RunId { seq, ordinal }),
                 DUE_MAIL => DueItem::Mail(seq),
                 DUE_SCHEDULE => DueItem::Schedule(ScheduleId(seq)),
+                DUE_POLL => DueItem::Poll(seq),
                 _ => continue,
             };
             due.push(Due { at: Timestamp::from_millis(at), space, item });

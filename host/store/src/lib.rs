@@ -23,6 +23,7 @@ mod lanes;
 mod mails;
 mod migrate;
 mod page;
+mod pollings;
 mod queue;
 mod records;
 mod retention;

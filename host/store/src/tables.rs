@@ -81,6 +81,8 @@ pub(crate) const DUE_RUN: u8 = 1;
 pub(crate) const DUE_MAIL: u8 = 2;
 /// Marks a due row of a schedule, whose number stands for the seq.
 pub(crate) const DUE_SCHEDULE: u8 = 3;
+/// The same of a source that is polled.
+pub(crate) const DUE_POLL: u8 = 4;
 
 /// The format of this version.
 pub(crate) const FORMAT: u32 = 2;

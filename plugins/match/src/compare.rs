@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use serde_json::{Number, Value};
+use hookwright_sdk::clock;
 
-use crate::time;
+use crate::json::{Json, Kind};
+use crate::number::Decimal;
+use crate::time::{self, Instant};
 
 /// Whether letters' case counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,106 +26,167 @@ impl Case {
     }
 }
 
-/// A number without loss: integers stay exact, however long.
+/// What both values are read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Number,
+    Text,
+    Date,
+    Truth,
+}
+
+impl Type {
+    pub(crate) const NAMES: [(&str, Self); 4] =
+        [("number", Self::Number), ("text", Self::Text), ("date", Self::Date), ("boolean", Self::Truth)];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| *name)
+    }
+
+    /// Whether a value can be read as it.
+    pub(crate) fn takes(self, value: Json<'_>) -> bool {
+        match self {
+            Self::Number => decimal(value).is_some(),
+            Self::Text => value.written().is_some(),
+            Self::Date => moment(value).is_some(),
+            Self::Truth => truth(value).is_some(),
+        }
+    }
+
+    /// What a value is not that cannot be read as it.
+    pub(crate) fn not(self) -> &'static str {
+        match self {
+            Self::Number => "which is no number",
+            Self::Text => "which is no text",
+            Self::Date => "which is no date",
+            Self::Truth => "which is neither true nor false",
+        }
+    }
+}
+
+/// How values are compared.
 #[derive(Debug, Clone, Copy)]
-enum Numeric {
-    Integer(i128),
-    Real(f64),
+pub(crate) struct Rules {
+    /// As the automation says; none: as the two values are.
+    pub(crate) given: Option<Type>,
+    pub(crate) case: Case,
 }
 
-impl Numeric {
-    fn of_number(number: &Number) -> Option<Self> {
-        if let Some(integer) = number.as_i64() {
-            return Some(Self::Integer(integer.into()));
-        }
-        if let Some(integer) = number.as_u64() {
-            return Some(Self::Integer(integer.into()));
-        }
-        number.as_f64().map(Self::Real)
-    }
-
-    /// A text that is a decimal number and nothing else. Words that Rust reads as numbers (`inf`, `nan`) are texts.
-    fn of_text(text: &str) -> Option<Self> {
-        if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
-            return None;
-        }
-        if let Ok(integer) = text.parse() {
-            return Some(Self::Integer(integer));
-        }
-        text.parse::<f64>().ok().filter(|real| real.is_finite()).map(Self::Real)
-    }
-
-    fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Number(number) => Self::of_number(number),
-            Value::String(text) => Self::of_text(text),
-            _ => None,
-        }
-    }
-
-    fn order(self, other: Self) -> Option<Ordering> {
-        // A real number next to an integer beyond 2^53 is rounded already, so nothing is lost by comparing reals.
-        #[allow(clippy::cast_precision_loss)]
-        let real = |number: Self| match number {
-            Self::Integer(integer) => integer as f64,
-            Self::Real(real) => real,
-        };
-        match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(&b)),
-            (a, b) => real(a).partial_cmp(&real(b)),
-        }
+fn decimal(value: Json<'_>) -> Option<Decimal<'_>> {
+    match value.kind() {
+        Kind::Number => Decimal::read(value.0),
+        // A text with an escape in it is no number.
+        Kind::Text => Decimal::read(value.0.strip_prefix('"')?.strip_suffix('"')?),
+        _ => None,
     }
 }
 
-/// Whether two values are the same. 1 and 1.0 are, a number and a text that reads as that number are, and lists and
-/// objects are when their parts are; two texts are only when they are equal letter for letter.
-pub(crate) fn same(a: &Value, b: &Value, case: Case) -> bool {
-    match (a, b) {
-        (Value::String(a), Value::String(b)) => case.fold(a) == case.fold(b),
-        (Value::Number(_), Value::Number(_) | Value::String(_)) | (Value::String(_), Value::Number(_)) => {
-            Numeric::of(a).zip(Numeric::of(b)).and_then(|(a, b)| a.order(b)) == Some(Ordering::Equal)
-        }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, case)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b, case)))
-        }
-        _ => a == b,
+fn truth(value: Json<'_>) -> Option<bool> {
+    match value.0 {
+        "true" | "\"true\"" => Some(true),
+        "false" | "\"false\"" => Some(false),
+        _ => None,
     }
 }
 
-/// The order of two values: as numbers if both read as numbers, as instants if both are RFC 3339 times, else as texts.
-/// None where one of them is neither a number nor a text, or one is a number and the other a word.
-pub(crate) fn order(a: &Value, b: &Value, case: Case) -> Option<Ordering> {
-    if let Some((a, b)) = Numeric::of(a).zip(Numeric::of(b)) {
-        return a.order(b);
+/// The instant that the clock shows.
+pub(crate) fn now() -> Instant {
+    Instant::of_millis(clock::now_ms())
+}
+
+/// A date, or a text such as `now-2d`.
+pub(crate) fn moment(value: Json<'_>) -> Option<Instant> {
+    if value.kind() == Kind::Text
+        && let Some(seconds) = value.text().and_then(|text| time::from_now(&text))
+    {
+        return Some(now().plus(seconds));
     }
-    let (Value::String(a), Value::String(b)) = (a, b) else { return None };
-    if let Some((a, b)) = time::instant(a).zip(time::instant(b)) {
-        return Some(a.cmp(&b));
+    time::date(value)
+}
+
+/// Whether two values are the same; none if the first cannot be read as the type that was asked for.
+///
+/// Without a type 1 and 1.0 are the same, so are a number and a text that reads as that number, and lists and objects are
+/// when their parts are; two texts are only when they are equal letter for letter.
+pub(crate) fn same(a: Json<'_>, b: Json<'_>, rules: Rules) -> Option<bool> {
+    match rules.given {
+        None => Some(alike(a, b, rules.case)),
+        Some(Type::Number) => Some(decimal(a)?.order(decimal(b)?).is_eq()),
+        Some(Type::Text) => Some(rules.case.fold(&a.written()?) == rules.case.fold(&b.written()?)),
+        Some(Type::Date) => Some(moment(a)? == moment(b)?),
+        Some(Type::Truth) => Some(truth(a)? == truth(b)?),
     }
-    Some(case.fold(a).cmp(&case.fold(b)))
+}
+
+fn alike(a: Json<'_>, b: Json<'_>, case: Case) -> bool {
+    match (a.kind(), b.kind()) {
+        (Kind::Text, Kind::Text) => match (a.text(), b.text()) {
+            (Some(a), Some(b)) => case.fold(&a) == case.fold(&b),
+            _ => false,
+        },
+        (Kind::Number, Kind::Number | Kind::Text) | (Kind::Text, Kind::Number) => {
+            decimal(a).zip(decimal(b)).is_some_and(|(a, b)| a.order(b).is_eq())
+        }
+        (Kind::List, Kind::List) => match (a.elements(), b.elements()) {
+            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(*a, b, case)),
+            _ => false,
+        },
+        (Kind::Object, Kind::Object) => match (a.members(), b.members()) {
+            (Some(a), Some(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| alike(*a, *b, case)))
+            }
+            _ => false,
+        },
+        (a_kind, b_kind) => a_kind == b_kind && a.0 == b.0,
+    }
+}
+
+/// The order of two values, and what they were read as: numbers if both read as numbers, dates if both do as dates, else
+/// texts. None where one of them is nothing that has an order, or one is a number and the other a word.
+pub(crate) fn order(a: Json<'_>, b: Json<'_>, rules: Rules) -> Option<(Ordering, Type)> {
+    let typed = |wanted: Type| rules.given.is_none_or(|given| given == wanted);
+    if typed(Type::Number)
+        && let Some((a, b)) = decimal(a).zip(decimal(b))
+    {
+        return Some((a.order(b), Type::Number));
+    }
+    if rules.given == Some(Type::Date) {
+        return Some((moment(a)?.cmp(&moment(b)?), Type::Date));
+    }
+    if rules.given == Some(Type::Text) {
+        return Some((rules.case.fold(&a.written()?).cmp(&rules.case.fold(&b.written()?)), Type::Text));
+    }
+    if rules.given.is_some() || a.kind() != Kind::Text || b.kind() != Kind::Text {
+        return None;
+    }
+    let (a, b) = a.text().zip(b.text())?;
+    if let Some((a, b)) = time::instant(&a).zip(time::instant(&b)) {
+        return Some((a.cmp(&b), Type::Date));
+    }
+    Some((rules.case.fold(&a).cmp(&rules.case.fold(&b)), Type::Text))
 }
 
 /// Whether a text has the part, a list the element, an object the key. None where the value is none of these.
-pub(crate) fn contains(value: &Value, part: &Value, case: Case) -> Option<bool> {
-    match value {
-        Value::String(whole) => {
-            Some(text(part).is_some_and(|part| case.fold(whole).contains(case.fold(&part).as_ref())))
+pub(crate) fn contains(value: Json<'_>, part: Json<'_>, rules: Rules) -> Option<bool> {
+    let case = rules.case;
+    match value.kind() {
+        Kind::Text => {
+            let whole = value.text()?;
+            Some(part_text(part).is_some_and(|part| case.fold(&whole).contains(case.fold(&part).as_ref())))
         }
-        Value::Array(items) => Some(items.iter().any(|item| same(item, part, case))),
-        Value::Object(members) => Some(text(part).is_some_and(|key| match case {
-            Case::Exact => members.contains_key(key.as_ref()),
-            Case::Ignored => members.keys().any(|member| case.fold(member) == case.fold(&key)),
-        })),
+        Kind::List => Some(value.elements()?.into_iter().any(|one| same(one, part, rules) == Some(true))),
+        Kind::Object => {
+            let members = value.members()?;
+            Some(part_text(part).is_some_and(|key| match case {
+                Case::Exact => members.contains_key(key.as_ref()),
+                Case::Ignored => members.keys().any(|member| case.fold(member) == case.fold(&key)),
+            }))
+        }
         _ => None,
     }
 }
 
 /// A value as text: a text itself, a number's digits.
-pub(crate) fn text(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        _ => None,
-    }
+pub(crate) fn part_text(value: Json<'_>) -> Option<Cow<'_, str>> {
+    value.written().filter(|_| value.kind() != Kind::Truth)
 }

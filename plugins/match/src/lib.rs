@@ -1,31 +1,30 @@
-//! The condition `match`: compares one value of the event with an expected one.
+//! The condition `match`: compares one value of the event, or of the record that it is about, with an expected one.
 //!
-//! `{"path": "analytics_event.attributes.status", "equals": "Closed"}`: a path and exactly one operator.
+//! `{"path": "analytics_event.attributes.status", "equals": "Closed"}`: a path and exactly one operator. What each
+//! operator says of which values is told in `docs/plugins/builtin/match.md`; the rows of `tests.rs` are the same as a
+//! test.
 //!
-//! | operator | also written | holds when the value at the path |
-//! |---|---|---|
-//! | `equals`, `not_equals` | `=`, `!=` | is, or is not, the same |
-//! | `gt`, `gte`, `lt`, `lte` | `>`, `>=`, `<`, `<=` | stands in that order: numbers, times, texts |
-//! | `contains`, `not_contains` | | has it as a part of a text, an element of a list or a key of an object |
-//! | `starts_with`, `ends_with` | | is a text that does |
-//! | `matches` | `regex` | is a text in which the regular expression is found |
-//! | `exists` | | is there (`true`) or is not (`false`); a null is there |
-//! | `in`, `not_in` | | is one of the list's, or none of them |
-//!
-//! `"value"` in place of `path` gives the value itself, such as `"{{steps.lookup.result.status}}"`.
-//!
-//! `"ignore_case": true` makes texts compare without regard to case. A number and a text that reads as a number compare
-//! as numbers. Where the path leads to nothing, the operators that begin with `not_` hold and the others do not.
+//! Values are looked at as the JSON that they came as, so that no digit is lost, and nothing of the payload is read but
+//! what lies on the path. A path that begins with `ticket` or `record` leads into the record that the event is about, which
+//! the host hands over in `found`.
 
+mod ask;
+mod changes;
 mod compare;
+mod elements;
+mod json;
+mod number;
 mod operator;
 mod tell;
 mod time;
 
-use hookwright_sdk::{Condition, Event, Failure, Manifest, Plugin, Verdict};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use crate::operator::{Subject, Test};
+use hookwright_sdk::{Condition, Event, Failure, Manifest, Path, Plugin, Verdict};
+use serde_json::value::RawValue;
+
+use crate::json::Json;
+use crate::operator::{Parameters, Subject, Test};
 
 struct Match;
 
@@ -37,27 +36,41 @@ impl Plugin for Match {
         parameters: include_str!("parameters.json"),
         hints: &[],
     };
-    type Parameters = Map<String, Value>;
+    type Parameters = Parameters;
 }
 
 impl Condition for Match {
-    fn evaluate(event: &Event, parameters: Map<String, Value>) -> Result<Verdict, Failure> {
+    fn evaluate(event: &Event, mut parameters: Parameters) -> Result<Verdict, Failure> {
+        let found = parameters.remove("found");
         let test = Test::read(parameters).map_err(|problem| Failure::permanent("parameters.invalid", problem))?;
-        let (answer, actual) = match &test.subject {
-            Subject::Given(value) => (test.ask(Some(value)), format!("it is {}", tell::brief(value))),
-            Subject::At(path) => {
-                let found = event.find(path);
-                let actual = match &found {
-                    Err(missing) => missing.to_string(),
-                    Ok(value) => format!("it is {}", tell::brief(value)),
-                };
-                (test.ask(found.as_deref().ok()), actual)
+        let value = match &test.subject {
+            Subject::At(path) if test.is_about_change() => {
+                let (holds, reason) = changes::ask(&test, event, path);
+                return Ok(Verdict { holds, reason });
             }
+            Subject::At(path) => look(event, path, found.as_deref()),
+            Subject::Given(value) => Ok(Cow::Borrowed(value.get())),
+            Subject::Element => Err("there is no element".to_owned()),
         };
-        let note = answer.note.map(|note| format!(", {note}")).unwrap_or_default();
-        let reason = format!("{}: {actual}{note}", test.describe());
-        Ok(Verdict { holds: answer.holds, reason })
+        let answer = test.ask(value.as_deref().ok().map(Json));
+        let holds = answer.holds;
+        Ok(Verdict { holds, reason: test.reason(value.as_deref().map(Json).map_err(Clone::clone), answer) })
     }
+}
+
+/// The value at a path, as JSON: of the record that the host handed over, or of the event. `Err`: what is there instead.
+fn look<'v>(event: &'v Event, path: &Path, found: Option<&'v RawValue>) -> Result<Cow<'v, str>, String> {
+    let handed = found.and_then(|found| Json(found.get()).members()).unwrap_or_default();
+    if let Some(value) = handed.get("value") {
+        return Ok(Cow::Borrowed(value.0));
+    }
+    if let Some(missing) = handed.get("missing").and_then(|missing| missing.text()) {
+        return Err(missing.into_owned());
+    }
+    event.find_json(path).map_err(|missing| match handed.get("no_record").and_then(|said| said.text()) {
+        Some(said) => said.into_owned(),
+        None => missing.to_string(),
+    })
 }
 
 hookwright_sdk::export_condition!(Match);

@@ -1,16 +1,22 @@
-//! Which operator the parameters name, and what it asks of a value.
+//! Which operator the parameters name, and what it wants.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use hookwright_sdk::{Path, shorten};
 use regex_lite::{Regex, RegexBuilder};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
-use crate::compare::{self, Case};
-use crate::tell;
+use crate::compare::{self, Case, Rules, Type};
+use crate::elements::Quantifier;
+use crate::json::{Json, Kind};
+use crate::{tell, time};
+
+/// The parameters, each as the text that it came as.
+pub(crate) type Parameters = BTreeMap<String, Box<RawValue>>;
 
 /// The operators, each with its other spelling where it has one.
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 25] = [
     ("equals", "="),
     ("not_equals", "!="),
     ("gt", ">"),
@@ -25,48 +31,91 @@ const NAMES: [(&str, &str); 14] = [
     ("exists", ""),
     ("in", ""),
     ("not_in", ""),
+    ("before", ""),
+    ("after", ""),
+    ("older_than", ""),
+    ("newer_than", ""),
+    ("within", ""),
+    ("changed", ""),
+    ("changed_from", ""),
+    ("changed_to", ""),
+    ("any", ""),
+    ("all", ""),
+    ("none", ""),
 ];
+
+/// How deep tests of elements may lie within one another.
+const DEEPEST: usize = 5;
+/// How many tests one element may have to pass.
+const MOST_TESTS: usize = 20;
+/// Bytes of a regular expression, and of what it is compiled to.
+const PATTERN: usize = 1000;
+const COMPILED: usize = 128 * 1024;
 
 /// One comparison, as the parameters ask for it.
 pub(crate) struct Test {
     pub(crate) subject: Subject,
+    pub(crate) rules: Rules,
+    pub(crate) check: Check,
     name: &'static str,
-    expected: Value,
-    check: Check,
-    case: Case,
+    expected: Box<RawValue>,
 }
 
 /// What is compared.
 pub(crate) enum Subject {
-    /// The event's value at a path.
+    /// The value at a path.
     At(Path),
     /// A value that the parameters give, which variables stood for.
-    Given(Value),
+    Given(Box<RawValue>),
+    /// The element of a list itself.
+    Element,
 }
 
 /// What is asked of the value.
-enum Check {
-    Same { negated: bool },
-    Order { allowed: fn(Ordering) -> bool },
-    Contains { negated: bool },
+pub(crate) enum Check {
+    Same {
+        negated: bool,
+    },
+    Order {
+        allowed: fn(Ordering) -> bool,
+    },
+    Contains {
+        negated: bool,
+    },
     StartsWith,
     EndsWith,
     Matches(Regex),
     Exists(bool),
-    OneOf { negated: bool },
+    OneOf {
+        negated: bool,
+        list: Vec<Box<RawValue>>,
+    },
+    /// It lies before, or after, a moment.
+    Beside {
+        before: bool,
+    },
+    /// How far it lies from now, in seconds.
+    Age {
+        age: Age,
+        seconds: i64,
+    },
+    Changed(bool),
+    ChangedBetween {
+        from: Option<Box<RawValue>>,
+        to: Option<Box<RawValue>>,
+    },
+    Elements {
+        quantifier: Quantifier,
+        tests: Vec<Test>,
+    },
 }
 
-/// What came of a test.
-pub(crate) struct Answer {
-    pub(crate) holds: bool,
-    /// Why the question could not be put to this value, or how it was put.
-    pub(crate) note: Option<String>,
-}
-
-impl Answer {
-    fn plain(holds: bool) -> Self {
-        Self { holds, note: None }
-    }
+/// What is asked of the time between now and a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    Older,
+    Newer,
+    Within,
 }
 
 impl Test {
@@ -74,119 +123,183 @@ impl Test {
     ///
     /// # Errors
     /// A sentence that names the parameter, its value and the remedy.
-    pub(crate) fn read(mut parameters: Map<String, Value>) -> Result<Self, String> {
-        let subject = match (parameters.remove("path"), parameters.remove("value")) {
-            (Some(Value::String(text)), None) => {
-                Subject::At(Path::parse(&text).map_err(|problem| format!("parameter `path`: {problem}"))?)
-            }
-            (None, Some(value)) => Subject::Given(value),
-            (Some(_), Some(_)) => {
-                return Err("`path` and `value` are both given: say either where the value is, or what it is".into());
-            }
-            (Some(other), None) => {
-                return Err(format!(
-                    "parameter `path` is {}: give a text such as \"data.status\"",
-                    tell::brief(&other)
-                ));
-            }
-            (None, None) => {
-                return Err("parameter `path` is missing: say which value to compare, such as \"data.status\"".into());
-            }
-        };
-        let case = match parameters.remove("ignore_case") {
-            None | Some(Value::Bool(false)) => Case::Exact,
-            Some(Value::Bool(true)) => Case::Ignored,
+    pub(crate) fn read(parameters: Parameters) -> Result<Self, String> {
+        Self::read_at(parameters, 0)
+    }
+
+    /// The same for the test of an element, `depth` lists deep.
+    fn read_at(mut parameters: Parameters, depth: usize) -> Result<Self, String> {
+        let subject = subject(&mut parameters, depth)?;
+        let case = match parameters.remove("ignore_case").as_deref().map(RawValue::get) {
+            None | Some("false") => Case::Exact,
+            Some("true") => Case::Ignored,
             Some(other) => {
-                return Err(format!("parameter `ignore_case` is {}: give true or false", tell::brief(&other)));
+                return Err(format!("parameter `ignore_case` is {}: give true or false", tell::brief(Json(other))));
             }
         };
+        let given = parameters.remove("as").map(|name| read_type(&name)).transpose()?;
+        let rules = Rules { given, case };
+        let from = parameters.remove("changed_from");
+        let to = parameters.remove("changed_to");
         let mut operators = parameters.into_iter();
-        let Some((written, expected)) = operators.next() else {
+        let next = operators.next();
+        if from.is_some() || to.is_some() {
+            let first = if from.is_some() { "changed_from" } else { "changed_to" };
+            if let Some((other, _)) = next {
+                return Err(two(first, canonical(&other)?));
+            }
+            return Self::of_change(subject, rules, from, to);
+        }
+        let Some((written, expected)) = next else {
             return Err(format!("no operator beside `path`: add one of {}", all_names()));
         };
         let name = canonical(&written)?;
         if let Some((second, _)) = operators.next() {
-            let second = canonical(&second)?;
-            return Err(format!("two operators, `{name}` and `{second}`: keep one, and combine conditions with `all`"));
+            return Err(two(name, canonical(&second)?));
         }
-        let check = Check::read(name, &expected, case)?;
-        Ok(Self { subject, name, expected, check, case })
+        let check = Check::read(name, Json(expected.get()), rules, depth)?;
+        if let Some(given) = given {
+            check.fits(name, given)?;
+        }
+        if matches!(check, Check::Changed(_)) {
+            only_at_a_path(&subject, name)?;
+        }
+        Ok(Self { subject, rules, check, name, expected })
     }
 
-    /// Puts the question to a value; none where the path leads to nothing.
-    pub(crate) fn ask(&self, value: Option<&Value>) -> Answer {
-        if let Check::Exists(wanted) = self.check {
-            return Answer::plain(value.is_some() == wanted);
-        }
-        let Some(value) = value else {
-            return Answer::plain(self.is_negated());
-        };
-        match &self.check {
-            Check::Same { negated } => Answer::plain(compare::same(value, &self.expected, self.case) != *negated),
-            Check::Order { allowed } => match compare::order(value, &self.expected, self.case) {
-                Some(order) => Answer::plain(allowed(order)),
-                None => Answer {
-                    holds: false,
-                    note: Some("which has no order with it: compare numbers, times or texts".into()),
-                },
-            },
-            Check::Contains { negated } => match compare::contains(value, &self.expected, self.case) {
-                Some(contained) => Answer::plain(contained != *negated),
-                None => Answer { holds: *negated, note: Some("which is neither a text, a list nor an object".into()) },
-            },
-            Check::StartsWith => self.ask_text(value, |text, part| text.starts_with(part)),
-            Check::EndsWith => self.ask_text(value, |text, part| text.ends_with(part)),
-            Check::Matches(regex) => match compare::text(value) {
-                Some(text) => Answer::plain(regex.is_match(&text)),
-                None => not_a_text(),
-            },
-            Check::OneOf { negated } => {
-                let list = self.expected.as_array().map(Vec::as_slice).unwrap_or_default();
-                Answer::plain(list.iter().any(|one| compare::same(value, one, self.case)) != *negated)
+    fn of_change(
+        subject: Subject,
+        rules: Rules,
+        from: Option<Box<RawValue>>,
+        to: Option<Box<RawValue>>,
+    ) -> Result<Self, String> {
+        only_at_a_path(&subject, "changed_from")?;
+        for (name, value) in [("changed_from", &from), ("changed_to", &to)] {
+            if let Some(value) = value {
+                of_type(name, Json(value.get()), rules)?;
             }
-            Check::Exists(wanted) => Answer::plain(*wanted),
         }
+        let name = if from.is_some() { "changed_from" } else { "changed_to" };
+        let expected = from.as_ref().or(to.as_ref()).cloned().unwrap_or_default();
+        Ok(Self { subject, rules, check: Check::ChangedBetween { from, to }, name, expected })
     }
 
-    fn ask_text(&self, value: &Value, holds: impl Fn(&str, &str) -> bool) -> Answer {
-        match (compare::text(value), compare::text(&self.expected)) {
-            (Some(text), Some(part)) => Answer::plain(holds(&self.case.fold(&text), &self.case.fold(&part))),
-            _ => not_a_text(),
-        }
+    /// What the value is compared with.
+    pub(crate) fn expected(&self) -> Json<'_> {
+        Json(self.expected.get())
     }
 
-    fn is_negated(&self) -> bool {
+    pub(crate) fn is_about_change(&self) -> bool {
+        matches!(self.check, Check::Changed(_) | Check::ChangedBetween { .. })
+    }
+
+    /// Whether it holds where there is nothing to compare.
+    pub(crate) fn is_negated(&self) -> bool {
         matches!(
             self.check,
-            Check::Same { negated: true } | Check::Contains { negated: true } | Check::OneOf { negated: true }
+            Check::Same { negated: true }
+                | Check::Contains { negated: true }
+                | Check::OneOf { negated: true, .. }
+                | Check::Elements { quantifier: Quantifier::None, .. }
         )
     }
 
     /// The question in a few words: path, operator, expected value.
     pub(crate) fn describe(&self) -> String {
-        let case = if self.case == Case::Ignored { " (ignoring case)" } else { "" };
         let subject = match &self.subject {
             Subject::At(path) => shorten(path.as_str(), 200),
             Subject::Given(_) => "the value".into(),
+            Subject::Element => "it".into(),
         };
-        format!("{subject} {} {}{case}", self.name, tell::brief(&self.expected))
+        let mut text = match &self.check {
+            // The tests tell themselves what they want.
+            Check::Elements { .. } => return format!("{subject} {}", self.name),
+            Check::ChangedBetween { from: Some(from), to: Some(to) } => {
+                let (from, to) = (tell::brief(Json(from.get())), tell::brief(Json(to.get())));
+                format!("{subject} changed_from {from} changed_to {to}")
+            }
+            _ => format!("{subject} {} {}", self.name, tell::brief(self.expected())),
+        };
+        if let Some(given) = self.rules.given {
+            text.push_str(" as ");
+            text.push_str(given.name());
+        }
+        if self.rules.case == Case::Ignored {
+            text.push_str(" (ignoring case)");
+        }
+        text
     }
 }
 
-fn not_a_text() -> Answer {
-    Answer { holds: false, note: Some("which is not a text".into()) }
+fn two(first: &str, second: &str) -> String {
+    format!("two operators, `{first}` and `{second}`: keep one, and combine conditions with `all`")
+}
+
+fn subject(parameters: &mut Parameters, depth: usize) -> Result<Subject, String> {
+    let missing = "parameter `path` is missing: say which value to compare, such as \"data.status\"";
+    match (parameters.remove("path"), parameters.remove("value")) {
+        (Some(_), Some(_)) => {
+            Err("`path` and `value` are both given: say either where the value is, or what it is".into())
+        }
+        (None, Some(value)) if depth == 0 => Ok(Subject::Given(value)),
+        (None, Some(_)) => Err("`value` is given in the test of an element: give a `path` into the element".into()),
+        (None, None) if depth == 0 => Err(missing.into()),
+        (None, None) => Ok(Subject::Element),
+        (Some(path), None) => match Json(path.get()).text() {
+            Some(text) => Path::parse(&text).map(Subject::At).map_err(|problem| format!("parameter `path`: {problem}")),
+            None => Err(format!(
+                "parameter `path` is {}: give a text such as \"data.status\"",
+                tell::brief(Json(path.get()))
+            )),
+        },
+    }
+}
+
+fn only_at_a_path(subject: &Subject, name: &str) -> Result<(), String> {
+    match subject {
+        Subject::At(_) => Ok(()),
+        Subject::Given(_) | Subject::Element => {
+            Err(format!("`{name}` asks what became of a field of the event: give its `path`"))
+        }
+    }
+}
+
+fn read_type(name: &RawValue) -> Result<Type, String> {
+    let text = Json(name.get()).text();
+    let found = Type::NAMES.iter().find(|(name, _)| text.as_deref() == Some(name));
+    found.map(|(_, given)| *given).ok_or_else(|| {
+        let names: Vec<&str> = Type::NAMES.iter().map(|(name, _)| *name).collect();
+        format!("parameter `as` is {}: give one of {}", tell::brief(Json(name.get())), names.join(", "))
+    })
+}
+
+/// Whether what is expected is of the type that was asked for.
+fn of_type(name: &str, expected: Json<'_>, rules: Rules) -> Result<(), String> {
+    match rules.given {
+        Some(given) if !given.takes(expected) => Err(format!(
+            "parameter `{name}` is {}, {}: give a value that reads as a {}, or another `as`",
+            tell::brief(expected),
+            given.not(),
+            given.name()
+        )),
+        _ => Ok(()),
+    }
 }
 
 impl Check {
-    fn read(name: &'static str, expected: &Value, case: Case) -> Result<Self, String> {
+    fn read(name: &'static str, expected: Json<'_>, rules: Rules, depth: usize) -> Result<Self, String> {
         let wrong = |remedy: &str| Err(format!("parameter `{name}` is {}: {remedy}", tell::brief(expected)));
+        let case = rules.case;
         Ok(match name {
-            "equals" => Self::Same { negated: false },
-            "not_equals" => Self::Same { negated: true },
+            "equals" | "not_equals" => {
+                of_type(name, expected, rules)?;
+                Self::Same { negated: name == "not_equals" }
+            }
             "gt" | "gte" | "lt" | "lte" => {
-                if !matches!(expected, Value::Number(_) | Value::String(_)) {
+                if !matches!(expected.kind(), Kind::Number | Kind::Text) {
                     return wrong("give a number, a time or another text");
                 }
+                of_type(name, expected, rules)?;
                 Self::Order {
                     allowed: match name {
                         "gt" => Ordering::is_gt,
@@ -196,32 +309,102 @@ impl Check {
                     },
                 }
             }
-            "contains" => Self::Contains { negated: false },
-            "not_contains" => Self::Contains { negated: true },
+            "contains" | "not_contains" => {
+                of_type(name, expected, rules)?;
+                Self::Contains { negated: name == "not_contains" }
+            }
             "starts_with" | "ends_with" => {
-                if compare::text(expected).is_none() {
+                if compare::part_text(expected).is_none() {
                     return wrong("give a text");
                 }
                 if name == "starts_with" { Self::StartsWith } else { Self::EndsWith }
             }
             "matches" => {
-                let Value::String(pattern) = expected else { return wrong("give a regular expression as a text") };
-                match RegexBuilder::new(pattern).case_insensitive(case == Case::Ignored).build() {
+                let Some(pattern) = expected.text() else { return wrong("give a regular expression as a text") };
+                if pattern.len() > PATTERN {
+                    return wrong(&format!("that has {} bytes, at most {PATTERN} are taken", pattern.len()));
+                }
+                let ignored = case == Case::Ignored;
+                match RegexBuilder::new(&pattern).case_insensitive(ignored).size_limit(COMPILED).build() {
                     Ok(regex) => Self::Matches(regex),
                     Err(error) => return wrong(&format!("that is not a regular expression ({error})")),
                 }
             }
-            "exists" => match expected {
-                Value::Bool(wanted) => Self::Exists(*wanted),
+            "exists" | "changed" => match expected.0 {
+                "true" | "false" if name == "exists" => Self::Exists(expected.0 == "true"),
+                "true" | "false" => Self::Changed(expected.0 == "true"),
                 _ => return wrong("give true or false"),
             },
-            _ => {
-                if !expected.is_array() {
-                    return wrong("give a list of values");
+            "in" | "not_in" => {
+                let Some(list) = expected.elements() else { return wrong("give a list of values") };
+                list.iter().try_for_each(|one| of_type(name, *one, rules))?;
+                let owned = |one: &Json<'_>| RawValue::from_string(one.0.to_owned()).ok();
+                Self::OneOf { negated: name == "not_in", list: list.iter().filter_map(owned).collect() }
+            }
+            "before" | "after" => {
+                if compare::moment(expected).is_none() {
+                    return wrong("give a date such as \"2026-11-21\" or \"2026-11-21T09:00:00Z\", or \"now-2d\"");
                 }
-                Self::OneOf { negated: name == "not_in" }
+                Self::Beside { before: name == "before" }
+            }
+            "older_than" | "newer_than" | "within" => {
+                let seconds = expected.text().and_then(|text| time::duration(&text));
+                let Some(seconds) = seconds else {
+                    return wrong("give a duration such as \"90s\", \"2h\" or \"1d12h\"");
+                };
+                let age = match name {
+                    "older_than" => Age::Older,
+                    "newer_than" => Age::Newer,
+                    _ => Age::Within,
+                };
+                Self::Age { age, seconds }
+            }
+            _ => {
+                let quantifier = match name {
+                    "any" => Quantifier::Any,
+                    "all" => Quantifier::All,
+                    _ => Quantifier::None,
+                };
+                Self::Elements { quantifier, tests: tests(name, expected, depth)? }
             }
         })
+    }
+
+    /// Whether the operator compares with a type.
+    fn fits(&self, name: &str, given: Type) -> Result<(), String> {
+        let fits = match self {
+            Self::Same { .. } | Self::Contains { .. } | Self::OneOf { .. } | Self::ChangedBetween { .. } => true,
+            Self::Order { .. } => given != Type::Truth,
+            Self::Beside { .. } | Self::Age { .. } => given == Type::Date,
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(format!("parameter `as` is \"{}\", by which `{name}` does not compare: leave it out", given.name()))
+    }
+}
+
+/// The tests that an element has to pass: one, or a list of them.
+fn tests(name: &str, expected: Json<'_>, depth: usize) -> Result<Vec<Test>, String> {
+    let depth = depth.saturating_add(1);
+    if depth > DEEPEST {
+        return Err(format!("`{name}` lies more than {DEEPEST} lists deep: that is as deep as elements are looked at"));
+    }
+    let wrong = || {
+        format!(
+            "parameter `{name}` is {}: give a test such as {{\"path\": \"price\", \"gt\": 100}}",
+            tell::brief(expected)
+        )
+    };
+    let one = |test: Json<'_>| {
+        let parameters: Parameters = serde_json::from_str(test.0).map_err(|_| wrong())?;
+        Test::read_at(parameters, depth).map_err(|problem| format!("in `{name}`: {problem}"))
+    };
+    match expected.elements() {
+        None => Ok(vec![one(expected)?]),
+        Some(list) if (1..=MOST_TESTS).contains(&list.len()) => list.into_iter().map(one).collect(),
+        Some(list) => Err(format!("parameter `{name}` has {} tests: give 1 to {MOST_TESTS}", list.len())),
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::bindings::imports::hookwright::plugin::types;
 use crate::path::list;
@@ -121,6 +122,27 @@ impl Event {
         }
     }
 
+    /// Follows a path into the event as [`Event::find`] does, to the JSON text of the value. What lies in the payload is
+    /// found without reading the rest, and stays as it was written: no digit is lost.
+    ///
+    /// # Errors
+    /// [`Missing`], which tells what was there instead.
+    pub fn find_json(&self, path: &Path) -> Result<Cow<'_, str>, Missing> {
+        let done = match (path.name(0), path.name(1)) {
+            (Some("event"), Some("data")) | (Some("analytics_event"), Some("attributes")) => Some(2),
+            (Some("data"), _) => Some(1),
+            (Some("event" | "analytics_event" | "attributes"), _) => None,
+            (Some(name), _) if ENVELOPE.contains(&name) => None,
+            _ => Some(0),
+        };
+        if let Some(done) = done
+            && let Some(found) = seek::<&RawValue>(&self.data_json, &path.names_from(done))
+        {
+            return Ok(Cow::Borrowed(found.get()));
+        }
+        self.find(path).map(|value| Cow::Owned(value.to_string()))
+    }
+
     /// Follows the path into the payload, from its name `done` on.
     fn data_value(&self, path: &Path, done: usize) -> Result<Cow<'_, Value>, Missing> {
         // A payload that was not read yet need not be read whole for one value. Where the value is not there, it is read
@@ -216,6 +238,8 @@ mod tests {
         ] {
             let found = plain.find(&Path::parse(path).unwrap());
             assert_eq!(found.as_deref(), Ok(&value), "{path}");
+            let json = event(plain.data().clone()).find_json(&Path::parse(path).unwrap()).map(|json| json.to_string());
+            assert_eq!(json.map(|json| serde_json::from_str(&json).unwrap()), Ok(value), "{path}");
         }
         let nested = event(json!({"attributes": {"status": "Open"}}));
         assert_eq!(nested.find(&Path::parse("attributes.status").unwrap()).as_deref(), Ok(&json!("Open")));

@@ -3,8 +3,13 @@
 use std::fmt;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+use crate::seek::seek;
 use crate::shorten;
+
+/// What a message calls that into which a path leads.
+const WHOLE: &str = "the event's data";
 
 /// Bytes of a path that are read; a longer one is a mistake.
 const LONGEST: usize = 1024;
@@ -100,6 +105,29 @@ impl Path {
         self.find_from(0, root)
     }
 
+    /// Follows the path into JSON text, of which only what is on the path is read. The value is the text as it stands.
+    /// `whole` is what a message calls the text.
+    ///
+    /// # Errors
+    /// [`Missing`], which tells the keys that were there instead.
+    pub fn seek<'j>(&self, json: &'j str, whole: &str) -> Result<&'j str, Missing> {
+        if let Some(found) = self.seek_quietly(0, json) {
+            return Ok(found);
+        }
+        // Where it is not there, the whole is read after all, to tell what is.
+        let root = serde_json::from_str(json).unwrap_or(Value::Null);
+        match self.find(&root) {
+            Err(missing) => Err(Missing { instead: missing.instead.replacen(WHOLE, whole, 1), ..missing }),
+            Ok(_) => Err(self.missing(0, "cannot be read")),
+        }
+    }
+
+    /// The same without a word on what is there instead, and from the name `done` on, counted from 0.
+    #[must_use]
+    pub fn seek_quietly<'j>(&self, done: usize, json: &'j str) -> Option<&'j str> {
+        seek::<&RawValue>(json, &self.names_from(done)).map(RawValue::get)
+    }
+
     /// Follows the path from `root`, which is what its first `done` segments stand for.
     pub(crate) fn find_from<'a>(&self, done: usize, root: &'a Value) -> Result<&'a Value, Missing> {
         let mut value = root;
@@ -110,7 +138,8 @@ impl Path {
     }
 
     /// The name at `index`, if the path is that long.
-    pub(crate) fn name(&self, index: usize) -> Option<&str> {
+    #[must_use]
+    pub fn name(&self, index: usize) -> Option<&str> {
         self.segments.get(index).map(|segment| segment.name.as_str())
     }
 
@@ -126,10 +155,8 @@ impl Path {
 
     /// Says that the segment at `index` leads to nothing, since what stands before it has only `contents`.
     pub(crate) fn missing(&self, index: usize, contents: &str) -> Missing {
-        let before = index
-            .checked_sub(1)
-            .and_then(|before| self.text.get(..self.segments.get(before)?.end))
-            .unwrap_or("the event's data");
+        let before =
+            index.checked_sub(1).and_then(|before| self.text.get(..self.segments.get(before)?.end)).unwrap_or(WHOLE);
         Missing { path: shorten(&self.text, 200), instead: format!("{} {contents}", shorten(before, 200)) }
     }
 }

@@ -4,48 +4,56 @@
 //! path is passed over, not kept.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The value at the end of the path. None where there is none, or where `json` is not JSON: then the whole of it has to
-/// be looked at to say why.
-pub(crate) fn seek(json: &str, path: &[&str]) -> Option<Value> {
+/// The value at the end of the path, read as `T`: a [`Value`](serde_json::Value), or the text as it stands
+/// ([`&RawValue`](serde_json::value::RawValue)). None where there is none, or where `json` is not JSON: then the whole of
+/// it has to be looked at to say why.
+pub(crate) fn seek<'j, T: Deserialize<'j>>(json: &'j str, path: &[&str]) -> Option<T> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let found = Seek { path }.deserialize(&mut deserializer).ok()?;
+    let found = Seek::new(path).deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     found
 }
 
-struct Seek<'p> {
+struct Seek<'p, T> {
     path: &'p [&'p str],
+    found: PhantomData<T>,
 }
 
-impl<'de> DeserializeSeed<'de> for Seek<'_> {
-    type Value = Option<Value>;
+impl<'p, T> Seek<'p, T> {
+    fn new(path: &'p [&'p str]) -> Self {
+        Self { path, found: PhantomData }
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Seek<'_, T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
         if self.path.is_empty() {
-            return serde::Deserialize::deserialize(deserializer).map(Some);
+            return T::deserialize(deserializer).map(Some);
         }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Seek<'_> {
-    type Value = Option<Value>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Seek<'_, T> {
+    type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
         let mut found = None;
         let Some((name, rest)) = self.path.split_first() else { return Ok(None) };
         while let Some(is_it) = map.next_key_seed(IsName(name))? {
             if is_it {
                 // Of a name that stands twice, the last counts, as it does where the whole is read.
-                found = map.next_value_seed(Seek { path: rest })?;
+                found = map.next_value_seed(Seek::new(rest))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -53,7 +61,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
         Ok(found)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<Value>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<T>, A::Error> {
         let mut found = None;
         let Some((name, rest)) = self.path.split_first() else { return Ok(None) };
         if let Ok(position) = name.parse::<usize>() {
@@ -62,33 +70,33 @@ impl<'de> Visitor<'de> for Seek<'_> {
                     return Ok(None);
                 }
             }
-            found = items.next_element_seed(Seek { path: rest })?.flatten();
+            found = items.next_element_seed(Seek::new(rest))?.flatten();
         }
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(found)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<Value>, E> {
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<T>, E> {
         Ok(None)
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Option<Value>, E> {
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Option<T>, E> {
         Ok(None)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Option<Value>, E> {
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Option<T>, E> {
         Ok(None)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<Value>, E> {
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<T>, E> {
         Ok(None)
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Option<Value>, E> {
+    fn visit_str<E: Error>(self, _: &str) -> Result<Option<T>, E> {
         Ok(None)
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Option<Value>, E> {
+    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
         Ok(None)
     }
 }
@@ -119,7 +127,8 @@ impl Visitor<'_> for IsName<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
 
     #[test]
     fn the_value_found_is_the_one_that_reading_it_all_would_find() {
@@ -140,13 +149,18 @@ mod tests {
             (vec!["n", "x"], None),
         ] {
             assert_eq!(seek(text, &path), value, "{path:?}");
+            let raw = seek::<&RawValue>(text, &path);
+            assert_eq!(raw.map(|raw| serde_json::from_str(raw.get()).unwrap()), value, "{path:?}");
         }
+        // As it stands: no digit is lost.
+        let long = r#"{"n": 0.10000000000000000000000000000000001}"#;
+        assert_eq!(seek::<&RawValue>(long, &["n"]).map(RawValue::get), Some("0.10000000000000000000000000000000001"));
     }
 
     #[test]
     fn nothing_is_found_in_what_is_not_json() {
         for text in ["", "{", r#"{"a": 1} x"#, r#"{"a": 1, "b": }"#, r#"{"a": 1, "a": {"x" 1}}"#] {
-            assert_eq!(seek(text, &["a"]), None, "{text}");
+            assert_eq!(seek::<Value>(text, &["a"]), None, "{text}");
         }
     }
 }

@@ -4,6 +4,7 @@ mod kept;
 mod mails;
 mod notes;
 mod records;
+mod related;
 mod tell;
 mod tickets;
 

@@ -22,11 +22,16 @@ const PATTERN: usize = 1024 * 1024;
 /// The keyword that leaves a parameter to the plugin: `{{` in it is not the host's.
 const VERBATIM: &str = "x-hookwright-verbatim";
 
+/// The keyword of a parameter that is a path: where it leads into the record that the event is about, the host puts what it
+/// finds there into the parameter that the keyword names.
+const PATH: &str = "x-hookwright-path";
+
 /// A compiled schema.
 pub(crate) struct Schema {
     validator: Validator,
     source: Value,
     verbatim: Vec<String>,
+    paths: Vec<(String, String)>,
     /// Names of the top-level parameters, for the person who misspelt one.
     known: Vec<String>,
 }
@@ -55,13 +60,20 @@ impl Schema {
             .filter(|(_, property)| property.get(VERBATIM) == Some(&Value::Bool(true)))
             .map(|(name, _)| name.clone())
             .collect();
+        let path = |(name, property): (&String, &Value)| Some((name.clone(), property.get(PATH)?.as_str()?.to_owned()));
+        let paths = properties().filter_map(path).collect();
         let source = schema.clone();
-        Ok(Self { validator, source, verbatim, known: properties().map(|(name, _)| name.clone()).collect() })
+        Ok(Self { validator, source, verbatim, paths, known: properties().map(|(name, _)| name.clone()).collect() })
     }
 
     /// Top-level parameters whose `{{` belongs to the plugin.
     pub(crate) fn verbatim(&self) -> &[String] {
         &self.verbatim
+    }
+
+    /// Top-level parameters that are paths, each with the one in which it gets what the host found.
+    pub(crate) fn paths(&self) -> &[(String, String)] {
+        &self.paths
     }
 
     /// What is wrong with `parameters`.
@@ -255,6 +267,7 @@ mod tests {
                 "count": {"type": "integer", "maximum": 10},
                 "items": {"type": "array", "items": {"type": "object", "properties": {"x": {"enum": ["a", "b"]}}}},
                 "program": {"type": "string", "maxLength": 5, "x-hookwright-verbatim": true},
+                "where": {"type": "string", "x-hookwright-path": "there"},
                 "pattern": {"pattern": "^[a-z]+$"}
             },
             "additionalProperties": false
@@ -298,6 +311,7 @@ mod tests {
             assert_eq!(found.len(), mistakes, "{parameters} {found:?}");
         }
         assert_eq!(schema().verbatim(), ["program"]);
+        assert_eq!(schema().paths(), [("where".to_owned(), "there".to_owned())]);
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Found {
                 let path = Path::parse(path).map_err(|why| {
                     Refusal::new(422, code, format!("{why}; correct the path in `event` of the source"))
                 })?;
-                seek(payload, &path.names_from(0)).filter(|value| !value.is_null())
+                seek::<Value>(payload, &path.names_from(0)).filter(|value| !value.is_null())
             }
             (None, Some(header)) => request.header(header).map(Value::from),
             (None, None) => None,

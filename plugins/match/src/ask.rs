@@ -1,0 +1,148 @@
+//! Putting the question to a value.
+
+use hookwright_sdk::clock;
+
+use crate::compare::{self, Type};
+use crate::json::{Json, Kind};
+use crate::operator::{Age, Check, Test};
+use crate::{elements, tell};
+
+/// Bytes of a text that a regular expression is looked for in.
+const SEARCHED: usize = 256 * 1024;
+
+/// What came of a test.
+pub(crate) struct Answer {
+    pub(crate) holds: bool,
+    /// Why the question could not be put to this value, or how it was put.
+    pub(crate) note: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn plain(holds: bool) -> Self {
+        Self { holds, note: None }
+    }
+
+    pub(crate) fn noted(holds: bool, note: impl Into<String>) -> Self {
+        Self { holds, note: Some(note.into()) }
+    }
+}
+
+impl Test {
+    /// Puts the question to a value; none where the path leads to nothing.
+    pub(crate) fn ask(&self, value: Option<Json<'_>>) -> Answer {
+        if let Check::Exists(wanted) = self.check {
+            return Answer::plain(value.is_some() == wanted);
+        }
+        let Some(value) = value else {
+            return Answer::plain(self.is_negated());
+        };
+        let expected = self.expected();
+        match &self.check {
+            Check::Same { negated } => match compare::same(value, expected, self.rules) {
+                Some(same) => Answer { holds: same != *negated, note: self.converted(value, expected) },
+                None => self.misfit(),
+            },
+            Check::Order { allowed } => match compare::order(value, expected, self.rules) {
+                Some((order, read_as)) => {
+                    Answer { holds: allowed(order), note: self.read_as(value, expected, read_as) }
+                }
+                None if self.rules.given.is_some() => self.misfit(),
+                None => Answer::noted(false, "which has no order with it: compare numbers, times or texts"),
+            },
+            Check::Contains { negated } => match compare::contains(value, expected, self.rules) {
+                Some(contained) => Answer::plain(contained != *negated),
+                None => Answer::noted(*negated, "which is neither a text, a list nor an object"),
+            },
+            Check::StartsWith => self.ask_text(value, |text, part| text.starts_with(part)),
+            Check::EndsWith => self.ask_text(value, |text, part| text.ends_with(part)),
+            Check::Matches(regex) => match compare::part_text(value) {
+                Some(text) if text.len() > SEARCHED => {
+                    let note =
+                        format!("which has {} bytes: an expression is looked for in at most {SEARCHED}", text.len());
+                    Answer::noted(false, note)
+                }
+                Some(text) => Answer::plain(regex.is_match(&text)),
+                None => not_a_text(),
+            },
+            Check::OneOf { negated, list } => {
+                if self.rules.given.is_some_and(|given| !given.takes(value)) {
+                    return self.misfit();
+                }
+                let is_one = |one: &&Box<serde_json::value::RawValue>| {
+                    compare::same(value, Json(one.get()), self.rules) == Some(true)
+                };
+                Answer::plain(list.iter().find(is_one).is_some() != *negated)
+            }
+            Check::Beside { before } => match compare::moment(value).zip(compare::moment(expected)) {
+                Some((at, moment)) => {
+                    let holds = if *before { at < moment } else { at > moment };
+                    if expected.0.starts_with("\"now") { with_now(holds) } else { Answer::plain(holds) }
+                }
+                None => Answer::noted(false, Type::Date.not()),
+            },
+            Check::Age { age, seconds } => match compare::moment(value) {
+                Some(at) => {
+                    let (now, seconds) = (compare::now(), *seconds);
+                    with_now(match age {
+                        Age::Older => at < now.plus(-seconds),
+                        Age::Newer => at > now.plus(-seconds),
+                        Age::Within => at >= now.plus(-seconds) && at <= now.plus(seconds),
+                    })
+                }
+                None => Answer::noted(false, Type::Date.not()),
+            },
+            Check::Elements { quantifier, tests } => elements::ask(*quantifier, tests, value),
+            Check::Exists(wanted) => Answer::plain(*wanted),
+            // These look at the event, not at a value.
+            Check::Changed(_) | Check::ChangedBetween { .. } => Answer::plain(false),
+        }
+    }
+
+    /// The whole reason: the question, what there was, and why that is an answer. `Err`: what was there instead.
+    pub(crate) fn reason(&self, value: Result<Json<'_>, String>, answer: Answer) -> String {
+        let elements = matches!(self.check, Check::Elements { .. });
+        let (actual, note) = match (value, answer.note) {
+            (Err(missing), _) => (missing, None),
+            (Ok(_), Some(note)) if elements => (note, None),
+            (Ok(value), note) => (format!("it is {}", tell::brief(value)), note),
+        };
+        let note = note.map(|note| format!(", {note}")).unwrap_or_default();
+        format!("{}: {actual}{note}", self.describe())
+    }
+
+    /// The value is not of the type that was asked for, so it is nothing that is expected.
+    fn misfit(&self) -> Answer {
+        Answer::noted(self.is_negated(), self.rules.given.map(Type::not).unwrap_or_default())
+    }
+
+    /// What the two were read as, if that is not what they look like.
+    fn converted(&self, value: Json<'_>, expected: Json<'_>) -> Option<String> {
+        let mixed = matches!((value.kind(), expected.kind()), (Kind::Number, Kind::Text) | (Kind::Text, Kind::Number));
+        (self.rules.given.is_none() && mixed).then(|| "compared as numbers".to_owned())
+    }
+
+    fn read_as(&self, value: Json<'_>, expected: Json<'_>, read_as: Type) -> Option<String> {
+        let plain = match read_as {
+            Type::Number => value.kind() == Kind::Number && expected.kind() == Kind::Number,
+            Type::Date => false,
+            Type::Text | Type::Truth => true,
+        };
+        (self.rules.given.is_none() && !plain).then(|| format!("compared as {}s", read_as.name()))
+    }
+
+    fn ask_text(&self, value: Json<'_>, holds: impl Fn(&str, &str) -> bool) -> Answer {
+        let case = self.rules.case;
+        match (compare::part_text(value), compare::part_text(self.expected())) {
+            (Some(text), Some(part)) => Answer::plain(holds(&case.fold(&text), &case.fold(&part))),
+            _ => not_a_text(),
+        }
+    }
+}
+
+fn with_now(holds: bool) -> Answer {
+    Answer::noted(holds, format!("now is {}", clock::now()))
+}
+
+fn not_a_text() -> Answer {
+    Answer::noted(false, "which is not a text")
+}
