@@ -20,12 +20,14 @@ mod plan;
 mod plugin;
 mod policy;
 mod query;
+mod rollout;
 mod run;
 mod schedule;
 mod secret;
 mod signing;
 mod source;
 mod step;
+mod tape;
 mod ticket;
 mod variables;
 mod webhook;
@@ -40,7 +42,7 @@ pub use effects::{
     Author, Change, Effects, HistoryEntry, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordRemoval,
     RecordWrite, StateView, StoredRecord, Version,
 };
-pub use event::{Cause, Data, Event, EventDraft, MAX_CHAIN, json_depth, json_span};
+pub use event::{Cause, Data, Event, EventDraft, MAX_CHAIN, Replay, json_depth, json_span};
 pub use id::{AutomationId, DeliveryId, KeyId, RunId, SourceId, SpaceId, WebhookId, unique};
 pub use input::{MAX_DEPTH, Mistake, Mistakes, parse_json};
 pub use key::{ApiKey, Role};
@@ -58,6 +60,7 @@ pub use policy::{
     host_fits, is_kind,
 };
 pub use query::{Query, SortKey};
+pub use rollout::{CallCounts, EndedRollout, RollbackWhen, Rollout, RolloutInput, RolloutMode};
 pub use run::{ConditionRecord, Decision, EmittedEvent, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord};
 pub use schedule::{ForEachRecord, Missed, Past, Schedule, ScheduleId, ScheduleInput, ScheduleStatus};
 pub use secret::Secret;
@@ -67,6 +70,7 @@ pub use signing::{
 };
 pub use source::Source;
 pub use step::{OnError, Step, StepKind, Wait, step_names};
+pub use tape::{Played, Tape, TapeEntry, TapedView};
 pub use ticket::{Attachment, Note, Person, TICKET, TicketChanges, check_ticket};
 pub use variables::{
     Names, Scope, VariableError, check_names, check_variables, has_variables, mentions, named, render,

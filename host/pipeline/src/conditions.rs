@@ -1,20 +1,22 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hookwright_model::{
-    Cause, Condition, ConditionRecord, Decision, Event, Failure, Kind, OnUnavailable, SpaceId, Verdict, When, Workbench,
+    Cause, Condition, ConditionRecord, Decision, Effects, Failure, Kind, OnUnavailable, Verdict, When, Workbench,
 };
 
 use crate::Pipeline;
+use crate::calling::Occasion;
 use crate::parking::{Callable, Unavailable};
+use crate::replay::{About, Said, came_to};
 use crate::steps::{Scoping, rendered, right_kind};
 
 /// Asks conditions, in order, until the answer is known, or until one cannot be asked for now.
 pub(crate) async fn decide(
     pipeline: &Pipeline,
-    space: &SpaceId,
-    event: &Event,
+    occasion: Occasion<'_>,
     when: Option<&When>,
     on_unavailable: OnUnavailable,
 ) -> (Decision, Option<Unavailable>) {
@@ -22,7 +24,7 @@ pub(crate) async fn decide(
         let reason = "there are no conditions".to_owned();
         return (Decision { fired: true, reason, conditions: Vec::new() }, None);
     };
-    ask(pipeline, Scoping::new(space, event), when, "when", on_unavailable).await
+    ask(pipeline, Scoping::new(occasion), when, "when", on_unavailable).await
 }
 
 /// The same for conditions that stand at `path`, with the variables that `scoping` knows.
@@ -33,11 +35,9 @@ pub(crate) async fn ask(
     path: &str,
     on_unavailable: OnUnavailable,
 ) -> (Decision, Option<Unavailable>) {
-    let (space, event) = (scoping.space, scoping.event);
     // Only read from: a condition sees the ticket that the event is about, and changes nothing.
-    let workbench = pipeline.workbench(space, "hookwright", Cause::api());
-    let mut asking =
-        Asking { pipeline, space, event, on_unavailable, scoping, workbench, asked: Vec::new(), waits: None };
+    let workbench = pipeline.workbench(scoping.occasion.space, "hookwright", Cause::api());
+    let mut asking = Asking { pipeline, on_unavailable, scoping, workbench, asked: Vec::new(), waits: None };
     let answer = asking.ask(when, path.to_owned()).await;
     let (conditions, waits) = (asking.asked, asking.waits);
     let last = conditions.last();
@@ -72,8 +72,6 @@ enum Answer {
 
 struct Asking<'a> {
     pipeline: &'a Pipeline,
-    space: &'a SpaceId,
-    event: &'a Event,
     on_unavailable: OnUnavailable,
     scoping: Scoping<'a>,
     workbench: Workbench,
@@ -118,12 +116,12 @@ impl<'a> Asking<'a> {
 
     async fn call(&mut self, condition: &Condition, path: String) -> Answer {
         let began = Instant::now();
-        let callable = match self.pipeline.available(self.space, &condition.plugin) {
+        let callable = match self.pipeline.available(&self.scoping.occasion, &condition.plugin) {
             Ok(callable) => callable,
             Err(unavailable) => return self.unavailable(condition, path, unavailable),
         };
         let version = Some(callable.plugin.manifest().version.clone());
-        let result = self.evaluate(callable, condition).await;
+        let result = self.evaluate(callable, condition, &path).await;
         let (holds, reason) = match result {
             Ok(verdict) => (Some(verdict.holds), verdict.reason),
             Err(failure) => (None, failure.to_string()),
@@ -155,13 +153,31 @@ impl<'a> Asking<'a> {
         answer
     }
 
-    async fn evaluate(&mut self, callable: Callable, condition: &Condition) -> Result<Verdict, Failure> {
+    async fn evaluate(&mut self, callable: Callable, condition: &Condition, path: &str) -> Result<Verdict, Failure> {
         let plugin = &callable.plugin;
         right_kind(plugin, Kind::Condition, &condition.plugin)?;
         let parameters = rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench)?;
-        let call = self.pipeline.call(self.space, &callable.access);
-        let called = plugin.evaluate(call, self.event, &parameters).await;
-        self.pipeline.note_call(callable, self.space, &self.event.id, &called);
+        let Occasion { space, event, .. } = self.scoping.occasion;
+        let mut call = self.pipeline.call(space, &callable.access);
+        let taping = self.pipeline.taping(&callable, &self.scoping.occasion);
+        call.tape = taping.as_ref().map(|taping| Arc::clone(&taping.tape));
+        let now = call.now;
+        let called = plugin.evaluate(call, event, &parameters).await;
+        self.pipeline.note_call(callable, space, &event.id, &called);
+        if let Some(taping) = taping {
+            let answer = called.result.as_ref().map(Said::Verdict);
+            let came_to = came_to(answer, &Effects::default(), &taping.tape);
+            let about = About {
+                kind: Kind::Condition,
+                place: path.to_owned(),
+                automation: self.scoping.automation.clone(),
+                now,
+                source: "hookwright",
+                parameters: &parameters,
+                message: None,
+            };
+            self.pipeline.taken_down(taping, &self.scoping.occasion, about, came_to);
+        }
         called.result
     }
 }

@@ -20,6 +20,9 @@ pub struct Explanation {
     /// Its type.
     #[serde(rename = "type")]
     pub event_type: String,
+    /// The event that it repeats, if somebody had it replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replays: Option<String>,
     /// Each automation, those that were considered first, then near misses.
     pub automations: Vec<Explained>,
 }
@@ -109,7 +112,8 @@ impl Pipeline {
         others.sort_by_key(|other| !other.near);
         others.truncate(NAMED);
         automations.extend(others);
-        Ok(Explanation { id: event.id.clone(), event_type: event.event_type.clone(), automations })
+        let replays = event.replays().map(|replay| replay.event.clone());
+        Ok(Explanation { id: event.id.clone(), event_type: event.event_type.clone(), replays, automations })
     }
 }
 

@@ -24,6 +24,7 @@ mod mails;
 mod migrate;
 mod page;
 mod queue;
+mod recordings;
 mod records;
 mod retention;
 mod rows;
@@ -56,6 +57,7 @@ pub use index::Found;
 pub use journal::{Appended, EventLookup, Work};
 pub use kinds::{KindDeleted, KindStored};
 pub use page::{Cursor, Listing, Page};
+pub use recordings::{NewRecording, StoredRecording};
 pub use runs::{Committed, StepCommit};
 pub use vault::{Vault, VaultError};
 
