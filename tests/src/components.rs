@@ -34,8 +34,13 @@ pub fn text(wat: &str) -> Vec<u8> {
 
 /// The component of the first-party plugin `name` with an interface renamed, wherever it stands.
 pub fn renamed(name: &str, from: &str, to: &str) -> Vec<u8> {
-    assert_eq!(from.len(), to.len(), "names are kept with their length");
-    let mut bytes = workspace::plugin(name);
+    changed(&workspace::plugin(name), from, to)
+}
+
+/// A component with a text replaced by another one that is as long, wherever it stands.
+pub fn changed(component: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len(), "texts are kept with their length");
+    let mut bytes = component.to_vec();
     let mut count = 0;
     for place in 0..bytes.len().saturating_sub(from.len()) {
         if bytes[place..].starts_with(from.as_bytes()) {
@@ -43,7 +48,7 @@ pub fn renamed(name: &str, from: &str, to: &str) -> Vec<u8> {
             count += 1;
         }
     }
-    assert!(count > 0, "{name}.wasm does not name {from}");
+    assert!(count > 0, "the component does not name {from}");
     bytes
 }
 

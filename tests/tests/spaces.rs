@@ -28,6 +28,7 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("GET", "/v1/events", "Read", Own),
     ("GET", "/v1/events/{id}", "Read", Absent),
     ("GET", "/v1/events/{id}/explain", "Read", Absent),
+    ("POST", "/v1/events/{id}/replay", "Edit", Absent),
     ("GET", "/v1/events/{id}/payload", "Read", Absent),
     ("POST", "/v1/automations", "Edit", Own),
     ("GET", "/v1/automations", "Read", Own),
@@ -56,6 +57,12 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("GET", "/v1/plugins/{name}/versions", "Read", Absent),
     ("GET", "/v1/plugins/{name}/component", "Administer", Absent),
     ("POST", "/v1/plugins/{name}/activate", "Administer", Absent),
+    ("POST", "/v1/plugins/{name}/compare", "Administer", Absent),
+    ("GET", "/v1/comparisons", "Administer", Own),
+    ("GET", "/v1/comparisons/{id}", "Administer", Absent),
+    ("POST", "/v1/plugins/{name}/rollout", "Administer", Absent),
+    ("DELETE", "/v1/plugins/{name}/rollout", "Administer", Absent),
+    ("POST", "/v1/plugins/{name}/promote", "Administer", Absent),
     ("POST", "/v1/plugins/{name}/rollback", "Administer", Absent),
     ("POST", "/v1/plugins/{name}/approve", "Administer", Absent),
     ("GET", "/v1/plugins/{name}/policy", "Administer", Absent),
@@ -193,6 +200,7 @@ struct Things {
     token: String,
     key: String,
     redelivery: String,
+    comparison: String,
     plugin: &'static str,
     _receiver: Receiver,
 }
@@ -249,8 +257,16 @@ impl Things {
             let found = client.get(&format!("/v1/redeliveries/{redelivery}")).expect(200);
             if found["state"] == "done" { Ok(()) } else { Err(found.to_string()) }
         });
+        let comparison = json!({"version": "7.7.7"});
+        let comparison = client.post(&format!("/v1/plugins/{plugin}/compare"), &comparison).expect(202);
+        let comparison = text(&comparison["id"]);
+        eventually(|| {
+            let found = client.get(&format!("/v1/comparisons/{comparison}")).expect(200);
+            if found["state"] == "done" { Ok(()) } else { Err(found.to_string()) }
+        });
         Self {
             redelivery,
+            comparison,
             automation,
             ticket,
             webhook,
@@ -282,6 +298,7 @@ impl Things {
             "keys" => self.key.clone(),
             "webhook-policies" => "1".to_owned(),
             "redeliveries" => self.redelivery.clone(),
+            "comparisons" => self.comparison.clone(),
             "records" => "2".to_owned(),
             "mails" => "1".to_owned(),
             "schedules" => "sch_2".to_owned(),
@@ -303,6 +320,7 @@ impl Things {
             &self.source,
             &self.key,
             &self.redelivery,
+            &self.comparison,
         ];
         let fixed = [MARK.to_owned(), self.token.clone()];
         marks.into_iter().cloned().chain(fixed).collect()
@@ -377,7 +395,8 @@ fn body(method: &str, path: &str) -> Vec<u8> {
         "/v1/webhook-policies/{id}" => json!({"name": "stolen"}),
         "/v1/sources" => json!({"name": "other", "kind": "github"}),
         "/v1/keys" => json!({"name": "other", "role": "viewer"}),
-        "/v1/plugins/{name}/activate" => json!({"version": "7.7.7"}),
+        "/v1/plugins/{name}/activate" | "/v1/plugins/{name}/compare" => json!({"version": "7.7.7"}),
+        "/v1/plugins/{name}/rollout" => json!({"version": "7.7.7", "mode": "shadow"}),
         "/v1/secrets/{name}" => json!({"value": "other"}),
         "/v1/webhooks/{id}" => json!({"description": "stolen"}),
         "/v1/automations/{id}" | "/v1/sources/{id}" | "/v1/schedules/{id}" => json!({"name": "stolen"}),

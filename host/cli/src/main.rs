@@ -3,6 +3,7 @@
 mod failed;
 mod plugin;
 mod remote;
+mod replay;
 mod screen;
 mod secret;
 mod serve;
@@ -46,6 +47,12 @@ enum What {
     /// HOOKWRIGHT_KEY. They exit with 0 if all is well, 1 if something failed, 2 if they were called wrongly.
     #[command(subcommand)]
     Plugin(Box<plugin::Command>),
+    /// Run a stored event again, or compare a version of a plugin with the one in use
+    ///
+    /// With an event: shows what automations would do about it now; with --for-real they do it. With --plugin: both
+    /// versions are called as the one in use was, with the answers that the host gave then, and nothing of it is kept.
+    /// Exits with 0 if nothing differs, 1 if something does, 2 if that could not be found out.
+    Replay(Box<replay::Replay>),
     /// Set, list and remove secrets of a space
     #[command(subcommand)]
     Secret(secret::Command),
@@ -67,6 +74,7 @@ fn run(what: What) -> Done {
             serve::run(settings).map(|()| ExitCode::SUCCESS)
         }
         What::Plugin(command) => plugin::run(&command),
+        What::Replay(replay) => replay::run(&replay),
         What::Secret(command) => secret::run(&command),
     }
 }

@@ -127,6 +127,12 @@ pub(crate) struct Given {
     /// The sender of mails [default: hookwright@localhost]
     #[arg(long, env = "HOOKWRIGHT_MAIL_FROM", value_name = "ADDRESS")]
     mail_from: Option<String>,
+    /// How many calls of a plugin are kept, sealed, so that they can be repeated; 0: none [default: 1000]
+    #[arg(long, env = "HOOKWRIGHT_RECORDINGS", value_name = "N")]
+    recordings: Option<u32>,
+    /// For how many days [default: 7]
+    #[arg(long, env = "HOOKWRIGHT_RECORDING_DAYS", value_name = "N")]
+    recording_days: Option<u32>,
     /// For how many days requests to webhooks are kept in the log [default: 30]
     #[arg(long, env = "HOOKWRIGHT_ATTEMPT_DAYS", value_name = "N")]
     attempt_days: Option<u32>,
@@ -206,6 +212,8 @@ impl Settings {
             require_signed_plugins,
             smtp_url,
             mail_from,
+            recordings,
+            recording_days,
             attempt_days,
             max_attempts,
             cache_bytes,
@@ -305,6 +313,10 @@ impl Given {
                 breaker,
                 smtp,
                 public_url: public_url.clone(),
+                recordings_kept: self.recordings.unwrap_or(defaults.recordings_kept).min(10_000),
+                recording_retention: Duration::from_secs(
+                    u64::from(self.recording_days.unwrap_or(7)).saturating_mul(86_400),
+                ),
                 attempt_retention: Duration::from_secs(
                     u64::from(self.attempt_days.unwrap_or(30)).saturating_mul(86_400),
                 ),

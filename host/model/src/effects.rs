@@ -64,6 +64,21 @@ pub trait StateView: Send + Sync {
         limit: usize,
         keep: &dyn Fn(&Value) -> bool,
     ) -> Result<Vec<(RecordKey, StoredRecord)>, Failure>;
+    /// The newest records of a kind whose fields equal those of `filter`, at most `limit`.
+    fn find_equal(
+        &self,
+        space: &SpaceId,
+        kind: &str,
+        filter: &Map<String, Value>,
+        limit: usize,
+    ) -> Result<Vec<(RecordKey, StoredRecord)>, Failure> {
+        let fits = |record: &Value| filter.iter().all(|(name, value)| record.get(name) == Some(value));
+        self.find(space, kind, limit, &fits)
+    }
+    /// An id that nothing has had anywhere: `prefix_` and more.
+    fn unique(&self, prefix: &str) -> String {
+        crate::unique(prefix)
+    }
     /// A value that a plugin keeps.
     fn kept(&self, space: &SpaceId, key: &KvKey) -> Result<Option<Kept>, Failure>;
     /// Keys of a plugin that begin with `prefix`, in order, with when their values expire.
@@ -239,17 +254,18 @@ impl Cause {
             run: Some(run),
             event: Some(event.id.clone()),
             depth: event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1)),
+            replays: None,
         }
     }
 
     /// The cause of what Hookwright itself makes because of an event.
     pub fn after(event: &crate::Event) -> Self {
         let depth = event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1));
-        Self { run: None, event: Some(event.id.clone()), depth }
+        Self { run: None, event: Some(event.id.clone()), depth, replays: None }
     }
 
     /// The cause of what a person's API call makes.
     pub fn api() -> Self {
-        Self { run: None, event: None, depth: 0 }
+        Self { run: None, event: None, depth: 0, replays: None }
     }
 }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -71,6 +72,24 @@ pub struct Cause {
     pub event: Option<String>,
     /// 0 for what came from outside, one more for each event that an automation made of another.
     pub depth: u32,
+    /// The event that this one repeats, if somebody had it replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replays: Option<Replay>,
+}
+
+/// Which event is repeated, and with what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Id of the event.
+    pub event: String,
+    /// Its place in the journal.
+    pub seq: u64,
+    /// The revision of the automation that is carried out, if not the present one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// Plugins that are called in another version than the one in use: SHA-256 of the component in hex, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub plugins: BTreeMap<String, String>,
 }
 
 /// What a new event is made from.
@@ -258,6 +277,11 @@ impl Event {
     /// How long the chain behind it is.
     pub fn depth(&self) -> u32 {
         self.cause.as_ref().map_or(0, |cause| cause.depth)
+    }
+
+    /// What it repeats, if somebody had it replayed.
+    pub fn replays(&self) -> Option<&Replay> {
+        self.cause.as_ref()?.replays.as_ref()
     }
 
     /// The envelope in the JSON format of CloudEvents 1.0, without `data`.

@@ -21,12 +21,14 @@ mod plugin;
 mod policy;
 mod polling;
 mod query;
+mod rollout;
 mod run;
 mod schedule;
 mod secret;
 mod signing;
 mod source;
 mod step;
+mod tape;
 mod ticket;
 mod variables;
 mod webhook;
@@ -41,7 +43,7 @@ pub use effects::{
     Author, Change, Effects, HistoryEntry, Kept, KvKey, KvSize, KvWrite, NoteDraft, RecordKey, RecordRemoval,
     RecordWrite, StateView, StoredRecord, Version,
 };
-pub use event::{Cause, Data, Event, EventDraft, MAX_CHAIN, json_depth, json_span};
+pub use event::{Cause, Data, Event, EventDraft, MAX_CHAIN, Replay, json_depth, json_span};
 pub use id::{AutomationId, DeliveryId, KeyId, RunId, SourceId, SpaceId, WebhookId, unique};
 pub use input::{MAX_DEPTH, Mistake, Mistakes, parse_json};
 pub use key::{ApiKey, Role};
@@ -60,6 +62,7 @@ pub use policy::{
 };
 pub use polling::{PollStatus, PollTimes, Polling};
 pub use query::{Query, SortKey};
+pub use rollout::{CallCounts, EndedRollout, RollbackWhen, Rollout, RolloutInput, RolloutMode};
 pub use run::{
     ConditionRecord, Decision, EmittedEvent, Found, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord,
 };
@@ -71,6 +74,7 @@ pub use signing::{
 };
 pub use source::Source;
 pub use step::{OnError, Step, StepKind, Wait, step_names};
+pub use tape::{Played, Tape, TapeEntry, TapedView};
 pub use ticket::{Attachment, Note, Person, TICKET, TicketChanges, check_ticket};
 pub use variables::{
     Names, Scope, VariableError, check_names, check_variables, has_variables, mentions, named, render,

@@ -203,6 +203,16 @@ impl Subscribers {
     }
 }
 
+impl Subscribers {
+    /// What `event` sets in motion if it is these automations, and webhooks only if `deliver`.
+    pub fn plan_for(&self, event: &Event, automations: Vec<AutomationId>, deliver: bool) -> Plan {
+        let deliveries = if deliver { self.plan(event).deliveries } else { Vec::new() };
+        let space = self.spaces.get(&event.space);
+        let lanes = space.map(|space| space.lanes(&automations, event)).unwrap_or_default();
+        Plan { automations, deliveries, lanes }
+    }
+}
+
 impl SpaceSubscribers {
     fn lanes(&self, automations: &[AutomationId], event: &Event) -> Vec<NewLane> {
         if self.concurrency.is_empty() {

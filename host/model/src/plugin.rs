@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Timestamp;
+use crate::{EndedRollout, Rollout, Timestamp};
 
 /// What a plugin can be used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +64,12 @@ pub struct PluginRecord {
     /// Every version that is kept, in the order in which they last went live or came in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<PluginVersion>,
+    /// The version on its way into use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+    /// The rollout that ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_rollout: Option<EndedRollout>,
 }
 
 /// A version of an uploaded plugin.
@@ -106,7 +112,9 @@ impl PluginRecord {
         self.versions.push(version);
         let mut dropped = Vec::new();
         while self.versions.len() > Self::KEPT {
-            let Some(place) = self.versions.iter().position(|known| known.digest != self.digest) else { break };
+            let rollout = self.rollout.as_ref().map(|rollout| rollout.digest.as_str());
+            let kept = |known: &PluginVersion| known.digest == self.digest || Some(known.digest.as_str()) == rollout;
+            let Some(place) = self.versions.iter().position(|known| !kept(known)) else { break };
             dropped.push(self.versions.remove(place).digest);
         }
         dropped

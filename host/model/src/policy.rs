@@ -20,6 +20,9 @@ pub struct PluginPolicy {
     /// Settings that it reads through `config`, before those of the server.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// How many of its calls are kept, sealed, so that they can be repeated with another version; 0: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recordings: Option<u32>,
 }
 
 /// What a plugin may reach.
@@ -76,6 +79,8 @@ pub struct RecordGrant {
     pub write: bool,
 }
 
+/// How many calls of a plugin can be kept.
+const MOST_RECORDINGS: u32 = 10_000;
 /// How many things a list of a policy may hold.
 const MOST: usize = 100;
 
@@ -87,6 +92,9 @@ impl PluginPolicy {
         self.limits.check(most, &mut mistakes);
         if let Some(instance) = &self.instance {
             instance.check(&mut mistakes);
+        }
+        if let Some(recordings) = self.recordings.filter(|recordings| *recordings > MOST_RECORDINGS) {
+            mistakes.add("recordings", format!("is {recordings}: give 0 to {MOST_RECORDINGS}"));
         }
         let size: usize = self.config.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.config.len() > MOST || size > 64 * 1024 {

@@ -66,7 +66,7 @@ pub struct WorkflowInput {
 }
 
 /// Which workflow an event starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkflowStart {
     /// Its name.
     pub name: String,

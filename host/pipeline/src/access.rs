@@ -77,7 +77,7 @@ impl Pipeline {
         self.access(space, name, trusted)
     }
 
-    fn make_access(&self, place: &Place, trusted: bool) -> Result<Access, PipelineError> {
+    pub(crate) fn make_access(&self, place: &Place, trusted: bool) -> Result<Access, PipelineError> {
         let (space, name) = place;
         let policy = self.store.policy(space, name)?.unwrap_or_default();
         let limits = self.registry.engine().options().limits.with(&policy.limits);
@@ -95,6 +95,7 @@ impl Pipeline {
             instance: policy.instance,
             secrets: Secrets::from_iter(secrets),
             config: Arc::new(config),
+            recordings: policy.recordings.unwrap_or(self.settings.recordings_kept),
             meter: self.accesses.meter(place),
             ..Access::new(name, limits)
         })

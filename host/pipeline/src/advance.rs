@@ -47,6 +47,14 @@ pub(crate) struct Place<'a> {
     pub(crate) stand: Option<&'a Stand>,
 }
 
+impl Place<'_> {
+    /// The step's name, with the item that it is at.
+    pub(crate) fn name(&self, item: Option<Item<'_>>) -> String {
+        let name = self.automation.step_names().get(self.place).cloned().unwrap_or_else(|| self.step.plugin.clone());
+        item.map_or_else(|| name.clone(), |item| format!("{name}[{}]", item.index))
+    }
+}
+
 impl Pipeline {
     /// The run after one try of its next step, with the effects to commit beside it.
     pub(crate) async fn advance(

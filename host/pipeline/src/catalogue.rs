@@ -61,6 +61,11 @@ impl Catalogue {
         self.read().subscribers.plan(event)
     }
 
+    /// What an event sets in motion if it is these automations, and webhooks only if `deliver`.
+    pub(crate) fn plan_for(&self, event: &Event, automations: Vec<AutomationId>, deliver: bool) -> Plan {
+        self.read().subscribers.plan_for(event, automations, deliver)
+    }
+
     pub(crate) fn finish(&self, workbench: Workbench) -> Effects {
         workbench.finish(&self.read().subscribers)
     }

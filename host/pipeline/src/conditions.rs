@@ -1,9 +1,10 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hookwright_model::{
-    Cause, Condition, ConditionRecord, Decision, Event, Failure, Found, Kind, OnUnavailable, SpaceId, Verdict, When,
+    Cause, Condition, ConditionRecord, Decision, Effects, Event, Failure, Found, Kind, OnUnavailable, Verdict, When,
     Workbench,
 };
 
@@ -11,7 +12,9 @@ use hookwright_plugin::Plugin;
 use serde_json::Value;
 
 use crate::Pipeline;
+use crate::calling::Occasion;
 use crate::parking::{Callable, Unavailable};
+use crate::replay::{About, Said, came_to};
 use crate::steps::{Scoping, rendered, right_kind};
 
 /// Bytes of JSON of a value that is kept with a verdict.
@@ -20,8 +23,7 @@ const KEPT: usize = 1024;
 /// Asks conditions, in order, until the answer is known, or until one cannot be asked for now.
 pub(crate) async fn decide(
     pipeline: &Pipeline,
-    space: &SpaceId,
-    event: &Event,
+    occasion: Occasion<'_>,
     when: Option<&When>,
     on_unavailable: OnUnavailable,
 ) -> (Decision, Option<Unavailable>) {
@@ -29,7 +31,7 @@ pub(crate) async fn decide(
         let reason = "there are no conditions".to_owned();
         return (Decision { fired: true, reason, conditions: Vec::new() }, None);
     };
-    ask(pipeline, Scoping::new(space, event), when, "when", on_unavailable).await
+    ask(pipeline, Scoping::new(occasion), when, "when", on_unavailable).await
 }
 
 /// The same for conditions that stand at `path`, with the variables that `scoping` knows.
@@ -40,11 +42,9 @@ pub(crate) async fn ask(
     path: &str,
     on_unavailable: OnUnavailable,
 ) -> (Decision, Option<Unavailable>) {
-    let (space, event) = (scoping.space, scoping.event);
     // Only read from: a condition sees the ticket that the event is about, and changes nothing.
-    let workbench = pipeline.workbench(space, "hookwright", Cause::api());
-    let mut asking =
-        Asking { pipeline, space, event, on_unavailable, scoping, workbench, asked: Vec::new(), waits: None };
+    let workbench = pipeline.workbench(scoping.occasion.space, "hookwright", Cause::api());
+    let mut asking = Asking { pipeline, on_unavailable, scoping, workbench, asked: Vec::new(), waits: None };
     let answer = asking.ask(when, path.to_owned()).await;
     let (conditions, waits) = (asking.asked, asking.waits);
     let last = conditions.last();
@@ -79,8 +79,6 @@ enum Answer {
 
 struct Asking<'a> {
     pipeline: &'a Pipeline,
-    space: &'a SpaceId,
-    event: &'a Event,
     on_unavailable: OnUnavailable,
     scoping: Scoping<'a>,
     workbench: Workbench,
@@ -125,13 +123,13 @@ impl<'a> Asking<'a> {
 
     async fn call(&mut self, condition: &Condition, path: String) -> Answer {
         let began = Instant::now();
-        let callable = match self.pipeline.available(self.space, &condition.plugin) {
+        let callable = match self.pipeline.available(&self.scoping.occasion, &condition.plugin) {
             Ok(callable) => callable,
             Err(unavailable) => return self.unavailable(condition, path, unavailable),
         };
         let version = Some(callable.plugin.manifest().version.clone());
         let mut found = None;
-        let result = self.evaluate(callable, condition, &mut found).await;
+        let result = self.evaluate(callable, condition, &path, &mut found).await;
         let (holds, reason) = match result {
             Ok(verdict) => (Some(verdict.holds), verdict.reason),
             Err(failure) => (None, failure.to_string()),
@@ -168,15 +166,34 @@ impl<'a> Asking<'a> {
         &mut self,
         callable: Callable,
         condition: &Condition,
+        path: &str,
         found: &mut Option<Found>,
     ) -> Result<Verdict, Failure> {
         let plugin = &callable.plugin;
         right_kind(plugin, Kind::Condition, &condition.plugin)?;
         let mut parameters = rendered(self.pipeline, plugin, &condition.with, &mut self.scoping, &mut self.workbench)?;
-        *found = hand_over(plugin, self.event, &mut parameters, &mut self.workbench)?;
-        let call = self.pipeline.call(self.space, &callable.access);
-        let called = plugin.evaluate(call, self.event, &parameters).await;
-        self.pipeline.note_call(callable, self.space, &self.event.id, &called);
+        let Occasion { space, event, .. } = self.scoping.occasion;
+        *found = hand_over(plugin, event, &mut parameters, &mut self.workbench)?;
+        let mut call = self.pipeline.call(space, &callable.access);
+        let taping = self.pipeline.taping(&callable, &self.scoping.occasion);
+        call.tape = taping.as_ref().map(|taping| Arc::clone(&taping.tape));
+        let now = call.now;
+        let called = plugin.evaluate(call, event, &parameters).await;
+        self.pipeline.note_call(callable, space, &event.id, &called);
+        if let Some(taping) = taping {
+            let answer = called.result.as_ref().map(Said::Verdict);
+            let came_to = came_to(answer, &Effects::default(), &taping.tape);
+            let about = About {
+                kind: Kind::Condition,
+                place: path.to_owned(),
+                automation: self.scoping.automation.clone(),
+                now,
+                source: "hookwright",
+                parameters: &parameters,
+                message: None,
+            };
+            self.pipeline.taken_down(taping, &self.scoping.occasion, about, came_to);
+        }
         called.result
     }
 }

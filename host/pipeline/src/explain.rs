@@ -17,6 +17,9 @@ pub struct Explanation {
     /// Its type.
     #[serde(rename = "type")]
     pub event_type: String,
+    /// The event that it repeats, if somebody had it replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replays: Option<String>,
     /// Each automation, those that were considered first, then near misses.
     pub automations: Vec<Explained>,
 }
@@ -99,7 +102,8 @@ impl Pipeline {
             }
         });
         automations.extend(others);
-        Ok(Explanation { id: event.id.clone(), event_type: event.event_type.clone(), automations })
+        let replays = event.replays().map(|replay| replay.event.clone());
+        Ok(Explanation { id: event.id.clone(), event_type: event.event_type.clone(), replays, automations })
     }
 }
 

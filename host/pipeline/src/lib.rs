@@ -7,6 +7,7 @@ mod access;
 mod advance;
 mod automations;
 mod breaker;
+mod calling;
 mod catalogue;
 mod conditions;
 mod egress;
@@ -21,6 +22,8 @@ mod plugins;
 mod polling;
 mod records;
 mod rehearsal;
+mod replay;
+mod rollout;
 mod runner;
 mod runs;
 mod scheduler;
@@ -54,6 +57,7 @@ pub use mails::SmtpSettings;
 pub use plugins::{Installed, VersionView};
 pub use records::Changed;
 pub use rehearsal::{Rehearsal, RehearsedRequest};
+pub use replay::{Candidate, CompareInput, Comparison, Counts, Difference, ReplayInput, Replayed, Requests};
 pub use sources::{Arrival, NewSource, Received, SourceInput};
 pub use story::Story;
 pub use webhooks::{Confirmed, NewWebhook, Redelivery, RedeliveryFilter, RotateInput, ShownKey, WebhookPolicyInput};
@@ -84,6 +88,10 @@ pub struct PipelineSettings {
     pub smtp: Option<SmtpSettings>,
     /// The address under which others reach the server, for links that messages carry.
     pub public_url: String,
+    /// How many calls of a plugin are kept in a space, so that they can be repeated; 0: none.
+    pub recordings_kept: u32,
+    /// For how long.
+    pub recording_retention: Duration,
     /// For how long requests to webhooks are kept in the log.
     pub attempt_retention: Duration,
     /// How many of them at most.
@@ -104,6 +112,8 @@ impl Default for PipelineSettings {
             breaker: BreakerSettings::default(),
             smtp: None,
             public_url: "http://localhost".to_owned(),
+            recordings_kept: 1000,
+            recording_retention: Duration::from_secs(7 * 86_400),
             attempt_retention: Duration::from_secs(30 * 86_400),
             attempts_kept: 10_000_000,
         }
@@ -130,6 +140,11 @@ pub struct Pipeline {
     redeliveries: webhooks::Redeliveries,
     strict: event_types::Strict,
     polls: polling::UnderWay,
+    recorder: replay::Recorder,
+    comparisons: replay::Comparisons,
+    rollouts: rollout::Rollouts,
+    /// Versions that are called besides those in use.
+    pinned: calling::Pinned,
     /// Names of the server's own plugins that are still being loaded.
     loading: watch::Sender<BTreeSet<String>>,
     stopping: watch::Sender<bool>,
@@ -171,6 +186,10 @@ impl Pipeline {
             redeliveries: webhooks::Redeliveries::default(),
             strict,
             polls: polling::UnderWay::default(),
+            recorder: replay::Recorder::default(),
+            comparisons: replay::Comparisons::default(),
+            rollouts: rollout::Rollouts::default(),
+            pinned: calling::Pinned::default(),
             settings,
             stopping,
             changing,
@@ -185,8 +204,10 @@ impl Pipeline {
         let runner = tokio::spawn(runner::dispatch(Arc::clone(self)));
         let scheduler = tokio::spawn(scheduler::dispatch(Arc::clone(self)));
         let lanes = tokio::spawn(webhooks::dispatch(Arc::clone(self)));
+        let rollouts = tokio::spawn(Arc::clone(self).keep_rollouts());
+        let recorder = tokio::spawn(Arc::clone(self).keep_recordings());
         tokio::spawn(async move {
-            for part in [runner, scheduler, lanes, keeper] {
+            for part in [runner, scheduler, lanes, keeper, recorder, rollouts] {
                 if let Err(error) = part.await {
                     tracing::error!(%error, "a part of the pipeline ended badly");
                 }

@@ -53,7 +53,9 @@ impl Pipeline {
                 tracing::info!(live, "the plugins that come with the server are compiled");
             });
         }
-        Ok(self.load_all(now).await)
+        let live = self.load_all(now).await;
+        self.load_rollouts().await?;
+        Ok(live)
     }
 
     async fn load_all(self: &Arc<Self>, mut waiting: Vec<Waiting>) -> usize {

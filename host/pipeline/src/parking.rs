@@ -8,12 +8,13 @@ use hookwright_plugin::{Access, Called, Plugin, Scope};
 use hookwright_store::Store;
 
 use crate::breaker::{Admitted, Change, Standing};
+use crate::rollout::Active;
 use crate::{LogLine, Pipeline};
 
 /// After how long a run tries again that found as many calls under way as may be.
 const BUSY: Duration = Duration::from_millis(50);
 /// After how long it looks again for a plugin that is being loaded.
-const LOADING: Duration = Duration::from_millis(200);
+pub(crate) const LOADING: Duration = Duration::from_millis(200);
 /// How many runs are made due in one commit.
 const RELEASED: usize = 500;
 
@@ -34,12 +35,24 @@ pub(crate) struct Callable {
     pub(crate) plugin: Arc<Plugin>,
     /// What that very version may do where it was put: what is put in its place meanwhile cannot act with it.
     pub(crate) access: Arc<Access>,
-    admitted: Admitted,
+    /// None: it is another version than the one in use.
+    pub(crate) admitted: Option<Admitted>,
+    pub(crate) role: Role,
+}
+
+/// In which of its versions a plugin is called.
+pub(crate) enum Role {
+    /// The one in use.
+    Live,
+    /// The one on its way into use, in place of it.
+    Candidate(Arc<Active>),
+    /// One that somebody named.
+    Named,
 }
 
 impl Pipeline {
-    /// The plugin under this name, unless it is not there or is not called for now.
-    pub(crate) fn available(&self, space: &SpaceId, name: &str) -> Result<Callable, Unavailable> {
+    /// The plugin under this name in the version in use, unless it is not there or is not called for now.
+    pub(crate) fn present(&self, space: &SpaceId, name: &str) -> Result<Callable, Unavailable> {
         let (plugin, now) = (name.to_owned(), self.now());
         let Some((scope, found)) = self.registry.resolve(space, name) else {
             let (reason, busy_until) = if self.is_loading(name) {
@@ -49,16 +62,9 @@ impl Pipeline {
             };
             return Err(Unavailable { plugin, reason, busy_until });
         };
-        let access = self.access(space, name, scope == Scope::Builtin);
-        if access.slots.available_permits() == 0 {
-            // What would wait for the calls under way waits in the store, not in one of the places where events are
-            // worked on, which others need.
-            let later = now.after(BUSY + Duration::from_millis(rand::random_range(0..100)));
-            let reason = format!("as many calls of `{name}` are under way as may be");
-            return Err(Unavailable { plugin, reason, busy_until: Some(later) });
-        }
+        let access = self.with_room(space, name, scope == Scope::Builtin)?;
         match self.breakers.admit(space, name, now) {
-            Ok(admitted) => Ok(Callable { plugin: found, access, admitted }),
+            Ok(admitted) => Ok(Callable { plugin: found, access, admitted: Some(admitted), role: Role::Live }),
             Err(until) => {
                 let reason = format!(
                     "`{name}` was stopped again and again and is not called before {until}: put in a version that is \
@@ -69,12 +75,28 @@ impl Pipeline {
         }
     }
 
+    /// What the plugin may do, unless as many calls of it are under way as may be.
+    pub(crate) fn with_room(&self, space: &SpaceId, name: &str, trusted: bool) -> Result<Arc<Access>, Unavailable> {
+        let access = self.access(space, name, trusted);
+        if access.slots.available_permits() > 0 {
+            return Ok(access);
+        }
+        // What would wait for the calls under way waits in the store, not in one of the places where events are worked
+        // on, which others need.
+        let later = self.now().after(BUSY + Duration::from_millis(rand::random_range(0..100)));
+        let reason = format!("as many calls of `{name}` are under way as may be");
+        Err(Unavailable { plugin: name.to_owned(), reason, busy_until: Some(later) })
+    }
+
     /// Takes down what a call of a plugin came to, besides its answer.
     pub(crate) fn note_call<T>(&self, callable: Callable, space: &SpaceId, event: &str, called: &Called<T>) {
         let now = self.now();
         let name = callable.access.plugin.as_str();
         self.logs.add(space, name, now, event, &called.log);
-        match self.breakers.report(callable.admitted, space, name, called.stopped, now) {
+        self.note_rollout(space, name, &callable.role, called.result.is_err(), called.stopped);
+        // What another version does says nothing about the one in use.
+        let Some(admitted) = callable.admitted else { return };
+        match self.breakers.report(admitted, space, name, called.stopped, now) {
             Change::None => {}
             Change::Opened(until) => {
                 tracing::warn!(plugin = name, %space, %until, "stopped again and again: it is not called for now");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookwright_model::{Grants, PluginPolicy, PluginRecord, PluginVersion, SpaceId};
+use hookwright_model::{EndedRollout, Grants, PluginPolicy, PluginRecord, PluginVersion, SpaceId};
 use hookwright_plugin::{Plugin, Scope, check_name, remedy};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -92,18 +92,7 @@ impl Pipeline {
     ) -> Result<Installed, PipelineError> {
         let _changing = self.changing.lock().await;
         let record = self.uploaded(space, name)?;
-        let newest_first = record.versions.iter().rev();
-        let fits = |version: &&PluginVersion| {
-            version.version == which || (which.len() >= 6 && version.digest.starts_with(which))
-        };
-        let version = newest_first.clone().find(fits).cloned().ok_or_else(|| {
-            let known: Vec<String> = newest_first.map(short).collect();
-            let which: String = which.chars().take(80).collect();
-            PipelineError::Conflict {
-                code: "plugin.version_unknown",
-                message: format!("there is no version `{which}` of `{name}`; there are: {}", known.join(", ")),
-            }
-        })?;
+        let version = self.kept_version(&record, which)?;
         self.bring_back(space, record, version, approve).await
     }
 
@@ -131,7 +120,7 @@ impl Pipeline {
     }
 
     /// Puts a kept version in use. The caller holds `changing`.
-    async fn bring_back(
+    pub(crate) async fn bring_back(
         &self,
         space: &SpaceId,
         record: PluginRecord,
@@ -169,10 +158,16 @@ impl Pipeline {
         version.live_since = Some(now);
         record.digest.clone_from(&version.digest);
         record.installed_at = now;
+        if let Some(rollout) = record.rollout.take() {
+            let reason = "another version was put in use".to_owned();
+            let outcome = if rollout.digest == version.digest { "promoted" } else { "ended" }.to_owned();
+            record.last_rollout = Some(EndedRollout { rollout, outcome, reason, ended_at: now });
+        }
         let component = component.map(|component| (version.digest.clone(), component));
         let dropped = record.put(version);
         self.store.put_plugin(space, &record, component, dropped).await?;
         self.registry.activate(Scope::Space(space.clone()), &record.name, Arc::clone(plugin))?;
+        self.rollouts.remove(space, &record.name);
         self.accesses.forget();
         self.breakers.reset(Some(space), &record.name);
         self.release_soon(space, &record.name);
@@ -180,7 +175,7 @@ impl Pipeline {
     }
 
     /// What the plugin may do once this version is in use: the first version is granted what it imports, or nothing.
-    fn policy_of(
+    pub(crate) fn policy_of(
         &self,
         space: &SpaceId,
         name: &str,
@@ -209,7 +204,7 @@ impl Pipeline {
         Ok(policy)
     }
 
-    fn check_misfits(&self, space: &SpaceId, name: &str, plugin: &Plugin) -> Result<(), PipelineError> {
+    pub(crate) fn check_misfits(&self, space: &SpaceId, name: &str, plugin: &Plugin) -> Result<(), PipelineError> {
         let misfits = self.misfits(Some(space), name, Some(plugin));
         if misfits.is_empty() {
             return Ok(());
@@ -257,13 +252,15 @@ impl Pipeline {
     }
 
     /// The stored record, or a new one.
-    fn record_of(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
+    pub(crate) fn record_of(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
         let stored = self.store.plugin(space, name)?;
         let fresh = || PluginRecord {
             name: name.to_owned(),
             digest: String::new(),
             installed_at: self.now(),
             versions: Vec::new(),
+            rollout: None,
+            last_rollout: None,
         };
         let mut record = stored.unwrap_or_else(fresh);
         if let (false, true, Some(plugin)) =
@@ -284,7 +281,7 @@ impl Pipeline {
         Ok(record)
     }
 
-    fn uploaded(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
+    pub(crate) fn uploaded(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
         let record = self.record_of(space, name)?;
         if !record.versions.is_empty() {
             return Ok(record);
@@ -316,6 +313,7 @@ impl Pipeline {
         self.store.delete_plugin(space, name).await?;
         self.store.delete_policy(space, name).await?;
         self.registry.deactivate(&Scope::Space(space.clone()), name);
+        self.rollouts.remove(space, name);
         self.accesses.forget();
         self.breakers.reset(Some(space), name);
         Ok(())
@@ -323,12 +321,12 @@ impl Pipeline {
 }
 
 /// What is wanted and not granted.
-fn wants_more(grants: &Grants, wants: &[String]) -> Vec<String> {
+pub(crate) fn wants_more(grants: &Grants, wants: &[String]) -> Vec<String> {
     let Some(granted) = &grants.interfaces else { return Vec::new() };
     wants.iter().filter(|interface| !granted.contains(*interface)).cloned().collect()
 }
 
-fn held(name: &str, wants_more: &[String]) -> PipelineError {
+pub(crate) fn held(name: &str, wants_more: &[String]) -> PipelineError {
     let message = format!(
         "this version of `{name}` wants more than was granted: {}; to approve it, POST to /v1/plugins/{name}/approve",
         wants_more.join(", ")
@@ -344,6 +342,6 @@ fn not_uploaded(name: &str) -> PipelineError {
 }
 
 /// A version with the beginning of its digest.
-fn short(version: &PluginVersion) -> String {
+pub(crate) fn short(version: &PluginVersion) -> String {
     format!("{} ({})", version.version, version.digest.get(..12).unwrap_or(&version.digest))
 }

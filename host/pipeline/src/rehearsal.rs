@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use hookwright_model::{
-    Change, Decision, Event, Failure, ItemRecord, Progress, Run, RunId, RunState, SpaceId, StepRecord,
+    Automation, Change, Decision, Event, Failure, ItemRecord, Progress, Run, RunId, RunState, SpaceId, StepRecord,
 };
 use hookwright_plugin::{Outbound, OutboundRequest, OutboundResponse};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::advance::MAX_ITEMS;
+use crate::calling::{By, Occasion};
 use crate::conditions::decide;
 use crate::{Pipeline, PipelineError};
 
@@ -107,9 +108,21 @@ impl Pipeline {
         send: bool,
     ) -> Result<Rehearsal, PipelineError> {
         let automation = self.automation(space, id)?;
+        self.rehearse_automation(space, &automation, event, send).await
+    }
+
+    /// The same for an automation in any of its revisions.
+    pub(crate) async fn rehearse_automation(
+        &self,
+        space: &SpaceId,
+        automation: &Automation,
+        event: &Event,
+        send: bool,
+    ) -> Result<Rehearsal, PipelineError> {
         self.loaded(space, &automation.plugins()).await;
         let triggered = automation.on.iter().any(|pattern| pattern.takes(&event.event_type));
-        let (decision, waits) = decide(self, space, event, automation.when.as_ref(), automation.on_unavailable).await;
+        let occasion = Occasion { space, event, by: By::Nobody };
+        let (decision, waits) = decide(self, occasion, automation.when.as_ref(), automation.on_unavailable).await;
         let send = send.then(|| Arc::clone(&self.egress) as Arc<dyn Outbound>);
         let gate = Arc::new(Gate { requests: Mutex::default(), send });
         let mut stand = Stand { items: Vec::new(), outbound: Arc::clone(&gate) as Arc<dyn Outbound> };
@@ -162,7 +175,7 @@ impl Pipeline {
                 shown.notes.push(format!("the rehearsal ended after {MAX_TRIES} tries of steps and items"));
                 break;
             }
-            let advanced = self.advance(&automation, &run, event, Some(&stand)).await?;
+            let advanced = self.advance(automation, &run, event, Some(&stand)).await?;
             shown.effects.extend(advanced.effects.changes);
             shown.events.extend(advanced.effects.events.iter().map(|new| new.event.to_value()));
             stand.items.extend(advanced.item);

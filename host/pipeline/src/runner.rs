@@ -12,6 +12,7 @@ use hookwright_store::{Committed, StepCommit, StoreError, Work, fault_point};
 use tokio::sync::Semaphore;
 
 use crate::advance::Advanced;
+use crate::calling::{By, Occasion};
 use crate::conditions::{broken, decide};
 use crate::{Pipeline, PipelineError};
 
@@ -125,10 +126,13 @@ impl Pipeline {
     ) -> Run {
         let found = match automation.workflow() {
             Some(name) => self.started_version(space, name, event),
-            None => self.catalogue.automation(space, automation),
+            None => self.considered(space, automation, event),
         };
         let (decision, waits) = match &found {
-            Some(found) if found.enabled => decide(self, space, event, found.when.as_ref(), found.on_unavailable).await,
+            Some(found) if found.enabled => {
+                let occasion = Occasion { space, event, by: By::Run(id) };
+                decide(self, occasion, found.when.as_ref(), found.on_unavailable).await
+            }
             Some(_) => (refused("the automation was switched off before the event was worked on"), None),
             None => (refused("the automation was deleted before the event was worked on"), None),
         };

@@ -253,7 +253,7 @@ impl Pipeline {
         let (space, kind) = (&source.space, source.kind.as_str());
         self.loaded(space, &[kind].into()).await;
         let callable = self
-            .available(space, kind)
+            .present(space, kind)
             .map_err(|unavailable| Failure::transient("plugin.unavailable", unavailable.reason))?;
         let mut call = self.call(space, &callable.access);
         call.workbench = Some(self.workbench(space, &source.name, Cause::api()));

@@ -5,15 +5,18 @@ use bytes::Bytes;
 use hookwright_egress::Outgoing;
 use hookwright_model::{
     Author, Cause, Change, Effects, EmittedEvent, Event, Failure, Kind, OnUnavailable, Outcome, RecordKey, Run, Scope,
-    SpaceId, StepKind, StepOutcome, StepRecord, TICKET, Timestamp, Workbench, has_variables, mentions, render,
+    SpaceId, StateView, StepKind, StepOutcome, StepRecord, TICKET, TapedView, Timestamp, Workbench, has_variables,
+    mentions, render,
 };
 use hookwright_plugin::{Access, Call, Message, Plugin, Secrets, Transformed};
 use serde_json::{Map, Value, json};
 
 use crate::Pipeline;
 use crate::advance::Place;
+use crate::calling::Occasion;
 use crate::egress::Egress;
 use crate::parking::{Callable, Unavailable};
+use crate::replay::{About, Said, TakenMessage, Taping, came_to};
 
 /// What one try of a step came to, before it is committed.
 pub(crate) struct Tried {
@@ -32,8 +35,9 @@ pub(crate) struct Item<'a> {
 
 /// Makes a [`Scope`] when the first variable asks for it: most parameters have none.
 pub(crate) struct Scoping<'a> {
-    pub(crate) space: &'a SpaceId,
-    pub(crate) event: &'a Event,
+    pub(crate) occasion: Occasion<'a>,
+    /// The automation whose run it is.
+    pub(crate) automation: Option<String>,
     steps: Option<Map<String, Value>>,
     item: Option<Item<'a>>,
     /// Whether the event carries what a workflow was started with.
@@ -42,8 +46,8 @@ pub(crate) struct Scoping<'a> {
 }
 
 impl<'a> Scoping<'a> {
-    pub(crate) fn new(space: &'a SpaceId, event: &'a Event) -> Self {
-        Self { space, event, steps: None, item: None, input: false, scope: None }
+    pub(crate) fn new(occasion: Occasion<'a>) -> Self {
+        Self { occasion, automation: None, steps: None, item: None, input: false, scope: None }
     }
 
     /// With what a run has done so far, for one item of its next step.
@@ -59,11 +63,12 @@ impl<'a> Scoping<'a> {
             (step.name.clone(), value)
         });
         let input = run.workflow().is_some();
-        Self { steps: Some(results.collect()), item, input, ..Self::new(&run.space, event) }
+        let automation = Some(run.automation.to_string());
+        Self { automation, steps: Some(results.collect()), item, input, ..Self::new(Occasion::of_run(run, event)) }
     }
 
     pub(crate) fn scope(&mut self, now: Timestamp) -> &mut Scope {
-        let (space, event, item, input) = (self.space, self.event, self.item, self.input);
+        let (Occasion { space, event, .. }, item, input) = (self.occasion, self.item, self.input);
         let steps = &mut self.steps;
         self.scope.get_or_insert_with(|| {
             let mut scope = Scope::new(event, space, now);
@@ -127,7 +132,7 @@ fn about<'s>(
     workbench: &mut Workbench,
 ) -> Result<&'s Scope, Failure> {
     let asked = mentions(value, TICKET) || mentions(value, "record");
-    let key = scoping.event.subject.as_deref().and_then(RecordKey::parse);
+    let key = scoping.occasion.event.subject.as_deref().and_then(RecordKey::parse);
     let scope = scoping.scope(pipeline.now());
     if let (true, Some(key)) = (asked, key) {
         match workbench.record(&key.kind, &key.id.to_string()) {
@@ -154,6 +159,7 @@ impl Pipeline {
             idempotency_key: None,
             workflows: Some(Arc::clone(&self.catalogue) as Arc<dyn hookwright_plugin::Workflows>),
             timeout: None,
+            tape: None,
         }
     }
 
@@ -172,7 +178,7 @@ impl Pipeline {
         let mut version = None;
         let result = match left_out {
             Some(outcome) => outcome.map(|outcome| (outcome, Effects::default())),
-            None => match self.available(&run.space, &step.plugin) {
+            None => match self.available(&Occasion::of_run(run, event), &step.plugin) {
                 Ok(callable) => {
                     version = Some(callable.plugin.manifest().version.clone());
                     self.call_step(callable, at, item, &mut log).await
@@ -226,7 +232,16 @@ impl Pipeline {
             Some(name) => format!("hookwright/workflows/{name}"),
             None => format!("hookwright/automations/{}", run.automation),
         };
-        let mut workbench = self.workbench(&run.space, &source, Cause::of(event, run.id));
+        let occasion = Occasion::of_run(run, event);
+        let taping = self.taping(&callable, &occasion);
+        let (cause, now) = (Cause::of(event, run.id), self.clock.now());
+        let view: Arc<dyn StateView> = match &taping {
+            Some(Taping { tape, .. }) if step.kind == StepKind::Action => {
+                Arc::new(TapedView { view: Arc::new(self.store.clone()), tape: Arc::clone(tape) })
+            }
+            _ => Arc::new(self.store.clone()),
+        };
+        let mut workbench = Workbench::new(view, run.space.clone(), now, &source, cause);
         workbench.sign(Author {
             automation: Some(run.automation.to_string()),
             run: Some(run.id.to_string()),
@@ -237,6 +252,17 @@ impl Pipeline {
         let plugin = &callable.plugin;
         let parameters = rendered(self, plugin, &step.with, &mut scoping, &mut workbench)?;
         let mut call = self.call(&run.space, &callable.access);
+        call.now = now;
+        call.tape = taping.as_ref().map(|taping| Arc::clone(&taping.tape));
+        let taken_of = |kind, message| About {
+            kind,
+            place: at.name(item),
+            automation: Some(run.automation.to_string()),
+            now,
+            source: &source,
+            parameters: &parameters,
+            message,
+        };
         let place = item.map(|item| format!("-{}", item.index)).unwrap_or_default();
         call.idempotency_key = Some(format!("{}-{}-{}{place}", self.store.instance_id(), run.id, run.next_step));
         if let Some(stand) = at.stand {
@@ -252,16 +278,17 @@ impl Pipeline {
                 let called = plugin.run(call, event, &parameters).await;
                 self.note_call(callable, &run.space, &event.id, &called);
                 *log = called.log;
-                let outcome = match called.result? {
+                let effects = called.workbench.map(|bench| self.catalogue.finish(bench)).unwrap_or_default();
+                let result = called.result.and_then(|outcome| self.strictly(&effects).map(|()| outcome));
+                let effects = if result.is_ok() { effects } else { Effects::default() };
+                if let Some(taping) = taping {
+                    let came_to = came_to(result.as_ref().map(Said::Outcome), &effects, &taping.tape);
+                    self.taken_down(taping, &occasion, taken_of(Kind::Action, None), came_to);
+                }
+                let outcome = match result? {
                     Outcome::Done(result) => StepOutcome::Done { result },
                     Outcome::Skipped(reason) => StepOutcome::Skipped { reason },
                 };
-                let effects = called.workbench.map(|bench| self.catalogue.finish(bench)).unwrap_or_default();
-                for new in &effects.events {
-                    self.strict
-                        .check(&new.event, "data")
-                        .map_err(|error| Failure::permanent(error.code(), error.to_string()))?;
-                }
                 Ok((outcome, effects))
             }
             StepKind::Transform => {
@@ -278,9 +305,15 @@ impl Pipeline {
                     content_type: "application/json".to_owned(),
                     body: Bytes::from(body),
                 };
+                let taken = taping.is_some().then(|| TakenMessage::of(&message));
                 let called = plugin.apply(call, event, message, &parameters).await;
                 self.note_call(callable, &run.space, &event.id, &called);
                 *log = called.log;
+                if let Some(taping) = taping {
+                    let answer = called.result.as_ref().map(Said::Message);
+                    let came_to = came_to(answer, &Effects::default(), &taping.tape);
+                    self.taken_down(taping, &occasion, taken_of(Kind::Transform, taken), came_to);
+                }
                 let outcome = match called.result? {
                     Transformed::Send(message) => StepOutcome::Done { result: value_of(&message) },
                     Transformed::Drop(reason) => StepOutcome::Skipped { reason },

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use hookwright_model::{
-    Attempt, Automation, AutomationId, Delivery, DeliveryState, Event, EventPattern, MAX_CHAIN, Progress, Run,
+    Attempt, Automation, AutomationId, Delivery, DeliveryState, Event, EventPattern, MAX_CHAIN, Progress, Replay, Run,
     RunState, SpaceId, StepOutcome, Timestamp,
 };
 use hookwright_store::EventLookup;
@@ -202,6 +202,9 @@ fn summary(
     caused: &[Caused],
 ) -> Vec<String> {
     let mut lines = Vec::new();
+    if let Some(replay) = event.replays() {
+        lines.push(told_of_replay(replay));
+    }
     if runs.is_empty() {
         lines.push(if open_work {
             "Automations are yet to be asked.".to_owned()
@@ -263,6 +266,15 @@ fn summary(
         lines.extend(made.deliveries.iter().map(|story| told(&made.event_type, &story.delivery)));
     }
     lines
+}
+
+/// What a replayed event repeats, in a sentence.
+fn told_of_replay(replay: &Replay) -> String {
+    let mut with: Vec<String> = replay.revision.iter().map(|revision| format!("revision {revision}")).collect();
+    let versions = replay.plugins.iter().map(|(name, digest)| (name, digest.get(..12).unwrap_or(digest)));
+    with.extend(versions.map(|(name, digest)| format!("`{name}` in the version {digest}")));
+    let with = if with.is_empty() { String::new() } else { format!(", with {}", with.join(", ")) };
+    format!("It repeats the event {}{with}.", replay.event)
 }
 
 /// How far a step with `for_each` is.

@@ -31,6 +31,7 @@ pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
         pipeline.release_waiting();
         pipeline.mail_exceptions().await;
         pipeline.sweep_attempts().await;
+        pipeline.sweep_recordings().await;
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             _ = stopping.changed() => {}
@@ -39,6 +40,22 @@ pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
 }
 
 impl Pipeline {
+    /// Lets go recorded calls that are older than is wanted.
+    async fn sweep_recordings(&self) {
+        let age = i64::try_from(self.settings.recording_retention.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_millis(self.now().millis().saturating_sub(age));
+        loop {
+            match self.store.sweep_recordings(before, SWEPT).await {
+                Ok(SWEPT) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old recordings stay for now");
+                    return;
+                }
+            }
+        }
+    }
+
     /// Removes requests from the log that are older than is wanted, or more than are.
     async fn sweep_attempts(&self) {
         let before = Timestamp::from_millis(

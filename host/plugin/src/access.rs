@@ -26,6 +26,8 @@ pub struct Access {
     pub secrets: Secrets,
     /// Settings that it reads through `config`.
     pub config: Arc<HashMap<String, String>>,
+    /// How many of its calls are kept so that they can be repeated; 0: none.
+    pub recordings: u32,
     /// What it has used.
     pub meter: Arc<Meter>,
     /// How many calls of it may be under way.
@@ -43,6 +45,7 @@ impl Access {
             instance: None,
             secrets: Secrets::default(),
             config: Arc::default(),
+            recordings: 0,
             meter: Arc::default(),
             slots: Semaphore::new(usize::try_from(limits.concurrency).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS)),
         }

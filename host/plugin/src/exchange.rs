@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hookwright_model::{Failure, SpaceId, Timestamp, Workbench, WorkflowStart};
+use hookwright_model::{Failure, SpaceId, Tape, Timestamp, Workbench, WorkflowStart};
 use serde_json::Value;
 
 use crate::access::Access;
@@ -35,6 +35,8 @@ pub struct Call {
     pub workflows: Option<Arc<dyn Workflows>>,
     /// How long the call may take, if less than the plugin's own limit.
     pub timeout: Option<Duration>,
+    /// Takes down what the host answers, or answers as it did then; none: neither.
+    pub tape: Option<Arc<Tape>>,
 }
 
 impl Call {
@@ -50,6 +52,7 @@ impl Call {
             idempotency_key: None,
             workflows: None,
             timeout: None,
+            tape: None,
         }
     }
 }

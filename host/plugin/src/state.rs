@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use hookwright_model::Limits;
+use rand_chacha::ChaCha20Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
 use crate::engine::TICK;
@@ -26,6 +29,8 @@ pub(crate) struct State {
     pub(crate) log: LogLines,
     /// Placeholders that this call was given, with the names of their secrets.
     pub(crate) placeholders: Vec<(String, String)>,
+    /// What random numbers come from in a call that can be repeated.
+    pub(crate) repeatable: Option<ChaCha20Rng>,
     /// Whether secrets that begin with `whsec_` key codes by the bytes that they stand for.
     pub(crate) wrapped_secrets: bool,
 }
@@ -88,8 +93,10 @@ impl State {
         let transfer = transfer(&call);
         let limits = &call.access.limits;
         let (budget, log) = (Budget::new(limits, cpu), LogLines::new(limits));
-        let mut store =
-            Store::new(engine, Self { call, budget, log, placeholders: Vec::new(), wrapped_secrets: false });
+        let mut store = Store::new(
+            engine,
+            Self { call, budget, log, placeholders: Vec::new(), repeatable: None, wrapped_secrets: false },
+        );
         store.limiter(|state| &mut state.budget);
         store.set_hostcall_fuel(transfer);
         store.set_max_component_handles(HANDLES);
@@ -119,7 +126,21 @@ impl State {
         state.budget = Budget { memory: held.0, memory_peak: held.0, tables: held.1, ..Budget::new(limits, cpu) };
         state.log = LogLines::new(limits);
         state.placeholders.clear();
+        state.repeatable = None;
         state.call = call;
+    }
+
+    /// What `make` answers, through the call's tape if it has one.
+    pub(crate) fn taped<T: Serialize + DeserializeOwned>(
+        &self,
+        call: &str,
+        key: impl FnOnce() -> String,
+        make: impl FnOnce() -> T,
+    ) -> T {
+        match &self.call.tape {
+            Some(tape) => tape.answer(call, key, make),
+            None => make(),
+        }
     }
 
     /// Counts a call of the host. Every function that a plugin can call begins with it.

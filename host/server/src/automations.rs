@@ -3,6 +3,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hookwright_model::{AutomationInput, Mistake};
+use hookwright_pipeline::Requests;
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
@@ -79,15 +80,6 @@ pub(crate) struct Trial {
     event_source: Option<String>,
     #[serde(default)]
     requests: Requests,
-}
-
-/// What becomes of requests that steps ask for.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Requests {
-    #[default]
-    Refuse,
-    Send,
 }
 
 /// `POST /v1/automations/{id}/test`: what it would do, without doing any of it.

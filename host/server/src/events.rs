@@ -245,7 +245,7 @@ pub(crate) async fn list(
 
 #[derive(Deserialize)]
 pub(crate) struct Which {
-    source: Option<String>,
+    pub(crate) source: Option<String>,
 }
 
 pub(crate) fn find(app: &Shared, space: &SpaceId, id: &str, source: Option<&str>) -> Result<(u64, Event), Problem> {

@@ -1,7 +1,8 @@
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use hookwright_model::RolloutMode;
 use hookwright_pipeline::Installed;
 use hookwright_plugin::{Listed as Found, Plugin, Scope};
 use http::{HeaderMap, StatusCode};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::auth::Caller;
 use crate::page::{Listed, Named};
 use crate::problem::Problem;
+use crate::rollouts::Rolling;
 use crate::{Shared, body};
 
 fn about(plugin: &Plugin) -> Map<String, Value> {
@@ -66,6 +68,10 @@ pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name):
     let mut shown = shown(found);
     if let Value::Object(shown) = &mut shown {
         shown.insert("usage".to_owned(), app.pipeline.usage(&caller.space, &name)?);
+        shown.insert("recordings".to_owned(), app.pipeline.recorded(&caller.space, &name)?);
+        let (rollout, last_rollout) = app.pipeline.rollout(&caller.space, &name)?;
+        shown.insert("rollout".to_owned(), rollout);
+        shown.insert("last_rollout".to_owned(), last_rollout);
     }
     Ok(axum::Json(shown).into_response())
 }
@@ -87,31 +93,48 @@ pub(crate) async fn install(
     caller: Caller,
     Named(name): Named,
     query: Result<Query<Upload>, QueryRejection>,
+    rolling: Result<Query<Rolling>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Query(upload) = query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
-    let component = body::read(body, app.limits.plugin_bytes, app.limits.time)
+    let Query(Upload { approve }) = query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
+    let Query(rolling) = rolling.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
+    let (component, signatures) = (component(&app, body).await?, signatures(&headers));
+    let (pipeline, space) = (&app.pipeline, &caller.space);
+    let Some(input) = rolling.input() else {
+        let installed = pipeline.install_plugin(space, &name, component, &signatures, approve).await?;
+        return Ok(put_in(&name, &installed, None));
+    };
+    let installed = pipeline.install_for_rollout(space, &name, component, &signatures, approve, &input).await?;
+    Ok(put_in(&name, &installed, input.mode))
+}
+
+/// The component that a request carries.
+pub(crate) async fn component(app: &Shared, body: Body) -> Result<Bytes, Problem> {
+    body::read(body, app.limits.plugin_bytes, app.limits.time)
         .await
-        .map_err(|problem| if problem.is("body.too_large") { problem.renamed("plugin.too_large") } else { problem })?;
-    let signatures: Vec<String> = headers
-        .get_all(SIGNATURE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|signature| signature.trim().to_owned())
-        .collect();
-    let installed = app.pipeline.install_plugin(&caller.space, &name, component, &signatures, upload.approve).await?;
-    Ok(put_in(&name, &installed))
+        .map_err(|problem| if problem.is("body.too_large") { problem.renamed("plugin.too_large") } else { problem })
+}
+
+/// The signatures of the component that a request carries.
+pub(crate) fn signatures(headers: &HeaderMap) -> Vec<String> {
+    let fields = headers.get_all(SIGNATURE).iter().filter_map(|value| value.to_str().ok());
+    fields.flat_map(|value| value.split(',')).map(|signature| signature.trim().to_owned()).collect()
 }
 
 /// The answer to whoever put a version in.
-pub(crate) fn put_in(name: &str, installed: &Installed) -> Response {
+pub(crate) fn put_in(name: &str, installed: &Installed, rollout: Option<RolloutMode>) -> Response {
     let held = !installed.held.is_empty();
     let mut shown = Map::new();
     shown.insert("name".to_owned(), name.into());
     shown.insert("origin".to_owned(), "uploaded".into());
-    shown.insert("state".to_owned(), if held { "held" } else { "live" }.into());
+    let state = match rollout {
+        _ if held => "held",
+        None => "live",
+        Some(RolloutMode::Shadow) => "shadow",
+        Some(RolloutMode::Canary) => "canary",
+    };
+    shown.insert("state".to_owned(), state.into());
     shown.extend(about(&installed.plugin));
     if held {
         shown.insert("wants_more".to_owned(), json!(installed.held));

@@ -13,7 +13,8 @@ use crate::dialect::Dialect;
 use crate::problem::Problem;
 use crate::{
     Shared, attempts, automations, event_types, events, keys, kinds, mails, outcomes, plugins, policies, records,
-    resthooks, schedules, secrets, sources, tickets, versions, webhook_policies, webhooks, workflows, xurrent,
+    replays, resthooks, rollouts, schedules, secrets, sources, tickets, versions, webhook_policies, webhooks,
+    workflows, xurrent,
 };
 
 /// A route, for whoever wants to know them all.
@@ -60,6 +61,7 @@ routes! {
     GET "/v1/events" Read events::list, "List events, newest first";
     GET "/v1/events/{id}" Read events::story, "Tell the whole story of an event";
     GET "/v1/events/{id}/explain" Read events::explain, "Say what each automation made of an event, and why";
+    POST "/v1/events/{id}/replay" Edit replays::event, "Run a stored event again, as a dry run or for real";
     GET "/v1/events/{id}/payload" Read events::payload, "The payload as it came in, byte for byte";
     POST "/v1/automations" Edit automations::create, "Make an automation";
     GET "/v1/automations" Read automations::list, "List automations";
@@ -88,6 +90,12 @@ routes! {
     GET "/v1/plugins/{name}/versions" Read versions::list, "List the versions of an uploaded plugin";
     GET "/v1/plugins/{name}/component" Administer versions::component, "The bytes of a version of an uploaded plugin";
     POST "/v1/plugins/{name}/activate" Administer versions::activate, "Put a kept version in use";
+    POST "/v1/plugins/{name}/compare" Administer replays::compare, "Compare a version with the one in use on recorded calls";
+    GET "/v1/comparisons" Administer replays::comparisons, "List comparisons of versions since the start, newest first";
+    GET "/v1/comparisons/{id}" Administer replays::comparison, "How far a comparison has come, and what it found";
+    POST "/v1/plugins/{name}/rollout" Administer rollouts::begin, "Call a kept version in the shadow, or as a canary";
+    DELETE "/v1/plugins/{name}/rollout" Administer rollouts::end, "End a rollout: the version in use stays";
+    POST "/v1/plugins/{name}/promote" Administer rollouts::promote, "Put the version in use that is on its way there";
     POST "/v1/plugins/{name}/rollback" Administer versions::roll_back, "Put the version in use that was so before";
     POST "/v1/plugins/{name}/approve" Administer versions::approve, "Grant what the held version wants, and put it in use";
     GET "/v1/plugins/{name}/policy" Administer policies::read, "Read what a plugin may do";

@@ -14,6 +14,7 @@ use crate::body::Json;
 use crate::page::{Listed, Named};
 use crate::plugins::put_in;
 use crate::problem::Problem;
+use crate::rollouts::Rolling;
 
 fn shown(view: &VersionView) -> Value {
     let VersionView { version, live, wants_more } = view;
@@ -55,11 +56,17 @@ pub(crate) async fn activate(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
+    rolling: Result<Query<Rolling>, QueryRejection>,
     Json(choice): Json<Choice>,
 ) -> Result<Response, Problem> {
+    let Query(rolling) = rolling.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
     let Choice { version, approve } = choice;
-    let installed = app.pipeline.activate_version(&caller.space, &name, &version, approve).await?;
-    Ok(put_in(&name, &installed))
+    let Some(input) = rolling.input() else {
+        let installed = app.pipeline.activate_version(&caller.space, &name, &version, approve).await?;
+        return Ok(put_in(&name, &installed, None));
+    };
+    let installed = app.pipeline.begin_rollout(&caller.space, &name, &version, approve, &input).await?;
+    Ok(put_in(&name, &installed, input.mode))
 }
 
 pub(crate) async fn roll_back(
@@ -68,7 +75,7 @@ pub(crate) async fn roll_back(
     Named(name): Named,
 ) -> Result<Response, Problem> {
     let installed = app.pipeline.roll_back(&caller.space, &name).await?;
-    Ok(put_in(&name, &installed))
+    Ok(put_in(&name, &installed, None))
 }
 
 pub(crate) async fn approve(
@@ -77,7 +84,7 @@ pub(crate) async fn approve(
     Named(name): Named,
 ) -> Result<Response, Problem> {
     let installed = app.pipeline.approve_version(&caller.space, &name).await?;
-    Ok(put_in(&name, &installed))
+    Ok(put_in(&name, &installed, None))
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::tables::{COMPONENTS, CONFIG, REVISIONS};
 use crate::writer::Batch;
-use crate::{Store, StoreError, rows};
+use crate::{Store, StoreError, recordings, rows};
 
 const AUTOMATION: &str = "automation";
 const SOURCE: &str = "source";
@@ -234,6 +234,7 @@ impl Store {
             let mut digests: Vec<String> = former.versions.into_iter().map(|version| version.digest).collect();
             digests.push(former.digest);
             drop_components(batch, &digests)?;
+            recordings::forget(batch, number, &name)?;
             Ok(true)
         })
         .await

@@ -25,6 +25,7 @@ mod migrate;
 mod page;
 mod pollings;
 mod queue;
+mod recordings;
 mod records;
 mod retention;
 mod rows;
@@ -57,6 +58,7 @@ pub use index::Found;
 pub use journal::{Appended, EventLookup, Work};
 pub use kinds::{KindDeleted, KindStored};
 pub use page::{Cursor, Listing, Page};
+pub use recordings::{NewRecording, StoredRecording};
 pub use runs::{Committed, StepCommit};
 pub use vault::{Vault, VaultError};
 

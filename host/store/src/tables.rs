@@ -72,6 +72,12 @@ pub(crate) const LANES: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDe
 /// (space, seq, ordinal, step, item) → what a step did for an item, JSON.
 pub(crate) const ITEMS: TableDefinition<'_, (u32, u64, u32, u32, u32), &[u8]> = TableDefinition::new("items");
 
+/// (space, plugin, number) → when the call was made (8 bytes, little endian), then the recording, sealed.
+pub(crate) const RECORDINGS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("recordings");
+/// (space, plugin) → how many recordings there are, and their bytes.
+pub(crate) const RECORDING_SIZES: TableDefinition<'_, (u32, &str), (u64, u64)> =
+    TableDefinition::new("recording_sizes");
+
 /// The counter of the journal.
 pub(crate) const SEQ: (u32, &str) = (0, "seq");
 /// How many attempts there are.
@@ -124,6 +130,8 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
             meta.insert("instance", instance.as_str())?;
         }
     }
+    transaction.open_table(RECORDINGS)?;
+    transaction.open_table(RECORDING_SIZES)?;
     transaction.open_table(RECORD_INDEX)?;
     transaction.open_table(HISTORY)?;
     crate::index::index_records(&transaction)?;

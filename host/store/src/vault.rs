@@ -58,19 +58,29 @@ impl Vault {
 
     /// Seals a secret.
     pub fn seal(&self, plain: &[u8]) -> Result<String, VaultError> {
+        Ok(format!("{PREFIX}{}", STANDARD.encode(self.seal_bytes(plain)?)))
+    }
+
+    /// Seals what nobody but the server itself is to read.
+    pub fn seal_bytes(&self, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         let nonce: [u8; NONCE] = rand::random();
         let sealed = self.cipher.encrypt(XNonce::from_slice(&nonce), plain).map_err(|_| VaultError::Unsealable)?;
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&sealed);
-        Ok(format!("{PREFIX}{}", STANDARD.encode(bytes)))
+        Ok(bytes)
+    }
+
+    /// Opens what [`Vault::seal_bytes`] sealed.
+    pub fn open_bytes(&self, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let (nonce, sealed) = bytes.split_at_checked(NONCE).ok_or(VaultError::Unsealable)?;
+        self.cipher.decrypt(XNonce::from_slice(nonce), sealed).map_err(|_| VaultError::Unsealable)
     }
 
     /// Opens what [`Vault::seal`] sealed.
     pub fn open_sealed(&self, sealed: &str) -> Result<Vec<u8>, VaultError> {
         let text = sealed.strip_prefix(PREFIX).ok_or(VaultError::Unsealable)?;
         let bytes = STANDARD.decode(text).map_err(|_| VaultError::Unsealable)?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE).ok_or(VaultError::Unsealable)?;
-        self.cipher.decrypt(XNonce::from_slice(nonce), sealed).map_err(|_| VaultError::Unsealable)
+        self.open_bytes(&bytes)
     }
 }
 

@@ -136,6 +136,8 @@ batch! {
     history: (u32, &'static str, u64, u64) => &'static [u8], HISTORY;
     lanes: (u32, &'static str, u64, u32) => (), LANES;
     items: (u32, u64, u32, u32, u32) => &'static [u8], ITEMS;
+    recordings: (u32, &'static str, u64) => &'static [u8], RECORDINGS;
+    recording_sizes: (u32, &'static str) => (u64, u64), RECORDING_SIZES;
 }
 
 impl Batch<'_> {

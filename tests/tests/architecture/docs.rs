@@ -3,7 +3,7 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 29] = [
+const NO_CODES: [&str; 31] = [
     "batching.most",
     "batching.wait_ms",
     "batching.list",
@@ -14,6 +14,8 @@ const NO_CODES: [&str; 29] = [
     "webhook.verify",
     "webhook.throttled",
     "delivery.exhausted",
+    "plugin.rolled_back",
+    "rollback_when.percent_above_live",
     "mail.queued",
     "kv.set",
     "kv.removed",

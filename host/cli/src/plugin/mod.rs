@@ -1,11 +1,11 @@
 //! `hookwright plugin`: from an empty folder to a plugin in use. One file a group of commands.
 
-mod artifact;
+pub(crate) mod artifact;
 mod author;
 mod bench;
 mod dev;
 mod doctor;
-mod engine;
+pub(crate) mod engine;
 mod grants;
 mod inspect;
 mod lifecycle;
@@ -111,6 +111,6 @@ pub(crate) fn run(command: &Command) -> Done {
 }
 
 /// A plugin's name, checked before it stands in a path.
-fn name(text: &str) -> Result<String, String> {
+pub(crate) fn name(text: &str) -> Result<String, String> {
     hookwright_plugin::check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }

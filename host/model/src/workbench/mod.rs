@@ -120,7 +120,7 @@ impl Workbench {
             let message = format!("data has {} bytes: at most {MAX_DATA}", draft.payload.len());
             return Err(Failure::permanent("event.too_large", message));
         }
-        let id = crate::unique("evt");
+        let id = self.view.unique("evt");
         draft.id = Some(id.clone());
         // Refused here, where the plugin can still be told, rather than when the step is to commit.
         draft.clone().accept(&self.space, self.now).map_err(|mistake| invalid(&mistake))?;
@@ -143,7 +143,7 @@ impl Workbench {
             return Err(Failure::permanent("event.too_large", message));
         }
         // The run is known by its event until the event has its place in the journal.
-        let id = crate::unique("run");
+        let id = self.view.unique("run");
         draft.id = Some(id.clone());
         self.emitted.push(draft);
         Ok(id)

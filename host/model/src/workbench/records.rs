@@ -71,7 +71,7 @@ impl Workbench {
     ) -> Result<Vec<Value>, Failure> {
         self.kind(kind)?;
         let fits = |record: &Value| filter.iter().all(|(name, value)| record.get(name) == Some(value));
-        let stored = self.view.find(&self.space, kind, limit, &fits)?;
+        let stored = self.view.find_equal(&self.space, kind, filter, limit)?;
         for (key, record) in stored {
             self.reads.entry(key.clone()).or_insert(Some(record.version));
             self.open.entry(key).or_insert_with(|| Open::stored(record.value));

@@ -1,14 +1,18 @@
 //! What is sent: the message that a transform makes of an event, and the header fields of the webhook's own.
 
+use std::sync::Arc;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hookwright_model::{
-    Batching, Cause, Delivery, Event, Failure, Header, Kind, Profile, Purpose, Scope, Webhook, named, render,
+    Batching, Cause, Delivery, Effects, Event, Failure, Header, Kind, Profile, Purpose, Scope, Webhook, named, render,
 };
 use hookwright_plugin::{Message, Transformed};
 use serde_json::{Map, Value};
 
+use crate::calling::{By, Occasion};
 use crate::conditions::{broken, decide};
 use crate::parking::Unavailable;
+use crate::replay::{About, Said, TakenMessage, came_to};
 use crate::steps::{Scoping, rendered, right_kind};
 use crate::{Pipeline, PipelineError};
 
@@ -52,8 +56,9 @@ impl Pipeline {
         delivery: &Delivery,
         event: &Event,
     ) -> Result<Shape, PipelineError> {
+        let occasion = Occasion { space: &webhook.space, event, by: By::Webhook(delivery.id) };
         if let (Some(when), Purpose::Event | Purpose::Redelivery) = (&webhook.when, delivery.purpose) {
-            let (decision, waits) = decide(self, &webhook.space, event, Some(when), Default::default()).await;
+            let (decision, waits) = decide(self, occasion, Some(when), Default::default()).await;
             match waits {
                 Some(unavailable) => return Ok(Shape::Wait(unavailable)),
                 None if decision.fired => {}
@@ -70,13 +75,13 @@ impl Pipeline {
                 body: standard(event),
             }));
         };
-        let callable = match self.available(&webhook.space, transform) {
+        let callable = match self.available(&occasion, transform) {
             Ok(callable) => callable,
             Err(unavailable) => return Ok(Shape::Wait(unavailable)),
         };
         let plugin = &callable.plugin;
         let mut workbench = self.workbench(&webhook.space, "hookwright", Cause::api());
-        let mut scoping = Scoping::new(&webhook.space, event);
+        let mut scoping = Scoping::new(occasion);
         let with = with_defaults(webhook, delivery.purpose);
         let ready = right_kind(plugin, Kind::Transform, transform)
             .and_then(|()| rendered(self, plugin, &with, &mut scoping, &mut workbench));
@@ -84,9 +89,27 @@ impl Pipeline {
             Ok(parameters) => parameters,
             Err(failure) => return Ok(Shape::Failed(failure)),
         };
-        let call = self.call(&webhook.space, &callable.access);
-        let called = plugin.apply(call, event, message_of(event), &parameters).await;
+        let mut call = self.call(&webhook.space, &callable.access);
+        let taping = self.taping(&callable, &occasion);
+        call.tape = taping.as_ref().map(|taping| Arc::clone(&taping.tape));
+        let (now, message) = (call.now, message_of(event));
+        let taken = taping.is_some().then(|| TakenMessage::of(&message));
+        let called = plugin.apply(call, event, message, &parameters).await;
         self.note_call(callable, &webhook.space, &event.id, &called);
+        if let Some(taping) = taping {
+            let answer = called.result.as_ref().map(Said::Message);
+            let came_to = came_to(answer, &Effects::default(), &taping.tape);
+            let about = About {
+                kind: Kind::Transform,
+                place: format!("webhook {}", webhook.id),
+                automation: None,
+                now,
+                source: "hookwright",
+                parameters: &parameters,
+                message: taken,
+            };
+            self.taken_down(taping, &occasion, about, came_to);
+        }
         Ok(match called.result {
             Ok(Transformed::Send(message)) => {
                 let Message { headers, content_type, body } = message;

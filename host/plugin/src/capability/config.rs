@@ -18,6 +18,6 @@ pub(super) const CAPABILITY: Capability = Capability {
 impl config::Host for State {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         self.host_call()?;
-        Ok(self.call.access.config.get(&key).cloned())
+        Ok(self.taped("config", || key.clone(), || self.call.access.config.get(&key).cloned()))
     }
 }

@@ -31,7 +31,10 @@ impl crypto::Host for State {
 
     fn hmac(&mut self, algorithm: String, secret: String, data: Vec<u8>) -> Host<Vec<u8>, types::Failure> {
         self.host_call()?;
-        Ok(self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data)).map_err(Into::into))
+        let key = || format!("{algorithm} {secret} {}", fingerprint(&[&data]));
+        let code =
+            self.taped("hmac", key, || self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data)));
+        Ok(code.map_err(Into::into))
     }
 
     fn verify_hmac(
@@ -42,17 +45,24 @@ impl crypto::Host for State {
         code: Vec<u8>,
     ) -> Host<(), types::Failure> {
         self.host_call()?;
-        let right = self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data));
-        let verified = right.and_then(|right| {
-            fits(right.ct_eq(&code), || format!("the code does not fit the data and the secret `{}`", shown(&secret)))
+        let key = || format!("{algorithm} {secret} {}", fingerprint(&[&data, &code]));
+        let verified = self.taped("verify-hmac", key, || {
+            let right = self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data));
+            right.and_then(|right| {
+                let wrong = || format!("the code does not fit the data and the secret `{}`", shown(&secret));
+                fits(right.ct_eq(&code), wrong)
+            })
         });
         Ok(verified.map_err(Into::into))
     }
 
     fn verify_token(&mut self, secret: String, token: String) -> Host<(), types::Failure> {
         self.host_call()?;
-        let verified = self.secret(&secret).and_then(|right| {
-            fits(right.ct_eq(token.as_bytes()), || format!("the token is not the secret `{}`", shown(&secret)))
+        let key = || format!("{secret} {}", fingerprint(&[token.as_bytes()]));
+        let verified = self.taped("verify-token", key, || {
+            self.secret(&secret).and_then(|right| {
+                fits(right.ct_eq(token.as_bytes()), || format!("the token is not the secret `{}`", shown(&secret)))
+            })
         });
         Ok(verified.map_err(Into::into))
     }
@@ -61,6 +71,16 @@ impl crypto::Host for State {
         self.host_call()?;
         Ok(verify_ed25519(&public_key, &data, &signature).map_err(Into::into))
     }
+}
+
+/// Names data without being it.
+pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        digest.update(part);
+    }
+    hex::encode(digest.finalize())
 }
 
 fn fits(equal: subtle::Choice, otherwise: impl FnOnce() -> String) -> Result<(), Failure> {

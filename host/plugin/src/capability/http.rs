@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hookwright_model::{Failure, Kind};
+use hookwright_model::{Failure, Kind, Played};
 use wasmtime::component::HasSelf;
 
 use super::{Capability, Host, Link};
@@ -29,15 +31,63 @@ impl http::Host for State {
     }
 }
 
+/// What is kept of an answer: status, header fields, body in base64.
+type Taken = Result<(u16, Pairs, String), Failure>;
+
+fn taken_down(answer: &Result<http::Response, Failure>) -> Taken {
+    match answer {
+        Ok(answer) => Ok((answer.status, answer.headers.clone(), STANDARD.encode(&answer.body))),
+        Err(failure) => Err(failure.clone()),
+    }
+}
+
+fn read_back(taken: Taken) -> Result<http::Response, Failure> {
+    let (status, headers, body) = taken?;
+    let damaged = |error| Failure::permanent("replay.damaged", format!("the recorded answer: {error}"));
+    Ok(http::Response { status, headers, body: STANDARD.decode(body).map_err(damaged)? })
+}
+
+/// A request by which it is known again: the method, the URL without what may be secret in it, and a digest of all of it.
+fn described(request: &http::Request) -> String {
+    let url = request.url.split(['?', '#']).next().unwrap_or_default();
+    let mut parts: Vec<&[u8]> = vec![request.method.as_bytes(), request.url.as_bytes()];
+    for (name, value) in &request.headers {
+        parts.extend([name.as_bytes(), value.as_bytes()]);
+    }
+    parts.push(&request.body);
+    let digest = super::crypto::fingerprint(&parts);
+    let digest = digest.get(..16).unwrap_or_default();
+    format!("{} {url} {} bytes {digest}", request.method, request.body.len())
+}
+
 impl State {
     async fn exchange(&mut self, request: http::Request) -> Result<http::Response, Failure> {
         let access = Arc::clone(&self.call.access);
         access.interface(CAPABILITY.interface)?;
+        self.count_request()?;
+        let Some(tape) = self.call.tape.clone() else { return self.sent(request).await };
+        let key = described(&request);
+        tape.leaves(key.clone());
+        match tape.played("http", &key) {
+            Played::Known(answer) => read_back(answer),
+            Played::Unknown => {
+                let message = "this request was not made when the call was recorded, and none leaves in a replay";
+                Err(Failure::permanent("replay.not_recorded", message))
+            }
+            Played::Ask => {
+                let answer = self.sent(request).await;
+                tape.keep("http", key, &taken_down(&answer));
+                answer
+            }
+        }
+    }
+
+    async fn sent(&mut self, request: http::Request) -> Result<http::Response, Failure> {
+        let access = Arc::clone(&self.call.access);
         let Some(outbound) = self.call.outbound.clone() else {
             let message = "no request can leave in this call: the server does not allow it here";
             return Err(Failure::permanent("capability.unavailable", message));
         };
-        self.count_request()?;
         let wrong = |message: String| Failure::permanent("http.request_invalid", message);
         let bytes: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         if request.headers.len() > FIELDS || bytes > FIELD_BYTES {

@@ -1,6 +1,7 @@
 //! Randomness of the operating system's quality.
 
-use rand::RngCore as _;
+use rand::{RngCore, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
 use wasmtime::component::HasSelf;
 
 use super::{Capability, EVERY_KIND, Link};
@@ -29,17 +30,36 @@ impl random::Host for State {
             );
         }
         let mut bytes = vec![0; usize::try_from(count)?];
-        rand::rng().fill_bytes(&mut bytes);
+        self.randomness(|random| random.fill_bytes(&mut bytes));
         Ok(bytes)
     }
 
     fn uuid(&mut self) -> wasmtime::Result<String> {
         self.host_call()?;
-        Ok(uuid::Uuid::new_v4().to_string())
+        let mut bytes = [0; 16];
+        self.randomness(|random| random.fill_bytes(&mut bytes));
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 
     fn bits(&mut self) -> wasmtime::Result<u32> {
         self.host_call()?;
-        Ok(rand::rng().next_u32())
+        Ok(self.randomness(|random| random.next_u32()))
+    }
+}
+
+impl State {
+    /// The operating system's randomness; a call with a tape draws all of its numbers from one seed, which is taken down.
+    fn randomness<T>(&mut self, draw: impl FnOnce(&mut dyn RngCore) -> T) -> T {
+        if self.call.tape.is_none() {
+            return draw(&mut rand::rng());
+        }
+        if self.repeatable.is_none() {
+            let seed = self.taped("random", String::new, rand::random::<[u8; 32]>);
+            self.repeatable = Some(ChaCha20Rng::from_seed(seed));
+        }
+        match &mut self.repeatable {
+            Some(repeatable) => draw(repeatable),
+            None => draw(&mut rand::rng()),
+        }
     }
 }

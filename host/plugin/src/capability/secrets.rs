@@ -30,12 +30,16 @@ impl secrets::Host for State {
 impl State {
     fn placeholder_of(&mut self, name: &str) -> Result<String, Failure> {
         self.call.access.interface(CAPABILITY.interface)?;
-        self.secret(name)?;
         if let Some((text, _)) = self.placeholders.iter().find(|(_, known)| known == name) {
             return Ok(text.clone());
         }
-        // Nobody can know the text before this call, so no event can smuggle one in.
-        let text = format!("hookwright-secret-{:016x}{:016x}", rand::rng().next_u64(), rand::rng().next_u64());
+        // Nobody can know the text before this call, so no event can smuggle one in. It is worth nothing after it.
+        let make = || {
+            self.secret(name)?;
+            Ok(format!("hookwright-secret-{:016x}{:016x}", rand::rng().next_u64(), rand::rng().next_u64()))
+        };
+        let text: Result<String, Failure> = self.taped("placeholder", || name.to_owned(), make);
+        let text = text?;
         self.placeholders.push((text.clone(), name.to_owned()));
         Ok(text)
     }

@@ -20,13 +20,18 @@ impl workflows::Host for State {
     fn start(&mut self, name: String, input: String) -> Host<String, types::Failure> {
         self.host_call()?;
         let (space, workflows) = (self.call.space.clone(), self.call.workflows.clone());
+        let tape = self.call.tape.clone();
         let started = self.changing(&CAPABILITY).and_then(|bench| {
             let input = super::parameters("input", &input)?;
             let Some(workflows) = workflows else {
                 let message = format!("there is no workflow `{}` in this space", shown(&name));
                 return Err(Failure::permanent("workflow.not_found", message));
             };
-            let start = workflows.start(&space, &name, &input)?;
+            let make = || workflows.start(&space, &name, &input);
+            let start = match &tape {
+                Some(tape) => tape.answer("workflow", || format!("{name} {input}"), make),
+                None => make(),
+            }?;
             bench.start_workflow(start, &input)
         });
         Ok(started.map_err(Into::into))

@@ -1,0 +1,224 @@
+//! A version of a plugin on its way into use: beside the one in use, or in place of it for a part of the calls.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Mistakes, Timestamp};
+
+/// A version on its way into use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Names it in events.
+    pub id: String,
+    /// The version.
+    pub version: String,
+    /// SHA-256 of its component, in hex.
+    pub digest: String,
+    /// How it is called.
+    pub mode: RolloutMode,
+    /// For how many of a hundred events.
+    pub percent: u8,
+    /// How many calls it must have had before its errors are compared with those of the version in use.
+    pub minimum_calls: u32,
+    /// When it is taken back.
+    pub rollback_when: RollbackWhen,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+/// How a version on its way into use is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RolloutMode {
+    /// Beside the version in use, after it; its effects are only compared.
+    Shadow,
+    /// In place of it, for a part of the events.
+    Canary,
+}
+
+/// When a canary is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollbackWhen {
+    /// If its error rate is higher than that of the version in use by more than so many of a hundred calls.
+    pub percent_above_live: f64,
+}
+
+impl Default for RollbackWhen {
+    fn default() -> Self {
+        Self { percent_above_live: 5.0 }
+    }
+}
+
+/// What an operator says of a rollout.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RolloutInput {
+    /// How it is called.
+    pub mode: Option<RolloutMode>,
+    /// 1 to 100; none: 10 for a canary, 100 in the shadow.
+    pub percent: Option<u8>,
+    /// None: 20.
+    pub minimum_calls: Option<u32>,
+    /// None: 5 of a hundred calls more.
+    pub rollback_when: Option<RollbackWhen>,
+}
+
+/// A rollout that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndedRollout {
+    /// What it was.
+    #[serde(flatten)]
+    pub rollout: Rollout,
+    /// `promoted`, `rolled_back` or `ended`.
+    pub outcome: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub ended_at: Timestamp,
+}
+
+/// How the calls of a version went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CallCounts {
+    /// How many there were.
+    pub calls: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// How many of these were stopped: they trapped or went past a limit.
+    pub stopped: u64,
+    /// How many were stopped in a row until now.
+    pub stopped_in_a_row: u64,
+}
+
+impl CallCounts {
+    /// With one more call.
+    #[must_use]
+    pub fn with(self, failed: bool, stopped: bool) -> Self {
+        Self {
+            calls: self.calls.saturating_add(1),
+            failed: self.failed.saturating_add(u64::from(failed)),
+            stopped: self.stopped.saturating_add(u64::from(stopped)),
+            stopped_in_a_row: if stopped { self.stopped_in_a_row.saturating_add(1) } else { 0 },
+        }
+    }
+
+    /// Failed calls of a hundred; none if there was no call.
+    #[allow(clippy::cast_precision_loss, reason = "nobody counts that far")]
+    pub fn error_percent(self) -> Option<f64> {
+        (self.calls > 0).then(|| self.failed as f64 * 100.0 / self.calls as f64)
+    }
+}
+
+/// How many calls in a row that were stopped take a canary back whatever else holds.
+const STRIKES: u64 = 5;
+
+impl RolloutInput {
+    /// Checks every part.
+    pub fn check(&self) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        if self.mode.is_none() {
+            mistakes.add("mode", "is missing: give shadow or canary");
+        }
+        if let Some(percent) = self.percent.filter(|percent| !(1..=100).contains(percent)) {
+            mistakes.add("percent", format!("is {percent}: give 1 to 100"));
+        }
+        if let Some(calls) = self.minimum_calls.filter(|calls| !(1..=1_000_000).contains(calls)) {
+            mistakes.add("minimum_calls", format!("is {calls}: give 1 to 1000000"));
+        }
+        let above = self.rollback_when.map(|when| when.percent_above_live);
+        if let Some(above) = above.filter(|above| !(0.0..=100.0).contains(above)) {
+            mistakes.add("rollback_when.percent_above_live", format!("is {above}: give 0 to 100"));
+        }
+        mistakes.check()
+    }
+
+    /// The rollout of a version.
+    pub fn of(&self, version: &str, digest: &str, now: Timestamp) -> Rollout {
+        let mode = self.mode.unwrap_or(RolloutMode::Shadow);
+        let usual = if mode == RolloutMode::Canary { 10 } else { 100 };
+        Rollout {
+            id: crate::unique("rol"),
+            version: version.to_owned(),
+            digest: digest.to_owned(),
+            mode,
+            percent: self.percent.unwrap_or(usual),
+            minimum_calls: self.minimum_calls.unwrap_or(20),
+            rollback_when: self.rollback_when.unwrap_or_default(),
+            started_at: now,
+        }
+    }
+}
+
+impl Rollout {
+    /// Whether the version is called for the event of this id: the same answer whenever it is asked, so that all tries of
+    /// a step are made by one version, and the larger the share, the more events besides those of a smaller one.
+    pub fn takes(&self, event: &str) -> bool {
+        // FNV-1a, 64 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>. The high bits are the well mixed ones.
+        let hash = event
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) % 100 < u64::from(self.percent)
+    }
+
+    /// Why the version is taken back, if it is.
+    pub fn fails(&self, live: CallCounts, candidate: CallCounts) -> Option<String> {
+        if candidate.stopped_in_a_row >= STRIKES {
+            return Some(format!("{STRIKES} calls of it in a row trapped or went past a limit"));
+        }
+        if candidate.calls < u64::from(self.minimum_calls) {
+            return None;
+        }
+        let (rate, usual) = (candidate.error_percent()?, live.error_percent().unwrap_or(0.0));
+        (rate > usual + self.rollback_when.percent_above_live).then(|| {
+            format!(
+                "{rate:.1} % of its {} calls failed, and {usual:.1} % of the {} calls of the version in use",
+                candidate.calls, live.calls
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rollout(percent: u8) -> Rollout {
+        let input = RolloutInput { mode: Some(RolloutMode::Canary), percent: Some(percent), ..RolloutInput::default() };
+        input.of("0.2.0", "ab", Timestamp::from_millis(0))
+    }
+
+    fn counts(calls: u64, failed: u64) -> CallCounts {
+        CallCounts { calls, failed, ..CallCounts::default() }
+    }
+
+    #[test]
+    fn a_share_of_events_is_near_its_percentage_and_stays_as_it_is_when_it_grows() {
+        let events: Vec<String> = (0..10_000).map(|_| crate::unique("evt")).collect();
+        for percent in [1, 10, 50, 100] {
+            let share = events.iter().filter(|event| rollout(percent).takes(event)).count();
+            let wanted = usize::from(percent) * 100;
+            assert!(share.abs_diff(wanted) <= 250, "{share} of 10000 for {percent} %");
+        }
+        assert!(events.iter().filter(|event| rollout(10).takes(event)).all(|event| rollout(30).takes(event)));
+    }
+
+    #[test]
+    fn a_version_is_taken_back_when_it_fails_more_than_the_one_in_use() {
+        let canary = rollout(10);
+        assert_eq!(canary.fails(counts(100, 0), counts(19, 19)), None, "too few calls to tell");
+        assert!(canary.fails(counts(100, 0), counts(20, 2)).unwrap().contains("10.0 % of its 20 calls"));
+        assert_eq!(canary.fails(counts(100, 50), counts(20, 11)), None, "the one in use fails as often");
+        assert!(canary.fails(counts(0, 0), counts(20, 2)).is_some());
+        let stopped = (0..5).fold(CallCounts::default(), |counts, _| counts.with(true, true));
+        assert!(canary.fails(counts(100, 0), stopped).unwrap().contains("in a row"));
+        assert_eq!(canary.fails(counts(100, 0), stopped.with(false, false)), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_all_at_once() {
+        let input = RolloutInput { percent: Some(0), minimum_calls: Some(0), ..RolloutInput::default() };
+        let paths: Vec<String> = input.check().unwrap_err().0.into_iter().map(|mistake| mistake.path).collect();
+        assert_eq!(paths, ["mode", "percent", "minimum_calls"]);
+    }
+}
