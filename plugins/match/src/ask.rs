@@ -68,10 +68,8 @@ impl Test {
                 if self.rules.given.is_some_and(|given| !given.takes(value)) {
                     return self.misfit();
                 }
-                let is_one = |one: &&Box<serde_json::value::RawValue>| {
-                    compare::same(value, Json(one.get()), self.rules) == Some(true)
-                };
-                Answer::plain(list.iter().find(is_one).is_some() != *negated)
+                let is_one = |one: Json<'_>| compare::same(value, one, self.rules) == Some(true);
+                Answer::plain(list.iter().any(|one| is_one(Json(one.get()))) != *negated)
             }
             Check::Beside { before } => match compare::moment(value).zip(compare::moment(expected)) {
                 Some((at, moment)) => {

@@ -40,8 +40,6 @@ pub(crate) fn ask(test: &Test, event: &Event, path: &Path) -> (bool, String) {
             let fits = |wanted: Option<Json<'_>>, is: Option<Json<'_>>| {
                 wanted.is_none_or(|wanted| compare::same(is.unwrap_or(NOTHING), wanted, test.rules) == Some(true))
             };
-            let json = |value: &'_ Option<Box<serde_json::value::RawValue>>| value.clone();
-            let (wanted, then) = (json(wanted), json(then));
             let both = fits(wanted.as_deref().map(|one| Json(one.get())), *from)
                 && fits(then.as_deref().map(|one| Json(one.get())), *to);
             Answer::plain(both)

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::address;
 use crate::cursor;
 use crate::parameters::{Next, Parameters, invalid};
-use crate::state::{State, short};
+use crate::state::{REMEMBERED, State, short};
 
 /// What one poll brings at most: events, and bytes of their data. The host takes no more than a mebibyte.
 const EVENTS: usize = 1000;
@@ -47,6 +47,10 @@ impl<'a> Page<'a> {
         let items: Vec<&'a RawValue> = serde_json::from_str(list).map_err(|_| {
             wrong("poll.items_missing", format!("has no list where `items` says, but {}", shorten(list, 100)))
         })?;
+        if items.len() > REMEMBERED {
+            let what = format!("has {} items: let it have at most {REMEMBERED}, by `query` or pages", items.len());
+            return Err(wrong("poll.too_many_items", what));
+        }
         let text_at = |name: &str, at: &str| {
             let found = path(name, at)?.seek_quietly(0, json).and_then(cursor::text);
             Ok::<_, Failure>(found.filter(|text| !text.is_empty()))
@@ -101,8 +105,8 @@ impl Taken {
             }
             // It stands in paths of the API.
             let id = id.replace('/', "-");
-            let known = short(&id)?;
-            let is_new = !state.knows(&known) && !self.ids.contains(&known);
+            let known = short(&id);
+            let is_new = !state.knows(&known);
             if is_new {
                 let bytes = self.bytes.saturating_add(json.len()).saturating_add(512);
                 if !self.drafts.is_empty() && (self.drafts.len() >= EVENTS || bytes > BYTES) {
@@ -111,6 +115,7 @@ impl Taken {
                 self.bytes = bytes;
                 self.drafts.push(Draft { id: Some(id), ..draft });
             }
+            state.know(&known);
             self.ids.push(known);
             if let Some(found) = greatest.as_ref().and_then(|path| path.seek_quietly(0, json)).and_then(cursor::text) {
                 let before = state.pending.as_deref().or(state.cursor.as_deref());

@@ -54,13 +54,14 @@ fn news(request: &Request, parameters: &Parameters, state: &mut State) -> Result
     let mut taken = items::Taken::default();
     let silent = state.is_first && parameters.skips_first();
     let mut pages = 0;
+    let mut complete = true;
     let mut next = state.resume.clone();
     loop {
         let is_begin = next.is_none();
         let url = parameters.address(next.as_deref(), state.cursor.as_deref())?;
         let Some(response) = ask(parameters, state, &url, is_begin)? else { break };
         let page = items::Page::read(parameters, &response, &url)?;
-        let complete = taken.take(request, parameters, state, &page)?;
+        complete = taken.take(request, parameters, state, &page)?;
         pages += 1;
         if !complete {
             // The rest of this page is for the next poll.
@@ -77,8 +78,11 @@ fn news(request: &Request, parameters: &Parameters, state: &mut State) -> Result
             break;
         }
     }
-    if state.resume.is_none() {
+    if complete && state.resume.is_none() {
         state.advance();
+    } else {
+        // What is left has to be answered, whatever changed meanwhile.
+        (state.etag, state.last_modified) = (None, None);
     }
     state.remember(taken.ids);
     Ok(if silent { Vec::new() } else { taken.drafts })

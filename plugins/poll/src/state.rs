@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use hookwright_sdk::{Failure, crypto, encoding, kv};
+use hookwright_sdk::{Failure, kv};
 use serde::{Deserialize, Serialize};
 
-/// How many ids of items are remembered, and bytes of one; a longer one is remembered by its SHA-256.
-const REMEMBERED: usize = 2000;
-const LONGEST: usize = 64;
+/// How many ids of items are remembered, and bytes of one; a longer one is remembered by a hash of it.
+pub(crate) const REMEMBERED: usize = 10_000;
+const LONGEST: usize = 16;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
@@ -57,6 +57,12 @@ impl State {
         self.known.contains(id)
     }
 
+    pub(crate) fn know(&mut self, id: &str) {
+        if !self.known.contains(id) {
+            self.known.insert(id.to_owned());
+        }
+    }
+
     /// The last page was read: from now on what follows is asked for.
     pub(crate) fn advance(&mut self) {
         self.is_first = false;
@@ -73,10 +79,30 @@ impl State {
     }
 }
 
-/// An id as it is remembered.
-pub(crate) fn short(id: &str) -> Result<String, Failure> {
+/// An id as it is remembered: a long one by its FNV-1a hash of 64 bits.
+pub(crate) fn short(id: &str) -> String {
     if id.len() <= LONGEST {
-        return Ok(id.to_owned());
+        return id.to_owned();
     }
-    Ok(encoding::hex_encode(&crypto::digest("sha256", id.as_bytes())?))
+    let hash = id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("#{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_id_is_remembered_by_its_hash_and_the_oldest_are_forgotten() {
+        assert_eq!(short("1234567890123456"), "1234567890123456");
+        let (one, other) = (short("12345678901234567"), short("12345678901234568"));
+        assert!(one != other && one.len() == 17, "{one} {other}");
+        let mut state = State::default();
+        state.remember((0..REMEMBERED).map(|id| id.to_string()).collect());
+        state.remember(vec!["new".into(), "5".into()]);
+        assert_eq!((state.seen.len(), &state.seen[..3]), (REMEMBERED, &["new".into(), "5".into(), "0".into()][..]));
+        assert_eq!(state.seen.iter().filter(|id| *id == "5").count(), 1);
+    }
 }

@@ -163,12 +163,13 @@ fn pages_are_read_to_the_last_and_over_several_polls() {
 #[test]
 fn more_than_one_poll_brings_is_left_for_the_next() {
     let many: Vec<Value> = (0..1500).map(|id| json!({"id": id})).collect();
-    service(vec![ok(json!(many))]);
-    let parameters = with(json!({"cursor": {"greatest": "id", "query": "since"}}));
+    service(vec![(200, vec![("etag".into(), "\"v1\"".into())], json!(many))]);
+    let parameters = with(json!({"cursor": {"greatest": "id", "query": "since"}, "conditional": true}));
     assert_eq!(ids(&parameters).len(), 1000);
-    assert!(!last().url.contains("since"));
     let rest = ids(&parameters);
     assert_eq!((rest.len(), rest[0].as_str()), (500, "1000"));
+    assert!(!last().url.contains("since"), "the cursor waits for the rest");
+    assert_eq!(first(&last().headers, "if-none-match"), None);
     ids(&parameters);
     assert!(last().url.ends_with("since=1499"), "{}", last().url);
 }
@@ -183,6 +184,9 @@ fn what_was_there_at_first_can_be_passed_over() {
 
 #[test]
 fn a_failure_says_what_is_wrong_and_keeps_how_far_it_was_read() {
+    let many: Vec<Value> = (0..10_001).map(|id| json!({"id": id})).collect();
+    service(vec![ok(json!(many))]);
+    assert_eq!(poll(&simple()).unwrap_err().code, "poll.too_many_items");
     service(vec![
         ok(json!([{"id": 1}])),
         (503, vec![("retry-after".into(), "7".into())], json!("busy")),
