@@ -76,11 +76,15 @@ impl Pipeline {
     fn in_version(&self, space: &SpaceId, name: &str, digest: &str) -> Result<Callable, Unavailable> {
         let trusted = self.in_use(&Scope::Builtin, name, digest).is_some();
         let Some(plugin) = self.version_in_memory(space, name, digest) else {
-            let shown = digest.get(..12).unwrap_or(digest);
-            let reason = format!("the version {shown} of `{name}` is to be loaded");
-            let later = self.now().after(LOADING);
+            let (plugin, shown) = (name.to_owned(), digest.get(..12).unwrap_or(digest));
+            if self.store.has_component(digest).is_ok_and(|kept| !kept) {
+                let reason =
+                    format!("the version {shown} of `{name}` is no longer kept: replay the event with another");
+                return Err(Unavailable { plugin, reason, busy_until: None });
+            }
             self.load_soon(space, name, digest);
-            return Err(Unavailable { plugin: name.to_owned(), reason, busy_until: Some(later) });
+            let reason = format!("the version {shown} of `{name}` is being loaded");
+            return Err(Unavailable { plugin, reason, busy_until: Some(self.now().after(LOADING)) });
         };
         let access = self.with_room(space, name, trusted)?;
         Ok(Callable { plugin, access, admitted: None, role: Role::Named })

@@ -295,6 +295,12 @@ impl Store {
         self.all(PLUGIN)
     }
 
+    /// Whether there is a component with this digest.
+    pub fn has_component(&self, digest: &str) -> Result<bool, StoreError> {
+        let read = self.begin_read()?;
+        Ok(read.open_table(COMPONENTS)?.get(digest)?.is_some())
+    }
+
     /// The component with this digest.
     pub fn component(&self, digest: &str) -> Result<Option<Bytes>, StoreError> {
         let read = self.begin_read()?;

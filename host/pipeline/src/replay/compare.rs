@@ -10,6 +10,7 @@ use hookwright_plugin::{Access, Plugin, Scope};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use super::diff::{Part, differences};
 use super::recorder::Recording;
@@ -24,10 +25,12 @@ const AT_ONCE: usize = 100;
 /// How long a comparison may take.
 const LONGEST: Duration = Duration::from_secs(600);
 /// How many comparisons of a space are remembered.
-const REMEMBERED: usize = 20;
+const REMEMBERED: usize = 10;
 /// How many differing calls one tells of, and how many bytes of them.
 const TOLD: usize = 1000;
-const TOLD_BYTES: usize = 4 * 1024 * 1024;
+const TOLD_BYTES: usize = 1024 * 1024;
+/// How many comparisons run at a time, of all spaces.
+const RUNNING: usize = 2;
 
 /// Which version is compared with the one in use.
 #[derive(Debug)]
@@ -184,12 +187,20 @@ pub(crate) fn compared(recording: &Recording, live: &Value, candidate: &Value, r
 }
 
 /// The comparisons since the server started.
-#[derive(Default)]
-pub(crate) struct Comparisons(Mutex<HashMap<SpaceId, VecDeque<Comparison>>>);
+pub(crate) struct Comparisons {
+    all: Mutex<HashMap<SpaceId, VecDeque<Comparison>>>,
+    places: Semaphore,
+}
+
+impl Default for Comparisons {
+    fn default() -> Self {
+        Self { all: Mutex::default(), places: Semaphore::new(RUNNING) }
+    }
+}
 
 impl Comparisons {
     fn change(&self, space: &SpaceId, id: &str, change: impl FnOnce(&mut Comparison)) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = all.get_mut(space).and_then(|list| list.iter_mut().find(|one| one.id == id)) {
             change(found);
         }
@@ -197,7 +208,7 @@ impl Comparisons {
 
     /// Remembers one, unless another is running.
     fn put(&self, space: &SpaceId, comparison: Comparison) -> Result<(), PipelineError> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let list = all.entry(space.clone()).or_default();
         if let Some(running) = list.iter().find(|one| one.state == "running") {
             let message = format!("the comparison {} is still running: wait until it has ended", running.id);
@@ -312,6 +323,7 @@ impl Pipeline {
         pair: &Pair,
         input: &CompareInput,
     ) -> Result<&'static str, PipelineError> {
+        let Ok(_place) = self.comparisons.places.acquire().await else { return Ok("stopped") };
         let began = Instant::now();
         let mut left = input.last.unwrap_or(LAST);
         let mut before = None;
@@ -374,14 +386,14 @@ impl Pipeline {
 
     /// The comparisons of a space since the server started, the newest first, without what they found.
     pub fn comparisons(&self, space: &SpaceId) -> Vec<Comparison> {
-        let all = self.comparisons.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.comparisons.all.lock().unwrap_or_else(PoisonError::into_inner);
         let list = all.get(space).into_iter().flatten().rev();
         list.map(|one| Comparison { differences: Vec::new(), ..one.clone() }).collect()
     }
 
     /// One of them, with what it found so far.
     pub fn comparison(&self, space: &SpaceId, id: &str) -> Result<Comparison, PipelineError> {
-        let all = self.comparisons.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.comparisons.all.lock().unwrap_or_else(PoisonError::into_inner);
         let found = all.get(space).into_iter().flatten().find(|one| one.id == id);
         found.cloned().ok_or_else(|| PipelineError::not_found("comparison", id))
     }

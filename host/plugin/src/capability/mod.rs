@@ -91,7 +91,7 @@ mod tests {
 
     use async_trait::async_trait;
     use bytes::Bytes;
-    use hookwright_model::{Failure, Limits, SpaceId, Timestamp};
+    use hookwright_model::{Failure, Limits, SpaceId, Tape, Timestamp};
     use wasmtime::Store;
 
     use crate::access::Access;
@@ -211,6 +211,47 @@ mod tests {
         assert_eq!(verify("s", code.split_last().unwrap().1).as_deref(), Some("signature.wrong"));
         assert_eq!(verify("s", &[]).as_deref(), Some("signature.wrong"));
         assert_eq!(verify("t", &code).as_deref(), Some("secret.unknown"));
+    }
+
+    /// What a call sees that can be another each time.
+    fn seen(state: &mut State) -> Vec<String> {
+        vec![
+            format!("{:?}", state.bytes(9).unwrap()),
+            state.uuid().unwrap(),
+            state.bits().unwrap().to_string(),
+            format!("{:?}", crate::v0_1_0::config::Host::get(state, "key".into()).unwrap()),
+            format!("{:?}", state.hmac("sha256".into(), "s".into(), b"x".to_vec()).unwrap().unwrap()),
+            state.placeholder("s".into()).unwrap().unwrap(),
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_call_with_the_answers_of_another_sees_what_that_one_saw() {
+        let access = || {
+            let config = Arc::new([("key".to_owned(), "then".to_owned())].into());
+            let secrets = [("s".to_owned(), b"Jefe".to_vec())].into_iter().collect();
+            Access { config, secrets, ..Access::new("test", Limits::default()) }
+        };
+        let outbound: Arc<dyn Outbound> = Arc::<Keys>::default();
+        let tape = Arc::new(Tape::recording(10_000));
+        let call = Call { outbound: Some(outbound), tape: Some(Arc::clone(&tape)), ..with(access()) };
+        let mut first = store(call);
+        let then = seen(first.data_mut());
+        assert_eq!(first.data_mut().send(request(&[("a", "b")])).await.unwrap().unwrap().status, 200);
+        // Nothing is as it was: no settings, no secrets, no way out.
+        let tape = Arc::new(Tape::playing(tape.entries().unwrap()));
+        let call = Call { tape: Some(Arc::clone(&tape)), ..with(Access::new("test", Limits::default())) };
+        let mut again = store(call);
+        let state = again.data_mut();
+        assert_eq!(seen(state), then);
+        assert_eq!(state.send(request(&[("a", "b")])).await.unwrap().unwrap().status, 200);
+        assert_eq!(tape.anew(), [""; 0]);
+        // What was not asked then is told of, and leaves the machine in no case.
+        let other = state.send(request(&[("a", "c")])).await.unwrap().unwrap_err();
+        assert_eq!(other.code, "replay.not_recorded");
+        assert_eq!(state.hmac("sha256".into(), "s".into(), b"y".to_vec()).unwrap().unwrap_err().code, "secret.unknown");
+        assert_eq!(tape.anew().len(), 2, "{:?}", tape.anew());
+        assert_eq!(tape.requests().len(), 2);
     }
 
     #[derive(Default)]
