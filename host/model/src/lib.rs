@@ -19,7 +19,9 @@ mod pattern;
 mod plan;
 mod plugin;
 mod policy;
+mod proposal;
 mod query;
+mod request;
 mod run;
 mod schedule;
 mod secret;
@@ -27,6 +29,7 @@ mod signing;
 mod source;
 mod step;
 mod ticket;
+mod tools;
 mod variables;
 mod webhook;
 mod workbench;
@@ -57,7 +60,9 @@ pub use policy::{
     Grants, HttpGrant, InstancePolicy, LimitChanges, Limits, PluginPolicy, RecordGrant, SecretGrant, check_secret_name,
     host_fits, is_kind,
 };
+pub use proposal::proposed_automation;
 pub use query::{Query, SortKey};
+pub use request::{KeptBody, RequestEntry, RequestNote, Told};
 pub use run::{ConditionRecord, Decision, EmittedEvent, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord};
 pub use schedule::{ForEachRecord, Missed, Past, Schedule, ScheduleId, ScheduleInput, ScheduleStatus};
 pub use secret::Secret;
@@ -65,9 +70,10 @@ pub use signing::{
     GithubPolicy, HmacAlgorithm, HmacEncoding, HmacPolicy, JwtAlgorithm, JwtPolicy, MessageAlgorithm, MessagePolicy,
     SigningPolicy, SnsPolicy, SnsVersion,
 };
-pub use source::Source;
+pub use source::{FormerUrl, INCOMING, Source};
 pub use step::{OnError, Step, StepKind, Wait, step_names};
 pub use ticket::{Attachment, Note, Person, TICKET, TicketChanges, check_ticket};
+pub use tools::{ACCESS_WORDS, Tool, ToolPath};
 pub use variables::{
     Names, Scope, VariableError, check_names, check_variables, has_variables, mentions, named, render,
 };

@@ -31,6 +31,7 @@ pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
         pipeline.release_waiting();
         pipeline.mail_exceptions().await;
         pipeline.sweep_attempts().await;
+        pipeline.sweep_requests().await;
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             _ = stopping.changed() => {}

@@ -25,6 +25,7 @@ mod migrate;
 mod page;
 mod queue;
 mod records;
+mod requests;
 mod retention;
 mod rows;
 mod runs;

@@ -136,6 +136,7 @@ batch! {
     history: (u32, &'static str, u64, u64) => &'static [u8], HISTORY;
     lanes: (u32, &'static str, u64, u32) => (), LANES;
     items: (u32, u64, u32, u32, u32) => &'static [u8], ITEMS;
+    requests: (u32, &'static str, u64) => &'static [u8], REQUESTS;
 }
 
 impl Batch<'_> {
