@@ -148,6 +148,10 @@ const ROWS: &[(&str, &str, &str, Seen)] = &[
     ("PATCH", "/v1/sources/{id}", "Administer", Absent),
     ("DELETE", "/v1/sources/{id}", "Administer", Absent),
     ("POST", "/v1/sources/{id}/poll", "Administer", Absent),
+    ("POST", "/v1/sources/{id}/rotate", "Administer", Absent),
+    ("GET", "/v1/sources/{id}/requests", "Administer", Absent),
+    ("GET", "/v1/sources/{id}/requests/{request}", "Administer", Absent),
+    ("GET", "/v1/sources/{id}/requests/{request}/automation", "Administer", Absent),
     ("POST", "/v1/keys", "Administer", Own),
     ("GET", "/v1/keys", "Administer", Own),
     ("GET", "/v1/keys/{id}", "Administer", Absent),
@@ -246,7 +250,8 @@ impl Things {
             let schedule = json!({"name": MARK, "every_seconds": 86_400, "type": "never"});
             client.post("/v1/schedules", &schedule).expect(201);
         }
-        let made = client.post("/v1/sources", &json!({"name": MARK, "kind": "github"})).expect(201);
+        let made = client.post("/v1/sources", &json!({"name": MARK, "kind": "inbox"})).expect(201);
+        client.without_key().post(&text(&made["url"]), &json!({"action": MARK})).expect(202);
         let key = client.post("/v1/keys", &json!({"name": MARK, "role": "viewer"})).expect(201);
         // Its number is that of the webhook, so that one path leads to both.
         let policy = json!({"name": MARK, "signing": {"kind": "standard-asymmetric"}});
@@ -306,7 +311,7 @@ impl Things {
         };
         let kind = if path.starts_with("/v1/kinds") { "first-kind" } else { "lead" };
         let path = path.replace("{id}", &id).replace("{name}", self.plugin).replace("{kind}", kind);
-        path.replace("{token}", &self.token).replace("{*path}", "below")
+        path.replace("{token}", &self.token).replace("{request}", "req_1").replace("{*path}", "below")
     }
 
     /// Texts of which none may reach another space.
@@ -495,6 +500,7 @@ fn each_role_may_use_exactly_the_routes_that_it_meets_the_needs_of() {
                 .replace("{name}", "none")
                 .replace("{kind}", "lead")
                 .replace("{token}", "x")
+                .replace("{request}", "req_1")
                 .replace("{*path}", "y");
             let answer = request(&client, method, &path, b"");
             if roles.contains(&role) {
@@ -516,6 +522,7 @@ fn without_a_good_key_for_the_named_space_no_route_does_anything() {
             .replace("{name}", "none")
             .replace("{kind}", "lead")
             .replace("{token}", "x")
+            .replace("{request}", "req_1")
             .replace("{*path}", "y");
         let bare = admin.without_key();
         if *needs == "Nothing" {

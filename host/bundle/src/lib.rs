@@ -28,6 +28,7 @@ mod tests {
                 "gitlab",
                 "hmac",
                 "http-request",
+                "inbox",
                 "jira",
                 "jq",
                 "jsonpath-pick",

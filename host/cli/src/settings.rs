@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use hookwright_model::{LimitChanges, Limits, PluginPolicy, RetrySchedule};
+use hookwright_model::{LimitChanges, Limits, PluginPolicy, Rate, RetrySchedule};
 use hookwright_pipeline::{BreakerSettings, EgressPolicy, PipelineSettings, Proxy, SmtpSettings};
 use hookwright_plugin::Trust;
 use hookwright_server::{BodyLimits, ConnectionLimits};
@@ -139,6 +139,15 @@ pub(crate) struct Given {
     /// How many of them at most [default: 10000000]
     #[arg(long, env = "HOOKWRIGHT_MAX_ATTEMPTS", value_name = "N")]
     max_attempts: Option<u64>,
+    /// How often each source's URL may be called, in a second, unless it says otherwise; 0: as often as one likes [default: 1000]
+    #[arg(long, env = "HOOKWRIGHT_SOURCE_REQUESTS_PER_SECOND", value_name = "N")]
+    source_requests_per_second: Option<u32>,
+    /// For how many days requests at sources' URLs are kept in their logs [default: 7]
+    #[arg(long, env = "HOOKWRIGHT_SOURCE_LOG_DAYS", value_name = "N")]
+    source_log_days: Option<u32>,
+    /// How many of them at most, of each source [default: 500]
+    #[arg(long, env = "HOOKWRIGHT_MAX_SOURCE_LOG", value_name = "N")]
+    max_source_log: Option<u64>,
     /// Memory for the pages of the store, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_CACHE_BYTES", value_name = "N")]
     cache_bytes: Option<usize>,
@@ -216,6 +225,9 @@ impl Settings {
             recording_days,
             attempt_days,
             max_attempts,
+            source_requests_per_second,
+            source_log_days,
+            max_source_log,
             cache_bytes,
             log_format,
         );
@@ -321,6 +333,15 @@ impl Given {
                     u64::from(self.attempt_days.unwrap_or(30)).saturating_mul(86_400),
                 ),
                 attempts_kept: self.max_attempts.unwrap_or(defaults.attempts_kept).max(1),
+                source_rate: match self.source_requests_per_second {
+                    None => defaults.source_rate,
+                    Some(0) => None,
+                    Some(requests) => Some(Rate { requests, per_seconds: 1 }),
+                },
+                request_retention: Duration::from_secs(
+                    u64::from(self.source_log_days.unwrap_or(7)).saturating_mul(86_400),
+                ),
+                requests_kept: self.max_source_log.unwrap_or(defaults.requests_kept).max(1),
             },
         })
     }

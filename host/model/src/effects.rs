@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Cause, Failure, IndexEntry, MAX_CHAIN, Mail, NewEvent, RecordKind, SpaceId, TICKET, Timestamp, builtin_kind,
+    Cause, Failure, IndexEntry, MAX_CHAIN, Mail, NewEvent, RecordKind, RequestNote, SpaceId, TICKET, Timestamp,
+    builtin_kind,
 };
 
 /// Counts the changes of a record.
@@ -158,6 +159,8 @@ pub struct Effects {
     pub events: Vec<NewEvent>,
     /// The same for people, in order.
     pub changes: Vec<Change>,
+    /// The request at a source's URL that asked for all of this, for the source's log.
+    pub request: Option<RequestNote>,
 }
 
 /// A record's new state.
@@ -204,6 +207,9 @@ pub struct Author {
     /// The plugin that the run called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
+    /// The name of the source whose URL was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// One change of a record.
@@ -253,6 +259,7 @@ impl Cause {
         Self {
             run: Some(run),
             event: Some(event.id.clone()),
+            source: None,
             depth: event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1)),
             replays: None,
         }
@@ -261,11 +268,16 @@ impl Cause {
     /// The cause of what Hookwright itself makes because of an event.
     pub fn after(event: &crate::Event) -> Self {
         let depth = event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1));
-        Self { run: None, event: Some(event.id.clone()), depth, replays: None }
+        Self { run: None, event: Some(event.id.clone()), source: None, depth, replays: None }
     }
 
     /// The cause of what a person's API call makes.
     pub fn api() -> Self {
-        Self { run: None, event: None, depth: 0, replays: None }
+        Self { run: None, event: None, source: None, depth: 0, replays: None }
+    }
+
+    /// The cause of what a request at a source's URL makes.
+    pub fn source(name: &str) -> Self {
+        Self { source: Some(name.to_owned()), ..Self::api() }
     }
 }

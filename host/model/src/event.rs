@@ -70,6 +70,9 @@ pub struct Cause {
     /// Id of the event that the run was for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
+    /// The name of the source whose URL was called, if that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// 0 for what came from outside, one more for each event that an automation made of another.
     pub depth: u32,
     /// The event that this one repeats, if somebody had it replayed.

@@ -20,7 +20,9 @@ mod plan;
 mod plugin;
 mod policy;
 mod polling;
+mod proposal;
 mod query;
+mod request;
 mod rollout;
 mod run;
 mod schedule;
@@ -30,6 +32,7 @@ mod source;
 mod step;
 mod tape;
 mod ticket;
+mod tools;
 mod variables;
 mod webhook;
 mod workbench;
@@ -61,7 +64,9 @@ pub use policy::{
     host_fits, is_kind,
 };
 pub use polling::{PollStatus, PollTimes, Polling};
+pub use proposal::proposed_automation;
 pub use query::{Query, SortKey};
+pub use request::{KeptBody, RequestEntry, RequestNote, Told};
 pub use rollout::{CallCounts, EndedRollout, RollbackWhen, Rollout, RolloutInput, RolloutMode};
 pub use run::{
     ConditionRecord, Decision, EmittedEvent, Found, ItemRecord, Progress, Run, RunState, StepOutcome, StepRecord,
@@ -72,10 +77,11 @@ pub use signing::{
     GithubPolicy, HmacAlgorithm, HmacEncoding, HmacPolicy, JwtAlgorithm, JwtPolicy, MessageAlgorithm, MessagePolicy,
     SigningPolicy, SnsPolicy, SnsVersion,
 };
-pub use source::Source;
+pub use source::{FormerUrl, INCOMING, Source};
 pub use step::{OnError, Step, StepKind, Wait, step_names};
 pub use tape::{Played, Tape, TapeEntry, TapedView};
 pub use ticket::{Attachment, Note, Person, TICKET, TicketChanges, check_ticket};
+pub use tools::{ACCESS_WORDS, Tool, ToolPath};
 pub use variables::{
     Names, Scope, VariableError, check_names, check_variables, has_variables, mentions, named, render,
 };

@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hookwright_model::{
-    Automation, AutomationId, Effects, Event, Failure, Mistake, Mistakes, Plan, Source, SpaceId, Subscribers, Webhook,
-    WebhookId, Workbench, Workflow, WorkflowStart,
+    Automation, AutomationId, Effects, Event, Failure, Mistake, Mistakes, Plan, Source, SourceId, SpaceId, Subscribers,
+    Timestamp, Webhook, WebhookId, Workbench, Workflow, WorkflowStart,
 };
 use hookwright_plugin::{InputSchema, Workflows};
 use hookwright_store::{Store, StoreError};
@@ -26,7 +26,7 @@ struct Inner {
     /// By the digest of the token in the link that waits to be followed.
     links: HashMap<String, (SpaceId, u64)>,
     workflows: HashMap<SpaceId, HashMap<String, Arc<Known>>>,
-    /// By the digest of the token in their URL.
+    /// By the digests of the tokens in their URLs.
     sources: HashMap<String, Arc<Source>>,
 }
 
@@ -168,16 +168,30 @@ impl Catalogue {
         self.write().remove_webhook(space, id);
     }
 
-    pub(crate) fn source_by_token(&self, digest: &str) -> Option<Arc<Source>> {
-        self.read().sources.get(digest).cloned()
+    /// The source that has a URL with this token's digest now.
+    pub(crate) fn source_by_token(&self, digest: &str, now: Timestamp) -> Option<Arc<Source>> {
+        self.read().sources.get(digest).filter(|source| source.has_url(digest, now)).cloned()
+    }
+
+    /// Every source of all spaces.
+    pub(crate) fn sources(&self) -> Vec<Arc<Source>> {
+        let inner = self.read();
+        let present = inner.sources.iter().filter(|(digest, source)| source.token_digest == **digest);
+        present.map(|(_, source)| Arc::clone(source)).collect()
     }
 
     pub(crate) fn put_source(&self, source: Source) {
-        self.write().sources.insert(source.token_digest.clone(), Arc::new(source));
+        let mut inner = self.write();
+        inner.sources.retain(|_, known| known.id != source.id);
+        let source = Arc::new(source);
+        if let Some(former) = &source.former {
+            inner.sources.insert(former.token_digest.clone(), Arc::clone(&source));
+        }
+        inner.sources.insert(source.token_digest.clone(), source);
     }
 
-    pub(crate) fn remove_source(&self, digest: &str) {
-        self.write().sources.remove(digest);
+    pub(crate) fn remove_source(&self, id: &SourceId) {
+        self.write().sources.retain(|_, known| known.id != *id);
     }
 
     // A panic while the lock was held can only have left one entry half changed; the store is still right, so going on

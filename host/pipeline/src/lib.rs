@@ -7,6 +7,7 @@ mod access;
 mod advance;
 mod automations;
 mod breaker;
+mod bucket;
 mod calling;
 mod catalogue;
 mod conditions;
@@ -40,7 +41,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookwright_model::{Clock, Event, EventDraft, NewEvent, RetrySchedule, SpaceId, Workbench};
+use hookwright_model::{
+    Clock, Effects, Event, EventDraft, NewEvent, Rate, RequestNote, RetrySchedule, SpaceId, Told, Workbench,
+};
 use hookwright_plugin::Registry;
 use hookwright_store::{Appended, Store, Vault};
 use tokio::sync::watch;
@@ -58,7 +61,7 @@ pub use plugins::{Installed, VersionView};
 pub use records::Changed;
 pub use rehearsal::{Rehearsal, RehearsedRequest};
 pub use replay::{Candidate, CompareInput, Comparison, Counts, Difference, ReplayInput, Replayed, Requests};
-pub use sources::{Arrival, NewSource, Received, SourceInput};
+pub use sources::{Arrival, NewSource, Received, SourceInput, SourceRefusal, SourceRotation};
 pub use story::Story;
 pub use webhooks::{Confirmed, NewWebhook, Redelivery, RedeliveryFilter, RotateInput, ShownKey, WebhookPolicyInput};
 pub use workflows::StartedWorkflow;
@@ -96,6 +99,12 @@ pub struct PipelineSettings {
     pub attempt_retention: Duration,
     /// How many of them at most.
     pub attempts_kept: u64,
+    /// How often each source's URL may be called unless it says otherwise; none: as often as one likes.
+    pub source_rate: Option<Rate>,
+    /// For how long requests at sources' URLs are kept in their logs.
+    pub request_retention: Duration,
+    /// How many of them at most, of each source.
+    pub requests_kept: u64,
 }
 
 impl Default for PipelineSettings {
@@ -116,6 +125,9 @@ impl Default for PipelineSettings {
             recording_retention: Duration::from_secs(7 * 86_400),
             attempt_retention: Duration::from_secs(30 * 86_400),
             attempts_kept: 10_000_000,
+            source_rate: Some(Rate { requests: 1000, per_seconds: 1 }),
+            request_retention: Duration::from_secs(7 * 86_400),
+            requests_kept: 500,
         }
     }
 }
@@ -145,6 +157,8 @@ pub struct Pipeline {
     rollouts: rollout::Rollouts,
     /// Versions that are called besides those in use.
     pinned: calling::Pinned,
+    gates: sources::Gates,
+    requests: sources::RequestLog,
     /// Names of the server's own plugins that are still being loaded.
     loading: watch::Sender<BTreeSet<String>>,
     stopping: watch::Sender<bool>,
@@ -190,6 +204,8 @@ impl Pipeline {
             comparisons: replay::Comparisons::default(),
             rollouts: rollout::Rollouts::default(),
             pinned: calling::Pinned::default(),
+            gates: sources::Gates::default(),
+            requests: sources::RequestLog::default(),
             settings,
             stopping,
             changing,
@@ -206,8 +222,9 @@ impl Pipeline {
         let lanes = tokio::spawn(webhooks::dispatch(Arc::clone(self)));
         let rollouts = tokio::spawn(Arc::clone(self).keep_rollouts());
         let recorder = tokio::spawn(Arc::clone(self).keep_recordings());
+        let requests = tokio::spawn(sources::keep_log(Arc::clone(self)));
         tokio::spawn(async move {
-            for part in [runner, scheduler, lanes, keeper, recorder, rollouts] {
+            for part in [runner, scheduler, lanes, keeper, recorder, rollouts, requests] {
                 if let Err(error) = part.await {
                     tracing::error!(%error, "a part of the pipeline ended badly");
                 }
@@ -267,18 +284,27 @@ impl Pipeline {
         Ok(self.store.append(self.planned(space, drafts)?).await?)
     }
 
-    /// The same, together with what a source keeps; none if that was changed by somebody else meanwhile.
+    /// The same, together with what a source keeps and a note in its log; none if what it keeps was changed by somebody
+    /// else meanwhile.
     async fn accept_with(
         &self,
         space: &SpaceId,
         drafts: Vec<EventDraft>,
         workbench: Option<Workbench>,
+        note: Option<RequestNote>,
     ) -> Result<Option<Vec<Appended>>, PipelineError> {
         let effects = workbench.map(|workbench| self.catalogue.finish(workbench)).filter(|e| !e.kept_reads.is_empty());
-        let Some(effects) = effects else {
-            return Ok(Some(if drafts.is_empty() { Vec::new() } else { self.accept(space, drafts).await? }));
-        };
-        Ok(self.store.append_with(space, self.planned(space, drafts)?, effects).await?)
+        if effects.is_none() && drafts.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let events = self.planned(space, drafts)?;
+        let request = note.map(|mut note| {
+            let ids = events.iter().map(|new| new.event.id.clone());
+            note.entry.told = Told::taken(note.entry.told.status, ids);
+            note
+        });
+        let effects = Effects { request, ..effects.unwrap_or_default() };
+        Ok(self.store.append_with(space, events, effects).await?)
     }
 
     /// The event that a draft would become. Nothing is kept of it.

@@ -201,7 +201,7 @@ impl Pipeline {
                 let payload = Bytes::from(event.data.clone());
                 events.extend(drafts(source, &payload, Some("application/json"), vec![event])?);
             }
-            if let Some(accepted) = self.accept_with(&source.space, events, workbench).await? {
+            if let Some(accepted) = self.accept_with(&source.space, events, workbench, None).await? {
                 let new = accepted.into_iter().filter(|appended| !appended.repeat);
                 return Ok(new.map(|appended| appended.id).collect());
             }

@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookwright_model::{
-    Author, Cause, Failure, HistoryEntry, KindInput, Mistake, Query, RecordKey, RecordKind, SpaceId, StateView as _,
-    StoredRecord, TICKET, Workbench, builtin_kind, builtin_kinds, is_kind,
+    Author, Cause, Failure, HistoryEntry, KindInput, Mistake, Query, RecordKey, RecordKind, RequestNote, Source,
+    SpaceId, StateView as _, StoredRecord, TICKET, Told, Workbench, builtin_kind, builtin_kinds, is_kind,
 };
 use hookwright_store::{Committed, Found, KindDeleted, KindStored};
 
-use crate::{Pipeline, PipelineError};
+use crate::{Arrival, Pipeline, PipelineError};
 
 /// How often a change is made again because somebody else was faster.
 const MAX_CONFLICTS: u32 = 100;
@@ -33,15 +33,50 @@ impl Pipeline {
     where
         PipelineError: From<E>,
     {
+        self.change_as(space, author, &Cause::api(), None, change).await
+    }
+
+    /// The same for a request at the URL of a source, which is answered with `status`: the source is named as the cause and
+    /// as who did it, and its log gets a note in the same transaction.
+    pub async fn change_through<T, E>(
+        &self,
+        source: &Source,
+        author: Author,
+        (arrival, status): (&Arrival, u16),
+        change: impl Fn(&mut Workbench) -> Result<T, E>,
+    ) -> Result<Changed<T>, PipelineError>
+    where
+        PipelineError: From<E>,
+    {
+        let author = Author { source: Some(source.name.clone()), ..author };
+        let note = self.note(source, arrival, Told::taken(status, []));
+        self.change_as(&source.space, &author, &Cause::source(&source.name), Some(note), change).await
+    }
+
+    async fn change_as<T, E>(
+        &self,
+        space: &SpaceId,
+        author: &Author,
+        cause: &Cause,
+        note: Option<RequestNote>,
+        change: impl Fn(&mut Workbench) -> Result<T, E>,
+    ) -> Result<Changed<T>, PipelineError>
+    where
+        PipelineError: From<E>,
+    {
         for conflicts in 0..MAX_CONFLICTS {
-            let mut workbench = self.workbench(space, "hookwright/api", Cause::api());
+            let mut workbench = self.workbench(space, "hookwright/api", cause.clone());
             workbench.sign(author.clone());
             let value = change(&mut workbench)?;
-            let effects = self.catalogue.finish(workbench);
+            let mut effects = self.catalogue.finish(workbench);
             for new in &effects.events {
                 self.strict.check(&new.event, "data")?;
             }
-            let events = effects.events.iter().map(|new| new.event.id.clone()).collect();
+            let events: Vec<String> = effects.events.iter().map(|new| new.event.id.clone()).collect();
+            effects.request = note.clone().map(|mut note| {
+                note.entry.told.events.clone_from(&events);
+                note
+            });
             match self.store.commit(space, effects).await? {
                 Committed::Done | Committed::Superseded => return Ok(Changed { value, events }),
                 Committed::Conflict(_) => {

@@ -32,6 +32,7 @@ pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
         pipeline.mail_exceptions().await;
         pipeline.sweep_attempts().await;
         pipeline.sweep_recordings().await;
+        pipeline.sweep_requests().await;
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
             _ = stopping.changed() => {}

@@ -15,7 +15,12 @@ pub(crate) enum Dialect {
     Capsule,
     /// `{"message", "errors": [..]}`.
     Xurrent,
+    /// `{"errors": {FIELD: [..], "text": [..]}, "status"}`: spoken below the URLs of incoming webhooks.
+    Uspacy,
 }
+
+/// The code of what an incoming webhook may not do. Its answer is the article's, letter by letter.
+pub(crate) const DENIED: &str = "access.denied";
 
 /// What the fields of a webhook are called, beside Hookwright's words for them.
 const CAPSULE: [(&str, &str); 3] = [("url", "targetUrl"), ("events", "event"), ("batching", "batched")];
@@ -57,6 +62,20 @@ impl Dialect {
     fn body(self, problem: &Problem) -> Value {
         let (detail, errors) = (problem.detail(), problem.errors());
         match self {
+            Self::Uspacy if problem.is(DENIED) => json!({"errors": {"text": ["Access is denied!"]}, "status": true}),
+            Self::Uspacy => {
+                let mut told = serde_json::Map::new();
+                for Mistake { path, message } in errors {
+                    let place = told.entry(if path.is_empty() { "text" } else { path }).or_insert_with(|| json!([]));
+                    if let Some(list) = place.as_array_mut() {
+                        list.push(message.as_str().into());
+                    }
+                }
+                if told.is_empty() {
+                    told.insert("text".to_owned(), json!([detail]));
+                }
+                json!({"errors": told, "status": true, "code": problem.code()})
+            }
             Self::Capsule if !errors.is_empty() => {
                 let errors: Vec<Value> = errors
                     .iter()
@@ -90,6 +109,7 @@ fn renamed(path: &str, words: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use hookwright_model::Mistakes;
+    use http::StatusCode;
 
     use super::*;
 
@@ -123,5 +143,17 @@ mod tests {
         let xurrent = Dialect::Xurrent.body(&problem);
         assert_eq!(xurrent["message"], "uri is missing; event is none");
         assert_eq!(xurrent["errors"], json!(["uri is missing", "event is none"]));
+        let uspacy = Dialect::Uspacy.body(&problem);
+        let told = json!({"url": ["is missing"], "events[0]": ["is none"]});
+        assert_eq!(uspacy, json!({"errors": told, "status": true, "code": "input.invalid"}));
+    }
+
+    #[test]
+    fn what_is_denied_is_told_as_the_article_has_it() {
+        let denied = Problem::new(StatusCode::FORBIDDEN, DENIED, "the webhook has no access to crm");
+        let body = Dialect::Uspacy.body(&denied).to_string();
+        assert_eq!(body, r#"{"errors":{"text":["Access is denied!"]},"status":true}"#);
+        let other = Dialect::Uspacy.body(&Problem::not_found("lead", "9"));
+        assert_eq!(other["errors"], json!({"text": ["there is no lead `9` in this space"]}));
     }
 }

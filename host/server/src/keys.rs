@@ -120,7 +120,8 @@ impl Keys {
         });
     }
 
-    fn get(&self, space: &SpaceId, id: &str) -> Option<Arc<Known>> {
+    /// The key of this id, if it works.
+    pub(crate) fn get(&self, space: &SpaceId, id: &str) -> Option<Arc<Known>> {
         self.known.load().values().find(|known| known.key.space == *space && known.key.id.as_str() == id).cloned()
     }
 
@@ -235,11 +236,12 @@ pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): N
     Ok(axum::Json(shown(known.shown(), None)).into_response())
 }
 
-/// Makes a new key in place of this one, which works no longer.
+/// Makes a new key in place of this one, which works no longer. Sources that it answered for are the new one's.
 pub(crate) async fn rotate(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     let old = stored(&app, &caller.space, &id)?;
     let (store, now) = (app.pipeline.store(), app.pipeline.now());
     let (key, text) = app.keys.create(store, &caller.space, &old.key.name, old.key.role, now).await?;
+    app.pipeline.hand_over_sources(&caller.space, &old.key.id, &key.id).await?;
     revoke(&app, &old).await?;
     Ok((StatusCode::CREATED, axum::Json(shown(key, Some(text)))).into_response())
 }

@@ -69,6 +69,10 @@ impl Problem {
         self.code == code
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn code(&self) -> &str {
         &self.code
     }

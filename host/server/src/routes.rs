@@ -13,8 +13,8 @@ use crate::dialect::Dialect;
 use crate::problem::Problem;
 use crate::{
     Shared, attempts, automations, event_types, events, keys, kinds, mails, outcomes, plugins, policies, records,
-    replays, resthooks, rollouts, schedules, secrets, sources, tickets, versions, webhook_policies, webhooks,
-    workflows, xurrent,
+    replays, resthooks, rollouts, schedules, secrets, source_log, sources, tickets, versions, webhook_policies,
+    webhooks, workflows, xurrent,
 };
 
 /// A route, for whoever wants to know them all.
@@ -181,6 +181,10 @@ routes! {
     PATCH "/v1/sources/{id}" Administer sources::change, "Change a source";
     DELETE "/v1/sources/{id}" Administer sources::delete, "Delete a source";
     POST "/v1/sources/{id}/poll" Administer sources::poll, "Ask a source for news now";
+    POST "/v1/sources/{id}/rotate" Administer sources::rotate, "Give a source a new URL";
+    GET "/v1/sources/{id}/requests" Administer source_log::list, "List the last requests at a source's URL, newest first";
+    GET "/v1/sources/{id}/requests/{request}" Administer source_log::read, "Read a request at a source's URL";
+    GET "/v1/sources/{id}/requests/{request}/automation" Administer source_log::propose, "An automation that takes such requests, ready to be saved";
     POST "/v1/keys" Administer keys::create, "Make an API key";
     GET "/v1/keys" Administer keys::list, "List API keys";
     GET "/v1/keys/{id}" Administer keys::read, "Read what is known of an API key";

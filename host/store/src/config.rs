@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 
 use crate::tables::{COMPONENTS, CONFIG, REVISIONS};
 use crate::writer::Batch;
-use crate::{Store, StoreError, recordings, rows};
+use crate::{Store, StoreError, recordings, requests, rows};
 
 const AUTOMATION: &str = "automation";
-const SOURCE: &str = "source";
+pub(crate) const SOURCE: &str = "source";
 const KEY: &str = "key";
 const PLUGIN: &str = "plugin";
 const POLICY: &str = "policy";
@@ -164,9 +164,16 @@ impl Store {
         self.put(&source.space, SOURCE, source.id.as_str(), source).await
     }
 
-    /// Deletes a source.
+    /// Deletes a source, and its log.
     pub async fn delete_source(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
-        self.delete(space, SOURCE, id).await
+        let (space, id) = (space.clone(), id.to_owned());
+        self.write(None, 64, move |batch| {
+            let number = batch.number(&space)?;
+            let found = batch.config()?.remove((number, SOURCE, id.as_str()))?.is_some();
+            requests::forget(batch, number, &id)?;
+            Ok(found)
+        })
+        .await
     }
 
     /// A source.

@@ -27,6 +27,7 @@ mod pollings;
 mod queue;
 mod recordings;
 mod records;
+mod requests;
 mod retention;
 mod rows;
 mod runs;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::journal::{Prepared, append};
 use crate::page::SCANNED;
+use crate::requests::{self, ReadyNote};
 use crate::tables::{COUNTERS, NOTES, RECORDS};
 use crate::writer::{Batch, Faults};
 use crate::{Committed, Store, StoreError, index, kept, kinds, mails, rows};
@@ -32,6 +33,7 @@ pub(crate) struct Ready {
     mails: Vec<(u64, Option<Timestamp>, Vec<u8>)>,
     notes: Vec<(RecordKey, u64, Vec<u8>)>,
     events: Vec<Prepared>,
+    request: Option<ReadyNote>,
 }
 
 /// A change of one record.
@@ -71,6 +73,7 @@ impl Ready {
             records: records.collect::<Result<_, StoreError>>()?,
             notes: notes.collect::<Result<_, StoreError>>()?,
             events: effects.events.into_iter().map(Prepared::new).collect::<Result<_, _>>()?,
+            request: effects.request.as_ref().map(ReadyNote::new).transpose()?,
         })
     }
 
@@ -84,7 +87,8 @@ impl Ready {
         let events: usize = self.events.iter().map(Prepared::bytes).sum();
         let mails: usize = self.mails.iter().map(|(_, _, row)| row.len()).sum();
         let kept: usize = self.kept.iter().filter_map(|write| write.value.as_ref()).map(|(value, _)| value.len()).sum();
-        [records, notes, events, mails, kept].iter().fold(0, |sum, part| sum.saturating_add(*part))
+        let request = self.request.as_ref().map_or(0, ReadyNote::bytes);
+        [records, notes, events, mails, kept, request].iter().fold(0, |sum, part| sum.saturating_add(*part))
     }
 }
 
@@ -150,6 +154,9 @@ pub(crate) fn apply(batch: &mut Batch<'_>, space: u32, ready: Ready) -> Result<(
     }
     for event in ready.events {
         append(batch, event)?;
+    }
+    if let Some(note) = ready.request {
+        requests::write(batch, space, note)?;
     }
     Ok(())
 }

@@ -71,6 +71,8 @@ pub(crate) const HISTORY: TableDefinition<'_, (u32, &str, u64, u64), &[u8]> = Ta
 pub(crate) const LANES: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDefinition::new("lanes");
 /// (space, seq, ordinal, step, item) → what a step did for an item, JSON.
 pub(crate) const ITEMS: TableDefinition<'_, (u32, u64, u32, u32, u32), &[u8]> = TableDefinition::new("items");
+/// (space, source, number) → when it came (8 bytes, milliseconds, little endian), then JSON: requests at sources' URLs.
+pub(crate) const REQUESTS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("requests");
 
 /// (space, plugin, number) → when the call was made (8 bytes, little endian), then the recording, sealed.
 pub(crate) const RECORDINGS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("recordings");
@@ -123,6 +125,7 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
         transaction.open_table(COUNTERS)?;
         transaction.open_table(LANES)?;
         transaction.open_table(ITEMS)?;
+        transaction.open_table(REQUESTS)?;
         let mut meta = transaction.open_table(META)?;
         meta.insert("format", FORMAT.to_string().as_str())?;
         let instance = hookwright_model::unique("hw");

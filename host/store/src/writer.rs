@@ -138,6 +138,7 @@ batch! {
     items: (u32, u64, u32, u32, u32) => &'static [u8], ITEMS;
     recordings: (u32, &'static str, u64) => &'static [u8], RECORDINGS;
     recording_sizes: (u32, &'static str) => (u64, u64), RECORDING_SIZES;
+    requests: (u32, &'static str, u64) => &'static [u8], REQUESTS;
 }
 
 impl Batch<'_> {

@@ -12,23 +12,15 @@
 //! A form has at most 1000 fields, a name at most 1024 bytes and 16 brackets. Values are texts: nothing is guessed.
 
 mod brackets;
-mod media_type;
-mod multipart;
 mod urlencoded;
 
 use std::borrow::Cow;
 
+use hookwright_formats::MediaType;
+use hookwright_formats::multipart::{self, Part, check_bounds};
 use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, encoding, shorten};
 use serde::Deserialize;
-use serde_json::{Map, Value};
-
-use crate::media_type::MediaType;
-
-/// Fields of a form.
-const MOST_FIELDS: usize = 1000;
-
-/// Bytes of a field's name.
-const LONGEST_NAME: usize = 1024;
+use serde_json::{Map, Value, json};
 
 struct FormToJson;
 
@@ -71,7 +63,8 @@ impl Transform for FormToJson {
                         format!("the media type {} has no boundary: the sender must name it", shorten(written, 200)),
                     )
                 })?;
-                multipart::read(&unpacked(body, boundary), boundary)?
+                let body = unpacked(body, boundary);
+                multipart::read(&body, boundary)?.iter().map(field).collect::<Result<_, _>>()?
             }
             _ => {
                 return Err(Failure::permanent(
@@ -91,6 +84,20 @@ impl Transform for FormToJson {
         };
         Ok(Transformed::Send(message.with_body("application/json", Value::Object(object).to_string())))
     }
+}
+
+/// A part as a field: a file as an object, everything else as a text.
+fn field(part: &Part<'_>) -> Result<Field, Failure> {
+    let value = match &part.filename {
+        Some(filename) => json!({
+            "name": part.name,
+            "filename": filename,
+            "content_type": part.content_type.as_deref().unwrap_or("application/octet-stream"),
+            "base64": encoding::base64_encode(part.content),
+        }),
+        None => part.text()?.into(),
+    };
+    Ok((part.name.clone(), value))
 }
 
 /// The form's bytes and its media type. The payload of an event that is not JSON arrives as a JSON text, and the media
@@ -142,20 +149,6 @@ fn one_or_list(mut values: Vec<Value>, is_list: bool) -> Value {
         (1, false) => values.pop().unwrap_or_default(),
         _ => Value::Array(values),
     }
-}
-
-/// Refuses a form that is larger than anybody fills in.
-fn check_bounds(fields: usize, name: &str) -> Result<(), Failure> {
-    if fields >= MOST_FIELDS {
-        return Err(Failure::permanent("form.too_large", format!("the form has more than {MOST_FIELDS} fields")));
-    }
-    if name.len() > LONGEST_NAME {
-        return Err(Failure::permanent(
-            "form.too_large",
-            format!("the name {} is {} bytes long, at most {LONGEST_NAME} are read", shorten(name, 60), name.len()),
-        ));
-    }
-    Ok(())
 }
 
 hookwright_sdk::export_transform!(FormToJson);

@@ -135,7 +135,7 @@ fn a_multipart_form_is_fields_and_files() {
 fn replace(whole: &[u8], part: &[u8], by: &[u8]) -> Vec<u8> {
     let mut replaced = Vec::new();
     let mut rest = whole;
-    while let Some(at) = crate::multipart::find(rest, part) {
+    while let Some(at) = hookwright_formats::multipart::find(rest, part) {
         replaced.extend_from_slice(&rest[..at]);
         replaced.extend_from_slice(by);
         rest = &rest[at + part.len()..];

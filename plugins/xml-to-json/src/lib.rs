@@ -1,23 +1,8 @@
 //! The transform `xml-to-json`: turns an XML body (XML 1.0) into JSON.
 //!
-//! | in the document | in the JSON |
-//! |---|---|
-//! | the root element | the only member of the object |
-//! | an element with text alone | a text; an empty one is `""` |
-//! | an element with attributes or elements | an object |
-//! | an attribute `name` | its member `@name` |
-//! | text beside attributes or elements | its member `#text`, all of it joined |
-//! | an element that is repeated, or that `arrays` names | a list |
-//! | a namespace's prefix, and `xmlns` | as written |
-//! | comments, processing instructions | nothing |
-//!
-//! Values are texts: what looks like a number stays as it was written. Document types are refused, so that no entity is
-//! ever expanded or fetched; the five predefined ones and character references are known. The document must be UTF-8.
+//! The mapping is that of [`hookwright_formats::xml`].
 
-mod document;
-mod place;
-mod tree;
-
+use hookwright_formats::xml::{self, Options, encoding_problem, is_utf_8};
 use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, shorten};
 use serde::Deserialize;
 use serde_json::Value;
@@ -53,7 +38,7 @@ impl Plugin for XmlToJson {
 impl Transform for XmlToJson {
     fn apply(_: &Event, message: Message, parameters: Parameters) -> Result<Transformed, Failure> {
         let text = text(&message)?;
-        let json = document::read(&text, &parameters)?;
+        let json = xml::read(&text, &Options { arrays: parameters.arrays, trim: parameters.trim })?;
         Ok(Transformed::Send(message.with_body("application/json", json.to_string())))
     }
 }
@@ -99,15 +84,6 @@ fn charset(content_type: &str) -> Option<&str> {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     })
-}
-
-/// Whether an encoding's name is UTF-8's, or that of a part of it.
-fn is_utf_8(name: &str) -> bool {
-    ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| name.eq_ignore_ascii_case(known))
-}
-
-fn encoding_problem(name: &str) -> String {
-    format!("is declared as {}, and only UTF-8 is read: have the sender encode it as UTF-8", shorten(name, 60))
 }
 
 hookwright_sdk::export_transform!(XmlToJson);

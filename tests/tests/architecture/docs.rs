@@ -3,7 +3,11 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 31] = [
+const NO_CODES: [&str; 35] = [
+    "inbox.received",
+    "event.source",
+    "event.type",
+    "with.user",
     "batching.most",
     "batching.wait_ms",
     "batching.list",

@@ -19,6 +19,19 @@ fn one() -> u32 {
     1
 }
 
+impl Rate {
+    /// Adds what is wrong with it, if anything: 1 to 100,000 requests in 1 to 86,400 seconds.
+    pub fn check(self, mistakes: &mut Mistakes) {
+        let Self { requests, per_seconds } = self;
+        if !(1..=100_000).contains(&requests) {
+            mistakes.add("rate.requests", format!("{requests}: from 1 to 100000"));
+        }
+        if !(1..=86_400).contains(&per_seconds) {
+            mistakes.add("rate.per_seconds", format!("{per_seconds}: from 1 to 86400"));
+        }
+    }
+}
+
 /// What becomes of the deliveries behind one that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,13 +83,8 @@ pub(super) fn check(
     batching: Option<&Batching>,
     mistakes: &mut Mistakes,
 ) {
-    if let Some(Rate { requests, per_seconds }) = rate {
-        if !(1..=100_000).contains(requests) {
-            mistakes.add("rate.requests", format!("{requests}: from 1 to 100000"));
-        }
-        if !(1..=86_400).contains(per_seconds) {
-            mistakes.add("rate.per_seconds", format!("{per_seconds}: from 1 to 86400"));
-        }
+    if let Some(rate) = rate {
+        rate.check(mistakes);
     }
     if let Some(concurrency) = concurrency.filter(|concurrency| !(1..=1000).contains(concurrency)) {
         mistakes.add("concurrency", format!("{concurrency}: from 1 to 1000"));

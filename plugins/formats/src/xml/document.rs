@@ -5,9 +5,9 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::{Map, Value};
 
-use crate::place::failure;
-use crate::tree::{Element, is_space};
-use crate::{Parameters, encoding_problem, is_utf_8};
+use super::place::failure;
+use super::tree::{Element, is_space};
+use super::{Options, encoding_problem, is_utf_8};
 
 /// Elements inside of each other. Each may be a list and an object, and JSON that is nested more than 128 levels deep
 /// is read by nobody.
@@ -18,7 +18,7 @@ const DEEPEST: usize = 60;
 /// # Errors
 /// A permanent failure with the line and column of what is wrong: `xml.invalid`, `xml.encoding`, `xml.doctype` or
 /// `xml.too_deep`.
-pub(crate) fn read(text: &str, parameters: &Parameters) -> Result<Value, Failure> {
+pub fn read(text: &str, parameters: &Options) -> Result<Value, Failure> {
     if let Some((at, character)) = text.char_indices().find(|(_, character)| !is_allowed(*character)) {
         let problem = format!("the character U+{:04X} is not allowed in XML", u32::from(character));
         return Err(failure("xml.invalid", text, at as u64, &problem));
@@ -40,7 +40,7 @@ pub(crate) fn read(text: &str, parameters: &Parameters) -> Result<Value, Failure
 
 struct Document<'d> {
     text: &'d str,
-    parameters: &'d Parameters,
+    parameters: &'d Options,
     open: Vec<Element>,
     root: Option<(String, Value)>,
 }

@@ -2,15 +2,16 @@
 
 /// A value with parameters.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct MediaType {
+pub struct MediaType {
     /// In lower case.
-    pub(crate) name: String,
+    pub name: String,
     parameters: Vec<(String, String)>,
 }
 
 impl MediaType {
     /// Reads a value; what makes no sense in it is left out.
-    pub(crate) fn read(text: &str) -> Self {
+    #[must_use]
+    pub fn read(text: &str) -> Self {
         let end = text.find(';').unwrap_or(text.len());
         let (name, mut rest) = text.split_at(end);
         let mut parameters = Vec::new();
@@ -35,7 +36,8 @@ impl MediaType {
     }
 
     /// The first parameter of a name.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }

@@ -1,10 +1,14 @@
 //! `multipart/form-data` (RFC 7578, and RFC 2046, section 5.1).
 
-use hookwright_sdk::{Failure, encoding, shorten};
-use serde_json::json;
+use hookwright_sdk::{Failure, shorten};
 
-use crate::media_type::MediaType;
-use crate::{Field, check_bounds};
+use crate::MediaType;
+
+/// Parts of a form.
+const MOST_PARTS: usize = 1000;
+
+/// Bytes of a part's name.
+const LONGEST_NAME: usize = 1024;
 
 /// Bytes of one part's header fields.
 const LARGEST_HEADER: usize = 8192;
@@ -12,12 +16,41 @@ const LARGEST_HEADER: usize = 8192;
 /// The longest boundary that RFC 2046 allows.
 const LONGEST_BOUNDARY: usize = 70;
 
-/// The fields of a form, in order.
+/// A part of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<'b> {
+    /// The field's name.
+    pub name: String,
+    /// The file's name, if it is a file.
+    pub filename: Option<String>,
+    /// The media type that it says it has.
+    pub content_type: Option<String>,
+    /// The bytes.
+    pub content: &'b [u8],
+}
+
+impl<'b> Part<'b> {
+    /// The bytes as text.
+    ///
+    /// # Errors
+    /// The part names another encoding than UTF-8, or is not of it (`form.encoding`).
+    pub fn text(&self) -> Result<&'b str, Failure> {
+        let wrong = || not_utf_8(&format!("the field {}", shorten(&self.name, 60)));
+        let kind = self.content_type.as_deref().map(MediaType::read);
+        let charset = kind.and_then(|kind| kind.parameter("charset").map(str::to_ascii_lowercase));
+        if charset.is_some_and(|charset| !matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii")) {
+            return Err(wrong());
+        }
+        std::str::from_utf8(self.content).map_err(|_| wrong())
+    }
+}
+
+/// The parts of a form, in order.
 ///
 /// # Errors
-/// The body is no such form (`form.invalid`), a text in it is not UTF-8 (`form.encoding`), or it has too many parts
+/// The body is no such form (`form.invalid`), the header of a part is not UTF-8 (`form.encoding`), or it has too many parts
 /// (`form.too_large`).
-pub(crate) fn read(body: &[u8], boundary: &str) -> Result<Vec<Field>, Failure> {
+pub fn read<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>, Failure> {
     if boundary.is_empty() || boundary.len() > LONGEST_BOUNDARY {
         return Err(invalid(&format!(
             "the boundary has {} bytes, and 1 to {LONGEST_BOUNDARY} are allowed",
@@ -32,9 +65,9 @@ pub(crate) fn read(body: &[u8], boundary: &str) -> Result<Vec<Field>, Failure> {
             body.len()
         )));
     };
-    let mut fields: Vec<Field> = Vec::new();
+    let mut parts: Vec<Part<'b>> = Vec::new();
     while !rest.starts_with(b"--") {
-        let number = fields.len() + 1;
+        let number = parts.len() + 1;
         let Some((line_end, part)) = next_line(rest) else {
             return Err(invalid(&format!(
                 "the body ends at the boundary before part {number}, which is not the closing one"
@@ -45,12 +78,12 @@ pub(crate) fn read(body: &[u8], boundary: &str) -> Result<Vec<Field>, Failure> {
         let end = find(part, &closing)
             .ok_or_else(|| invalid(&format!("part {number} is not ended by the boundary: the body was cut off")))?;
         let (content, after) = part.split_at(end);
-        let field = field(content, line_end, number)?;
-        check_bounds(fields.len(), &field.0)?;
-        fields.push(field);
+        let part = read_part(content, line_end, number)?;
+        check_bounds(parts.len(), &part.name)?;
+        parts.push(part);
         rest = after.get(closing.len()..).unwrap_or_default();
     }
-    Ok(fields)
+    Ok(parts)
 }
 
 /// What follows the first boundary, which begins the body or a line of it.
@@ -73,7 +106,7 @@ fn next_line(rest: &[u8]) -> Option<(&'static [u8], &[u8])> {
     rest.strip_prefix(b"\n").map(|part| (b"\n".as_slice(), part))
 }
 
-fn field(part: &[u8], line_end: &[u8], number: usize) -> Result<Field, Failure> {
+fn read_part<'b>(part: &'b [u8], line_end: &[u8], number: usize) -> Result<Part<'b>, Failure> {
     let blank = [line_end, line_end].concat();
     let end = find(part, &blank)
         .ok_or_else(|| invalid(&format!("part {number} has no empty line after its header fields")))?;
@@ -104,23 +137,25 @@ fn field(part: &[u8], line_end: &[u8], number: usize) -> Result<Field, Failure> 
             shorten(coding, 60)
         )));
     }
-    let content_type = header("content-type");
-    if let Some(filename) = disposition.parameter("filename") {
-        let file = json!({
-            "name": name,
-            "filename": decoded(filename),
-            "content_type": content_type.unwrap_or("application/octet-stream"),
-            "base64": encoding::base64_encode(content),
-        });
-        return Ok((name, file));
+    let filename = disposition.parameter("filename").map(decoded);
+    Ok(Part { name, filename, content_type: header("content-type").map(str::to_owned), content })
+}
+
+/// Refuses a form that is larger than anybody fills in.
+///
+/// # Errors
+/// `form.too_large`: it has more than 1000 fields, or one with a name of more than 1024 bytes.
+pub fn check_bounds(fields: usize, name: &str) -> Result<(), Failure> {
+    if fields >= MOST_PARTS {
+        return Err(Failure::permanent("form.too_large", format!("the form has more than {MOST_PARTS} fields")));
     }
-    let charset =
-        content_type.map(MediaType::read).and_then(|kind| kind.parameter("charset").map(str::to_ascii_lowercase));
-    if charset.is_some_and(|charset| !matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii")) {
-        return Err(not_utf_8(&format!("the field {}", shorten(&name, 60))));
+    if name.len() > LONGEST_NAME {
+        return Err(Failure::permanent(
+            "form.too_large",
+            format!("the name {} is {} bytes long, at most {LONGEST_NAME} are read", shorten(name, 60), name.len()),
+        ));
     }
-    let text = std::str::from_utf8(content).map_err(|_| not_utf_8(&format!("the field {}", shorten(&name, 60))))?;
-    Ok((name, text.into()))
+    Ok(())
 }
 
 /// A name as browsers write it: quotes and line ends are percent-encoded, and nothing else is.
@@ -137,7 +172,8 @@ fn not_utf_8(what: &str) -> Failure {
 }
 
 /// Where `part` first stands in `whole`.
-pub(crate) fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
+#[must_use]
+pub fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
     let (first, _) = part.split_first()?;
     let mut from = 0;
     while let Some(rest) = whole.get(from..) {

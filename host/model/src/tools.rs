@@ -1,0 +1,279 @@
+//! The tools of a space as clients of Uspacy's REST API know them (R3): which kind of record stands behind each path, what
+//! its answers look like field by field, and what becomes of what is sent. They are data: `catalogue/uspacy-tools.json`.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{FieldType, RecordKind};
+
+/// Every word that access can be given by.
+pub const ACCESS_WORDS: [&str; 6] = ["crm", "tasks", "chats", "activities", "newsfeed", "comments"];
+
+/// One resource of a tool.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// What its paths begin with.
+    path: String,
+    /// What follows: its name, then others for it.
+    names: Vec<String>,
+    /// The kind of record behind it.
+    kind: String,
+    /// The words that give access to it.
+    access: Vec<String>,
+    /// What a record that is made has, unless it is sent.
+    #[serde(default)]
+    made: Map<String, Value>,
+    /// The field with the user who made a record.
+    maker: String,
+    /// Another one that is the same unless it is sent.
+    also: Option<String>,
+    /// The field with the user who changed it.
+    changer: Option<String>,
+    /// Fields that are passed over when they are sent, so that what was read can be sent back.
+    read_only: Vec<String>,
+    /// The fields of an answer in their order: what each is told as, and what stands for nothing.
+    fields: Map<String, Value>,
+}
+
+static TOOLS: LazyLock<Vec<Tool>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../catalogue/uspacy-tools.json")).unwrap_or_default());
+
+/// Where a path leads.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolPath<'p> {
+    /// The resource.
+    pub tool: &'static Tool,
+    /// The id of one of it; none: all of them.
+    pub id: Option<&'p str>,
+}
+
+impl<'p> ToolPath<'p> {
+    /// Reads what follows an incoming webhook's URL, such as `/tasks/v1/tasks/816`; none if there is nothing there.
+    pub fn parse(path: &'p str) -> Option<Self> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        TOOLS.iter().find_map(|tool| {
+            let rest = path.strip_prefix(tool.path.as_str())?.strip_prefix('/')?;
+            let (name, id) = rest.split_once('/').map_or((rest, None), |(name, id)| (name, Some(id)));
+            let fits = tool.names.iter().any(|known| known == name);
+            let fits = fits && id.is_none_or(|id| !id.is_empty() && !id.contains('/'));
+            fits.then_some(Self { tool, id })
+        })
+    }
+}
+
+impl Tool {
+    /// The kind of record behind it.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The words of which any gives access to it.
+    pub fn access(&self) -> &[String] {
+        &self.access
+    }
+
+    /// A record as its clients know it: each field with the type that they expect, then those that it has besides.
+    pub fn shown(&self, record: &Value) -> Value {
+        let mut shown = Map::new();
+        for (name, rule) in &self.fields {
+            let (form, none) = (rule.get(0).and_then(Value::as_str), rule.get(1));
+            let value = record.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""));
+            let value = value.map(|value| told(value, form.unwrap_or_default()));
+            shown.insert(name.clone(), value.or_else(|| none.cloned()).unwrap_or_default());
+        }
+        for (name, value) in record.as_object().into_iter().flatten() {
+            if !shown.contains_key(name) {
+                shown.insert(name.clone(), value.clone());
+            }
+        }
+        Value::Object(shown)
+    }
+
+    /// The fields of a new record, made by this user.
+    pub fn make(&self, kind: &RecordKind, sent: Map<String, Value>, user: u64) -> Map<String, Value> {
+        let mut fields = self.taken(kind, sent);
+        fields.retain(|_, value| !value.is_null());
+        for (name, value) in &self.made {
+            fields.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        if let Some(also) = &self.also {
+            fields.entry(also.clone()).or_insert_with(|| self.user(also, user));
+        }
+        fields.insert(self.maker.clone(), self.user(&self.maker, user));
+        fields
+    }
+
+    /// The changes of a record, made by this user. Empty: nothing was sent that can be changed.
+    pub fn change(&self, kind: &RecordKind, sent: Map<String, Value>, user: u64) -> Map<String, Value> {
+        let mut changes = self.taken(kind, sent);
+        if let (Some(changer), false) = (&self.changer, changes.is_empty()) {
+            changes.insert(changer.clone(), self.user(changer, user));
+        }
+        changes
+    }
+
+    /// A user's id as the field has it.
+    fn user(&self, field: &str, user: u64) -> Value {
+        let form = self.fields.get(field).and_then(|rule| rule.get(0)).and_then(Value::as_str);
+        told(&user.into(), form.unwrap_or_default())
+    }
+
+    /// What was sent, without what cannot be, each value as the record's kind wants it.
+    fn taken(&self, kind: &RecordKind, sent: Map<String, Value>) -> Map<String, Value> {
+        let sent = sent.into_iter().filter(|(name, _)| !self.read_only.contains(name));
+        let taken = sent.map(|(name, value)| {
+            let types = kind.declaration().fields.get(&name).map(|field| field.types.all());
+            let value = match types {
+                Some(types) => fitted(value, types),
+                None => value,
+            };
+            (name, value)
+        });
+        taken.collect()
+    }
+}
+
+/// A value as a client expects it.
+fn told(value: &Value, form: &str) -> Value {
+    match (form, value) {
+        // Where a record names another, its id is meant.
+        ("number" | "text", Value::Object(other)) => other.get("id").map_or(Value::Null, |id| told(id, form)),
+        ("number", Value::String(text)) => text.parse::<i64>().map_or_else(|_| value.clone(), Value::from),
+        ("text", Value::Number(number)) => number.to_string().into(),
+        ("text", Value::Bool(truth)) => truth.to_string().into(),
+        ("texts", Value::Array(list)) => list.iter().map(|one| told(one, "text")).collect(),
+        _ => value.clone(),
+    }
+}
+
+/// A value as a field of these types takes it: clients send empty texts for nothing, and numbers as texts.
+fn fitted(value: Value, types: &[FieldType]) -> Value {
+    let takes = |wanted: &[FieldType]| types.iter().any(|one| wanted.contains(one));
+    if takes(&[FieldType::Any]) {
+        return value;
+    }
+    match value {
+        Value::String(text) if text.is_empty() && !takes(&[FieldType::String]) => Value::Null,
+        Value::String(text) if !takes(&[FieldType::String, FieldType::Reference]) => {
+            let number = takes(&[FieldType::Integer, FieldType::Seconds, FieldType::Number]);
+            match text.parse::<i64>() {
+                Ok(whole) if number => whole.into(),
+                _ => text.into(),
+            }
+        }
+        Value::Number(number) if types == [FieldType::String] => number.to_string().into(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Timestamp, builtin_kind};
+
+    fn at(path: &str) -> ToolPath<'_> {
+        ToolPath::parse(path).unwrap_or_else(|| panic!("nothing is at {path}"))
+    }
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    /// What a client gets that makes a record.
+    fn made(path: &str, sent: Value) -> Value {
+        let tool = at(path).tool;
+        let kind = builtin_kind(tool.kind()).unwrap();
+        let fields = tool.make(kind, object(sent), 1);
+        tool.shown(&kind.make(414, fields, Timestamp::from_millis(1_732_627_155_000)).unwrap())
+    }
+
+    #[test]
+    fn every_tool_has_a_kind_and_words_that_are_known() {
+        assert_eq!(TOOLS.len(), 8);
+        for tool in TOOLS.iter() {
+            let kind = builtin_kind(tool.kind()).unwrap_or_else(|| panic!("{} is no kind", tool.kind()));
+            assert!(tool.access().iter().all(|word| ACCESS_WORDS.contains(&word.as_str())), "{tool:?}");
+            for (name, rule) in &tool.fields {
+                let form = rule[0].as_str().unwrap();
+                assert!(["number", "text", "texts", "any"].contains(&form), "{name}");
+            }
+            for name in [Some(&tool.maker), tool.also.as_ref(), tool.changer.as_ref()].into_iter().flatten() {
+                assert!(tool.fields.contains_key(name), "{name}");
+            }
+            // The kind's own example is told in full, and what is told can be sent back.
+            let example = &kind.declaration().example;
+            let shown = tool.shown(example);
+            let back = tool.change(kind, object(shown.clone()), 1);
+            let after = kind.change(example, back, crate::Merge::Fields, Timestamp::from_millis(0));
+            assert!(after.is_ok(), "{}: {after:?}", tool.kind());
+        }
+        for word in ACCESS_WORDS {
+            assert!(TOOLS.iter().any(|tool| tool.access().iter().any(|one| one == word)), "{word} opens nothing");
+        }
+    }
+
+    #[test]
+    fn paths_are_those_of_the_article_and_their_kin() {
+        for (path, kind, id) in [
+            ("/tasks/v1/tasks/816", "task", Some("816")),
+            ("/tasks/v1/tasks", "task", None),
+            ("/tasks/v1/tasks/", "task", None),
+            ("/crm/v1/entities/leads", "lead", None),
+            ("/crm/v1/entities/lead", "lead", None),
+            ("/crm/v1/entities/deals/7", "deal", Some("7")),
+            ("/crm/v1/entities/contacts", "contact", None),
+            ("/crm/v1/entities/companies", "company", None),
+            ("/activities/v1/activities/1", "activity", Some("1")),
+            ("/newsfeed/v1/posts", "post", None),
+            ("/comments/v1/comments", "comment", None),
+        ] {
+            let found = at(path);
+            assert_eq!((found.tool.kind(), found.id), (kind, id), "{path}");
+        }
+        for path in
+            ["", "/", "/crm", "/crm/v1/entities", "/crm/v1/entities/users", "/tasks/v1/tasks/1/2", "/tasks/v1/tasksx"]
+        {
+            assert!(ToolPath::parse(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_lead_is_answered_as_in_the_article() {
+        let lead = made("/crm/v1/entities/leads", json!({"owner": 390, "title": "Lead", "comments": "qwerty"}));
+        let kind = builtin_kind("lead").unwrap();
+        // The kind's example is the article's answer.
+        assert_eq!(lead.to_string(), kind.declaration().example.to_string(), "in its order too");
+    }
+
+    #[test]
+    fn numbers_and_texts_are_what_clients_expect_them_to_be() {
+        let task = made(
+            "/tasks/v1/tasks",
+            json!({"title": "T", "responsibleId": 2, "parentId": "250", "deadline": "", "kanbanStageId": 11,
+                "accomplicesIds": [2, "3"], "id": "9", "createdDate": 1, "priority": null}),
+        );
+        assert_eq!(task["id"], "414");
+        assert_eq!(task["createdDate"], 1_732_627_155);
+        assert_eq!((&task["setterId"], &task["createdBy"]), (&json!("1"), &json!("1")));
+        assert_eq!((&task["responsibleId"], &task["parentId"]), (&json!("2"), &json!(250)));
+        assert_eq!((&task["kanbanStageId"], &task["accomplicesIds"]), (&json!("11"), &json!(["2", "3"])));
+        assert_eq!((&task["deadline"], &task["closedDate"], &task["priority"]), (&json!(0), &Value::Null, &json!("")));
+        let lead = at("/crm/v1/entities/leads").tool.shown(&json!({"id": 1, "owner": {"id": "u7"}, "mine": [1]}));
+        assert_eq!((&lead["owner"], &lead["mine"]), (&json!("u7"), &json!([1])));
+    }
+
+    #[test]
+    fn what_is_read_only_is_passed_over() {
+        let tool = at("/crm/v1/entities/leads/1").tool;
+        let kind = builtin_kind("lead").unwrap();
+        let changes = tool.change(kind, object(json!({"id": 9, "created_by": 7, "table_name": "x"})), 1);
+        assert!(changes.is_empty());
+        let changes = tool.change(kind, object(json!({"title": "New", "kanban_stage_id": "2", "changed_by": 7})), 5);
+        assert_eq!(Value::Object(changes), json!({"title": "New", "kanban_stage_id": 2, "changed_by": 5}));
+    }
+}
