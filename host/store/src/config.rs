@@ -12,11 +12,11 @@ use crate::tables::{COMPONENTS, CONFIG, REVISIONS};
 use crate::writer::Batch;
 use crate::{Store, StoreError, rows};
 
-const AUTOMATION: &str = "automation";
-const SOURCE: &str = "source";
-const KEY: &str = "key";
-const PLUGIN: &str = "plugin";
-const POLICY: &str = "policy";
+pub(crate) const AUTOMATION: &str = "automation";
+pub(crate) const SOURCE: &str = "source";
+pub(crate) const KEY: &str = "key";
+pub(crate) const PLUGIN: &str = "plugin";
+pub(crate) const POLICY: &str = "policy";
 const SECRET: &str = "secret";
 pub(crate) const KIND: &str = "kind";
 
@@ -107,20 +107,17 @@ impl Store {
         automation: &Automation,
         expected: Option<u32>,
     ) -> Result<Stored, StoreError> {
-        let (space, row) = (space.clone(), rows::json(automation)?);
-        let (id, revision) = (automation.id.to_string(), automation.revision);
-        self.write(None, row.len(), move |batch| {
+        let (space, automation) = (space.clone(), automation.clone());
+        self.write(None, 4096, move |batch| {
             let number = batch.number(&space)?;
-            let key = (number, AUTOMATION, id.as_str());
             let stored: Option<Automation> = {
-                let row = batch.config()?.get(key)?;
+                let row = batch.config()?.get((number, AUTOMATION, automation.id.as_str()))?;
                 row.map(|row| rows::read(row.value())).transpose()?
             };
             if stored.map(|stored| stored.revision) != expected {
                 return Ok(Stored::Conflict);
             }
-            insert(batch, key, &row)?;
-            batch.transaction.open_table(REVISIONS)?.insert((number, id.as_str(), revision), row.as_slice())?;
+            write_automation(batch, number, &automation)?;
             Ok(Stored::Done)
         })
         .await
@@ -194,6 +191,11 @@ impl Store {
         self.delete(space, KEY, id).await
     }
 
+    /// The keys of a space.
+    pub fn keys(&self, space: &SpaceId) -> Result<Vec<ApiKey>, StoreError> {
+        self.list(space, KEY)
+    }
+
     /// The keys of all spaces.
     pub fn all_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         Ok(self.all(KEY)?.into_iter().map(|(_, key)| key).collect())
@@ -259,6 +261,11 @@ impl Store {
         self.get(space, POLICY, name)
     }
 
+    /// What the plugins of a space may do for which something was set, by name.
+    pub fn policies(&self, space: &SpaceId) -> Result<Vec<(String, PluginPolicy)>, StoreError> {
+        self.list_by_id(space, POLICY)
+    }
+
     /// Stores a secret.
     pub async fn put_secret(&self, space: &SpaceId, secret: &Secret) -> Result<(), StoreError> {
         self.put(space, SECRET, &secret.name, secret).await
@@ -289,6 +296,11 @@ impl Store {
         self.list(space, KIND)
     }
 
+    /// The plugins that were uploaded to a space, by name.
+    pub fn plugins(&self, space: &SpaceId) -> Result<Vec<PluginRecord>, StoreError> {
+        self.list(space, PLUGIN)
+    }
+
     /// The plugins of all spaces.
     pub fn all_plugins(&self) -> Result<Vec<(SpaceId, PluginRecord)>, StoreError> {
         self.all(PLUGIN)
@@ -307,8 +319,16 @@ pub(crate) fn insert(batch: &mut Batch<'_>, key: (u32, &str, &str), row: &[u8]) 
     Ok(())
 }
 
+/// Writes an automation and keeps this revision of it.
+pub(crate) fn write_automation(batch: &mut Batch<'_>, space: u32, automation: &Automation) -> Result<(), StoreError> {
+    let (id, row) = (automation.id.as_str(), rows::json(automation)?);
+    insert(batch, (space, AUTOMATION, id), &row)?;
+    batch.transaction.open_table(REVISIONS)?.insert((space, id, automation.revision), row.as_slice())?;
+    Ok(())
+}
+
 /// Deletes the components among `digests` that no plugin of any space refers to any more.
-fn drop_components(batch: &mut Batch<'_>, digests: &[String]) -> Result<(), StoreError> {
+pub(crate) fn drop_components(batch: &mut Batch<'_>, digests: &[String]) -> Result<(), StoreError> {
     if digests.is_empty() {
         return Ok(());
     }
