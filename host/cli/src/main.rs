@@ -1,5 +1,6 @@
 //! The `hookwright` command.
 
+mod configuration;
 mod failed;
 mod plugin;
 mod remote;
@@ -46,6 +47,16 @@ enum What {
     /// HOOKWRIGHT_KEY. They exit with 0 if all is well, 1 if something failed, 2 if they were called wrongly.
     #[command(subcommand)]
     Plugin(Box<plugin::Command>),
+    /// Make a space be as files say, all of it or nothing
+    ///
+    /// The files name what they set up: automations, workflows, schedules, webhooks, webhook_policies, sources,
+    /// event_types, kinds, plugins and keys. What would change is shown first, and carried out if you agree; what the
+    /// files do not name is left alone. See docs/configuration-as-code.md.
+    Apply(configuration::Apply),
+    /// Write what a space holds as files, without secrets
+    ///
+    /// Ends with 1 if something could not be named in them, which is told.
+    Export(configuration::Export),
     /// Set, list and remove secrets of a space
     #[command(subcommand)]
     Secret(secret::Command),
@@ -67,6 +78,8 @@ fn run(what: What) -> Done {
             serve::run(settings).map(|()| ExitCode::SUCCESS)
         }
         What::Plugin(command) => plugin::run(&command),
+        What::Apply(apply) => configuration::apply(&apply),
+        What::Export(export) => configuration::export(&export),
         What::Secret(command) => secret::run(&command),
     }
 }

@@ -81,6 +81,41 @@ impl Pipeline {
         Ok(Installed { plugin, replaced, held: Vec::new(), signed_by })
     }
 
+    /// Keeps a new version of a plugin without putting it in use: checked, compiled and tried. Nothing is granted, and
+    /// nobody is served by it before it is activated.
+    pub async fn keep_plugin(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        component: Bytes,
+        signatures: &[String],
+    ) -> Result<VersionView, PipelineError> {
+        check_name(name)?;
+        let digest = hex::encode(Sha256::digest(&component));
+        let signed_by = self.registry.engine().options().trust.check(&digest, signatures)?;
+        let plugin = self.registry.prepare(component.clone()).await?;
+        let _changing = self.changing.lock().await;
+        let mut record = self.record_of(space, name)?;
+        let grants = self.store.policy(space, name)?.unwrap_or_default().grants;
+        let wants_more = wants_more(&grants, plugin.wants());
+        if let Some(known) = record.version(&digest) {
+            return Ok(VersionView { live: digest == record.digest, wants_more, version: known.clone() });
+        }
+        let version = PluginVersion {
+            digest: digest.clone(),
+            version: plugin.manifest().version.clone(),
+            size: u64::try_from(component.len()).unwrap_or(u64::MAX),
+            wants: plugin.wants().to_vec(),
+            installed_at: self.now(),
+            live_since: None,
+            held: false,
+            signed_by,
+        };
+        let dropped = record.put(version.clone());
+        self.store.put_plugin(space, &record, Some((digest, component)), dropped).await?;
+        Ok(VersionView { live: false, wants_more, version })
+    }
+
     /// Makes a kept version the one in use. `which` is its version or the beginning of its digest; `approve` grants
     /// what it wants beyond what was granted.
     pub async fn activate_version(
@@ -142,7 +177,7 @@ impl Pipeline {
         let missing = || PipelineError::not_found("component", &version.digest);
         let component = self.store.component(&version.digest)?.ok_or_else(missing)?;
         let plugin = self.registry.prepare(component).await?;
-        let policy = self.policy_of(space, &name, false, &plugin, approve)?;
+        let policy = self.policy_of(space, &name, record.digest.is_empty(), &plugin, approve)?;
         let wants_more = wants_more(&policy.grants, plugin.wants());
         if !wants_more.is_empty() {
             return Err(held(&name, &wants_more));
@@ -180,7 +215,7 @@ impl Pipeline {
     }
 
     /// What the plugin may do once this version is in use: the first version is granted what it imports, or nothing.
-    fn policy_of(
+    pub(crate) fn policy_of(
         &self,
         space: &SpaceId,
         name: &str,
@@ -257,7 +292,7 @@ impl Pipeline {
     }
 
     /// The stored record, or a new one.
-    fn record_of(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
+    pub(crate) fn record_of(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
         let stored = self.store.plugin(space, name)?;
         let fresh = || PluginRecord {
             name: name.to_owned(),
@@ -323,7 +358,7 @@ impl Pipeline {
 }
 
 /// What is wanted and not granted.
-fn wants_more(grants: &Grants, wants: &[String]) -> Vec<String> {
+pub(crate) fn wants_more(grants: &Grants, wants: &[String]) -> Vec<String> {
     let Some(granted) = &grants.interfaces else { return Vec::new() };
     wants.iter().filter(|interface| !granted.contains(*interface)).cloned().collect()
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::outlook::Outlook;
 use crate::{Pipeline, PipelineError};
 
 /// What a caller sends to make or change a source; what is absent keeps its value.
@@ -94,12 +95,27 @@ impl Pipeline {
     /// Makes a source with a URL of its own.
     pub async fn create_source(&self, space: &SpaceId, input: SourceInput) -> Result<NewSource, PipelineError> {
         let _changing = self.changing.lock().await;
+        if let Some(kind) = &input.kind {
+            self.loaded(space, &[kind.as_str()].into()).await;
+        }
+        let made = self.new_source(space, &Outlook::default(), input)?;
+        self.store.put_source(&made.source).await?;
+        self.catalogue.put_source(made.source.clone());
+        Ok(made)
+    }
+
+    /// A new source, checked: what `input` does not give is as it is unless said otherwise.
+    pub(crate) fn new_source(
+        &self,
+        space: &SpaceId,
+        outlook: &Outlook,
+        input: SourceInput,
+    ) -> Result<NewSource, PipelineError> {
         let name = input.name.ok_or_else(|| Mistake::new("name", "is missing"))?;
         let kind = input.kind.ok_or_else(|| Mistake::new("kind", "is missing: the source plugin, such as `github`"))?;
         let with = input.with.unwrap_or_default();
         check_name(&name)?;
-        self.loaded(space, &[kind.as_str()].into()).await;
-        self.check_kind(space, &kind, &with)?;
+        self.check_kind(space, outlook, &kind, &with)?;
         let (secret, made) = match input.secret {
             Some(given) => (check_secret(given)?, None),
             None => {
@@ -121,8 +137,6 @@ impl Pipeline {
             secret: Some(self.vault.seal(secret.as_bytes())?),
             created_at: self.now(),
         };
-        self.store.put_source(&source).await?;
-        self.catalogue.put_source(source.clone());
         Ok(NewSource { source, token, secret: made })
     }
 
@@ -144,7 +158,7 @@ impl Pipeline {
         };
         check_name(&source.name)?;
         self.loaded(space, &[source.kind.as_str()].into()).await;
-        self.check_kind(space, &source.kind, &source.with)?;
+        self.check_kind(space, &Outlook::default(), &source.kind, &source.with)?;
         self.store.put_source(&source).await?;
         self.catalogue.put_source(source.clone());
         Ok(source)
@@ -237,13 +251,16 @@ impl Pipeline {
         Ok((called.result?, called.workbench))
     }
 
-    fn check_kind(&self, space: &SpaceId, kind: &str, with: &Map<String, Value>) -> Result<(), PipelineError> {
-        let sources = |listed: &hookwright_plugin::Listed| {
-            !listed.shadowed && listed.plugin.as_ref().is_some_and(|plugin| plugin.kinds().contains(&Kind::Source))
-        };
-        let Some(plugin) = self.registry.get(space, kind).filter(|plugin| plugin.kinds().contains(&Kind::Source))
-        else {
-            let known: Vec<String> = self.registry.list(space).into_iter().filter(sources).map(|l| l.name).collect();
+    fn check_kind(
+        &self,
+        space: &SpaceId,
+        outlook: &Outlook,
+        kind: &str,
+        with: &Map<String, Value>,
+    ) -> Result<(), PipelineError> {
+        let plugin = self.plugin_ahead(space, outlook, kind);
+        let Some(plugin) = plugin.filter(|plugin| plugin.kinds().contains(&Kind::Source)) else {
+            let known = self.names_ahead(space, outlook, Kind::Source);
             let shown: String = kind.chars().take(80).collect();
             let message = format!("there is no source `{shown}`; there are: {}", known.join(", "));
             return Err(Mistake::new("kind", message).into());

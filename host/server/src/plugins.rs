@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::auth::Caller;
 use crate::page::{Listed, Named};
 use crate::problem::Problem;
-use crate::{Shared, body};
+use crate::{Shared, body, versions};
 
 fn about(plugin: &Plugin) -> Map<String, Value> {
     let mut about = plugin.about();
@@ -76,6 +76,13 @@ pub(crate) struct Upload {
     /// Grant what the version wants beyond what was granted.
     #[serde(default)]
     approve: bool,
+    /// Put the version in use; false: only keep it.
+    #[serde(default = "yes")]
+    activate: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The header with signatures of the component, separated by commas.
@@ -101,6 +108,19 @@ pub(crate) async fn install(
         .flat_map(|value| value.split(','))
         .map(|signature| signature.trim().to_owned())
         .collect();
+    if !upload.activate {
+        if upload.approve {
+            let detail =
+                "approve=true with activate=false: what is only kept is granted nothing, leave one of them out";
+            return Err(Problem::bad("query.invalid", detail));
+        }
+        let kept = app.pipeline.keep_plugin(&caller.space, &name, component, &signatures).await?;
+        let mut shown = versions::shown(&kept);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.shift_insert(0, "name".to_owned(), name.into());
+        }
+        return Ok(axum::Json(shown).into_response());
+    }
     let installed = app.pipeline.install_plugin(&caller.space, &name, component, &signatures, upload.approve).await?;
     Ok(put_in(&name, &installed))
 }

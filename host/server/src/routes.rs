@@ -12,8 +12,8 @@ use crate::auth::{self, Needs};
 use crate::dialect::Dialect;
 use crate::problem::Problem;
 use crate::{
-    Shared, attempts, automations, event_types, events, keys, kinds, mails, outcomes, plugins, policies, records,
-    resthooks, schedules, secrets, sources, tickets, versions, webhook_policies, webhooks, workflows, xurrent,
+    Shared, attempts, automations, configuration, event_types, events, keys, kinds, mails, outcomes, plugins, policies,
+    records, resthooks, schedules, secrets, sources, tickets, versions, webhook_policies, webhooks, workflows, xurrent,
 };
 
 /// A route, for whoever wants to know them all.
@@ -172,6 +172,9 @@ routes! {
     GET "/v1/sources/{id}" Administer sources::read, "Read a source";
     PATCH "/v1/sources/{id}" Administer sources::change, "Change a source";
     DELETE "/v1/sources/{id}" Administer sources::delete, "Delete a source";
+    POST "/v1/configuration/plan" Administer configuration::plan, "What a document would change, and changing nothing";
+    POST "/v1/configuration/apply" Administer configuration::apply, "Make the space be as a document says, all of it or nothing";
+    GET "/v1/configuration/export" Administer configuration::export, "What the space holds, as a document without secrets";
     POST "/v1/keys" Administer keys::create, "Make an API key";
     GET "/v1/keys" Administer keys::list, "List API keys";
     GET "/v1/keys/{id}" Administer keys::read, "Read what is known of an API key";

@@ -33,7 +33,8 @@ struct Shown {
     secret: Option<String>,
 }
 
-fn shown(app: &Shared, headers: &HeaderMap, source: Source, token: &str, secret: Option<String>) -> Shown {
+/// The URL of the source with this token.
+pub(crate) fn url_of(app: &Shared, headers: &HeaderMap, token: &str) -> String {
     let base = match &app.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => {
@@ -41,6 +42,10 @@ fn shown(app: &Shared, headers: &HeaderMap, source: Source, token: &str, secret:
             format!("http://{host}")
         }
     };
+    format!("{base}{PREFIX}{token}")
+}
+
+fn shown(app: &Shared, headers: &HeaderMap, source: Source, token: &str, secret: Option<String>) -> Shown {
     Shown {
         id: source.id,
         name: source.name,
@@ -48,7 +53,7 @@ fn shown(app: &Shared, headers: &HeaderMap, source: Source, token: &str, secret:
         access: source.access,
         active: source.active,
         with: source.with,
-        url: format!("{base}{PREFIX}{token}"),
+        url: url_of(app, headers, token),
         created_at: source.created_at,
         secret,
     }

@@ -15,7 +15,7 @@ use crate::page::{Listed, Named};
 use crate::plugins::put_in;
 use crate::problem::Problem;
 
-fn shown(view: &VersionView) -> Value {
+pub(crate) fn shown(view: &VersionView) -> Value {
     let VersionView { version, live, wants_more } = view;
     let state = match () {
         () if *live => "live",
