@@ -161,7 +161,13 @@ kinds:
     );
     file(
         "plugins.yaml",
-        "plugins:\n  - name: noter\n    policy: {grants: {interfaces: [tickets]}, limits: {cpu_ms: 500}}\n  - name: http-request\n    policy: {grants: {http: [{host: api.example.com}]}}\n",
+        r"
+plugins:
+  - name: noter
+    policy: {grants: {interfaces: [tickets]}, limits: {cpu_ms: 500}}
+  - name: http-request
+    policy: {grants: {http: [{host: api.example.com}]}}
+",
     );
     fs::create_dir_all(folder.join("plugins")).unwrap();
     fs::write(folder.join("plugins/noter.wasm"), other_version("note-add", "1.2.3")).unwrap();
@@ -223,7 +229,16 @@ fn a_mistake_anywhere_changes_nothing_and_every_one_is_told_with_file_and_line()
     let given = folder();
     write_everything(given.path());
     let before = server.client().get("/v1/configuration/export").expect(200);
-    let last = "automations:\n  - name: last\n    on: [x]\n    then:\n      - action: ticket-updat\n      - action: noter\n        with: {id: 1, text: {}}\nschedules:\n  - {name: never, every_seconds: 5, workflow: gone}\n";
+    let last = "automations:
+  - name: last
+    on: [x]
+    then:
+      - action: ticket-updat
+      - action: noter
+        with: {id: 1, text: {}}
+schedules:
+  - {name: never, every_seconds: 5, workflow: gone}
+";
     fs::write(given.path().join("zz.yaml"), last).unwrap();
     let told = run(&server, given.path(), "apply -f . --yes").ends(1);
     has(&told, &["zz.yaml:5: automations `last`: then[0].action: there is no action `ticket-updat`"]);
@@ -234,7 +249,7 @@ fn a_mistake_anywhere_changes_nothing_and_every_one_is_told_with_file_and_line()
     fs::write(given.path().join("zz.yaml"), "webhooks:\n  - name: w\n    secret: whsec_x\n").unwrap();
     has(&run(&server, given.path(), "apply -f . --yes").ends(1), &["zz.yaml:3: stands in a file: give `secret_env`"]);
     fs::write(given.path().join("zz.yaml"), "automations: [").unwrap();
-    has(&run(&server, given.path(), "apply -f . --yes").ends(1), &["zz.yaml:1"]);
+    has(&run(&server, given.path(), "apply -f . --yes").ends(1), &["zz.yaml:"]);
 }
 
 fn body(configuration: Value) -> Value {

@@ -82,7 +82,8 @@ pub(crate) fn too_many(
     Ok((after > MOST_KINDS).then_some(KindRefused::TooMany(MOST_KINDS)))
 }
 
-/// Writes a kind in place of the one that is stored, with the index anew if other fields are indexed, or takes that away.
+/// Writes a kind in place of the one that is stored, with the index anew if other fields are indexed, or takes that
+/// away.
 pub(crate) fn swap(
     batch: &mut Batch<'_>,
     space: u32,

@@ -43,7 +43,7 @@ pub(super) fn plan(plan: &Value) {
     for left in list(plan, "left_alone") {
         screen::note(format_args!(
             "left alone: {} {}: {}",
-            text(left, "kind"),
+            kind(left),
             screen::list(left, "ids"),
             text(left, "reason")
         ));
@@ -55,7 +55,7 @@ pub(super) fn applied(applied: &Value) {
     for shown in list(applied, "shown") {
         screen::line(format_args!(
             "{} `{}`: {} {} (shown only now)",
-            text(shown, "kind"),
+            kind(shown),
             text(shown, "name"),
             text(shown, "field"),
             text(shown, "value")
@@ -68,6 +68,11 @@ fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// What a thing is, in words.
+fn kind(thing: &Value) -> String {
+    text(thing, "kind").replace('_', " ")
+}
+
 /// What happens to a thing, with its fields; nothing of what stays.
 fn lines(change: &Value) -> Vec<String> {
     let (sign, verb) = match text(change, "action") {
@@ -76,7 +81,7 @@ fn lines(change: &Value) -> Vec<String> {
         "delete" => ('-', "is deleted"),
         _ => return Vec::new(),
     };
-    let mut lines = vec![format!("{sign} {} `{}` {verb}", text(change, "kind"), text(change, "name"))];
+    let mut lines = vec![format!("{sign} {} `{}` {verb}", kind(change), text(change, "name"))];
     let fields = if sign == '-' { &[] } else { list(change, "fields") };
     for field in fields {
         let path = text(field, "path");

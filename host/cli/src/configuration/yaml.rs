@@ -129,7 +129,8 @@ mod tests {
         let document = &documents[0];
         assert_eq!(
             document.value,
-            json!({"automations": [{"name": "a", "on": ["x", "y"], "then": [{"action": "note-add", "with": {"id": 1}}]}]})
+            json!({"automations": [
+                {"name": "a", "on": ["x", "y"], "then": [{"action": "note-add", "with": {"id": 1}}]}]})
         );
         for (path, line) in
             [("automations", 1), ("automations[0]", 2), ("automations[0].on", 3), ("automations[0].then[0].with", 6)]
@@ -153,7 +154,8 @@ mod tests {
             json!({"name": "yes", "b": "null", "c": "1e3", "d": "0x1F", "e": " leading", "f": "trailing ", "g": ""}),
             json!({"text": "two\nlines\n", "other": "no end\nhere", "tab": "a\tb", "hash": "a # b", "colon": "a: b"}),
             json!({"{{event}}": "{{event.data.id}}", "list": [], "object": {}, "none": null, "deep": [[1, [2.5]]]}),
-            json!({"quotes": "\"'\\", "emoji": "\u{1f600}", "control": "\u{1}", "star": "*", "big": -9_007_199_254_740_993_i64}),
+            json!({"quotes": "\"'\\", "emoji": "\u{1f600}", "control": "\u{1}", "star": "*",
+                "big": -9_007_199_254_740_993_i64}),
             json!([{"name": "a", "on": ["*"]}, {"name": "b"}]),
         ] {
             let text = write(&value).unwrap_or_else(|| panic!("{value} cannot be written"));

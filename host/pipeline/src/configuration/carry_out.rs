@@ -94,7 +94,7 @@ impl Pipeline {
             },
             ConfigChange::WebhookPolicy(Swap { is: Some(policy), .. }) => {
                 policy.keys = keys;
-                ("webhook policy", policy.name.clone())
+                ("webhook_policy", policy.name.clone())
             }
             _ => return Ok(None),
         };

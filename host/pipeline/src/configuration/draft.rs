@@ -140,7 +140,7 @@ impl Pipeline {
             state,
             caller,
             outlook: Outlook::default(),
-            policies: state.policies.iter().map(|policy| (policy.name.clone(), policy.number)).collect(),
+            policies: state.policy_names().into_iter().map(|(number, name)| (name, number)).collect(),
             policies_gone: Vec::new(),
             candidates: plugins::candidates(self, space, configuration.plugins.as_deref().unwrap_or_default()).await?,
             schemas: HashMap::new(),

@@ -4,8 +4,8 @@
 //! document ──> made (a thing as it is to be) ──> compared in its shape ──> checked as things will be ──> one commit
 //! ```
 //!
-//! A thing is known by its section and its name. Its shape is what files say of it: no ids, times, states or secrets, and
-//! nothing that is as it is unless said otherwise. What shapes do not show stays as it is.
+//! A thing is known by its section and its name. Its shape is what files say of it: no ids, times, states or secrets,
+//! and nothing that is as it is unless said otherwise. What shapes do not show stays as it is.
 
 mod carry_out;
 mod compare;
@@ -230,7 +230,15 @@ impl Pipeline {
         let state = self.configured(space)?;
         let (mut configuration, mut left_out) = (Configuration::default(), Vec::new());
         for (section, things) in state.shaped()? {
-            let (named, others) = state::by_name(section, things);
+            let (mut named, others) = state::by_name(section, things);
+            named.retain(|_, thing| {
+                let is_known = thing.value.get("policy").is_none_or(|policy| !policy.is_number());
+                if !is_known {
+                    let reason = "its webhook policy has no name, or one that others have too: rename that".to_owned();
+                    left_out.push(LeftAlone { kind: section.thing(), ids: vec![thing.id.clone()], reason });
+                }
+                is_known
+            });
             let values = named.into_values().map(|thing| Value::Object(thing.value)).collect();
             *configuration.section(section) = Some(values);
             left_out.extend(others);

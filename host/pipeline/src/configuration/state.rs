@@ -74,9 +74,9 @@ impl Section {
         match self {
             Self::Plugins => "plugin",
             Self::Kinds => "kind",
-            Self::EventTypes => "event type",
+            Self::EventTypes => "event_type",
             Self::Workflows => "workflow",
-            Self::WebhookPolicies => "webhook policy",
+            Self::WebhookPolicies => "webhook_policy",
             Self::Automations => "automation",
             Self::Schedules => "schedule",
             Self::Webhooks => "webhook",
@@ -167,9 +167,11 @@ impl Pipeline {
 }
 
 impl State {
-    /// Names of policies by number.
+    /// Names of policies by number, of those that their names tell apart.
     pub(super) fn policy_names(&self) -> BTreeMap<u64, String> {
-        self.policies.iter().map(|policy| (policy.number, policy.name.clone())).collect()
+        let same = |name: &str| self.policies.iter().filter(|policy| policy.name == name).count();
+        let known = self.policies.iter().filter(|policy| !policy.name.is_empty() && same(&policy.name) == 1);
+        known.map(|policy| (policy.number, policy.name.clone())).collect()
     }
 
     /// Everything in its shape, section by section.
@@ -258,7 +260,7 @@ pub(super) fn by_name(section: Section, things: Vec<Shaped>) -> (BTreeMap<String
 }
 
 fn nameless(section: Section) -> String {
-    format!("has no name, by which files know a {}: give it one", section.thing())
+    format!("has no name, by which files know a {}: give it one", section.thing().replace('_', " "))
 }
 
 pub(super) fn several(section: Section, name: &str, ids: &[String]) -> String {
