@@ -19,11 +19,13 @@ pub(crate) struct Problem {
     pub(crate) code: String,
     /// What was wrong, with which value, and the remedy.
     pub(crate) message: String,
+    /// Each place where something was wrong, as the server names them.
+    pub(crate) errors: Vec<serde_json::Value>,
 }
 
 /// A failure with a stable code.
 pub(crate) fn problem(code: &str, message: impl Into<String>) -> Failed {
-    Problem { code: code.to_owned(), message: message.into() }.into()
+    Problem { code: code.to_owned(), message: message.into(), errors: Vec::new() }.into()
 }
 
 /// A file or folder that cannot be used.

@@ -1,5 +1,6 @@
 //! The `hookwright` command.
 
+mod configuration;
 mod failed;
 mod plugin;
 mod remote;
@@ -53,6 +54,16 @@ enum What {
     /// versions are called as the one in use was, with the answers that the host gave then, and nothing of it is kept.
     /// Exits with 0 if nothing differs, 1 if something does, 2 if that could not be found out.
     Replay(Box<replay::Replay>),
+    /// Make a space be as files say, all of it or nothing
+    ///
+    /// The files name what they set up: automations, workflows, schedules, webhooks, webhook_policies, sources,
+    /// event_types, kinds, plugins and keys. What would change is shown first, and carried out if you agree; what the
+    /// files do not name is left alone. See docs/configuration-as-code.md.
+    Apply(configuration::Apply),
+    /// Write what a space holds as files, without secrets
+    ///
+    /// Ends with 1 if something could not be named in them, which is told.
+    Export(configuration::Export),
     /// Set, list and remove secrets of a space
     #[command(subcommand)]
     Secret(secret::Command),
@@ -75,6 +86,8 @@ fn run(what: What) -> Done {
         }
         What::Plugin(command) => plugin::run(&command),
         What::Replay(replay) => replay::run(&replay),
+        What::Apply(apply) => configuration::apply(&apply),
+        What::Export(export) => configuration::export(&export),
         What::Secret(command) => secret::run(&command),
     }
 }

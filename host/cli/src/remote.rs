@@ -149,7 +149,8 @@ impl Remote {
         if status == StatusCode::UNAUTHORIZED {
             message.push_str("; give a key in HOOKWRIGHT_KEY or HOOKWRIGHT_ADMIN_KEY, or run where data/admin.key is");
         }
-        Problem { code: field("code").unwrap_or_else(|| "server.answer_invalid".to_owned()), message }
+        let errors = told.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
+        Problem { code: field("code").unwrap_or_else(|| "server.answer_invalid".to_owned()), message, errors }
     }
 }
 

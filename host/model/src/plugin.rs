@@ -120,6 +120,20 @@ impl PluginRecord {
         dropped
     }
 
+    /// Puts a version in use, which ends a rollout that is under way. Returns the digests of those that are kept no longer.
+    pub fn use_version(&mut self, mut version: PluginVersion, now: Timestamp) -> Vec<String> {
+        version.live_since = Some(now);
+        version.held = false;
+        self.digest.clone_from(&version.digest);
+        self.installed_at = now;
+        if let Some(rollout) = self.rollout.take() {
+            let reason = "another version was put in use".to_owned();
+            let outcome = if rollout.digest == version.digest { "promoted" } else { "ended" }.to_owned();
+            self.last_rollout = Some(EndedRollout { rollout, outcome, reason, ended_at: now });
+        }
+        self.put(version)
+    }
+
     /// The version that was live before this one.
     pub fn former(&self) -> Option<&PluginVersion> {
         let live = self.versions.iter().filter(|version| version.digest != self.digest && version.live_since.is_some());

@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 
 use hookwright_model::{
-    Automation, AutomationId, AutomationInput, Kind, Mistake, Mistakes, Names, SpaceId, Step, StepKind, Webhook,
+    Automation, AutomationId, AutomationInput, Kind, Mistake, Mistakes, Names, SpaceId, Step, StepKind, Webhook, When,
     check_names, step_names,
 };
-use hookwright_plugin::{Listed, Plugin};
+use hookwright_plugin::Plugin;
 use hookwright_store::Stored;
 use serde_json::{Map, Value};
 
+use crate::outlook::Outlook;
 use crate::{Pipeline, PipelineError};
 
 impl Pipeline {
@@ -18,6 +19,14 @@ impl Pipeline {
         input: AutomationInput,
     ) -> Result<Automation, PipelineError> {
         let _changing = self.changing.lock().await;
+        let automation = self.new_automation(input)?;
+        self.loaded(space, &automation.plugins()).await;
+        self.check_automation(space, &Outlook::default(), &automation)?;
+        self.save_automation(space, automation, None).await
+    }
+
+    /// A new automation: what `input` does not give is as it is unless said otherwise.
+    pub(crate) fn new_automation(&self, input: AutomationInput) -> Result<Automation, Mistakes> {
         let now = self.now();
         let mut missing = Mistakes::default();
         for (name, absent) in
@@ -28,7 +37,7 @@ impl Pipeline {
             }
         }
         missing.check()?;
-        let automation = Automation {
+        Ok(Automation {
             id: AutomationId::new(),
             name: input.name.unwrap_or_default(),
             description: input.description.unwrap_or_default(),
@@ -41,10 +50,7 @@ impl Pipeline {
             revision: 1,
             created_at: now,
             updated_at: now,
-        };
-        self.loaded(space, &automation.plugins()).await;
-        self.check_automation(space, &automation)?;
-        self.save_automation(space, automation, None).await
+        })
     }
 
     /// Changes what `input` gives. `clear_when` takes the conditions away.
@@ -72,7 +78,7 @@ impl Pipeline {
             ..old
         };
         self.loaded(space, &automation.plugins()).await;
-        self.check_automation(space, &automation)?;
+        self.check_automation(space, &Outlook::default(), &automation)?;
         self.save_automation(space, automation, Some(was)).await
     }
 
@@ -110,16 +116,22 @@ impl Pipeline {
         }
     }
 
-    fn check_automation(&self, space: &SpaceId, automation: &Automation) -> Result<(), Mistakes> {
+    pub(crate) fn check_automation(
+        &self,
+        space: &SpaceId,
+        outlook: &Outlook,
+        automation: &Automation,
+    ) -> Result<(), Mistakes> {
+        let sight = Sight { space, outlook };
         let mut mistakes = automation.check().err().unwrap_or_default();
         mistakes.0.extend(automation.repeated_names());
         if let Some(when) = &automation.when {
             when.conditions("when", &mut |path, condition| {
                 let used = Use { kind: Kind::Condition, word: "condition", name: &condition.plugin };
-                mistakes.0.extend(self.check_use(space, used, &condition.with, path, Names::default()));
+                mistakes.0.extend(self.check_use(sight, used, &condition.with, path, Names::default()));
             });
         }
-        self.check_steps(space, &automation.then, "then", false, &mut mistakes);
+        self.check_steps(sight, &automation.then, "then", false, &mut mistakes);
         mistakes.0.dedup();
         mistakes.check()
     }
@@ -127,7 +139,7 @@ impl Pipeline {
     /// What is wrong with steps as the plugins see it.
     pub(crate) fn check_steps(
         &self,
-        space: &SpaceId,
+        sight: Sight<'_>,
         steps: &[Step],
         path: &str,
         input: bool,
@@ -140,7 +152,7 @@ impl Pipeline {
             if let Some(when) = &step.when {
                 when.conditions(&format!("{path}.if"), &mut |path, condition| {
                     let used = Use { kind: Kind::Condition, word: "condition", name: &condition.plugin };
-                    mistakes.0.extend(self.check_use(space, used, &condition.with, path, names));
+                    mistakes.0.extend(self.check_use(sight, used, &condition.with, path, names));
                 });
             }
             let (kind, word) = match step.kind {
@@ -148,7 +160,7 @@ impl Pipeline {
                 StepKind::Transform => (Kind::Transform, "transform"),
                 StepKind::Wait => continue,
             };
-            mistakes.0.extend(self.check_use(space, Use { kind, word, name: &step.plugin }, &step.with, &path, names));
+            mistakes.0.extend(self.check_use(sight, Use { kind, word, name: &step.plugin }, &step.with, &path, names));
             if let Some(input) = &step.input {
                 mistakes.0.extend(check_names(input, &format!("{path}.input"), names));
             }
@@ -157,23 +169,24 @@ impl Pipeline {
 
     fn check_use(
         &self,
-        space: &SpaceId,
+        sight: Sight<'_>,
         used: Use<'_>,
         with: &Map<String, Value>,
         path: &str,
         names: Names<'_>,
     ) -> Vec<Mistake> {
         let Use { kind, word, name } = used;
-        let Some(plugin) = self.registry.get(space, name) else {
+        let Sight { space, outlook } = sight;
+        let Some(plugin) = self.plugin_ahead(space, outlook, name) else {
             let shown: String = name.chars().take(80).collect();
-            let known = self.names_of(space, kind).join(", ");
+            let known = self.names_ahead(space, outlook, kind).join(", ");
             return vec![Mistake::new(
                 format!("{path}.{word}"),
                 format!("there is no {kind} `{shown}`; there are: {known}"),
             )];
         };
         if !plugin.kinds().contains(&kind) {
-            let known = self.names_of(space, kind).join(", ");
+            let known = self.names_ahead(space, outlook, kind).join(", ");
             let message = format!("`{name}` is no {kind}; there are: {known}");
             return vec![Mistake::new(format!("{path}.{word}"), message)];
         }
@@ -183,29 +196,23 @@ impl Pipeline {
     }
 
     /// Adds what does not fit in the conditions and the transform of a webhook.
-    pub(crate) fn check_webhook_plugins(&self, webhook: &Webhook, mistakes: &mut Mistakes) {
-        let space = &webhook.space;
+    pub(crate) fn check_webhook_plugins(&self, outlook: &Outlook, webhook: &Webhook, mistakes: &mut Mistakes) {
+        let sight = Sight { space: &webhook.space, outlook };
         if let Some(when) = &webhook.when {
             when.conditions("when", &mut |path, condition| {
                 let used = Use { kind: Kind::Condition, word: "condition", name: &condition.plugin };
-                mistakes.0.extend(self.check_use(space, used, &condition.with, path, Names::default()));
+                mistakes.0.extend(self.check_use(sight, used, &condition.with, path, Names::default()));
             });
         }
         if let Some(transform) = &webhook.transform {
             let used = Use { kind: Kind::Transform, word: "transform", name: transform };
-            let found = self.check_use(space, used, &webhook.with, "", Names::default());
+            let found = self.check_use(sight, used, &webhook.with, "", Names::default());
             mistakes.0.extend(found.into_iter().map(|mut mistake| {
                 // Its parameters stand beside it.
                 mistake.path = mistake.path.trim_start_matches('.').to_owned();
                 mistake
             }));
         }
-    }
-
-    fn names_of(&self, space: &SpaceId, kind: Kind) -> Vec<String> {
-        let listed = self.registry.list(space);
-        let fits = |l: &Listed| !l.shadowed && l.plugin.as_ref().is_some_and(|p| p.kinds().contains(&kind));
-        listed.into_iter().filter(fits).map(|l| l.name).collect()
     }
 
     /// Which automations and webhooks use a plugin and what in them would not fit `candidate`; without one, every use.
@@ -222,44 +229,13 @@ impl Pipeline {
         let mut found: HashMap<String, Vec<Mistake>> = HashMap::new();
         for space in spaces {
             for automation in self.catalogue.automations(&space).into_iter().chain(self.catalogue.procedures(&space)) {
-                let mut mistakes = Vec::new();
-                if let Some(when) = &automation.when {
-                    when.conditions("when", &mut |path, condition| {
-                        if condition.plugin == name {
-                            misfit(candidate, path, Kind::Condition, &condition.with, &mut mistakes);
-                        }
-                    });
-                }
-                for (place, step) in automation.then.iter().enumerate() {
-                    let path = format!("then[{place}]");
-                    if step.calls(name) {
-                        let kind = if step.kind == StepKind::Action { Kind::Action } else { Kind::Transform };
-                        misfit(candidate, &path, kind, &step.with, &mut mistakes);
-                    }
-                    if let Some(when) = &step.when {
-                        when.conditions(&format!("{path}.if"), &mut |path, condition| {
-                            if condition.plugin == name {
-                                misfit(candidate, path, Kind::Condition, &condition.with, &mut mistakes);
-                            }
-                        });
-                    }
-                }
+                let mistakes = misfits_of(&automation, name, candidate);
                 if !mistakes.is_empty() {
                     found.insert(format!("{} ({})", automation.name, automation.id), mistakes);
                 }
             }
             for webhook in self.catalogue.webhooks(&space) {
-                let mut mistakes = Vec::new();
-                if let Some(when) = &webhook.when {
-                    when.conditions("when", &mut |path, condition| {
-                        if condition.plugin == name {
-                            misfit(candidate, path, Kind::Condition, &condition.with, &mut mistakes);
-                        }
-                    });
-                }
-                if webhook.transform.as_deref() == Some(name) {
-                    misfit(candidate, "", Kind::Transform, &webhook.with, &mut mistakes);
-                }
+                let mistakes = webhook_misfits(&webhook, name, candidate);
                 if !mistakes.is_empty() {
                     found.insert(format!("webhook {}", webhook.id), mistakes);
                 }
@@ -267,6 +243,52 @@ impl Pipeline {
         }
         found
     }
+}
+
+/// What in an automation would not fit `candidate` in the place of a plugin; without one, every use of that.
+pub(crate) fn misfits_of(automation: &Automation, name: &str, candidate: Option<&Plugin>) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    if let Some(when) = &automation.when {
+        when_misfits(when, "when", name, candidate, &mut mistakes);
+    }
+    for (place, step) in automation.then.iter().enumerate() {
+        let path = format!("then[{place}]");
+        if step.calls(name) {
+            let kind = if step.kind == StepKind::Action { Kind::Action } else { Kind::Transform };
+            misfit(candidate, &path, kind, &step.with, &mut mistakes);
+        }
+        if let Some(when) = &step.when {
+            when_misfits(when, &format!("{path}.if"), name, candidate, &mut mistakes);
+        }
+    }
+    mistakes
+}
+
+/// The same for a webhook.
+pub(crate) fn webhook_misfits(webhook: &Webhook, name: &str, candidate: Option<&Plugin>) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    if let Some(when) = &webhook.when {
+        when_misfits(when, "when", name, candidate, &mut mistakes);
+    }
+    if webhook.transform.as_deref() == Some(name) {
+        misfit(candidate, "", Kind::Transform, &webhook.with, &mut mistakes);
+    }
+    mistakes
+}
+
+fn when_misfits(when: &When, path: &str, name: &str, candidate: Option<&Plugin>, mistakes: &mut Vec<Mistake>) {
+    when.conditions(path, &mut |path, condition| {
+        if condition.plugin == name {
+            misfit(candidate, path, Kind::Condition, &condition.with, mistakes);
+        }
+    });
+}
+
+/// For which space something is checked, and what will be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) space: &'a SpaceId,
+    pub(crate) outlook: &'a Outlook,
 }
 
 /// Which plugin is used as what.

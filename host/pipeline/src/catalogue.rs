@@ -6,7 +6,7 @@ use hookwright_model::{
     Timestamp, Webhook, WebhookId, Workbench, Workflow, WorkflowStart,
 };
 use hookwright_plugin::{InputSchema, Workflows};
-use hookwright_store::{Store, StoreError};
+use hookwright_store::{ConfigChange, Store, StoreError};
 use serde_json::Value;
 
 /// Automations, webhooks and sources in memory, indexed by the event types that they want. The store is the truth; this follows
@@ -87,17 +87,24 @@ impl Catalogue {
     }
 
     pub(crate) fn put_workflow(&self, space: &SpaceId, workflow: Workflow) {
-        let name = workflow.name.clone();
-        let input = InputSchema::new(&workflow.input)
-            .inspect_err(|error| tracing::error!(workflow = name, error, "the schema of its input cannot be used"))
-            .ok();
-        let known = Known { procedure: Arc::new(workflow.procedure()), workflow, input };
-        self.write().workflows.entry(space.clone()).or_default().insert(name, Arc::new(known));
+        let known = Known::new(workflow);
+        self.write().put_workflow(space, known);
     }
 
     pub(crate) fn remove_workflow(&self, space: &SpaceId, name: &str) {
-        if let Some(all) = self.write().workflows.get_mut(space) {
-            all.remove(name);
+        self.write().remove_workflow(space, name);
+    }
+
+    /// Follows changes that were committed together: whoever looks sees all of them or none.
+    pub(crate) fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
+        // Schemas are compiled before anybody has to wait.
+        let workflows: Vec<Known> = changes.iter().filter_map(Known::changed).collect();
+        let mut inner = self.write();
+        for known in workflows {
+            inner.put_workflow(space, known);
+        }
+        for change in changes {
+            inner.follow(space, change);
         }
     }
 
@@ -141,10 +148,7 @@ impl Catalogue {
     }
 
     pub(crate) fn put_automation(&self, space: &SpaceId, automation: Automation) {
-        let mut inner = self.write();
-        inner.remove_automation(space, &automation.id);
-        inner.subscribers.add_automation(space, &automation);
-        inner.automations.entry(space.clone()).or_default().insert(automation.id.clone(), Arc::new(automation));
+        self.write().put_automation(space, automation);
     }
 
     pub(crate) fn remove_automation(&self, space: &SpaceId, id: &AutomationId) {
@@ -152,16 +156,7 @@ impl Catalogue {
     }
 
     pub(crate) fn put_webhook(&self, webhook: Webhook) {
-        let mut inner = self.write();
-        inner.remove_webhook(&webhook.space, &webhook.id);
-        inner.subscribers.add_webhook(&webhook);
-        let webhook = Arc::new(webhook);
-        let queue = (webhook.space.clone(), webhook.number);
-        if let Some(digest) = &webhook.confirmation.token_digest {
-            inner.links.insert(digest.clone(), queue.clone());
-        }
-        inner.queues.insert(queue, Arc::clone(&webhook));
-        inner.webhooks.entry(webhook.space.clone()).or_default().insert(webhook.id.clone(), webhook);
+        self.write().put_webhook(webhook);
     }
 
     pub(crate) fn remove_webhook(&self, space: &SpaceId, id: &WebhookId) {
@@ -230,7 +225,79 @@ impl Workflows for Catalogue {
     }
 }
 
+impl Known {
+    fn new(workflow: Workflow) -> Self {
+        let input = InputSchema::new(&workflow.input)
+            .inspect_err(|error| {
+                tracing::error!(workflow = workflow.name, error, "the schema of its input cannot be used");
+            })
+            .ok();
+        Self { procedure: Arc::new(workflow.procedure()), workflow, input }
+    }
+
+    /// The workflow that a change made or replaced.
+    fn changed(change: &ConfigChange) -> Option<Self> {
+        let ConfigChange::Workflow(swap) = change else { return None };
+        swap.is.clone().map(Self::new)
+    }
+}
+
 impl Inner {
+    fn follow(&mut self, space: &SpaceId, change: &ConfigChange) {
+        match change {
+            ConfigChange::Automation(swap) => match (&swap.is, &swap.was) {
+                (Some(is), _) => self.put_automation(space, is.clone()),
+                (None, Some(was)) => self.remove_automation(space, &was.id),
+                (None, None) => {}
+            },
+            ConfigChange::Workflow(swap) => {
+                if let (None, Some(was)) = (&swap.is, &swap.was) {
+                    self.remove_workflow(space, &was.name);
+                }
+            }
+            ConfigChange::Webhook(swap) => match (&swap.is, &swap.was) {
+                (Some(is), _) => self.put_webhook(is.clone()),
+                (None, Some(was)) => self.remove_webhook(space, &was.id),
+                (None, None) => {}
+            },
+            ConfigChange::Source(swap) => match (&swap.is, &swap.was) {
+                (Some(is), _) => drop(self.sources.insert(is.token_digest.clone(), Arc::new(is.clone()))),
+                (None, Some(was)) => drop(self.sources.remove(&was.token_digest)),
+                (None, None) => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn put_workflow(&mut self, space: &SpaceId, known: Known) {
+        let name = known.workflow.name.clone();
+        self.workflows.entry(space.clone()).or_default().insert(name, Arc::new(known));
+    }
+
+    fn remove_workflow(&mut self, space: &SpaceId, name: &str) {
+        if let Some(all) = self.workflows.get_mut(space) {
+            all.remove(name);
+        }
+    }
+
+    fn put_automation(&mut self, space: &SpaceId, automation: Automation) {
+        self.remove_automation(space, &automation.id);
+        self.subscribers.add_automation(space, &automation);
+        self.automations.entry(space.clone()).or_default().insert(automation.id.clone(), Arc::new(automation));
+    }
+
+    fn put_webhook(&mut self, webhook: Webhook) {
+        self.remove_webhook(&webhook.space, &webhook.id);
+        self.subscribers.add_webhook(&webhook);
+        let webhook = Arc::new(webhook);
+        let queue = (webhook.space.clone(), webhook.number);
+        if let Some(digest) = &webhook.confirmation.token_digest {
+            self.links.insert(digest.clone(), queue.clone());
+        }
+        self.queues.insert(queue, Arc::clone(&webhook));
+        self.webhooks.entry(webhook.space.clone()).or_default().insert(webhook.id.clone(), webhook);
+    }
+
     fn remove_automation(&mut self, space: &SpaceId, id: &AutomationId) {
         if let Some(old) = self.automations.get_mut(space).and_then(|all| all.remove(id)) {
             self.subscribers.remove_automation(space, &old);

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{Pipeline, PipelineError};
 
 /// How many types of its own a space may have.
-const MOST_TYPES: usize = 1000;
+pub(crate) const MOST_TYPES: usize = 1000;
 
 /// A type of event that a space registered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl Strict {
         Ok(strict)
     }
 
-    fn put(&self, space: &SpaceId, name: &str, schema: Option<DataSchema>) {
+    pub(crate) fn put(&self, space: &SpaceId, name: &str, schema: Option<DataSchema>) {
         let mut schemas = self.schemas.write().unwrap_or_else(PoisonError::into_inner);
         let own = schemas.entry(space.clone()).or_default();
         match schema {
@@ -166,11 +166,9 @@ impl Pipeline {
         change: EventTypeChange,
     ) -> Result<(KnownType, bool), PipelineError> {
         let _changing = self.changing.lock().await;
-        let event_type = input.accept()?;
-        let name = event_type.name.clone();
-        check_own(&name)?;
-        let schema = check_schema(&event_type, strict)?;
-        let old = self.store.event_type(space, &name)?.map(read).transpose()?;
+        let old = self.own_type(space, &input.name)?;
+        let (own, schema) = self.new_event_type(input, strict, old.as_ref())?;
+        let name = own.event_type.name.clone();
         if old.is_some() && change == EventTypeChange::New {
             return Err(PipelineError::Conflict {
                 code: "event_type.exists",
@@ -183,13 +181,30 @@ impl Pipeline {
                 message: format!("the space has {MOST_TYPES} types of its own, which is the most: delete some first"),
             });
         }
-        let now = self.now();
-        let created_at = old.as_ref().map_or(now, |old| old.created_at);
-        let own = OwnType { event_type, strict, created_at, updated_at: now };
         let about = serde_json::to_value(&own).map_err(|error| PipelineError::Settings(error.to_string()))?;
         self.store.put_event_type(space, &name, &about).await?;
-        self.strict.put(space, &name, schema.filter(|_| strict));
+        self.strict.put(space, &name, schema);
         Ok((own.into(), old.is_none()))
+    }
+
+    /// A type of the space's own.
+    pub(crate) fn own_type(&self, space: &SpaceId, name: &str) -> Result<Option<OwnType>, PipelineError> {
+        self.store.event_type(space, name)?.map(read).transpose()
+    }
+
+    /// A type in the place of `old`, checked, and the schema that its events must fit if it is strict.
+    pub(crate) fn new_event_type(
+        &self,
+        input: EventTypeInput,
+        strict: bool,
+        old: Option<&OwnType>,
+    ) -> Result<(OwnType, Option<DataSchema>), PipelineError> {
+        let event_type = input.accept()?;
+        check_own(&event_type.name)?;
+        let schema = check_schema(&event_type, strict)?;
+        let now = self.now();
+        let own = OwnType { event_type, strict, created_at: old.map_or(now, |old| old.created_at), updated_at: now };
+        Ok((own, schema.filter(|_| strict)))
     }
 
     /// Forgets a type that the space registered. Events of it are taken as before, unchecked.
@@ -204,7 +219,7 @@ impl Pipeline {
     }
 }
 
-fn read(about: Value) -> Result<OwnType, PipelineError> {
+pub(crate) fn read(about: Value) -> Result<OwnType, PipelineError> {
     serde_json::from_value(about).map_err(|error| PipelineError::Settings(format!("a stored event type: {error}")))
 }
 

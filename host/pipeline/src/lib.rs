@@ -11,13 +11,16 @@ mod bucket;
 mod calling;
 mod catalogue;
 mod conditions;
+mod configuration;
 mod egress;
 mod error;
 mod event_types;
 mod explain;
+mod keys;
 mod loading;
 mod logs;
 mod mails;
+mod outlook;
 mod parking;
 mod plugins;
 mod polling;
@@ -51,10 +54,15 @@ use tokio::sync::watch;
 pub use access::PolicyView;
 pub use breaker::BreakerSettings;
 pub use catalogue::Catalogue;
+pub use configuration::{
+    AppliedConfiguration, ChangeKind, Configuration, ConfigurationInput, ConfigurationPlan, ExportedConfiguration,
+    FieldChange, LeftAlone, PlannedChange, Section, ShownOnce, Summary,
+};
 pub use error::PipelineError;
 pub use event_types::{EventTypeChange, KnownType, OwnType};
 pub use explain::{Explained, ExplainedCondition, Explanation, Verdict};
 pub use hookwright_egress::{EgressError, EgressPolicy, Proxy, is_public};
+pub use keys::make_key;
 pub use logs::LogLine;
 pub use mails::SmtpSettings;
 pub use plugins::{Installed, VersionView};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookwright_model::{EndedRollout, Grants, PluginPolicy, PluginRecord, PluginVersion, SpaceId};
+use hookwright_model::{Grants, PluginPolicy, PluginRecord, PluginVersion, SpaceId};
 use hookwright_plugin::{Plugin, Scope, check_name, remedy};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -81,6 +81,41 @@ impl Pipeline {
         Ok(Installed { plugin, replaced, held: Vec::new(), signed_by })
     }
 
+    /// Keeps a new version of a plugin without putting it in use: checked, compiled and tried. Nothing is granted, and
+    /// nobody is served by it before it is activated.
+    pub async fn keep_plugin(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        component: Bytes,
+        signatures: &[String],
+    ) -> Result<VersionView, PipelineError> {
+        check_name(name)?;
+        let digest = hex::encode(Sha256::digest(&component));
+        let signed_by = self.registry.engine().options().trust.check(&digest, signatures)?;
+        let plugin = self.registry.prepare(component.clone()).await?;
+        let _changing = self.changing.lock().await;
+        let mut record = self.record_of(space, name)?;
+        let grants = self.store.policy(space, name)?.unwrap_or_default().grants;
+        let wants_more = wants_more(&grants, plugin.wants());
+        if let Some(known) = record.version(&digest) {
+            return Ok(VersionView { live: digest == record.digest, wants_more, version: known.clone() });
+        }
+        let version = PluginVersion {
+            digest: digest.clone(),
+            version: plugin.manifest().version.clone(),
+            size: u64::try_from(component.len()).unwrap_or(u64::MAX),
+            wants: plugin.wants().to_vec(),
+            installed_at: self.now(),
+            live_since: None,
+            held: false,
+            signed_by,
+        };
+        let dropped = record.put(version.clone());
+        self.store.put_plugin(space, &record, Some((digest, component)), dropped).await?;
+        Ok(VersionView { live: false, wants_more, version })
+    }
+
     /// Makes a kept version the one in use. `which` is its version or the beginning of its digest; `approve` grants
     /// what it wants beyond what was granted.
     pub async fn activate_version(
@@ -124,14 +159,14 @@ impl Pipeline {
         &self,
         space: &SpaceId,
         record: PluginRecord,
-        mut version: PluginVersion,
+        version: PluginVersion,
         approve: bool,
     ) -> Result<Installed, PipelineError> {
         let name = record.name.clone();
         let missing = || PipelineError::not_found("component", &version.digest);
         let component = self.store.component(&version.digest)?.ok_or_else(missing)?;
         let plugin = self.registry.prepare(component).await?;
-        let policy = self.policy_of(space, &name, false, &plugin, approve)?;
+        let policy = self.policy_of(space, &name, record.digest.is_empty(), &plugin, approve)?;
         let wants_more = wants_more(&policy.grants, plugin.wants());
         if !wants_more.is_empty() {
             return Err(held(&name, &wants_more));
@@ -139,7 +174,6 @@ impl Pipeline {
         self.check_misfits(space, &name, &plugin)?;
         self.store.put_policy(space, &name, &policy).await?;
         let replaced = self.registry.get(space, &name);
-        version.held = false;
         let signed_by = version.signed_by.clone();
         self.go_live(space, record, version, None, &plugin).await?;
         Ok(Installed { plugin, replaced, held: Vec::new(), signed_by })
@@ -150,21 +184,12 @@ impl Pipeline {
         &self,
         space: &SpaceId,
         mut record: PluginRecord,
-        mut version: PluginVersion,
+        version: PluginVersion,
         component: Option<Bytes>,
         plugin: &Arc<Plugin>,
     ) -> Result<(), PipelineError> {
-        let now = self.now();
-        version.live_since = Some(now);
-        record.digest.clone_from(&version.digest);
-        record.installed_at = now;
-        if let Some(rollout) = record.rollout.take() {
-            let reason = "another version was put in use".to_owned();
-            let outcome = if rollout.digest == version.digest { "promoted" } else { "ended" }.to_owned();
-            record.last_rollout = Some(EndedRollout { rollout, outcome, reason, ended_at: now });
-        }
         let component = component.map(|component| (version.digest.clone(), component));
-        let dropped = record.put(version);
+        let dropped = record.use_version(version, self.now());
         self.store.put_plugin(space, &record, component, dropped).await?;
         self.registry.activate(Scope::Space(space.clone()), &record.name, Arc::clone(plugin))?;
         self.rollouts.remove(space, &record.name);

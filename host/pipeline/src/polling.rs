@@ -12,6 +12,7 @@ use hookwright_model::{
 use hookwright_plugin::{Reception, SourceRequest};
 use hookwright_store::Stored;
 
+use crate::outlook::Outlook;
 use crate::sources::{MAX_CONFLICTS, drafts};
 use crate::timetable::Timetable;
 use crate::{Pipeline, PipelineError};
@@ -60,7 +61,8 @@ impl Pipeline {
     /// The source cannot be asked, or is being asked already; what its plugin or the service said.
     pub async fn poll(&self, space: &SpaceId, id: &str) -> Result<Vec<String>, PipelineError> {
         let source = self.source(space, id)?;
-        self.check_pollable(&source.space, &source.kind, "kind").await?;
+        self.loaded(space, &[source.kind.as_str()].into()).await;
+        self.check_pollable(space, &Outlook::default(), &source.kind, "kind")?;
         if !source.active {
             return Err(PipelineError::Conflict {
                 code: "source.inactive",
@@ -83,9 +85,10 @@ impl Pipeline {
     }
 
     /// Checks times before anything is saved.
-    pub(crate) async fn check_polling(
+    pub(crate) fn check_polling(
         &self,
         space: &SpaceId,
+        outlook: &Outlook,
         kind: &str,
         times: &PollTimes,
     ) -> Result<(), PipelineError> {
@@ -100,12 +103,12 @@ impl Pipeline {
         }
         let inside = |mistake: Mistake| Mistake::new(format!("poll.{}", mistake.path), mistake.message);
         Mistakes(mistakes.0.into_iter().map(inside).collect()).check()?;
-        self.check_pollable(space, kind, "poll").await
+        self.check_pollable(space, outlook, kind, "poll")
     }
 
-    async fn check_pollable(&self, space: &SpaceId, kind: &str, path: &str) -> Result<(), PipelineError> {
-        self.loaded(space, &[kind].into()).await;
-        let hints = self.registry.get(space, kind).map(|plugin| plugin.manifest().hints.clone()).unwrap_or_default();
+    fn check_pollable(&self, space: &SpaceId, outlook: &Outlook, kind: &str, path: &str) -> Result<(), PipelineError> {
+        let plugin = self.plugin_ahead(space, outlook, kind);
+        let hints = plugin.map(|plugin| plugin.manifest().hints.clone()).unwrap_or_default();
         if hints.iter().any(|(name, value)| (name.as_str(), value.as_str()) == HINT) {
             return Ok(());
         }
@@ -115,39 +118,51 @@ impl Pipeline {
 
     /// Gives a source its times, or takes them away. They begin anew where they, or whether it is on, changed.
     pub(crate) async fn set_polling(&self, source: &Source, times: Option<PollTimes>) -> Result<(), PipelineError> {
-        let (space, now) = (&source.space, self.now());
+        let space = &source.space;
         let old = self.polling(source)?;
-        let Some(times) = times else {
+        let Some(mut polling) = self.polling_with(source, old.as_ref(), times)? else {
             if let Some(old) = old {
                 self.store.delete_polling(space, old.number).await?;
             }
             return Ok(());
         };
-        let same = old.as_ref().is_some_and(|old| old.times == times && old.status.next_at.is_some() == source.active);
-        if same {
+        if old.as_ref() == Some(&polling) {
             return Ok(());
         }
-        let table = Timetable::new(times.cron.as_deref(), times.every_seconds, &times.timezone, now)?;
-        let next_at = if source.active { table.next(now) } else { None };
-        let revision = old.as_ref().map(|old| old.revision);
-        let polling = Polling {
-            number: match &old {
-                Some(old) => old.number,
-                None => self.store.next_id(space, "polling")?,
-            },
-            source: source.id.clone(),
-            times,
-            revision: revision.unwrap_or_default().saturating_add(1),
-            since: now,
-            status: PollStatus { next_at, ..old.map(|old| old.status).unwrap_or_default() },
-        };
-        match self.store.put_polling(space, &polling, revision).await? {
+        if old.is_none() {
+            polling.number = self.store.next_id(space, "polling")?;
+        }
+        match self.store.put_polling(space, &polling, old.map(|old| old.revision)).await? {
             Stored::Done => Ok(()),
             Stored::Conflict => Err(PipelineError::Conflict {
                 code: "source.changed",
                 message: "the source's times were changed meanwhile: read it again and repeat the change".to_owned(),
             }),
         }
+    }
+
+    /// The times of a source as they are to be: the old ones if nothing changes, and without a number if they are its first.
+    pub(crate) fn polling_with(
+        &self,
+        source: &Source,
+        old: Option<&Polling>,
+        times: Option<PollTimes>,
+    ) -> Result<Option<Polling>, PipelineError> {
+        let Some(times) = times else { return Ok(None) };
+        if let Some(old) = old.filter(|old| old.times == times && old.status.next_at.is_some() == source.active) {
+            return Ok(Some(old.clone()));
+        }
+        let now = self.now();
+        let table = Timetable::new(times.cron.as_deref(), times.every_seconds, &times.timezone, now)?;
+        let next_at = if source.active { table.next(now) } else { None };
+        Ok(Some(Polling {
+            number: old.map_or(0, |old| old.number),
+            source: source.id.clone(),
+            times,
+            revision: old.map_or(0, |old| old.revision).saturating_add(1),
+            since: now,
+            status: PollStatus { next_at, ..old.map(|old| old.status.clone()).unwrap_or_default() },
+        }))
     }
 
     /// A source's time has come.

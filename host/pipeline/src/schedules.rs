@@ -7,9 +7,11 @@ use hookwright_model::{
     Cause, EventDraft, Missed, Mistakes, NewEvent, Schedule, ScheduleId, ScheduleInput, ScheduleStatus, SpaceId,
     StateView as _, Timestamp,
 };
+use hookwright_plugin::InputSchema;
 use hookwright_store::{EventLookup, Stored};
 use serde_json::{Map, Value};
 
+use crate::outlook::Outlook;
 use crate::timetable::Timetable;
 use crate::{Pipeline, PipelineError};
 
@@ -22,9 +24,16 @@ impl Pipeline {
     /// Makes a schedule. Every mistake in it is reported at once, with its path.
     pub async fn create_schedule(&self, space: &SpaceId, input: ScheduleInput) -> Result<Schedule, PipelineError> {
         let _changing = self.changing.lock().await;
+        let schedule = self.new_schedule(input);
+        let schedule = Schedule { id: ScheduleId(self.store.next_id(space, "schedule")?), ..schedule };
+        self.save_schedule(space, schedule, None).await
+    }
+
+    /// A new schedule without an id: what `input` does not give is as it is unless said otherwise.
+    pub(crate) fn new_schedule(&self, input: ScheduleInput) -> Schedule {
         let now = self.now();
-        let schedule = Schedule {
-            id: ScheduleId(self.store.next_id(space, "schedule")?),
+        Schedule {
+            id: ScheduleId(0),
             name: input.name.unwrap_or_default(),
             cron: input.cron,
             every_seconds: input.every_seconds,
@@ -41,8 +50,7 @@ impl Pipeline {
             created_at: now,
             updated_at: now,
             status: ScheduleStatus::default(),
-        };
-        self.save_schedule(space, schedule, None).await
+        }
     }
 
     /// Changes what `input` gives. Its times begin anew.
@@ -87,11 +95,28 @@ impl Pipeline {
         mut schedule: Schedule,
         expected: Option<u32>,
     ) -> Result<Schedule, PipelineError> {
+        self.set_times(space, &Outlook::default(), &mut schedule)?;
+        match self.store.put_schedule(space, &schedule, expected).await? {
+            Stored::Done => Ok(schedule),
+            Stored::Conflict => Err(PipelineError::Conflict {
+                code: "schedule.changed",
+                message: "the schedule was changed meanwhile: read it again and repeat the change".to_owned(),
+            }),
+        }
+    }
+
+    /// Checks a schedule, and sets when it is due.
+    pub(crate) fn set_times(
+        &self,
+        space: &SpaceId,
+        outlook: &Outlook,
+        schedule: &mut Schedule,
+    ) -> Result<(), PipelineError> {
         let mut mistakes = schedule.check();
-        let timetable = Timetable::of(&schedule).map_err(|wrong| mistakes.0.extend(wrong.0));
+        let timetable = Timetable::of(schedule).map_err(|wrong| mistakes.0.extend(wrong.0));
         if let (Some(name), None) = (&schedule.workflow, &schedule.event_type) {
-            match self.workflow_start(space, name, &input_of(&schedule)) {
-                Ok(_) | Err(PipelineError::Conflict { .. }) => {}
+            match self.start_ahead(space, outlook, name, &input_of(schedule)) {
+                Ok(()) | Err(PipelineError::Conflict { .. }) => {}
                 Err(PipelineError::Invalid(wrong)) => mistakes.0.extend(wrong.0),
                 Err(error) => mistakes.add("workflow", error.to_string()),
             }
@@ -106,12 +131,18 @@ impl Pipeline {
             mistakes.add("cron", "there is no such time any more: give another pattern, or switch the schedule off");
             return Err(mistakes.into());
         }
-        match self.store.put_schedule(space, &schedule, expected).await? {
-            Stored::Done => Ok(schedule),
-            Stored::Conflict => Err(PipelineError::Conflict {
-                code: "schedule.changed",
-                message: "the schedule was changed meanwhile: read it again and repeat the change".to_owned(),
-            }),
+        Ok(())
+    }
+
+    /// Fails if the workflow could not be started with this input as things will be.
+    fn start_ahead(&self, space: &SpaceId, outlook: &Outlook, name: &str, input: &Value) -> Result<(), PipelineError> {
+        match outlook.workflows.get(name) {
+            None => self.workflow_start(space, name, input).map(|_| ()),
+            Some(None) => Err(PipelineError::not_found("workflow", name)),
+            Some(Some(workflow)) => {
+                let mistakes = InputSchema::new(&workflow.input).map(|schema| schema.check(input)).unwrap_or_default();
+                Ok(Mistakes(mistakes).check()?)
+            }
         }
     }
 

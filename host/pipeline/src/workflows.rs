@@ -9,7 +9,9 @@ use hookwright_plugin::InputSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::automations::Sight;
 use crate::catalogue::NotStarted;
+use crate::outlook::Outlook;
 use crate::{Pipeline, PipelineError};
 
 /// The most bytes of what a workflow is started with.
@@ -32,6 +34,16 @@ impl Pipeline {
     /// Makes a workflow. Every mistake in it is reported at once, with its path.
     pub async fn create_workflow(&self, space: &SpaceId, input: WorkflowInput) -> Result<Workflow, PipelineError> {
         let _changing = self.changing.lock().await;
+        let workflow = self.new_workflow(space, input)?;
+        if self.store.workflow(space, &workflow.name)?.is_some() {
+            let message = format!("there is a workflow `{}` already: change it, or choose another name", workflow.name);
+            return Err(PipelineError::Conflict { code: "workflow.exists", message });
+        }
+        self.save_workflow(space, workflow).await
+    }
+
+    /// A new workflow: what `input` does not give is as it is unless said otherwise.
+    pub(crate) fn new_workflow(&self, space: &SpaceId, input: WorkflowInput) -> Result<Workflow, PipelineError> {
         let mut missing = Mistakes::default();
         for (name, absent) in [("name", input.name.is_none()), ("steps", input.steps.is_none())] {
             if absent {
@@ -41,14 +53,10 @@ impl Pipeline {
         missing.check()?;
         let name = input.name.unwrap_or_default();
         Workflow::check_name(&name)?;
-        if self.store.workflow(space, &name)?.is_some() {
-            let message = format!("there is a workflow `{name}` already: change it, or choose another name");
-            return Err(PipelineError::Conflict { code: "workflow.exists", message });
-        }
         // Runs of one that was deleted may still be under way by its versions.
         let former = self.store.workflow_versions(space, &name, u32::MAX, 1)?;
         let now = self.now();
-        let workflow = Workflow {
+        Ok(Workflow {
             name,
             description: input.description.unwrap_or_default(),
             version: former.first().map_or(0, |former| former.version).saturating_add(1),
@@ -59,8 +67,7 @@ impl Pipeline {
             enabled: input.enabled.unwrap_or(true),
             created_at: now,
             updated_at: now,
-        };
-        self.save_workflow(space, workflow).await
+        })
     }
 
     /// Changes what `input` gives, as a new version. Runs that are under way end by theirs.
@@ -92,16 +99,25 @@ impl Pipeline {
 
     async fn save_workflow(&self, space: &SpaceId, workflow: Workflow) -> Result<Workflow, PipelineError> {
         self.loaded(space, &workflow.plugins()).await;
+        self.check_workflow(space, &Outlook::default(), &workflow)?;
+        self.store.put_workflow(space, &workflow).await?;
+        self.catalogue.put_workflow(space, workflow.clone());
+        Ok(workflow)
+    }
+
+    pub(crate) fn check_workflow(
+        &self,
+        space: &SpaceId,
+        outlook: &Outlook,
+        workflow: &Workflow,
+    ) -> Result<(), Mistakes> {
         let mut mistakes = workflow.check().err().unwrap_or_default();
         if let Err(wrong) = InputSchema::new(&workflow.input) {
             mistakes.add("input", wrong);
         }
-        self.check_steps(space, &workflow.steps, "steps", true, &mut mistakes);
+        self.check_steps(Sight { space, outlook }, &workflow.steps, "steps", true, &mut mistakes);
         mistakes.0.dedup();
-        mistakes.check()?;
-        self.store.put_workflow(space, &workflow).await?;
-        self.catalogue.put_workflow(space, workflow.clone());
-        Ok(workflow)
+        mistakes.check()
     }
 
     /// The workflow, or an error that says there is none.

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hookwright_model::{ApiKey, KeyId, Mistake, Role, SpaceId, Timestamp};
+use hookwright_pipeline::make_key;
 use hookwright_store::{Store, StoreError};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -92,24 +91,28 @@ impl Keys {
         role: Role,
         now: Timestamp,
     ) -> Result<(ApiKey, String), StoreError> {
-        let text = format!("hw_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
-        let digest = digest(&text);
-        let key = ApiKey {
-            id: KeyId::new(),
-            space: space.clone(),
-            name: name.to_owned(),
-            role,
-            prefix: text.chars().take(9).collect(),
-            digest: hex::encode(digest),
-            created_at: now,
-            last_used_at: None,
-        };
+        let (key, text) = make_key(space, name, role, now);
         store.ensure_space(space).await?;
         store.put_key(&key).await?;
-        self.change(|known| {
-            known.insert(digest, Arc::new(Known::new(key.clone(), digest, false)));
-        });
+        self.follow(std::slice::from_ref(&key), &[]);
         Ok((key, text))
+    }
+
+    /// Follows what was stored: these keys hold from now on, and those no longer.
+    pub(crate) fn follow(&self, held: &[ApiKey], gone: &[ApiKey]) {
+        if held.is_empty() && gone.is_empty() {
+            return;
+        }
+        self.change(|known| {
+            for digest in gone.iter().filter_map(|key| parse_digest(&key.digest)) {
+                known.remove(&digest);
+            }
+            for key in held {
+                if let Some(digest) = parse_digest(&key.digest) {
+                    known.insert(digest, Arc::new(Known::new(key.clone(), digest, false)));
+                }
+            }
+        });
     }
 
     fn change(&self, change: impl Fn(&mut HashMap<Digest, Arc<Known>>)) {
@@ -131,7 +134,7 @@ impl Keys {
         for known in known {
             let used = known.used.load(Ordering::Relaxed);
             if !known.fixed && used > known.written.swap(used, Ordering::Relaxed) {
-                store.put_key(&known.shown()).await?;
+                store.note_key_use(&known.shown()).await?;
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ mod auth;
 mod automations;
 mod body;
 mod cloudevents;
+mod configuration;
 mod dialect;
 mod event_types;
 mod events;

@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::page::{Listed, Named};
 use crate::problem::Problem;
 use crate::rollouts::Rolling;
-use crate::{Shared, body};
+use crate::{Shared, body, versions};
 
 fn about(plugin: &Plugin) -> Map<String, Value> {
     let mut about = plugin.about();
@@ -82,6 +82,13 @@ pub(crate) struct Upload {
     /// Grant what the version wants beyond what was granted.
     #[serde(default)]
     approve: bool,
+    /// Put the version in use; false: only keep it.
+    #[serde(default = "yes")]
+    activate: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The header with signatures of the component, separated by commas.
@@ -97,10 +104,24 @@ pub(crate) async fn install(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Query(Upload { approve }) = query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
+    let Query(Upload { approve, activate }) =
+        query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
     let Query(rolling) = rolling.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
     let (component, signatures) = (component(&app, body).await?, signatures(&headers));
     let (pipeline, space) = (&app.pipeline, &caller.space);
+    if !activate {
+        if approve || rolling.input().is_some() {
+            let detail = "activate=false with approve or rollout: what is only kept is granted nothing and called by nobody, \
+                          leave one of them out";
+            return Err(Problem::bad("query.invalid", detail));
+        }
+        let kept = pipeline.keep_plugin(space, &name, component, &signatures).await?;
+        let mut shown = versions::shown(&kept);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.shift_insert(0, "name".to_owned(), name.into());
+        }
+        return Ok(axum::Json(shown).into_response());
+    }
     let Some(input) = rolling.input() else {
         let installed = pipeline.install_plugin(space, &name, component, &signatures, approve).await?;
         return Ok(put_in(&name, &installed, None));

@@ -12,9 +12,9 @@ use crate::auth::{self, Needs};
 use crate::dialect::Dialect;
 use crate::problem::Problem;
 use crate::{
-    Shared, attempts, automations, event_types, events, keys, kinds, mails, outcomes, plugins, policies, records,
-    replays, resthooks, rollouts, schedules, secrets, source_log, sources, tickets, versions, webhook_policies,
-    webhooks, workflows, xurrent,
+    Shared, attempts, automations, configuration, event_types, events, keys, kinds, mails, outcomes, plugins, policies,
+    records, replays, resthooks, rollouts, schedules, secrets, source_log, sources, tickets, versions,
+    webhook_policies, webhooks, workflows, xurrent,
 };
 
 /// A route, for whoever wants to know them all.
@@ -185,6 +185,9 @@ routes! {
     GET "/v1/sources/{id}/requests" Administer source_log::list, "List the last requests at a source's URL, newest first";
     GET "/v1/sources/{id}/requests/{request}" Administer source_log::read, "Read a request at a source's URL";
     GET "/v1/sources/{id}/requests/{request}/automation" Administer source_log::propose, "An automation that takes such requests, ready to be saved";
+    POST "/v1/configuration/plan" Administer configuration::plan, "What a document would change, and changing nothing";
+    POST "/v1/configuration/apply" Administer configuration::apply, "Make the space be as a document says, all of it or nothing";
+    GET "/v1/configuration/export" Administer configuration::export, "What the space holds, as a document without secrets";
     POST "/v1/keys" Administer keys::create, "Make an API key";
     GET "/v1/keys" Administer keys::list, "List API keys";
     GET "/v1/keys/{id}" Administer keys::read, "Read what is known of an API key";

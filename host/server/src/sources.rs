@@ -85,6 +85,18 @@ fn check_owner(app: &Shared, caller: &Caller, input: &SourceInput) -> Result<(),
     }
 }
 
+/// The URL of the source with this token.
+pub(crate) fn url_of(app: &Shared, headers: &HeaderMap, token: &str) -> String {
+    let base = match &app.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => {
+            let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
+            format!("http://{host}")
+        }
+    };
+    format!("{base}{PREFIX}{token}")
+}
+
 fn shown(
     app: &Shared,
     headers: &HeaderMap,
@@ -93,13 +105,6 @@ fn shown(
     secret: Option<String>,
 ) -> Result<Shown, Problem> {
     let (poll, status) = app.pipeline.polling(&source)?.map(|polling| (polling.times, polling.status)).unzip();
-    let base = match &app.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => {
-            let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-            format!("http://{host}")
-        }
-    };
     let former = source.former.as_ref().map(|former| former.until).filter(|until| app.pipeline.now() < *until);
     Ok(Shown {
         owner: Owner::of(app, &source),
@@ -112,7 +117,7 @@ fn shown(
         access: source.access,
         active: source.active,
         with: source.with,
-        url: format!("{base}{PREFIX}{token}"),
+        url: url_of(app, headers, token),
         created_at: source.created_at,
         poll,
         status,

@@ -16,7 +16,7 @@ use crate::plugins::put_in;
 use crate::problem::Problem;
 use crate::rollouts::Rolling;
 
-fn shown(view: &VersionView) -> Value {
+pub(crate) fn shown(view: &VersionView) -> Value {
     let VersionView { version, live, wants_more } = view;
     let state = match () {
         () if *live => "live",

@@ -12,11 +12,11 @@ use crate::tables::{COMPONENTS, CONFIG, REVISIONS};
 use crate::writer::Batch;
 use crate::{Store, StoreError, recordings, requests, rows};
 
-const AUTOMATION: &str = "automation";
+pub(crate) const AUTOMATION: &str = "automation";
 pub(crate) const SOURCE: &str = "source";
-const KEY: &str = "key";
-const PLUGIN: &str = "plugin";
-const POLICY: &str = "policy";
+pub(crate) const KEY: &str = "key";
+pub(crate) const PLUGIN: &str = "plugin";
+pub(crate) const POLICY: &str = "policy";
 const SECRET: &str = "secret";
 pub(crate) const KIND: &str = "kind";
 
@@ -107,20 +107,17 @@ impl Store {
         automation: &Automation,
         expected: Option<u32>,
     ) -> Result<Stored, StoreError> {
-        let (space, row) = (space.clone(), rows::json(automation)?);
-        let (id, revision) = (automation.id.to_string(), automation.revision);
-        self.write(None, row.len(), move |batch| {
+        let (space, automation) = (space.clone(), automation.clone());
+        self.write(None, 4096, move |batch| {
             let number = batch.number(&space)?;
-            let key = (number, AUTOMATION, id.as_str());
             let stored: Option<Automation> = {
-                let row = batch.config()?.get(key)?;
+                let row = batch.config()?.get((number, AUTOMATION, automation.id.as_str()))?;
                 row.map(|row| rows::read(row.value())).transpose()?
             };
             if stored.map(|stored| stored.revision) != expected {
                 return Ok(Stored::Conflict);
             }
-            insert(batch, key, &row)?;
-            batch.transaction.open_table(REVISIONS)?.insert((number, id.as_str(), revision), row.as_slice())?;
+            write_automation(batch, number, &automation)?;
             Ok(Stored::Done)
         })
         .await
@@ -169,9 +166,7 @@ impl Store {
         let (space, id) = (space.clone(), id.to_owned());
         self.write(None, 64, move |batch| {
             let number = batch.number(&space)?;
-            let found = batch.config()?.remove((number, SOURCE, id.as_str()))?.is_some();
-            requests::forget(batch, number, &id)?;
-            Ok(found)
+            remove_source(batch, number, &id)
         })
         .await
     }
@@ -199,6 +194,11 @@ impl Store {
     /// Deletes a key.
     pub async fn delete_key(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
         self.delete(space, KEY, id).await
+    }
+
+    /// The keys of a space.
+    pub fn keys(&self, space: &SpaceId) -> Result<Vec<ApiKey>, StoreError> {
+        self.list(space, KEY)
     }
 
     /// The keys of all spaces.
@@ -267,6 +267,11 @@ impl Store {
         self.get(space, POLICY, name)
     }
 
+    /// What the plugins of a space may do for which something was set, by name.
+    pub fn policies(&self, space: &SpaceId) -> Result<Vec<(String, PluginPolicy)>, StoreError> {
+        self.list_by_id(space, POLICY)
+    }
+
     /// Stores a secret.
     pub async fn put_secret(&self, space: &SpaceId, secret: &Secret) -> Result<(), StoreError> {
         self.put(space, SECRET, &secret.name, secret).await
@@ -297,6 +302,11 @@ impl Store {
         self.list(space, KIND)
     }
 
+    /// The plugins that were uploaded to a space, by name.
+    pub fn plugins(&self, space: &SpaceId) -> Result<Vec<PluginRecord>, StoreError> {
+        self.list(space, PLUGIN)
+    }
+
     /// The plugins of all spaces.
     pub fn all_plugins(&self) -> Result<Vec<(SpaceId, PluginRecord)>, StoreError> {
         self.all(PLUGIN)
@@ -321,8 +331,16 @@ pub(crate) fn insert(batch: &mut Batch<'_>, key: (u32, &str, &str), row: &[u8]) 
     Ok(())
 }
 
+/// Writes an automation and keeps this revision of it.
+pub(crate) fn write_automation(batch: &mut Batch<'_>, space: u32, automation: &Automation) -> Result<(), StoreError> {
+    let (id, row) = (automation.id.as_str(), rows::json(automation)?);
+    insert(batch, (space, AUTOMATION, id), &row)?;
+    batch.transaction.open_table(REVISIONS)?.insert((space, id, automation.revision), row.as_slice())?;
+    Ok(())
+}
+
 /// Deletes the components among `digests` that no plugin of any space refers to any more.
-fn drop_components(batch: &mut Batch<'_>, digests: &[String]) -> Result<(), StoreError> {
+pub(crate) fn drop_components(batch: &mut Batch<'_>, digests: &[String]) -> Result<(), StoreError> {
     if digests.is_empty() {
         return Ok(());
     }
@@ -342,4 +360,11 @@ fn drop_components(batch: &mut Batch<'_>, digests: &[String]) -> Result<(), Stor
         components.remove(digest)?;
     }
     Ok(())
+}
+
+/// Takes a source away, and its log.
+pub(crate) fn remove_source(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<bool, StoreError> {
+    let found = batch.config()?.remove((space, SOURCE, id))?.is_some();
+    requests::forget(batch, space, id)?;
+    Ok(found)
 }

@@ -2,7 +2,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Every place where the tests can make the process die.
-pub const FAULT_POINTS: [&str; 16] = [
+pub const FAULT_POINTS: [&str; 18] = [
     "append.before-commit",
     "append.after-commit",
     "run.before-conditions",
@@ -19,6 +19,8 @@ pub const FAULT_POINTS: [&str; 16] = [
     "delivery.after-send",
     "attempt.before-commit",
     "attempt.after-commit",
+    "configuration.before-commit",
+    "configuration.after-commit",
 ];
 
 /// Ends the process, as a power cut would, if `HOOKWRIGHT_FAULT_POINT` is `NAME` or `NAME@N` and this is the Nth pass.

@@ -3,8 +3,8 @@
 use hookwright_model::{HistoryEntry, RecordKey, RecordKind, SpaceId};
 use redb::ReadableTable as _;
 
-use crate::config::KIND;
-use crate::tables::{CONFIG, HISTORY};
+use crate::config::{KIND, insert};
+use crate::tables::HISTORY;
 use crate::writer::Batch;
 use crate::{Store, StoreError, index, rows};
 
@@ -39,6 +39,72 @@ pub enum KindDeleted {
     InUse,
 }
 
+/// Why a kind cannot be changed as it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KindRefused {
+    /// The space has as many kinds as it may.
+    TooMany(usize),
+    /// The indexed fields change, and the kind has more records than can be indexed anew at once.
+    TooManyRecords(usize),
+    /// Records of it exist.
+    InUse,
+}
+
+/// Why a kind cannot take the place of the one before.
+pub(crate) fn change_refused(
+    batch: &mut Batch<'_>,
+    space: u32,
+    was: &RecordKind,
+    is: &RecordKind,
+) -> Result<Option<KindRefused>, StoreError> {
+    let refused = !was.indexed().eq(is.indexed())
+        && count_records(batch, space, is.name(), MOST_REINDEXED.saturating_add(1))? > MOST_REINDEXED;
+    Ok(refused.then_some(KindRefused::TooManyRecords(MOST_REINDEXED)))
+}
+
+/// Why a kind cannot be taken away.
+pub(crate) fn removal_refused(
+    batch: &mut Batch<'_>,
+    space: u32,
+    name: &str,
+) -> Result<Option<KindRefused>, StoreError> {
+    Ok((count_records(batch, space, name, 1)? > 0).then_some(KindRefused::InUse))
+}
+
+/// Whether there would be too many kinds with so many made and so many gone.
+pub(crate) fn too_many(
+    batch: &mut Batch<'_>,
+    space: u32,
+    made: usize,
+    gone: usize,
+) -> Result<Option<KindRefused>, StoreError> {
+    let after = if made == 0 { 0 } else { count_kinds(batch, space)?.saturating_add(made).saturating_sub(gone) };
+    Ok((after > MOST_KINDS).then_some(KindRefused::TooMany(MOST_KINDS)))
+}
+
+/// Writes a kind in place of the one that is stored, with the index anew if other fields are indexed, or takes that
+/// away.
+pub(crate) fn swap(
+    batch: &mut Batch<'_>,
+    space: u32,
+    old: Option<&RecordKind>,
+    new: Option<&RecordKind>,
+) -> Result<(), StoreError> {
+    if let (Some(old), Some(new)) = (old, new)
+        && !old.indexed().eq(new.indexed())
+    {
+        index::reindex(batch, space, old, new)?;
+    }
+    match (old, new) {
+        (_, Some(new)) => insert(batch, (space, KIND, new.name()), &rows::json(new)?),
+        (Some(old), None) => {
+            batch.config()?.remove((space, KIND, old.name()))?;
+            Ok(())
+        }
+        (None, None) => Ok(()),
+    }
+}
+
 impl Store {
     /// Stores a kind in place of `former`, and makes the index anew if other fields are indexed.
     pub async fn put_kind(
@@ -47,23 +113,22 @@ impl Store {
         kind: RecordKind,
         former: Option<u64>,
     ) -> Result<KindStored, StoreError> {
-        let (space, row) = (space.clone(), rows::json(&kind)?);
-        self.write(None, row.len(), move |batch| {
+        let space = space.clone();
+        self.write(None, 4096, move |batch| {
             let number = batch.number(&space)?;
             let stored: Option<RecordKind> = read(batch, number, kind.name())?;
             if stored.as_ref().map(RecordKind::revision) != former {
                 return Ok(KindStored::Conflict);
             }
-            if stored.is_none() && count_kinds(batch, number)? >= MOST_KINDS {
+            if stored.is_none() && too_many(batch, number, 1, 0)?.is_some() {
                 return Ok(KindStored::TooMany(MOST_KINDS));
             }
-            if let Some(stored) = stored.filter(|stored| !stored.indexed().eq(kind.indexed())) {
-                if count_records(batch, number, kind.name(), MOST_REINDEXED.saturating_add(1))? > MOST_REINDEXED {
-                    return Ok(KindStored::TooManyRecords(MOST_REINDEXED));
-                }
-                index::reindex(batch, number, &stored, &kind)?;
+            if let Some(stored) = &stored
+                && change_refused(batch, number, stored, &kind)?.is_some()
+            {
+                return Ok(KindStored::TooManyRecords(MOST_REINDEXED));
             }
-            batch.transaction.open_table(CONFIG)?.insert((number, KIND, kind.name()), row.as_slice())?;
+            swap(batch, number, stored.as_ref(), Some(&kind))?;
             Ok(KindStored::Done)
         })
         .await
@@ -74,11 +139,10 @@ impl Store {
         let (space, name) = (space.clone(), name.to_owned());
         self.write(None, 64, move |batch| {
             let number = batch.number(&space)?;
-            if count_records(batch, number, &name, 1)? > 0 {
+            if removal_refused(batch, number, &name)?.is_some() {
                 return Ok(KindDeleted::InUse);
             }
-            let mut table = batch.transaction.open_table(CONFIG)?;
-            let gone = table.remove((number, KIND, name.as_str()))?.is_some();
+            let gone = batch.config()?.remove((number, KIND, name.as_str()))?.is_some();
             Ok(if gone { KindDeleted::Done } else { KindDeleted::Missing })
         })
         .await
@@ -102,9 +166,8 @@ impl Store {
 }
 
 /// The kind that is stored under a name.
-pub(crate) fn read(batch: &Batch<'_>, space: u32, name: &str) -> Result<Option<RecordKind>, StoreError> {
-    let table = batch.transaction.open_table(CONFIG)?;
-    let row = table.get((space, KIND, name))?;
+pub(crate) fn read(batch: &mut Batch<'_>, space: u32, name: &str) -> Result<Option<RecordKind>, StoreError> {
+    let row = batch.config()?.get((space, KIND, name))?;
     row.map(|row| rows::read(row.value())).transpose()
 }
 
@@ -124,10 +187,9 @@ pub(crate) fn remember(
     Ok(())
 }
 
-fn count_kinds(batch: &Batch<'_>, space: u32) -> Result<usize, StoreError> {
-    let table = batch.transaction.open_table(CONFIG)?;
+fn count_kinds(batch: &mut Batch<'_>, space: u32) -> Result<usize, StoreError> {
     let mut count = 0_usize;
-    for row in table.range((space, KIND, "")..)? {
+    for row in batch.config()?.range((space, KIND, "")..)? {
         let (key, _) = row?;
         if (key.value().0, key.value().1) != (space, KIND) {
             break;

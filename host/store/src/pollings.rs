@@ -8,7 +8,7 @@ use crate::tables::DUE_POLL;
 use crate::writer::Batch;
 use crate::{Store, StoreError, Stored, rows};
 
-const POLLING: &str = "polling";
+pub(crate) const POLLING: &str = "polling";
 
 fn stored(batch: &mut Batch<'_>, space: u32, number: u64) -> Result<Option<Polling>, StoreError> {
     let row = batch.config()?.get((space, POLLING, number.to_string().as_str()))?;
@@ -28,6 +28,27 @@ fn due(batch: &mut Batch<'_>, space: u32, old: Option<&Polling>, new: Option<&Po
     Ok(())
 }
 
+/// Puts the times of a source in the place of others, or takes them away.
+pub(crate) fn swap(
+    batch: &mut Batch<'_>,
+    space: u32,
+    was: Option<&Polling>,
+    is: Option<&Polling>,
+) -> Result<(), StoreError> {
+    due(batch, space, was, is)?;
+    match (was, is) {
+        (_, Some(is)) => {
+            batch.count(space, POLLING, is.number)?;
+            insert(batch, (space, POLLING, &is.number.to_string()), &rows::json(is)?)
+        }
+        (Some(was), None) => {
+            batch.config()?.remove((space, POLLING, was.number.to_string().as_str()))?;
+            Ok(())
+        }
+        (None, None) => Ok(()),
+    }
+}
+
 impl Store {
     /// Stores the times of a source and when it is due. `expected` is the stored one's revision; none: it is new.
     pub async fn put_polling(
@@ -36,16 +57,14 @@ impl Store {
         polling: &Polling,
         expected: Option<u32>,
     ) -> Result<Stored, StoreError> {
-        let (space, polling, row) = (space.clone(), polling.clone(), rows::json(polling)?);
-        self.write(None, row.len(), move |batch| {
+        let (space, polling) = (space.clone(), polling.clone());
+        self.write(None, 1024, move |batch| {
             let number = batch.number(&space)?;
             let old = stored(batch, number, polling.number)?;
             if old.as_ref().map(|old| old.revision) != expected {
                 return Ok(Stored::Conflict);
             }
-            due(batch, number, old.as_ref(), Some(&polling))?;
-            batch.count(number, POLLING, polling.number)?;
-            insert(batch, (number, POLLING, &polling.number.to_string()), &row)?;
+            swap(batch, number, old.as_ref(), Some(&polling))?;
             Ok(Stored::Done)
         })
         .await
@@ -84,8 +103,7 @@ impl Store {
         self.write(None, 64, move |batch| {
             let of = batch.number(&space)?;
             let Some(old) = stored(batch, of, number)? else { return Ok(false) };
-            due(batch, of, Some(&old), None)?;
-            batch.config()?.remove((of, POLLING, number.to_string().as_str()))?;
+            swap(batch, of, Some(&old), None)?;
             Ok(true)
         })
         .await

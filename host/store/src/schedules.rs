@@ -9,7 +9,7 @@ use crate::tables::DUE_SCHEDULE;
 use crate::writer::Batch;
 use crate::{Store, StoreError, Stored, rows};
 
-const SCHEDULE: &str = "schedule";
+pub(crate) const SCHEDULE: &str = "schedule";
 
 fn stored(batch: &mut Batch<'_>, space: u32, id: ScheduleId) -> Result<Option<Schedule>, StoreError> {
     let row = batch.config()?.get((space, SCHEDULE, id.to_string().as_str()))?;
@@ -29,6 +29,27 @@ fn due(batch: &mut Batch<'_>, space: u32, old: Option<&Schedule>, new: Option<&S
     Ok(())
 }
 
+/// Writes a schedule in place of the one that is stored, or takes that away.
+pub(crate) fn swap(
+    batch: &mut Batch<'_>,
+    space: u32,
+    old: Option<&Schedule>,
+    new: Option<&Schedule>,
+) -> Result<(), StoreError> {
+    due(batch, space, old, new)?;
+    match (old, new) {
+        (_, Some(new)) => {
+            batch.count(space, SCHEDULE, new.id.0)?;
+            insert(batch, (space, SCHEDULE, &new.id.to_string()), &rows::json(new)?)
+        }
+        (Some(old), None) => {
+            batch.config()?.remove((space, SCHEDULE, old.id.to_string().as_str()))?;
+            Ok(())
+        }
+        (None, None) => Ok(()),
+    }
+}
+
 impl Store {
     /// Stores a schedule and when it is due. `expected` is the stored one's revision; none: it is new.
     pub async fn put_schedule(
@@ -37,16 +58,14 @@ impl Store {
         schedule: &Schedule,
         expected: Option<u32>,
     ) -> Result<Stored, StoreError> {
-        let (space, schedule, row) = (space.clone(), schedule.clone(), rows::json(schedule)?);
-        self.write(None, row.len(), move |batch| {
+        let (space, schedule) = (space.clone(), schedule.clone());
+        self.write(None, 4096, move |batch| {
             let number = batch.number(&space)?;
             let old = stored(batch, number, schedule.id)?;
             if old.as_ref().map(|old| old.revision) != expected {
                 return Ok(Stored::Conflict);
             }
-            due(batch, number, old.as_ref(), Some(&schedule))?;
-            batch.count(number, SCHEDULE, schedule.id.0)?;
-            insert(batch, (number, SCHEDULE, &schedule.id.to_string()), &row)?;
+            swap(batch, number, old.as_ref(), Some(&schedule))?;
             Ok(Stored::Done)
         })
         .await
@@ -58,8 +77,7 @@ impl Store {
         self.write(None, 64, move |batch| {
             let number = batch.number(&space)?;
             let Some(old) = stored(batch, number, id)? else { return Ok(false) };
-            due(batch, number, Some(&old), None)?;
-            batch.config()?.remove((number, SCHEDULE, id.to_string().as_str()))?;
+            swap(batch, number, Some(&old), None)?;
             Ok(true)
         })
         .await

@@ -8,19 +8,19 @@ use crate::writer::Batch;
 use crate::{Store, StoreError, config, rows};
 
 pub(crate) const WEBHOOK: &str = "webhook";
-const POLICY: &str = "webhook-policy";
-const EVENT_TYPE: &str = "event-type";
+pub(crate) const POLICY: &str = "webhook-policy";
+pub(crate) const EVENT_TYPE: &str = "event-type";
 
 /// The kinds under which numbers are counted: no record's kind has a colon.
 pub(crate) const WEBHOOK_NUMBER: &str = ":webhook";
-const POLICY_NUMBER: &str = ":webhook-policy";
+pub(crate) const POLICY_NUMBER: &str = ":webhook-policy";
 
 fn stored(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<Option<Webhook>, StoreError> {
     let row = batch.config()?.get((space, WEBHOOK, id))?;
     row.map(|row| rows::read(row.value())).transpose()
 }
 
-fn write(batch: &mut Batch<'_>, space: u32, webhook: &Webhook) -> Result<(), StoreError> {
+pub(crate) fn write(batch: &mut Batch<'_>, space: u32, webhook: &Webhook) -> Result<(), StoreError> {
     config::insert(batch, (space, WEBHOOK, webhook.id.as_str()), &rows::json(webhook)?)
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn remove(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<bool
 }
 
 /// Policies are listed in the order of their numbers.
-fn policy_id(number: u64) -> String {
+pub(crate) fn policy_id(number: u64) -> String {
     format!("{number:020}")
 }
 

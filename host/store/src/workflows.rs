@@ -4,25 +4,30 @@ use hookwright_model::{SpaceId, Workflow};
 
 use crate::config::insert;
 use crate::tables::REVISIONS;
+use crate::writer::Batch;
 use crate::{Store, StoreError, rows};
 
-const WORKFLOW: &str = "workflow";
+pub(crate) const WORKFLOW: &str = "workflow";
 
 fn versions_of(name: &str) -> String {
     Workflow::id(name).to_string()
 }
 
+/// Writes a workflow and keeps this version of it.
+pub(crate) fn write(batch: &mut Batch<'_>, space: u32, workflow: &Workflow) -> Result<(), StoreError> {
+    let (id, row) = (versions_of(&workflow.name), rows::json(workflow)?);
+    insert(batch, (space, WORKFLOW, &workflow.name), &row)?;
+    batch.transaction.open_table(REVISIONS)?.insert((space, id.as_str(), workflow.version), row.as_slice())?;
+    Ok(())
+}
+
 impl Store {
     /// Stores a workflow and keeps this version of it.
     pub async fn put_workflow(&self, space: &SpaceId, workflow: &Workflow) -> Result<(), StoreError> {
-        let (space, row) = (space.clone(), rows::json(workflow)?);
-        let (name, version) = (workflow.name.clone(), workflow.version);
-        self.write(None, row.len(), move |batch| {
+        let (space, workflow) = (space.clone(), workflow.clone());
+        self.write(None, 4096, move |batch| {
             let number = batch.number(&space)?;
-            insert(batch, (number, WORKFLOW, &name), &row)?;
-            let id = versions_of(&name);
-            batch.transaction.open_table(REVISIONS)?.insert((number, id.as_str(), version), row.as_slice())?;
-            Ok(())
+            write(batch, number, &workflow)
         })
         .await
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookwright_tests::{Options, Server, eventually, workspace};
+use serde_json::{Value, json};
 
 use crate::world::{Progress, World};
 
@@ -17,7 +18,7 @@ const SIGABRT: i32 = 6;
 /// At which pass the process dies.
 const PASSES: [u32; 3] = [1, 2, 7];
 /// The parts whose fault points are tried, each by a test of its own.
-const PARTS: [&str; 7] = ["append", "run", "decide", "step", "effects", "delivery", "attempt"];
+const PARTS: [&str; 8] = ["append", "run", "decide", "step", "effects", "delivery", "attempt", "configuration"];
 /// Where a message has left and nobody has written it down.
 const SENT_BUT_NOT_NOTED: [&str; 2] = ["delivery.after-send", "attempt.before-commit"];
 
@@ -97,6 +98,32 @@ fn a_crash_around_a_delivery_loses_nothing_and_repeats_under_the_same_id() {
 #[test]
 fn a_crash_around_the_record_of_an_attempt_loses_nothing_and_repeats_under_the_same_id() {
     wherever_the_process_dies_within("attempt");
+}
+
+#[test]
+fn a_crash_around_a_configuration_leaves_all_of_it_or_nothing() {
+    let points = workspace::fault_points();
+    let points: Vec<&String> = points.iter().filter(|point| point.starts_with("configuration.")).collect();
+    assert_eq!(points.len(), 2);
+    for point in points {
+        let mut server = Server::start(dying_at(point, 1));
+        let names: Vec<String> = (0..20).map(|n| format!("automation {n}")).collect();
+        let then = json!([{"action": "event-emit", "with": {"type": "never"}}]);
+        let automation = |name: &String| json!({"name": name, "on": ["x"], "then": then});
+        let automations: Vec<Value> = names.iter().map(automation).collect();
+        let webhooks = json!([{"name": "w", "url": "http://127.0.0.1:9/", "events": ["y"]}]);
+        let body = json!({"configuration": {"automations": automations, "webhooks": webhooks}});
+        let path = "/v1/configuration/apply";
+        let sent = server.client().try_send("POST", path, &[], body.to_string().as_bytes());
+        assert!(sent.is_err(), "{point}: it is answered before it is durable");
+        died_as_told(server.wait(), point);
+        server.restart_with(Options::default());
+        let found = server.client().get("/v1/configuration/export").expect(200);
+        let count = |section: &str| found["configuration"][section].as_array().unwrap().len();
+        let all = if point.ends_with("after-commit") { (names.len(), 1) } else { (0, 0) };
+        assert_eq!((count("automations"), count("webhooks")), all, "{point}");
+        server.client().post(path, &body).expect(200);
+    }
 }
 
 #[test]

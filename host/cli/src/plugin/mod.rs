@@ -16,7 +16,10 @@ mod sign;
 mod test;
 mod transfer;
 
+pub(crate) use artifact::Artifact;
 use clap::Subcommand;
+
+pub(crate) use transfer::send_unused;
 
 use crate::failed::Done;
 

@@ -111,6 +111,14 @@ pub(crate) fn send(
     remote.ask(&Method::PUT, &format!("/v1/plugins/{name}{approve}"), &content)
 }
 
+/// Puts a component into a server as a version that is kept and not in use; returns its answer.
+pub(crate) fn send_unused(remote: &Remote, artifact: &Artifact, name: &str) -> Result<Value, Failed> {
+    let signatures = signatures(artifact, None)?;
+    let _busy = Busy::with(format!("putting {name} into {}", remote.base()));
+    let content = Content::Component(&artifact.bytes, &signatures);
+    remote.ask(&Method::PUT, &format!("/v1/plugins/{name}?activate=false"), &content)
+}
+
 /// The signatures beside a component, and one by the key.
 fn signatures(artifact: &Artifact, key: Option<&Path>) -> Result<Vec<String>, Failed> {
     let mut signatures = artifact.signatures()?;

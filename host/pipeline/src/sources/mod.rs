@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::outlook::Outlook;
 use crate::{Pipeline, PipelineError};
 
 pub(crate) use gate::Gates;
@@ -84,6 +85,25 @@ impl Pipeline {
         input: SourceInput,
     ) -> Result<NewSource, PipelineError> {
         let _changing = self.changing.lock().await;
+        if let Some(kind) = &input.kind {
+            self.loaded(space, &[kind.as_str()].into()).await;
+        }
+        let times = input.poll.clone().flatten();
+        let made = self.new_source(space, owner, &Outlook::default(), input)?;
+        self.store.put_source(&made.source).await?;
+        self.catalogue.put_source(made.source.clone());
+        self.set_polling(&made.source, times).await?;
+        Ok(made)
+    }
+
+    /// A new source, checked: what `input` does not give is as it is unless said otherwise.
+    pub(crate) fn new_source(
+        &self,
+        space: &SpaceId,
+        owner: &KeyId,
+        outlook: &Outlook,
+        input: SourceInput,
+    ) -> Result<NewSource, PipelineError> {
         let name = input.name.ok_or_else(|| Mistake::new("name", "is missing"))?;
         let kind = input.kind.ok_or_else(|| {
             Mistake::new(
@@ -110,10 +130,9 @@ impl Pipeline {
             created_at: self.now(),
             rotated_at: None,
         };
-        self.check_source(&mut source, input.secret.is_some()).await?;
-        let times = input.poll.flatten();
-        if let Some(times) = &times {
-            self.check_polling(space, &source.kind, times).await?;
+        self.check_source(&mut source, outlook, input.secret.is_some())?;
+        if let Some(times) = input.poll.flatten() {
+            self.check_polling(space, outlook, &source.kind, &times)?;
         }
         let mut made = None;
         if !is_incoming {
@@ -123,9 +142,6 @@ impl Pipeline {
             };
             source.secret = Some(self.vault.seal(secret.as_bytes())?);
         }
-        self.store.put_source(&source).await?;
-        self.catalogue.put_source(source.clone());
-        self.set_polling(&source, times).await?;
         Ok(NewSource { source, token, secret: made })
     }
 
@@ -151,9 +167,10 @@ impl Pipeline {
             rate: input.rate.unwrap_or(old.rate),
             ..old
         };
-        self.check_source(&mut source, input.secret.is_some()).await?;
+        self.loaded(space, &[source.kind.as_str()].into()).await;
+        self.check_source(&mut source, &Outlook::default(), input.secret.is_some())?;
         if let Some(times) = &times {
-            self.check_polling(space, &source.kind, times).await?;
+            self.check_polling(space, &Outlook::default(), &source.kind, times)?;
         }
         if let Some(given) = input.secret {
             source.secret = Some(self.vault.seal(check_secret(given)?.as_bytes())?);
@@ -215,7 +232,7 @@ impl Pipeline {
     }
 
     /// Refuses a source that makes no sense; the words of its access are brought into one form.
-    async fn check_source(&self, source: &mut Source, has_secret: bool) -> Result<(), PipelineError> {
+    fn check_source(&self, source: &mut Source, outlook: &Outlook, has_secret: bool) -> Result<(), PipelineError> {
         let mut mistakes = Mistakes::default();
         if let Err(mistake) = check_name(&source.name) {
             mistakes.add(mistake.path, mistake.message);
@@ -228,8 +245,7 @@ impl Pipeline {
             return Ok(mistakes.check()?);
         }
         mistakes.check()?;
-        self.loaded(&source.space, &[source.kind.as_str()].into()).await;
-        self.check_kind(&source.space, &source.kind, &source.with)
+        self.check_kind(&source.space, outlook, &source.kind, &source.with)
     }
 
     /// The source, or an error that says there is none.
@@ -254,14 +270,16 @@ impl Pipeline {
         Ok(())
     }
 
-    fn check_kind(&self, space: &SpaceId, kind: &str, with: &Map<String, Value>) -> Result<(), PipelineError> {
-        let sources = |listed: &hookwright_plugin::Listed| {
-            !listed.shadowed && listed.plugin.as_ref().is_some_and(|plugin| plugin.kinds().contains(&Kind::Source))
-        };
-        let Some(plugin) = self.registry.get(space, kind).filter(|plugin| plugin.kinds().contains(&Kind::Source))
-        else {
-            let known: Vec<String> = self.registry.list(space).into_iter().filter(sources).map(|l| l.name).collect();
-            let (shown, known) = (begin(kind), known.join(", "));
+    fn check_kind(
+        &self,
+        space: &SpaceId,
+        outlook: &Outlook,
+        kind: &str,
+        with: &Map<String, Value>,
+    ) -> Result<(), PipelineError> {
+        let plugin = self.plugin_ahead(space, outlook, kind);
+        let Some(plugin) = plugin.filter(|plugin| plugin.kinds().contains(&Kind::Source)) else {
+            let (shown, known) = (begin(kind), self.names_ahead(space, outlook, Kind::Source).join(", "));
             let message =
                 format!("there is no source `{shown}`; there are: {known}, and `{INCOMING}` for incoming webhooks");
             return Err(Mistake::new("kind", message).into());

@@ -67,7 +67,7 @@ fn topic_arn(webhook: &Webhook) -> String {
 
 impl Pipeline {
     /// A confirmation that nobody has given yet, with a link that is new.
-    pub(super) fn unconfirmed(&self, handshake: Handshake) -> Result<Confirmation, PipelineError> {
+    pub(crate) fn unconfirmed(&self, handshake: Handshake) -> Result<Confirmation, PipelineError> {
         if handshake == Handshake::None {
             return Ok(Confirmation::default());
         }
@@ -92,7 +92,7 @@ impl Pipeline {
     }
 
     /// Queues the question. The journal says which link it is about, not the link itself.
-    pub(super) async fn queue_question(&self, webhook: &Webhook) -> Result<(), PipelineError> {
+    pub(crate) async fn queue_question(&self, webhook: &Webhook) -> Result<(), PipelineError> {
         let data = json!({"id": webhook.number, "link": webhook.confirmation.token_digest});
         self.send_own(webhook, "webhook.verify", &data, Purpose::Confirmation).await?;
         Ok(())

@@ -48,7 +48,7 @@ pub struct ShownKey {
 
 impl Pipeline {
     /// A key for a policy; none if it signs nothing.
-    pub(super) async fn new_key(
+    pub(crate) async fn new_key(
         &self,
         policy: &SigningPolicy,
         given: Option<String>,
@@ -251,7 +251,7 @@ impl Pipeline {
 }
 
 /// Whether a key of the one policy serves the other.
-pub(super) fn same_key(a: &SigningPolicy, b: &SigningPolicy) -> bool {
+pub(crate) fn same_key(a: &SigningPolicy, b: &SigningPolicy) -> bool {
     match (a, b) {
         (SigningPolicy::Jwt(a), SigningPolicy::Jwt(b)) => a.algorithm == b.algorithm,
         (SigningPolicy::HttpMessageSignatures(a), SigningPolicy::HttpMessageSignatures(b)) => {
@@ -261,7 +261,7 @@ pub(super) fn same_key(a: &SigningPolicy, b: &SigningPolicy) -> bool {
     }
 }
 
-fn check_policy(name: &str, signing: &SigningPolicy) -> Result<(), Mistakes> {
+pub(crate) fn check_policy(name: &str, signing: &SigningPolicy) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
     if name.len() > 256 || name.chars().any(char::is_control) {
         mistakes.add("name", "has more than 256 bytes or control characters");

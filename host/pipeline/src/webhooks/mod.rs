@@ -11,6 +11,8 @@ mod notices;
 mod redeliver;
 mod signers;
 
+use std::collections::BTreeSet;
+
 use hookwright_model::{
     Confirmation, EventPattern, Handshake, Mistake, Mistakes, Profile, SigningPolicy, SpaceId, Vocabulary, Webhook,
     WebhookId, WebhookInput, check_variables, named,
@@ -20,12 +22,14 @@ use serde_json::{Map, Value, json};
 pub use confirm::Confirmed;
 pub(crate) use delivery::header_list;
 pub use keys::{RotateInput, ShownKey, WebhookPolicyInput};
+pub(crate) use keys::{check_policy, same_key};
 pub(crate) use lanes::{Lanes, dispatch};
 pub(crate) use notices::Exceptions;
 pub(crate) use redeliver::Redeliveries;
 pub use redeliver::{Redelivery, RedeliveryFilter};
 pub(crate) use signers::Signers;
 
+use crate::outlook::Outlook;
 use crate::{Pipeline, PipelineError};
 
 /// A webhook that was just made, with what is shown only now.
@@ -44,6 +48,28 @@ impl Pipeline {
     /// Subscribes a URL to event types.
     pub async fn create_webhook(&self, space: &SpaceId, input: WebhookInput) -> Result<NewWebhook, PipelineError> {
         let changing = self.changing.lock().await;
+        let given = input.secret.clone();
+        let (mut webhook, handshake) = self.new_webhook(space, input)?;
+        self.check_webhook(&webhook, handshake).await?;
+        webhook.confirmation = self.unconfirmed(handshake)?;
+        let key = self.new_key(&webhook.signing, given).await?;
+        let (key, shown) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
+        webhook.keys = key.into_iter().collect();
+        let webhook = self.store.create_webhook(webhook).await?;
+        self.catalogue.put_webhook(webhook.clone());
+        drop(changing);
+        if !webhook.confirmation.given() {
+            self.queue_question(&webhook).await?;
+        }
+        Ok(NewWebhook { webhook, key: shown })
+    }
+
+    /// A new webhook without keys, and how its receiver is asked: what `input` does not give is as its profile has it.
+    pub(crate) fn new_webhook(
+        &self,
+        space: &SpaceId,
+        input: WebhookInput,
+    ) -> Result<(Webhook, Handshake), PipelineError> {
         let mut missing = Mistakes::default();
         if input.url.is_none() {
             missing.add("url", "is missing: the address that events are sent to");
@@ -96,20 +122,7 @@ impl Pipeline {
             created_at: now,
             updated_at: now,
         };
-        let given = input.secret.clone();
-        let mut webhook = self.changed(fresh, input)?;
-        self.check_webhook(&webhook, handshake).await?;
-        webhook.confirmation = self.unconfirmed(handshake)?;
-        let key = self.new_key(&webhook.signing, given).await?;
-        let (key, shown) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
-        webhook.keys = key.into_iter().collect();
-        let webhook = self.store.create_webhook(webhook).await?;
-        self.catalogue.put_webhook(webhook.clone());
-        drop(changing);
-        if !webhook.confirmation.given() {
-            self.queue_question(&webhook).await?;
-        }
-        Ok(NewWebhook { webhook, key: shown })
+        Ok((self.changed(fresh, input)?, handshake))
     }
 
     /// Changes what `input` gives. `by` is who does. Another way of signing comes with another key, which is shown now.
@@ -160,11 +173,17 @@ impl Pipeline {
             self.queue_question(&webhook).await?;
         }
         if webhook.state() != was {
-            let verb = if webhook.delivers() { "enabled" } else { webhook.state().name() };
-            let notice = self.notice_state(&webhook, verb)?;
-            self.store.append(vec![notice]).await?;
+            self.tell_state(&webhook).await?;
         }
         Ok(NewWebhook { webhook, key: shown })
+    }
+
+    /// Appends the event that says that the webhook's state has changed.
+    pub(crate) async fn tell_state(&self, webhook: &Webhook) -> Result<(), PipelineError> {
+        let verb = if webhook.delivers() { "enabled" } else { webhook.state().name() };
+        let notice = self.notice_state(webhook, verb)?;
+        self.store.append(vec![notice]).await?;
+        Ok(())
     }
 
     /// The webhook as `input` has it.
@@ -269,6 +288,23 @@ impl Pipeline {
     }
 
     async fn check_webhook(&self, webhook: &Webhook, handshake: Handshake) -> Result<(), PipelineError> {
+        let mut plugins: BTreeSet<&str> = webhook.transform.iter().map(String::as_str).collect();
+        if let Some(when) = &webhook.when {
+            when.conditions("when", &mut |_, condition| {
+                plugins.insert(&condition.plugin);
+            });
+        }
+        self.loaded(&webhook.space, &plugins).await;
+        self.check_webhook_ahead(&Outlook::default(), webhook, handshake)
+    }
+
+    /// Checks a webhook as things will be.
+    pub(crate) fn check_webhook_ahead(
+        &self,
+        outlook: &Outlook,
+        webhook: &Webhook,
+        handshake: Handshake,
+    ) -> Result<(), PipelineError> {
         let mut mistakes = Mistakes::default();
         webhook.check(&mut mistakes);
         if webhook.url.len() <= 2048
@@ -287,14 +323,12 @@ impl Pipeline {
         if let Some(order) = &webhook.order {
             mistakes.0.extend(check_variables(&order.key.as_str().into(), "order.key", &[]));
         }
-        if let Some(policy) = webhook.policy
-            && self.store.webhook_policy(&webhook.space, policy)?.is_none()
-        {
+        let signing = self.signing_ahead(outlook, webhook)?;
+        if let (Some(policy), None) = (webhook.policy, &signing) {
             mistakes.add("policy", format!("there is no webhook policy {policy}: GET /v1/webhook-policies lists them"));
         }
         if handshake == Handshake::Sns && mistakes.0.is_empty() {
-            let (signing, _) = self.signing_of(webhook)?;
-            if signing.kind() != "sns" {
+            if signing.is_some_and(|signing| signing.kind() != "sns") {
                 let message = "the link of the handshake `sns` stands in messages that are signed so: give it \
                                {\"kind\": \"sns\"}, or another handshake";
                 mistakes.add(if webhook.policy.is_some() { "policy" } else { "signing" }, message);
@@ -324,14 +358,7 @@ impl Pipeline {
         }
         mistakes.check()?;
         mistakes = Mistakes::default();
-        let plugins = webhook.when.iter().flat_map(|when| {
-            let mut names = Vec::new();
-            when.conditions("when", &mut |_, condition| names.push(condition.plugin.clone()));
-            names
-        });
-        let plugins: Vec<String> = plugins.chain(webhook.transform.clone()).collect();
-        self.loaded(&webhook.space, &plugins.iter().map(String::as_str).collect()).await;
-        self.check_webhook_plugins(webhook, &mut mistakes);
+        self.check_webhook_plugins(outlook, webhook, &mut mistakes);
         mistakes.check()?;
         // Certificates and keys are read now, so that a mistake in them shows at once.
         if webhook.transport.is_some() || webhook.oauth.is_some() {
@@ -385,7 +412,7 @@ fn patterns(profile: Profile, event: &str) -> Result<Vec<EventPattern>, Pipeline
 }
 
 /// How a profile's messages are signed.
-fn signing_of(profile: Profile) -> SigningPolicy {
+pub(crate) fn signing_of(profile: Profile) -> SigningPolicy {
     match profile {
         Profile::Uspacy => SigningPolicy::Sns(Default::default()),
         _ => SigningPolicy::Standard {},
