@@ -142,6 +142,11 @@ fn the_record_that_an_event_is_about_is_looked_at_as_it_is_now() {
         let (held, reason) = verdict(&client, &about(subject), &urgent);
         assert!(!held && reason.contains(said), "{reason}");
     }
+    // An event that names the ticket in its data.
+    let about = json!({"path": "ticket.urgency", "equals": "high", "about": "ticket/{{event.data.ticket_id}}"});
+    let named = when(&client, "named", &about);
+    let event = tell(&client, &json!({"type": "named", "data": {"ticket_id": ticket}}));
+    assert!(verdict(&client, &event, &named).0);
     // Other spaces' records are none.
     let other = server.space("conditions-record-other");
     let automation = when(&other, "seen", &json!({"path": "ticket.urgency", "exists": true}));
