@@ -47,7 +47,7 @@ fn values_are_compared_as_the_type_that_is_asked_for() {
         (json!({"path": "due", "lt": "2026-11-21T09:30:00Z", "as": "date"}), true, "as date"),
         (json!({"path": "due", "gt": 1_795_251_000, "as": "date"}), false, "as date"),
         (json!({"path": "nothing", "equals": null}), true, "it is null"),
-        (json!({"path": "absent", "equals": null}), false, "absent is missing: the event's data has n, word"),
+        (json!({"path": "absent", "equals": null}), false, "absent is missing: the event's data has due, n, nothing, word"),
         (json!({"path": "due", "older_than": "1d"}), true, "now is 20"),
         (json!({"path": "due", "after": "now-2h"}), false, "now is 20"),
         (json!({"path": "event.time", "within": "10m"}), true, "now is 20"),
@@ -142,6 +142,11 @@ fn the_record_that_an_event_is_about_is_looked_at_as_it_is_now() {
         let (held, reason) = verdict(&client, &about(subject), &urgent);
         assert!(!held && reason.contains(said), "{reason}");
     }
+    // An event that names the ticket in its data.
+    let about = json!({"path": "ticket.urgency", "equals": "high", "about": "ticket/{{event.data.ticket_id}}"});
+    let named = when(&client, "named", &about);
+    let event = tell(&client, &json!({"type": "named", "data": {"ticket_id": ticket}}));
+    assert!(verdict(&client, &event, &named).0);
     // Other spaces' records are none.
     let other = server.space("conditions-record-other");
     let automation = when(&other, "seen", &json!({"path": "ticket.urgency", "exists": true}));

@@ -130,7 +130,9 @@ impl Stage {
         for (name, filled) in plugin.paths() {
             let path = self.parameters.get(name).and_then(Value::as_str);
             // A stand-in for a space can always be read.
-            let found = path.and_then(|path| workbench.related(&self.event, path).ok().flatten());
+            let found = path.and_then(|path| {
+                workbench.related(plugin.record_of(&self.parameters, &self.event), path).ok().flatten()
+            });
             if let (Some(found), Some(parameters)) = (found, parameters.as_object_mut()) {
                 parameters.insert(filled.clone(), found.handed_over());
             }

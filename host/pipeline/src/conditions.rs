@@ -206,11 +206,11 @@ fn hand_over(
     parameters: &mut Value,
     workbench: &mut Workbench,
 ) -> Result<Option<Found>, Failure> {
-    let Some(parameters) = parameters.as_object_mut() else { return Ok(None) };
     let mut last = None;
     for (name, filled) in plugin.paths() {
         let Some(path) = parameters.get(name).and_then(Value::as_str) else { continue };
-        if let Some(found) = workbench.related(event, path)? {
+        let found = workbench.related(plugin.record_of(parameters, event), path)?;
+        if let (Some(found), Some(parameters)) = (found, parameters.as_object_mut()) {
             parameters.insert(filled.clone(), found.handed_over());
             last = Some(found);
         }

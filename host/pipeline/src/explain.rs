@@ -129,7 +129,7 @@ fn explained(run: &Run, automation: Option<&Automation>, scope: &Scope) -> Expla
             }
         }
         RunState::Failed => match failed(run) {
-            Some((name, code, message)) if code == "variable.missing" => (
+            Some((name, "variable.missing", message)) => (
                 Verdict::AttributeMissing,
                 format!("it fired; step `{name}` names an attribute that is missing: {message}"),
             ),

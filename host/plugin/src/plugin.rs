@@ -118,6 +118,13 @@ impl Plugin {
         self.schema.paths()
     }
 
+    /// The record, `KIND/ID`, into which the paths of these parameters lead: what the parameter names whose schema says
+    /// `"x-hookwright-record": true`, else the event's subject.
+    pub fn record_of<'a>(&self, parameters: &'a Value, event: &'a Event) -> Option<&'a str> {
+        let named = self.schema.record().and_then(|name| parameters.get(name)).and_then(Value::as_str);
+        named.or(event.subject.as_deref())
+    }
+
     /// The interfaces that it imports besides those that harm nobody: what it needs to be granted.
     pub fn wants(&self) -> &[String] {
         &self.wants

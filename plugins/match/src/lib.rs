@@ -42,6 +42,8 @@ impl Plugin for Match {
 impl Condition for Match {
     fn evaluate(event: &Event, mut parameters: Parameters) -> Result<Verdict, Failure> {
         let found = parameters.remove("found");
+        // The host has looked there already.
+        parameters.remove("about");
         let test = Test::read(parameters).map_err(|problem| Failure::permanent("parameters.invalid", problem))?;
         let value = match &test.subject {
             Subject::At(path) if test.is_about_change() => {

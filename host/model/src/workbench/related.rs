@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Workbench;
 use crate::variables::described;
-use crate::{Event, Failure, Field, Found, RecordKey, TICKET};
+use crate::{Failure, Field, Found, RecordKey, TICKET};
 
 /// What a path begins with that leads into the record that the event is about.
 const ROOTS: [&str; 2] = [TICKET, "record"];
@@ -14,15 +14,15 @@ const REFERENCES: usize = 4;
 const LONGEST: usize = 1024;
 
 impl Workbench {
-    /// Follows a path that begins with `ticket` or `record` into the record that the event is about, as it is now. None if
-    /// the path begins with anything else, or makes no sense.
+    /// Follows a path that begins with `ticket` or `record` into the record that `subject` names, `KIND/ID`, as it is now.
+    /// None if the path begins with anything else, or makes no sense.
     ///
     /// Names are joined by dots; positions as `items.0` or `items[0]`; odd names as `["a.b"]`. Where a field refers to
     /// another record and the path goes on, it goes on in that record: `record.team.name`.
     ///
     /// # Errors
     /// What is stored cannot be read.
-    pub fn related(&mut self, event: &Event, path: &str) -> Result<Option<Found>, Failure> {
+    pub fn related(&mut self, subject: Option<&str>, path: &str) -> Result<Option<Found>, Failure> {
         // Most paths lead elsewhere.
         if !ROOTS.iter().any(|root| path.starts_with(root)) {
             return Ok(None);
@@ -31,7 +31,7 @@ impl Workbench {
         let Some((root, names)) = names.split_first().filter(|(root, _)| ROOTS.contains(&root.as_str())) else {
             return Ok(None);
         };
-        let (key, mut value) = match self.about(event, root)? {
+        let (key, mut value) = match self.about(subject, root)? {
             Ok(found) => found,
             Err(why) => return Ok(Some(Found::NoRecord(format!("{path} is missing: {why}")))),
         };
@@ -70,9 +70,9 @@ impl Workbench {
         Ok(Some(Found::Value(value)))
     }
 
-    /// The record that the event is about, or why there is none.
-    fn about(&mut self, event: &Event, root: &str) -> Result<Result<(RecordKey, Value), String>, Failure> {
-        let Some(subject) = event.subject.as_deref() else {
+    /// The record that is meant, or why there is none.
+    fn about(&mut self, subject: Option<&str>, root: &str) -> Result<Result<(RecordKey, Value), String>, Failure> {
+        let Some(subject) = subject else {
             return Ok(Err("the event is about no record, since it has no subject".to_owned()));
         };
         let shown: String = subject.chars().take(100).collect();
@@ -176,7 +176,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{Cause, EventDraft, MemoryView, SpaceId, Timestamp};
+    use crate::{Cause, MemoryView, SpaceId, Timestamp};
 
     fn find(subject: Option<&str>, path: &str) -> Option<Found> {
         let now = Timestamp::from_millis(0);
@@ -186,8 +186,7 @@ mod tests {
         view.add("request", json!({"id": 1, "subject": "R", "team": 3, "member": {"id": 9}}));
         view.add("team", json!({"id": 3, "name": "Network"}));
         let mut workbench = Workbench::new(Arc::new(view), SpaceId::main(), now, "test", Cause::api());
-        let draft = EventDraft::json("a.b", "test", subject.map(str::to_owned), &json!({}), None);
-        workbench.related(&draft.accept(&SpaceId::main(), now).unwrap(), path).unwrap()
+        workbench.related(subject, path).unwrap()
     }
 
     #[test]

@@ -26,12 +26,16 @@ const VERBATIM: &str = "x-hookwright-verbatim";
 /// finds there into the parameter that the keyword names.
 const PATH: &str = "x-hookwright-path";
 
+/// The keyword of a parameter that names the record into which paths lead, in place of the one that the event is about.
+const RECORD: &str = "x-hookwright-record";
+
 /// A compiled schema.
 pub(crate) struct Schema {
     validator: Validator,
     source: Value,
     verbatim: Vec<String>,
     paths: Vec<(String, String)>,
+    record: Option<String>,
     /// Names of the top-level parameters, for the person who misspelt one.
     known: Vec<String>,
 }
@@ -62,8 +66,18 @@ impl Schema {
             .collect();
         let path = |(name, property): (&String, &Value)| Some((name.clone(), property.get(PATH)?.as_str()?.to_owned()));
         let paths = properties().filter_map(path).collect();
+        let record = properties()
+            .find(|(_, property)| property.get(RECORD) == Some(&Value::Bool(true)))
+            .map(|(name, _)| name.clone());
         let source = schema.clone();
-        Ok(Self { validator, source, verbatim, paths, known: properties().map(|(name, _)| name.clone()).collect() })
+        Ok(Self {
+            validator,
+            source,
+            verbatim,
+            paths,
+            record,
+            known: properties().map(|(name, _)| name.clone()).collect(),
+        })
     }
 
     /// Top-level parameters whose `{{` belongs to the plugin.
@@ -74,6 +88,11 @@ impl Schema {
     /// Top-level parameters that are paths, each with the one in which it gets what the host found.
     pub(crate) fn paths(&self) -> &[(String, String)] {
         &self.paths
+    }
+
+    /// The top-level parameter that names the record into which the paths lead.
+    pub(crate) fn record(&self) -> Option<&str> {
+        self.record.as_deref()
     }
 
     /// What is wrong with `parameters`.
