@@ -282,6 +282,12 @@ impl Given {
         let proxy = self.proxy.as_deref().map(Proxy::parse).transpose();
         let proxy = proxy.map_err(|error| SettingsError::Value { name: "proxy", reason: error.to_string() })?;
         let ms = |given: Option<u64>, default: u64| Duration::from_millis(given.unwrap_or(default).max(1));
+        let recordings_kept = self.recordings.unwrap_or(defaults.recordings_kept);
+        if let Err(mistakes) =
+            (PluginPolicy { recordings: Some(recordings_kept), ..PluginPolicy::default() }).check(&Limits::MOST)
+        {
+            return Err(SettingsError::Value { name: "recordings", reason: mistakes.to_string() });
+        }
         let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
         let public_url = self.public_url.clone().unwrap_or_default();
         Ok(Settings {
@@ -325,7 +331,7 @@ impl Given {
                 breaker,
                 smtp,
                 public_url: public_url.clone(),
-                recordings_kept: self.recordings.unwrap_or(defaults.recordings_kept).min(10_000),
+                recordings_kept,
                 recording_retention: Duration::from_secs(
                     u64::from(self.recording_days.unwrap_or(7)).saturating_mul(86_400),
                 ),
@@ -401,6 +407,7 @@ mod tests {
             ("max_backlogg = 7", "max_backlogg"),
             ("retry_jitter = 3.0", "retry_delays"),
             ("log_format = \"xml\"", "log_format"),
+            ("recordings = 10001", "give 0 to 10000"),
             ("proxy = \"socks5://proxy.example:1080\"", "proxy"),
             ("allow_networks = [\"10.0.0.0/99\"]", "allow_networks"),
         ] {
