@@ -60,7 +60,7 @@ fn every_sort_of_body_is_kept_byte_for_byte_and_can_be_read() {
         let event = kept(&client, &answer, content_type, &body);
         assert_eq!((&event["type"], &event["source"]), (&json!("inbox.received"), &json!("inbox")));
         let story = client.get(&format!("/v1/events/{}", text(&answer["id"]))).expect(200);
-        assert_eq!(story["data"], data, "{content_type}: {story:#}");
+        assert_eq!(story["event"]["data"], data, "{content_type}: {story:#}");
     }
 }
 
@@ -206,7 +206,10 @@ fn what_a_new_provider_sends_becomes_an_automation_that_fires_on_it() {
     let noticed = scene::all(&client, "/v1/events?type=noticed.inbox.received");
     assert_eq!(noticed.len(), 1, "it fires on the same request, and on no other");
     let story = scene::story(&client, &text(&noticed[0]["id"]));
-    assert_eq!((&story["data"]["issue_number"], &story["data"]["issue_title"]), (&json!(7), &json!("It rains in")));
+    assert_eq!(
+        (&story["event"]["data"]["issue_number"], &story["event"]["data"]["issue_title"]),
+        (&json!(7), &json!("It rains in"))
+    );
 
     anyone.send("OPTIONS", &url, &[], b"").expect(204);
     let log = scene::all(&client, &format!("{path}/requests"));
