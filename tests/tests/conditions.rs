@@ -47,7 +47,11 @@ fn values_are_compared_as_the_type_that_is_asked_for() {
         (json!({"path": "due", "lt": "2026-11-21T09:30:00Z", "as": "date"}), true, "as date"),
         (json!({"path": "due", "gt": 1_795_251_000, "as": "date"}), false, "as date"),
         (json!({"path": "nothing", "equals": null}), true, "it is null"),
-        (json!({"path": "absent", "equals": null}), false, "absent is missing: the event's data has due, n, nothing, word"),
+        (
+            json!({"path": "absent", "equals": null}),
+            false,
+            "absent is missing: the event's data has due, n, nothing, word",
+        ),
         (json!({"path": "due", "older_than": "1d"}), true, "now is 20"),
         (json!({"path": "due", "after": "now-2h"}), false, "now is 20"),
         (json!({"path": "event.time", "within": "10m"}), true, "now is 20"),
