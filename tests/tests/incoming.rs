@@ -244,7 +244,12 @@ fn r3_7_every_tool_lists_reads_creates_changes_and_deletes() {
     told(&leads("?page=0"), 400, "query.invalid", &["page"]);
     told(&leads("?list=101"), 400, "query.invalid", &["list"]);
     told(&leads("?title[nearly]=A"), 400, "query.invalid", &["text"]);
-    told(&anyone.post(&format!("{url}/tasks/v1/tasks"), &json!({"body": 1})), 422, "input.invalid", &["body", "title"]);
+    told(
+        &anyone.post(&format!("{url}/tasks/v1/tasks"), &json!({"body": [1]})),
+        422,
+        "input.invalid",
+        &["body", "title"],
+    );
     told(&anyone.send("POST", &format!("{url}/tasks/v1/tasks"), &[], b"{"), 400, "body.not_json", &["text"]);
     told(&anyone.get(&format!("{url}/crm/v1/entities/users")), 404, "route.not_found", &["text"]);
     let answer = anyone.put(&format!("{url}/tasks/v1/tasks"), b"{}");
