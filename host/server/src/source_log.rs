@@ -1,5 +1,7 @@
 //! `/v1/sources/{id}/requests`: what came to a source's URL, and what to make of it.
 
+use std::cmp::Reverse;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -39,8 +41,10 @@ pub(crate) async fn list(
     paging: Paging,
 ) -> Result<Response, Problem> {
     let source = app.pipeline.source(&caller.space, &id)?;
-    let found = app.pipeline.requests(&source, paging.parse()?, paging.limit).await?;
+    let mut found = app.pipeline.requests(&source, paging.parse()?, paging.limit).await?;
     let next = found.last().filter(|_| found.len() >= paging.limit).map(|(number, _)| number.to_string());
+    // What became no event is written a moment later than what did.
+    found.sort_by_key(|(_, entry)| Reverse(entry.at));
     let data: Vec<Shown> = found.into_iter().map(Shown::from).collect();
     Ok(axum::Json(Listed { data, next }).into_response())
 }
