@@ -35,6 +35,7 @@ impl<T> Swap<T> {
 
 /// A change of one thing.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few of them at a time, and each is moved once or twice")]
 pub enum ConfigChange {
     /// Of an automation; its revision is kept.
     Automation(Swap<Automation>),

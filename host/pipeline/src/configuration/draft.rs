@@ -295,7 +295,7 @@ impl<'a> Draft<'a> {
     fn check_the_rest(&mut self) {
         let mut found = Vec::new();
         for (name, candidate) in &self.outlook.plugins {
-            let changed: Vec<String> = self.swaps.iter().filter_map(|swap| touched(swap)).collect();
+            let changed: Vec<String> = self.swaps.iter().filter_map(touched).collect();
             let candidate = candidate.as_deref();
             let mut misfit = |thing: Section, id: String, label: &str, mistakes: Vec<Mistake>| {
                 if let (Some(first), false) = (mistakes.first(), changed.contains(&id)) {

@@ -327,12 +327,13 @@ impl Pipeline {
         if let (Some(policy), None) = (webhook.policy, &signing) {
             mistakes.add("policy", format!("there is no webhook policy {policy}: GET /v1/webhook-policies lists them"));
         }
-        if handshake == Handshake::Sns && mistakes.0.is_empty() {
-            if signing.is_some_and(|signing| signing.kind() != "sns") {
-                let message = "the link of the handshake `sns` stands in messages that are signed so: give it \
-                               {\"kind\": \"sns\"}, or another handshake";
-                mistakes.add(if webhook.policy.is_some() { "policy" } else { "signing" }, message);
-            }
+        if handshake == Handshake::Sns
+            && mistakes.0.is_empty()
+            && signing.is_some_and(|signing| signing.kind() != "sns")
+        {
+            let message = "the link of the handshake `sns` stands in messages that are signed so: give it \
+                           {\"kind\": \"sns\"}, or another handshake";
+            mistakes.add(if webhook.policy.is_some() { "policy" } else { "signing" }, message);
         }
         let mut pem = 0;
         if let Some(transport) = &webhook.transport {
