@@ -66,7 +66,7 @@ fn as_count(number: u64) -> String {
 fn ticket(number: u64) -> Value {
     json!({
         "subject": format!("Ticket {number}"),
-        "status": if number % 100 == 0 { "pending" } else { "open" },
+        "status": if number.is_multiple_of(100) { "pending" } else { "open" },
         "urgency": format!("urgency-{}", number % URGENCIES),
         "member": format!("member-{}", number % MEMBERS),
     })
