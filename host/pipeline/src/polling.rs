@@ -1,6 +1,6 @@
 //! Sources that the server asks for news: at times of their own, or when somebody says so.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,12 @@ impl Pipeline {
     /// The times of a source, if it has some, and how it goes.
     pub fn polling(&self, source: &Source) -> Result<Option<Polling>, PipelineError> {
         Ok(self.store.polling_of(&source.space, &source.id)?)
+    }
+
+    /// The times of all sources of a space that have some, and how it goes.
+    pub fn pollings(&self, space: &SpaceId) -> Result<HashMap<SourceId, Polling>, PipelineError> {
+        let all = self.store.pollings(space)?.into_iter();
+        Ok(all.map(|polling| (polling.source.clone(), polling)).collect())
     }
 
     /// Asks a source now. Its events are durable when this returns, together with how far it has read.

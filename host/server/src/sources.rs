@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{INCOMING, Mistake, PollStatus, PollTimes, Rate, Role, Source, SourceId, Timestamp};
+use hookwright_model::{INCOMING, Mistake, PollStatus, PollTimes, Polling, Rate, Role, Source, SourceId, Timestamp};
 use hookwright_pipeline::{Arrival, Received, SourceInput, SourceRefusal};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -104,9 +104,22 @@ fn shown(
     token: &str,
     secret: Option<String>,
 ) -> Result<Shown, Problem> {
-    let (poll, status) = app.pipeline.polling(&source)?.map(|polling| (polling.times, polling.status)).unzip();
+    let polling = app.pipeline.polling(&source)?;
+    Ok(shown_with(app, headers, source, polling, token, secret))
+}
+
+/// As [`shown`], of a source whose times are known already.
+fn shown_with(
+    app: &Shared,
+    headers: &HeaderMap,
+    source: Source,
+    polling: Option<Polling>,
+    token: &str,
+    secret: Option<String>,
+) -> Shown {
+    let (poll, status) = polling.map(|polling| (polling.times, polling.status)).unzip();
     let former = source.former.as_ref().map(|former| former.until).filter(|until| app.pipeline.now() < *until);
-    Ok(Shown {
+    Shown {
         owner: Owner::of(app, &source),
         rate: source.rate,
         rotated_at: source.rotated_at,
@@ -122,7 +135,7 @@ fn shown(
         poll,
         status,
         secret,
-    })
+    }
 }
 
 pub(crate) async fn create(
@@ -142,9 +155,11 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, headers: Hea
     let mut sources = app.pipeline.store().sources(&caller.space)?;
     sources.sort_by(|a, b| b.id.cmp(&a.id));
     let mut data = Vec::with_capacity(sources.len());
+    let mut pollings = app.pipeline.pollings(&caller.space)?;
     for source in sources {
         let token = app.pipeline.source_token(&source)?;
-        data.push(shown(&app, &headers, source, &token, None)?);
+        let polling = pollings.remove(&source.id);
+        data.push(shown_with(&app, &headers, source, polling, &token, None));
     }
     Ok(Listed::whole(data).into_response())
 }

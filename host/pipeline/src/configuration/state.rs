@@ -158,13 +158,9 @@ impl Pipeline {
             let own = event_types::read(row.clone())?;
             Ok::<_, PipelineError>(StoredType { own, row: Some(row) })
         });
-        let mut pollings: BTreeMap<String, Polling> = BTreeMap::new();
-        for polling in store.pollings(space)? {
-            pollings.insert(polling.source.to_string(), polling);
-        }
+        let mut pollings = self.pollings(space)?;
         let sources = store.sources(space)?.into_iter();
-        let sources =
-            sources.map(|source| SourceThing { polling: pollings.remove(source.id.as_str()), source }).collect();
+        let sources = sources.map(|source| SourceThing { polling: pollings.remove(&source.id), source }).collect();
         Ok(State {
             plugins: plugins.into_values().collect(),
             kinds: store.own_kinds(space)?,
