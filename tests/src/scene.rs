@@ -46,6 +46,15 @@ pub fn story_when(client: &Client, event: &str, is_so: impl Fn(&Value) -> bool) 
     })
 }
 
+/// What came of the one delivery of a new event of the type `go`, once it has ended.
+#[track_caller]
+pub fn delivered(client: &Client, data: &Value) -> Value {
+    let event = send(client, "go", data);
+    let story = story(client, &event);
+    assert_eq!(story["deliveries"].as_array().map(Vec::len), Some(1), "{story:#}");
+    story["deliveries"][0].clone()
+}
+
 /// Every item of a list, over all of its pages.
 #[track_caller]
 pub fn all(client: &Client, path: &str) -> Vec<Value> {

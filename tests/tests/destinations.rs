@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hookwright_receiver::{Authority, Receiver as Site, Reply as Given, Request, Tls, Validity};
-use hookwright_tests::scene::{self, text};
+use hookwright_tests::scene::{self, delivered, text};
 use hookwright_tests::{Client, Options, Receiver, Reply, Server};
 use serde_json::{Value, json};
 
@@ -23,15 +23,6 @@ fn hook(client: &Client, url: &str, more: &Value) -> Value {
     let mut input = json!({"url": url, "events": ["go"], "retry": {"schedule": "none"}});
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     client.post("/v1/webhooks", &input).expect(201)
-}
-
-/// The one delivery of a new event, once it has ended.
-#[track_caller]
-fn delivered(client: &Client, data: &Value) -> Value {
-    let event = scene::send(client, "go", data);
-    let story = scene::story(client, &event);
-    assert_eq!(story["deliveries"].as_array().map(Vec::len), Some(1), "{story:#}");
-    story["deliveries"][0].clone()
 }
 
 #[track_caller]

@@ -54,6 +54,8 @@ fn a_canary_gets_its_share_of_the_events_until_it_is_promoted() {
     let put = "/v1/plugins/event-emit?rollout=canary&percent=30&minimum_calls=1000";
     let answer = client.put(put, &other_version("event-emit", "0.2.0")).expect(200);
     assert_eq!((&answer["state"], &answer["version"]), (&json!("canary"), &json!("0.2.0")), "{answer:#}");
+    let versions = client.get("/v1/plugins/event-emit/versions").expect(200);
+    assert_eq!((&versions["data"][0]["version"], &versions["data"][0]["state"]), (&json!("0.2.0"), &json!("canary")));
     let found = shown(&client, "event-emit");
     assert_eq!((&found["version"], &found["origin"]), (&json!("0.1.0"), &json!("builtin")), "{found:#}");
     let rollout = &found["rollout"];

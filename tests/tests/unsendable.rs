@@ -1,6 +1,6 @@
 //! What cannot be sent, whatever the receiver is like: it is given up at once, and the reason stands in the log.
 
-use hookwright_tests::scene::{self, text};
+use hookwright_tests::scene::{delivered, text};
 use hookwright_tests::{Client, Receiver, Server, eventually};
 use serde_json::{Value, json};
 
@@ -9,15 +9,6 @@ fn hook(client: &Client, receiver: &Receiver, more: &Value) -> Value {
     let mut input = json!({"url": receiver.url(), "events": ["go"], "retry": {"schedule": "none"}});
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     client.post("/v1/webhooks", &input).expect(201)
-}
-
-/// The one delivery of a new event, once it has ended.
-#[track_caller]
-fn delivered(client: &Client, data: &Value) -> Value {
-    let event = scene::send(client, "go", data);
-    let story = scene::story(client, &event);
-    assert_eq!(story["deliveries"].as_array().map(Vec::len), Some(1), "{story:#}");
-    story["deliveries"][0].clone()
 }
 
 #[track_caller]

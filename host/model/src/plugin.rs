@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{EndedRollout, Rollout, Timestamp};
+use crate::{EndedRollout, Rollout, RolloutMode, Timestamp};
 
 /// What a plugin can be used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,6 +132,11 @@ impl PluginRecord {
             self.last_rollout = Some(EndedRollout { rollout, outcome, reason, ended_at: now });
         }
         self.put(version)
+    }
+
+    /// How the version with this digest is called beside the live one, if it is.
+    pub fn rolled_out(&self, digest: &str) -> Option<RolloutMode> {
+        self.rollout.as_ref().filter(|rollout| rollout.digest == digest).map(|rollout| rollout.mode)
     }
 
     /// The version that was live before this one.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AutomationId, Change, Failure, Lane, RunId, SpaceId, StepKind, Timestamp};
+use crate::{AutomationId, Change, Event, Failure, Lane, RunId, SpaceId, StepKind, Timestamp};
 
 /// One automation carried out, or not, for one event: the decision with its reasons, and what each step did.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,6 +72,32 @@ impl Progress {
 }
 
 impl Run {
+    /// A run of an automation for an event, of which nothing is decided yet.
+    pub fn undecided_for(event: &Event, id: RunId, automation: AutomationId, automation_name: String) -> Self {
+        Self {
+            id,
+            space: event.space.clone(),
+            event: event.id.clone(),
+            event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
+            automation,
+            automation_name,
+            revision: 0,
+            decision: Decision { fired: false, reason: "it is yet to be decided".to_owned(), conditions: Vec::new() },
+            state: RunState::Running,
+            steps: Vec::new(),
+            next_step: 0,
+            tries: 0,
+            retry_at: None,
+            waits_for: None,
+            progress: Progress::default(),
+            wait_until: None,
+            lane: None,
+            created_at: event.received_at,
+            finished_at: None,
+        }
+    }
+
     /// What went wrong so far: each failed step, as text, and the reason if a condition failed.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
         let steps = self.steps.iter().filter_map(|step| match &step.outcome {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookwright_model::{Grants, PluginPolicy, PluginRecord, PluginVersion, SpaceId};
+use hookwright_model::{Grants, PluginPolicy, PluginRecord, PluginVersion, RolloutMode, SpaceId};
 use hookwright_plugin::{Plugin, Scope, check_name, remedy};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -31,6 +31,8 @@ pub struct VersionView {
     pub version: PluginVersion,
     /// Whether it is the one in use.
     pub live: bool,
+    /// How it is called beside the one in use, if it is.
+    pub rollout: Option<RolloutMode>,
     /// What it wants beyond what was granted.
     pub wants_more: Vec<String>,
 }
@@ -99,7 +101,12 @@ impl Pipeline {
         let grants = self.store.policy(space, name)?.unwrap_or_default().grants;
         let wants_more = wants_more(&grants, plugin.wants());
         if let Some(known) = record.version(&digest) {
-            return Ok(VersionView { live: digest == record.digest, wants_more, version: known.clone() });
+            return Ok(VersionView {
+                live: digest == record.digest,
+                rollout: record.rolled_out(&digest),
+                wants_more,
+                version: known.clone(),
+            });
         }
         let version = PluginVersion {
             digest: digest.clone(),
@@ -113,7 +120,7 @@ impl Pipeline {
         };
         let dropped = record.put(version.clone());
         self.store.put_plugin(space, &record, Some((digest, component)), dropped).await?;
-        Ok(VersionView { live: false, wants_more, version })
+        Ok(VersionView { live: false, rollout: None, wants_more, version })
     }
 
     /// Makes a kept version the one in use. `which` is its version or the beginning of its digest; `approve` grants
@@ -249,6 +256,7 @@ impl Pipeline {
         let grants = self.store.policy(space, name)?.unwrap_or_default().grants;
         let view = |version: &PluginVersion| VersionView {
             live: version.digest == record.digest,
+            rollout: record.rolled_out(&version.digest),
             wants_more: wants_more(&grants, &version.wants),
             version: version.clone(),
         };

@@ -145,28 +145,13 @@ impl Pipeline {
             return Ok(shown);
         }
         let now = self.now();
+        // Of no event in the journal.
+        let id = RunId { seq: 0, ordinal: 0 };
         let mut run = Run {
-            // Of no event in the journal.
-            id: RunId { seq: 0, ordinal: 0 },
-            space: space.clone(),
-            event: event.id.clone(),
-            event_type: event.event_type.clone(),
-            subject: event.subject.clone(),
-            automation: automation.id.clone(),
-            automation_name: automation.name.clone(),
             revision: automation.revision,
             decision: shown.decision.clone(),
-            state: RunState::Running,
-            steps: Vec::new(),
-            next_step: 0,
-            tries: 0,
-            retry_at: None,
-            waits_for: None,
-            progress: Progress::default(),
-            wait_until: None,
-            lane: None,
             created_at: now,
-            finished_at: None,
+            ..Run::undecided_for(event, id, automation.id.clone(), automation.name.clone())
         };
         let mut tries = 0_usize;
         while run.state == RunState::Running {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hookwright_model::{
-    Automation, AutomationId, Decision, Effects, Event, Lane, Progress, Run, RunId, RunState, SpaceId, Timestamp,
+    Automation, AutomationId, Decision, Effects, Event, Lane, Run, RunId, RunState, SpaceId, Timestamp,
 };
 use hookwright_store::{Committed, StepCommit, StoreError, Work, fault_point};
 use tokio::sync::Semaphore;
@@ -145,27 +145,17 @@ impl Pipeline {
             () => RunState::Skipped,
         };
         let most = found.as_ref().and_then(|found| found.concurrency.as_ref()).map_or(1, |bound| bound.most);
+        let name = found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
         Run {
-            id,
-            space: space.clone(),
-            event: event.id.clone(),
-            event_type: event.event_type.clone(),
-            subject: event.subject.clone(),
-            automation: automation.clone(),
-            automation_name: found.as_ref().map(|a| a.name.clone()).unwrap_or_default(),
-            revision: found.as_ref().map_or(0, |a| a.revision),
+            revision: found.as_ref().map_or(0, |found| found.revision),
             decision,
             state,
-            steps: Vec::new(),
-            next_step: 0,
-            tries: 0,
             retry_at: waits.as_ref().and_then(|waits| waits.busy_until),
             waits_for: waits.map(|waits| waits.plugin),
-            progress: Progress::default(),
-            wait_until: None,
             lane: lane.map(|key| Lane { key: key.to_owned(), most }),
             created_at: now,
             finished_at: (!state.live()).then_some(now),
+            ..Run::undecided_for(event, id, automation.clone(), name)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookwright_model::{Decision, Effects, Progress, Run, RunId, RunState, SpaceId, WORKFLOW_STARTED};
+use hookwright_model::{Effects, Run, RunId, RunState, SpaceId, WORKFLOW_STARTED};
 use hookwright_store::{Committed, EventLookup, StepCommit};
 
 use crate::{Pipeline, PipelineError};
@@ -32,28 +32,7 @@ impl Pipeline {
             Some(name) => Some(name.to_owned()),
             None => self.catalogue.automation(space, &automation).map(|found| found.name.clone()),
         };
-        Ok(Some(Run {
-            id,
-            space: space.clone(),
-            event: event.id,
-            event_type: event.event_type,
-            subject: event.subject,
-            automation,
-            automation_name: name.unwrap_or_default(),
-            revision: 0,
-            decision: Decision { fired: false, reason: "it is yet to be decided".to_owned(), conditions: Vec::new() },
-            state: RunState::Running,
-            steps: Vec::new(),
-            next_step: 0,
-            tries: 0,
-            retry_at: None,
-            waits_for: None,
-            progress: Progress::default(),
-            wait_until: None,
-            lane: None,
-            created_at: event.received_at,
-            finished_at: None,
-        }))
+        Ok(Some(Run::undecided_for(&event, id, automation, name.unwrap_or_default())))
     }
 
     /// Ends a run before its last step. What its steps have done stays done; a step that is under way changes nothing any

@@ -3,6 +3,7 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use hookwright_model::RolloutMode;
 use hookwright_pipeline::VersionView;
 use http::header;
 use serde::Deserialize;
@@ -17,9 +18,11 @@ use crate::problem::Problem;
 use crate::rollouts::Rolling;
 
 pub(crate) fn shown(view: &VersionView) -> Value {
-    let VersionView { version, live, wants_more } = view;
+    let VersionView { version, live, rollout, wants_more } = view;
     let state = match () {
         () if *live => "live",
+        () if *rollout == Some(RolloutMode::Shadow) => "shadow",
+        () if *rollout == Some(RolloutMode::Canary) => "canary",
         () if !wants_more.is_empty() => "held",
         () => "kept",
     };

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::config::{self, KEY, KIND, PLUGIN, POLICY, SOURCE};
 use crate::kinds::KindRefused;
+use crate::timed::Timed as _;
 use crate::writer::{Batch, Faults};
-use crate::{Store, StoreError, kinds, pollings, rows, schedules, webhooks, workflows};
+use crate::{Store, StoreError, kinds, rows, timed, webhooks, workflows};
 
 const FAULTS: Faults = Faults { before: "configuration.before-commit", after: "configuration.after-commit" };
 
@@ -149,14 +150,14 @@ fn stands(batch: &mut Batch<'_>, space: u32, change: &ConfigChange) -> Result<bo
     match change {
         ConfigChange::Automation(swap) => same_swap(batch, space, config::AUTOMATION, swap, |a| a.id.to_string()),
         ConfigChange::Workflow(swap) => same_swap(batch, space, workflows::WORKFLOW, swap, |w| w.name.clone()),
-        ConfigChange::Schedule(swap) => same_swap(batch, space, schedules::SCHEDULE, swap, |s| s.id.to_string()),
+        ConfigChange::Schedule(swap) => same_swap(batch, space, Schedule::KIND, swap, |s| s.id.to_string()),
         ConfigChange::Webhook(swap) => same_swap(batch, space, webhooks::WEBHOOK, swap, |w| w.id.to_string()),
         ConfigChange::WebhookPolicy(swap) if swap.was.is_none() => Ok(true),
         ConfigChange::WebhookPolicy(swap) => {
             same_swap(batch, space, webhooks::POLICY, swap, |policy| webhooks::policy_id(policy.number))
         }
         ConfigChange::Source(swap) => same_swap(batch, space, SOURCE, swap, |source| source.id.to_string()),
-        ConfigChange::Polling(swap) => same_swap(batch, space, pollings::POLLING, swap, |p| p.number.to_string()),
+        ConfigChange::Polling(swap) => same_swap(batch, space, Polling::KIND, swap, |p| p.number.to_string()),
         ConfigChange::EventType(name, swap) => same(batch, space, webhooks::EVENT_TYPE, name, swap.was.as_ref()),
         ConfigChange::Kind(swap) => same_swap(batch, space, KIND, swap, |kind| kind.name().to_owned()),
         ConfigChange::Plugin(swap) => same_swap(batch, space, PLUGIN, swap, |plugin| plugin.name.clone()),
@@ -207,8 +208,8 @@ fn write_all(
         match change {
             ConfigChange::Automation(Swap { is: Some(is), .. }) => config::write_automation(batch, space, is)?,
             ConfigChange::Workflow(Swap { is: Some(is), .. }) => workflows::write(batch, space, is)?,
-            ConfigChange::Polling(swap) => pollings::swap(batch, space, swap.was.as_ref(), swap.is.as_ref())?,
-            ConfigChange::Schedule(swap) => schedules::swap(batch, space, swap.was.as_ref(), swap.is.as_ref())?,
+            ConfigChange::Polling(swap) => timed::swap(batch, space, swap.was.as_ref(), swap.is.as_ref())?,
+            ConfigChange::Schedule(swap) => timed::swap(batch, space, swap.was.as_ref(), swap.is.as_ref())?,
             ConfigChange::Webhook(swap) => match (&swap.was, &mut swap.is) {
                 (was, Some(is)) => {
                     if let Some(number) = is.policy.and_then(|policy| numbers.get(&policy)) {

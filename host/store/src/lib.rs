@@ -34,6 +34,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod tables;
+mod timed;
 mod vault;
 mod webhooks;
 mod workflows;

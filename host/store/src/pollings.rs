@@ -1,53 +1,9 @@
 //! The times of sources that are polled, with when each is due next.
 
 use hookwright_model::{Polling, SourceId, SpaceId, Timestamp};
-use redb::ReadableTable as _;
 
-use crate::config::insert;
-use crate::tables::DUE_POLL;
-use crate::writer::Batch;
-use crate::{Store, StoreError, Stored, rows};
-
-pub(crate) const POLLING: &str = "polling";
-
-fn stored(batch: &mut Batch<'_>, space: u32, number: u64) -> Result<Option<Polling>, StoreError> {
-    let row = batch.config()?.get((space, POLLING, number.to_string().as_str()))?;
-    row.map(|row| rows::read(row.value())).transpose()
-}
-
-/// Moves the due row from where the old one has it to where the new one does.
-fn due(batch: &mut Batch<'_>, space: u32, old: Option<&Polling>, new: Option<&Polling>) -> Result<(), StoreError> {
-    let at = |polling: &Polling| Some((polling.status.next_at?.millis(), space, polling.number, 0, DUE_POLL));
-    if let Some(row) = old.and_then(at) {
-        batch.due()?.remove(row)?;
-    }
-    if let Some(row) = new.and_then(at) {
-        batch.due()?.insert(row, ())?;
-        batch.due_added = true;
-    }
-    Ok(())
-}
-
-/// Puts the times of a source in the place of others, or takes them away.
-pub(crate) fn swap(
-    batch: &mut Batch<'_>,
-    space: u32,
-    was: Option<&Polling>,
-    is: Option<&Polling>,
-) -> Result<(), StoreError> {
-    due(batch, space, was, is)?;
-    match (was, is) {
-        (_, Some(is)) => {
-            batch.count(space, POLLING, is.number)?;
-            insert(batch, (space, POLLING, &is.number.to_string()), &rows::json(is)?)
-        }
-        (Some(was), None) => {
-            batch.config()?.remove((space, POLLING, was.number.to_string().as_str()))?;
-            Ok(())
-        }
-        (None, None) => Ok(()),
-    }
-}
+use crate::timed::{self, Timed as _};
+use crate::{Store, StoreError, Stored};
 
 impl Store {
     /// Stores the times of a source and when it is due. `expected` is the stored one's revision; none: it is new.
@@ -57,17 +13,7 @@ impl Store {
         polling: &Polling,
         expected: Option<u32>,
     ) -> Result<Stored, StoreError> {
-        let (space, polling) = (space.clone(), polling.clone());
-        self.write(None, 1024, move |batch| {
-            let number = batch.number(&space)?;
-            let old = stored(batch, number, polling.number)?;
-            if old.as_ref().map(|old| old.revision) != expected {
-                return Ok(Stored::Conflict);
-            }
-            swap(batch, number, old.as_ref(), Some(&polling))?;
-            Ok(Stored::Done)
-        })
-        .await
+        self.put_timed(space, polling, expected).await
     }
 
     /// Writes down how it goes. Nothing happens but that it is no longer due at `due_was` if the times were changed or
@@ -80,43 +26,36 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let space = space.clone();
         self.write(None, 1024, move |batch| {
-            let number = batch.number(&space)?;
-            let old = stored(batch, number, polling.number)?;
+            let of = batch.number(&space)?;
+            let old: Option<Polling> = timed::stored(batch, of, polling.number)?;
+            let ours = old.as_ref().is_some_and(|old| old.revision == polling.revision);
             if let Some(at) = due_was {
                 let still = old.as_ref().is_some_and(|old| old.status.next_at == Some(at));
-                let ours = old.as_ref().is_some_and(|old| old.revision == polling.revision);
                 if !still || ours {
-                    batch.due()?.remove((at.millis(), number, polling.number, 0, DUE_POLL))?;
+                    timed::no_longer_due::<Polling>(batch, of, polling.number, at)?;
                 }
             }
-            let Some(old) = old.filter(|old| old.revision == polling.revision) else { return Ok(false) };
-            due(batch, number, Some(&old), Some(&polling))?;
-            insert(batch, (number, POLLING, &polling.number.to_string()), &rows::json(&polling)?)?;
-            Ok(true)
+            if ours {
+                timed::swap(batch, of, old.as_ref(), Some(&polling))?;
+            }
+            Ok(ours)
         })
         .await
     }
 
     /// Takes the times of a source away.
     pub async fn delete_polling(&self, space: &SpaceId, number: u64) -> Result<bool, StoreError> {
-        let space = space.clone();
-        self.write(None, 64, move |batch| {
-            let of = batch.number(&space)?;
-            let Some(old) = stored(batch, of, number)? else { return Ok(false) };
-            swap(batch, of, Some(&old), None)?;
-            Ok(true)
-        })
-        .await
+        self.delete_timed::<Polling>(space, number).await
     }
 
     /// The times of this number.
     pub fn polling(&self, space: &SpaceId, number: u64) -> Result<Option<Polling>, StoreError> {
-        self.get(space, POLLING, &number.to_string())
+        self.get(space, Polling::KIND, &Polling::key(number))
     }
 
     /// The times of all sources of a space that have some.
     pub fn pollings(&self, space: &SpaceId) -> Result<Vec<Polling>, StoreError> {
-        self.list(space, POLLING)
+        self.list(space, Polling::KIND)
     }
 
     /// The times of a source, if it has some.
