@@ -144,6 +144,11 @@ webhooks:
     event: party/created
 sources:
   - {name: code, kind: github}
+  - {name: tools, kind: incoming, access: [crm, tasks], with: {user: 3}, rate: {requests: 20, per_seconds: 60}}
+  - name: shop
+    kind: poll
+    with: {url: http://127.0.0.1:9/items, event: {type: item.found, id: {path: id}}}
+    poll: {cron: "0 4 * * *", timezone: Europe/Paris}
 event_types:
   - name: order.paid
     summary: An order was paid.
@@ -164,7 +169,7 @@ kinds:
         r"
 plugins:
   - name: noter
-    policy: {grants: {interfaces: [tickets]}, limits: {cpu_ms: 500}}
+    policy: {grants: {interfaces: [tickets]}, limits: {cpu_ms: 500}, recordings: 10}
   - name: http-request
     policy: {grants: {http: [{host: api.example.com}]}}
 ",
@@ -200,6 +205,11 @@ fn what_is_written_can_be_put_into_another_server_and_is_written_the_same_again(
     let reader = client.with_key(reader.split_whitespace().find(|word| word.starts_with("hw_")).unwrap());
     reader.get("/v1/automations").expect(200);
     reader.delete("/v1/kinds/order").problem(403, "auth.forbidden");
+
+    let sources = client.get("/v1/sources").expect(200);
+    let shop = sources["data"].as_array().unwrap().iter().find(|source| source["name"] == "shop").unwrap();
+    assert!(shop["status"]["next_at"].is_string(), "it is asked at its times: {shop:#}");
+    assert_eq!(shop["poll"]["timezone"], "Europe/Paris");
 
     run(&first, one.path(), "export -o out").ends(0);
     has(&run(&first, one.path(), "apply -f out --plan --exit-code").ends(0), &["No changes"]);
