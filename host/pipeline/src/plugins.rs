@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookwright_model::{Grants, PluginPolicy, PluginRecord, PluginVersion, RolloutMode, SpaceId};
+use hookwright_model::{Grants, PluginPolicy, PluginRecord, PluginVersion, RolloutInput, RolloutMode, SpaceId};
 use hookwright_plugin::{Plugin, Scope, check_name, remedy};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -49,38 +49,71 @@ impl Pipeline {
         signatures: &[String],
         approve: bool,
     ) -> Result<Installed, PipelineError> {
+        self.take_in(space, name, component, signatures, approve, None).await
+    }
+
+    /// Puts in a version that is used at once, or goes into use as `rollout` says.
+    pub(crate) async fn take_in(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        component: Bytes,
+        signatures: &[String],
+        approve: bool,
+        rollout: Option<&RolloutInput>,
+    ) -> Result<Installed, PipelineError> {
         check_name(name)?;
-        let digest = hex::encode(Sha256::digest(&component));
-        let signed_by = self.registry.engine().options().trust.check(&digest, signatures)?;
-        let plugin = self.registry.prepare(component.clone()).await?;
+        rollout.map(RolloutInput::check).transpose()?;
+        let (plugin, mut version) = self.examined(&component, signatures).await?;
         let _changing = self.changing.lock().await;
         let mut record = self.record_of(space, name)?;
+        if rollout.is_some() {
+            self.may_begin(space, &record, &version.digest)?;
+        }
         let policy = self.policy_of(space, name, record.digest.is_empty(), &plugin, approve)?;
         let wants_more = wants_more(&policy.grants, plugin.wants());
-        if wants_more.is_empty() {
-            self.check_misfits(space, name, &plugin)?;
-        }
-        let now = self.now();
-        let live_since = record.version(&digest).and_then(|known| known.live_since);
-        let version = PluginVersion {
-            digest: digest.clone(),
-            version: plugin.manifest().version.clone(),
-            size: u64::try_from(component.len()).unwrap_or(u64::MAX),
-            wants: plugin.wants().to_vec(),
-            installed_at: now,
-            live_since,
-            held: !wants_more.is_empty(),
-            signed_by: signed_by.clone(),
-        };
-        if !wants_more.is_empty() {
+        version.live_since = record.version(&version.digest).and_then(|known| known.live_since);
+        version.held = !wants_more.is_empty();
+        let signed_by = version.signed_by.clone();
+        if version.held {
+            let digest = version.digest.clone();
             let dropped = record.put(version);
             self.store.put_plugin(space, &record, Some((digest, component)), dropped).await?;
             return Ok(Installed { plugin, replaced: None, held: wants_more, signed_by });
         }
+        self.check_misfits(space, name, &plugin)?;
         self.store.put_policy(space, name, &policy).await?;
-        let replaced = self.registry.get(space, name);
-        self.go_live(space, record, version, Some(component), &plugin).await?;
+        let mut replaced = None;
+        match rollout {
+            Some(input) => self.begin(space, record, version, Some(component), &plugin, input).await?,
+            None => {
+                replaced = self.registry.get(space, name);
+                self.go_live(space, record, version, Some(component), &plugin).await?;
+            }
+        }
         Ok(Installed { plugin, replaced, held: Vec::new(), signed_by })
+    }
+
+    /// A component checked, compiled and tried, and what is written down of it.
+    async fn examined(
+        &self,
+        component: &Bytes,
+        signatures: &[String],
+    ) -> Result<(Arc<Plugin>, PluginVersion), PipelineError> {
+        let digest = hex::encode(Sha256::digest(component));
+        let signed_by = self.registry.engine().options().trust.check(&digest, signatures)?;
+        let plugin = self.registry.prepare(component.clone()).await?;
+        let version = PluginVersion {
+            digest,
+            version: plugin.manifest().version.clone(),
+            size: u64::try_from(component.len()).unwrap_or(u64::MAX),
+            wants: plugin.wants().to_vec(),
+            installed_at: self.now(),
+            live_since: None,
+            held: false,
+            signed_by,
+        };
+        Ok((plugin, version))
     }
 
     /// Keeps a new version of a plugin without putting it in use: checked, compiled and tried. Nothing is granted, and
@@ -93,33 +126,21 @@ impl Pipeline {
         signatures: &[String],
     ) -> Result<VersionView, PipelineError> {
         check_name(name)?;
-        let digest = hex::encode(Sha256::digest(&component));
-        let signed_by = self.registry.engine().options().trust.check(&digest, signatures)?;
-        let plugin = self.registry.prepare(component.clone()).await?;
+        let (plugin, version) = self.examined(&component, signatures).await?;
         let _changing = self.changing.lock().await;
         let mut record = self.record_of(space, name)?;
         let grants = self.store.policy(space, name)?.unwrap_or_default().grants;
         let wants_more = wants_more(&grants, plugin.wants());
-        if let Some(known) = record.version(&digest) {
+        if let Some(known) = record.version(&version.digest) {
             return Ok(VersionView {
-                live: digest == record.digest,
-                rollout: record.rolled_out(&digest),
+                live: version.digest == record.digest,
+                rollout: record.rolled_out(&version.digest),
                 wants_more,
                 version: known.clone(),
             });
         }
-        let version = PluginVersion {
-            digest: digest.clone(),
-            version: plugin.manifest().version.clone(),
-            size: u64::try_from(component.len()).unwrap_or(u64::MAX),
-            wants: plugin.wants().to_vec(),
-            installed_at: self.now(),
-            live_since: None,
-            held: false,
-            signed_by,
-        };
         let dropped = record.put(version.clone());
-        self.store.put_plugin(space, &record, Some((digest, component)), dropped).await?;
+        self.store.put_plugin(space, &record, Some((version.digest.clone(), component)), dropped).await?;
         Ok(VersionView { live: false, rollout: None, wants_more, version })
     }
 

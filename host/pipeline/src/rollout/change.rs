@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hookwright_model::{EndedRollout, EventDraft, PluginRecord, PluginVersion, RolloutInput, SpaceId};
-use hookwright_plugin::{Plugin, check_name};
+use hookwright_plugin::Plugin;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::Active;
 use crate::plugins::{held, short, wants_more};
@@ -27,37 +26,7 @@ impl Pipeline {
         approve: bool,
         input: &RolloutInput,
     ) -> Result<Installed, PipelineError> {
-        check_name(name)?;
-        input.check()?;
-        let digest = hex::encode(Sha256::digest(&component));
-        let signed_by = self.registry.engine().options().trust.check(&digest, signatures)?;
-        let plugin = self.registry.prepare(component.clone()).await?;
-        let _changing = self.changing.lock().await;
-        let mut record = self.record_of(space, name)?;
-        self.may_begin(space, &record, &digest)?;
-        let policy = self.policy_of(space, name, record.digest.is_empty(), &plugin, approve)?;
-        let more = wants_more(&policy.grants, plugin.wants());
-        if more.is_empty() {
-            self.check_misfits(space, name, &plugin)?;
-        }
-        let version = PluginVersion {
-            digest: digest.clone(),
-            version: plugin.manifest().version.clone(),
-            size: u64::try_from(component.len()).unwrap_or(u64::MAX),
-            wants: plugin.wants().to_vec(),
-            installed_at: self.now(),
-            live_since: record.version(&digest).and_then(|known| known.live_since),
-            held: !more.is_empty(),
-            signed_by: signed_by.clone(),
-        };
-        if !more.is_empty() {
-            let dropped = record.put(version);
-            self.store.put_plugin(space, &record, Some((digest, component)), dropped).await?;
-            return Ok(Installed { plugin, replaced: None, held: more, signed_by });
-        }
-        self.store.put_policy(space, name, &policy).await?;
-        self.begin(space, record, version, Some(component), &plugin, input).await?;
-        Ok(Installed { plugin, replaced: None, held: Vec::new(), signed_by })
+        self.take_in(space, name, component, signatures, approve, Some(input)).await
     }
 
     /// Begins the rollout of a version that is kept: `which` is its version or the beginning of its digest.
@@ -90,7 +59,7 @@ impl Pipeline {
         Ok(Installed { plugin, replaced: None, held: Vec::new(), signed_by })
     }
 
-    fn may_begin(&self, space: &SpaceId, record: &PluginRecord, digest: &str) -> Result<(), PipelineError> {
+    pub(crate) fn may_begin(&self, space: &SpaceId, record: &PluginRecord, digest: &str) -> Result<(), PipelineError> {
         let Some(live) = self.registry.get(space, &record.name) else {
             let message = format!("no version of `{}` is in use: put this one in without a rollout", record.name);
             return Err(PipelineError::Conflict { code: "rollout.nothing_live", message });
@@ -102,7 +71,7 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn begin(
+    pub(crate) async fn begin(
         &self,
         space: &SpaceId,
         mut record: PluginRecord,
