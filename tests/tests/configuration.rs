@@ -400,3 +400,30 @@ fn a_version_that_does_not_fit_what_stays_is_not_put_in_use() {
     assert_eq!(client.get("/v1/plugins/noter").expect(200)["version"], "3.2.1");
     client.post("/v1/configuration/apply", &with("0123456789")).problem(422, "input.invalid");
 }
+
+#[test]
+fn a_source_s_former_url_follows_what_files_change_and_dies_with_the_source() {
+    let server = Server::shared();
+    let client = server.space("configuration-former-url");
+    let anyone = client.without_key();
+    let apply = |sources: Value, prune: bool| {
+        let document = json!({"configuration": {"sources": sources}, "prune": prune});
+        client.post("/v1/configuration/apply", &document).expect(200)
+    };
+    apply(json!([{"name": "in", "kind": "inbox"}]), false);
+    let source = client.get("/v1/sources").expect(200)["data"][0].clone();
+    let former = source["url"].as_str().unwrap().to_owned();
+    let rotate = format!("/v1/sources/{}/rotate", source["id"].as_str().unwrap());
+    let url = client.post(&rotate, &json!({"overlap_seconds": 3600})).expect(200)["url"].as_str().unwrap().to_owned();
+    for url in [&former, &url] {
+        anyone.post(url, &json!({})).expect(202);
+    }
+    apply(json!([{"name": "in", "kind": "inbox", "active": false}]), false);
+    for url in [&former, &url] {
+        anyone.post(url, &json!({})).problem(403, "source.inactive");
+    }
+    apply(json!([]), true);
+    for url in [&former, &url] {
+        anyone.post(url, &json!({})).problem(404, "source.not_found");
+    }
+}

@@ -176,17 +176,7 @@ impl Catalogue {
     }
 
     pub(crate) fn put_source(&self, source: Source) {
-        let mut inner = self.write();
-        inner.sources.retain(|_, known| known.id != source.id);
-        let source = Arc::new(source);
-        if let Some(former) = &source.former {
-            inner.sources.insert(former.token_digest.clone(), Arc::clone(&source));
-        }
-        inner.sources.insert(source.token_digest.clone(), source);
-    }
-
-    pub(crate) fn remove_source(&self, id: &SourceId) {
-        self.write().sources.retain(|_, known| known.id != *id);
+        self.write().put_source(source);
     }
 
     // A panic while the lock was held can only have left one entry half changed; the store is still right, so going on
@@ -243,6 +233,20 @@ impl Known {
 }
 
 impl Inner {
+    /// A source is there under each of its URLs.
+    fn put_source(&mut self, source: Source) {
+        self.remove_source(&source.id);
+        let source = Arc::new(source);
+        if let Some(former) = &source.former {
+            self.sources.insert(former.token_digest.clone(), Arc::clone(&source));
+        }
+        self.sources.insert(source.token_digest.clone(), source);
+    }
+
+    fn remove_source(&mut self, id: &SourceId) {
+        self.sources.retain(|_, known| known.id != *id);
+    }
+
     fn follow(&mut self, space: &SpaceId, change: &ConfigChange) {
         match change {
             ConfigChange::Automation(swap) => match (&swap.is, &swap.was) {
@@ -261,8 +265,8 @@ impl Inner {
                 (None, None) => {}
             },
             ConfigChange::Source(swap) => match (&swap.is, &swap.was) {
-                (Some(is), _) => drop(self.sources.insert(is.token_digest.clone(), Arc::new(is.clone()))),
-                (None, Some(was)) => drop(self.sources.remove(&was.token_digest)),
+                (Some(is), _) => self.put_source(is.clone()),
+                (None, Some(was)) => self.remove_source(&was.id),
                 (None, None) => {}
             },
             _ => {}

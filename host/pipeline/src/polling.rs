@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookwright_model::{
-    EventDraft, Failure, Mistake, Mistakes, PollStatus, PollTimes, Polling, Source, SourceId, SpaceId, StateView as _,
-    Timestamp,
+    EventDraft, Failure, Mistake, Mistakes, PollStatus, PollTimes, Polling, Source, SourceId, SpaceId, Timestamp,
 };
 use hookwright_plugin::{Reception, SourceRequest};
-use hookwright_store::Stored;
 
 use crate::outlook::Outlook;
 use crate::sources::{MAX_CONFLICTS, drafts};
@@ -122,32 +120,7 @@ impl Pipeline {
         Err(Mistake::new(path, message).into())
     }
 
-    /// Gives a source its times, or takes them away. They begin anew where they, or whether it is on, changed.
-    pub(crate) async fn set_polling(&self, source: &Source, times: Option<PollTimes>) -> Result<(), PipelineError> {
-        let space = &source.space;
-        let old = self.polling(source)?;
-        let Some(mut polling) = self.polling_with(source, old.as_ref(), times)? else {
-            if let Some(old) = old {
-                self.store.delete_polling(space, old.number).await?;
-            }
-            return Ok(());
-        };
-        if old.as_ref() == Some(&polling) {
-            return Ok(());
-        }
-        if old.is_none() {
-            polling.number = self.store.next_id(space, "polling")?;
-        }
-        match self.store.put_polling(space, &polling, old.map(|old| old.revision)).await? {
-            Stored::Done => Ok(()),
-            Stored::Conflict => Err(PipelineError::Conflict {
-                code: "source.changed",
-                message: "the source's times were changed meanwhile: read it again and repeat the change".to_owned(),
-            }),
-        }
-    }
-
-    /// The times of a source as they are to be: the old ones if nothing changes, and without a number if they are its first.
+    /// The times of a source as they are to be. They begin anew where they, or whether it is on, changed: the old ones if nothing changes, and without a number if they are its first.
     pub(crate) fn polling_with(
         &self,
         source: &Source,

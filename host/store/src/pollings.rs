@@ -3,19 +3,9 @@
 use hookwright_model::{Polling, SourceId, SpaceId, Timestamp};
 
 use crate::timed::{self, Timed as _};
-use crate::{Store, StoreError, Stored};
+use crate::{Store, StoreError};
 
 impl Store {
-    /// Stores the times of a source and when it is due. `expected` is the stored one's revision; none: it is new.
-    pub async fn put_polling(
-        &self,
-        space: &SpaceId,
-        polling: &Polling,
-        expected: Option<u32>,
-    ) -> Result<Stored, StoreError> {
-        self.put_timed(space, polling, expected).await
-    }
-
     /// Writes down how it goes. Nothing happens but that it is no longer due at `due_was` if the times were changed or
     /// taken away meanwhile.
     pub async fn polled(

@@ -144,7 +144,7 @@ impl Pipeline {
                 _ => {}
             }
         }
-        self.catalogue.follow(space, changes);
+        self.follow(space, changes);
         self.accesses.forget();
         self.signers.forget();
         for name in plugins {

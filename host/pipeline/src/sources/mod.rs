@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hookwright_model::{
     ACCESS_WORDS, FormerUrl, INCOMING, KeyId, Kind, Mistake, Mistakes, PollTimes, Rate, Source, SourceId, SpaceId,
+    StateView as _,
 };
+use hookwright_store::{ConfigChange, Configured, Swap};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -90,9 +92,7 @@ impl Pipeline {
         }
         let times = input.poll.clone().flatten();
         let made = self.new_source(space, owner, &Outlook::default(), input)?;
-        self.store.put_source(&made.source).await?;
-        self.catalogue.put_source(made.source.clone());
-        self.set_polling(&made.source, times).await?;
+        self.swap_source(space, Swap { was: None, is: Some(made.source.clone()) }, times).await?;
         Ok(made)
     }
 
@@ -158,14 +158,14 @@ impl Pipeline {
             None => self.polling(&old)?.map(|polling| polling.times),
         };
         let mut source = Source {
-            name: input.name.unwrap_or(old.name),
-            kind: input.kind.unwrap_or(old.kind),
-            access: input.access.unwrap_or(old.access),
+            name: input.name.unwrap_or_else(|| old.name.clone()),
+            kind: input.kind.unwrap_or_else(|| old.kind.clone()),
+            access: input.access.unwrap_or_else(|| old.access.clone()),
             active: input.active.unwrap_or(old.active),
-            with: input.with.unwrap_or(old.with),
-            owner: input.owner.as_deref().map(KeyId::from).or(old.owner),
+            with: input.with.unwrap_or_else(|| old.with.clone()),
+            owner: input.owner.as_deref().map(KeyId::from).or_else(|| old.owner.clone()),
             rate: input.rate.unwrap_or(old.rate),
-            ..old
+            ..old.clone()
         };
         self.loaded(space, &[source.kind.as_str()].into()).await;
         self.check_source(&mut source, &Outlook::default(), input.secret.is_some())?;
@@ -175,9 +175,7 @@ impl Pipeline {
         if let Some(given) = input.secret {
             source.secret = Some(self.vault.seal(check_secret(given)?.as_bytes())?);
         }
-        self.store.put_source(&source).await?;
-        self.catalogue.put_source(source.clone());
-        self.set_polling(&source, times).await?;
+        self.swap_source(space, Swap { was: Some(old), is: Some(source.clone()) }, times).await?;
         Ok(source)
     }
 
@@ -263,11 +261,47 @@ impl Pipeline {
     pub async fn delete_source(&self, space: &SpaceId, id: &str) -> Result<(), PipelineError> {
         let _changing = self.changing.lock().await;
         let source = self.source(space, id)?;
-        self.set_polling(&source, None).await?;
-        self.store.delete_source(space, id).await?;
-        self.catalogue.remove_source(&source.id);
-        self.gates.forget(&source.id);
-        Ok(())
+        self.swap_source(space, Swap { was: Some(source), is: None }, None).await
+    }
+
+    /// Makes a change of a source durable together with its times. The caller holds `changing`.
+    async fn swap_source(
+        &self,
+        space: &SpaceId,
+        source: Swap<Source>,
+        times: Option<PollTimes>,
+    ) -> Result<(), PipelineError> {
+        // How its polls go is written down in between, so the times may be another's by the time of the commit.
+        for _ in 0..MAX_CONFLICTS {
+            let was = source.was.as_ref().map(|was| self.polling(was)).transpose()?.flatten();
+            let is = source.is.as_ref().map(|is| self.polling_with(is, was.as_ref(), times.clone())).transpose()?;
+            let mut polling = Swap { was, is: is.flatten() };
+            if let Swap { was: None, is: Some(is) } = &mut polling {
+                is.number = self.store.next_id(space, "polling")?;
+            }
+            let mut changes = vec![ConfigChange::Source(source.clone())];
+            if polling.was != polling.is {
+                changes.push(ConfigChange::Polling(polling));
+            }
+            if let Configured::Done(changes) = self.store.configure(space, changes).await? {
+                self.follow(space, &changes);
+                return Ok(());
+            }
+        }
+        Err(PipelineError::Conflict {
+            code: "source.changed",
+            message: "the source was changed meanwhile: read it again and repeat the change".to_owned(),
+        })
+    }
+
+    /// Has what is in memory of webhooks, automations and sources follow what was committed.
+    pub(crate) fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
+        self.catalogue.follow(space, changes);
+        for change in changes {
+            if let ConfigChange::Source(Swap { was: Some(was), is: None }) = change {
+                self.gates.forget(&was.id);
+            }
+        }
     }
 
     fn check_kind(
