@@ -1,6 +1,7 @@
 //! Sources that ask a REST service for news: only what is new, with a cursor, over failures and restarts.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hookwright_tests::receiver::Received;
 use hookwright_tests::scene::{self, text};
@@ -152,6 +153,24 @@ fn a_service_that_fails_is_shown_and_asked_again_until_it_is_back() {
     let shown = client.get(&format!("/v1/sources/{id}")).expect(200);
     assert_eq!(shown["status"]["next_at"], json!(null));
     client.post(&format!("/v1/sources/{id}/poll"), &json!({})).problem(409, "source.inactive");
+}
+
+#[test]
+fn a_source_is_asked_once_at_a_time() {
+    let server = Server::shared();
+    let client = server.space("poll-under-way");
+    let receiver = Receiver::with(|_| {
+        let empty = json!({"data": {"items": []}, "next": null}).to_string();
+        Reply::status(200).header("content-type", "application/json").body(empty).after(Duration::from_secs(2))
+    });
+    let path = format!("/v1/sources/{}/poll", source(&client, &parameters(&receiver), &never()));
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| client.post(&path, &json!({})).status);
+        receiver.wait_for(1);
+        client.post(&path, &json!({})).problem(409, "poll.under_way");
+        assert_eq!(first.join().unwrap(), 200);
+    });
+    assert_eq!(receiver.received().len(), 1);
 }
 
 #[test]

@@ -246,6 +246,7 @@ fn every_answer_of_the_host_is_played_back_whatever_has_changed_since() {
     assert_eq!((scene::notes(&client, ticket), receiver.received().len()), (notes, requests));
     assert_eq!(scene::all(&client, "/v1/events").len(), events);
     assert_eq!(scene::all(&client, "/v1/runs").len(), runs);
+    client.get("/v1/comparisons/cmp_none").problem(404, "comparison.not_found");
     assert_eq!(client.get("/v1/comparisons").expect(200)["data"].as_array().unwrap().len(), 3);
 }
 
