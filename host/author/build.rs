@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Folders with their name in the program, from the top of the repository.
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 6] = [
     ("WIT", "wit/0.1.0"),
     ("ADAPTER", "wit/adapter"),
     ("SDKS", "host/author/sdk"),
     ("TEMPLATES", "host/author/templates"),
     ("RUST_SDK", "plugins/sdk/src"),
+    ("RUST_JSON", "plugins/json/src"),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

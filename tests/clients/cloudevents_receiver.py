@@ -16,7 +16,8 @@ STRUCTURED = "application/cloudevents+json"
 
 
 def say(**message):
-    print(json.dumps(message), flush=True)
+    # In one piece: several threads print.
+    print(json.dumps(message) + "\n", end="", flush=True)
 
 
 class Receiver(BaseHTTPRequestHandler):

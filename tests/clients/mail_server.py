@@ -1,7 +1,7 @@
 """A mail server: the PyPI package aiosmtpd.
 
 Prints its port as {"port"}, and each mail that it took: envelope, header fields and parts. Who begins with `busy` is
-refused for now the first time, who begins with `nobody` for good.
+refused for now the first time, who begins with `nobody` for good. With the argument `ascii` it does not offer SMTPUTF8.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from aiosmtpd.smtp import SMTP
 
 
 def say(**message):
-    print(json.dumps(message), flush=True)
+    # In one piece: several threads print.
+    print(json.dumps(message) + "\n", end="", flush=True)
 
 
 class Handler:
@@ -49,7 +50,7 @@ class Handler:
 async def main():
     loop = asyncio.get_running_loop()
     handler = Handler()
-    server = await loop.create_server(lambda: SMTP(handler, enable_SMTPUTF8=True), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: SMTP(handler, enable_SMTPUTF8="ascii" not in sys.argv[1:]), "127.0.0.1", 0)
     say(port=server.sockets[0].getsockname()[1])
     await loop.run_in_executor(None, sys.stdin.read)
 

@@ -11,7 +11,8 @@ from standardwebhooks.webhooks import Webhook
 
 
 def say(**message):
-    print(json.dumps(message), flush=True)
+    # In one piece: several threads print.
+    print(json.dumps(message) + "\n", end="", flush=True)
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http::{Method, Request};
 
+/// How long an answer may take. On a busy machine the compilation of a plugin takes most of a minute.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// Speaks to one server with one key.
 #[derive(Clone)]
 pub struct Client {
@@ -35,7 +38,7 @@ impl Client {
             .max_redirects(0)
             .allow_non_standard_methods(true)
             .max_idle_connections_per_host(64)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(PATIENCE))
             .build();
         Self { agent: agent.into(), base: base.to_owned(), key: key.map(str::to_owned), space: None }
     }
@@ -104,7 +107,7 @@ impl Client {
 
     /// Any request; an error when no answer comes, as from a server that is dying.
     pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, String> {
-        let method: Method = method.parse().map_err(|_| format!("`{method}` is no method"))?;
+        let method: Method = method.parse().map_err(|_| format!("`{method}` is not a valid method"))?;
         let mut request = Request::builder().method(&method).uri(self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -8,23 +8,24 @@ use crate::workspace;
 /// The version is the one text in the component's data that stands next to the plugin's summary; the version of the
 /// WIT package, which has the same digits, stands after an `@` and is left alone.
 pub fn other_version(name: &str, version: &str) -> Vec<u8> {
-    let mut bytes = workspace::plugin(name);
-    let summary = summary(name);
+    numbered(&workspace::plugin(name), &format!("plugins/{name}/src/lib.rs"), version)
+}
+
+/// A component that calls itself another version, as long as `0.1.0`; `source` is the file with its manifest.
+pub fn numbered(component: &[u8], source: &str, version: &str) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    let text = workspace::source(source);
+    let (_, rest) = text.split_once("summary: \"").expect("the plugin has a summary");
+    let summary = rest.split('"').next().unwrap_or_default();
     let old = format!("0.1.0{summary}");
     assert_eq!(version.len(), 5, "as long as 0.1.0");
     let places: Vec<usize> =
         bytes.windows(old.len()).enumerate().filter(|(_, w)| *w == old.as_bytes()).map(|(place, _)| place).collect();
     let [place] = places[..] else {
-        panic!("{name}.wasm keeps its version {} times before `{summary}`: once is wanted", places.len());
+        panic!("the component of {source} has its version {} times before `{summary}`: once is wanted", places.len());
     };
     bytes[place..place + version.len()].copy_from_slice(version.as_bytes());
     bytes
-}
-
-fn summary(name: &str) -> String {
-    let source = workspace::source(&format!("plugins/{name}/src/lib.rs"));
-    let (_, rest) = source.split_once("summary: \"").expect("the plugin has a summary");
-    rest.split('"').next().unwrap_or_default().to_owned()
 }
 
 /// A component written as text.

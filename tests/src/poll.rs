@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks again and again until `look` finds it; panics with what it last saw when that takes a minute.
+/// Asks again and again until `look` finds it; panics with what it last saw when that takes two minutes.
 #[track_caller]
 pub fn eventually<T>(look: impl FnMut() -> Result<T, String>) -> T {
     within(PATIENCE, look)

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::client::Answer;
 
+/// How long the server may take to answer or to close a connection.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// A connection on which the test says every byte.
 pub struct Raw {
     stream: TcpStream,
@@ -15,7 +18,7 @@ impl Raw {
     /// Connects to `HOST:PORT`.
     pub fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream }
     }
@@ -26,13 +29,32 @@ impl Raw {
         self
     }
 
+    /// Sends bytes that the server has to take.
+    #[track_caller]
+    pub fn must_send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
     /// Says that nothing more will come.
     pub fn end(&mut self) -> &mut Self {
         let _ = self.stream.shutdown(Shutdown::Write);
         self
     }
 
-    /// Everything that comes until the server closes the connection or half a minute passes.
+    /// The head of the next answer, such as the one that asks for the body of a request.
+    #[track_caller]
+    pub fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).unwrap();
+            head.extend_from_slice(&byte);
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    /// Everything that comes until the server closes the connection or time runs out.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let _ = self.stream.read_to_end(&mut bytes);

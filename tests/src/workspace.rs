@@ -43,6 +43,15 @@ pub fn fault_points() -> Vec<String> {
     points
 }
 
+/// The folder for the caches of a user who builds plugins, which all tests share: what plugins in Rust stand on is compiled once
+/// for all of them, as it is for a user.
+///
+/// # Panics
+/// If there is no checkout.
+pub fn user_cache() -> PathBuf {
+    root().canonicalize().expect("the checkout is there").join("target/tmp/user-cache")
+}
+
 /// Compiled plugins that servers of these tests share, so that each of them starts fast.
 pub(crate) fn compiled() -> PathBuf {
     root().join("target/tmp/compiled-plugins")

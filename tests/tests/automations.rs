@@ -1,5 +1,6 @@
 //! Automations: made, changed, switched, checked when they are saved, and carried out step by step.
 
+use hookwright_tests::due;
 use hookwright_tests::scene::{self, text};
 use hookwright_tests::{Client, Options, Receiver, Reply, Server};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ fn run(client: &Client, event: &str) -> Value {
 }
 
 #[test]
-fn an_automation_is_made_read_changed_switched_and_deleted() {
+fn an_automation_is_created_read_updated_disabled_and_deleted() {
     let server = Server::shared();
     let client = server.space("crud");
     let input = json!({
@@ -53,7 +54,11 @@ fn an_automation_is_made_read_changed_switched_and_deleted() {
     assert_eq!(off["enabled"], false);
     let event = scene::send(&client, "a.b", &json!({}));
     let story = scene::story(&client, &event);
-    assert_eq!((&story["runs"], &story["not_considered"][0]["reason"]), (&json!([]), &json!("it is switched off")));
+    assert_eq!(story["runs"], json!([]));
+    let reason = story["not_considered"][0]["reason"].as_str().unwrap();
+    let switched = &off["switched"];
+    assert!(reason.starts_with(&format!("it has been off since {}", switched["at"].as_str().unwrap())), "{reason}");
+    assert!(reason.ends_with(switched["by"].as_str().unwrap()) && reason.contains("key "), "{reason}");
     assert_eq!(client.post(&format!("{path}/enable"), &json!({})).expect(200)["enabled"], true);
     assert_eq!(run(&client, &scene::send(&client, "a.b", &json!({})))["state"], "done");
 
@@ -66,7 +71,7 @@ fn an_automation_is_made_read_changed_switched_and_deleted() {
 }
 
 #[test]
-fn lists_come_in_pages() {
+fn lists_are_paginated() {
     let server = Server::shared();
     let client = server.space("pages");
     let made: Vec<String> = (0..5)
@@ -85,7 +90,7 @@ fn lists_come_in_pages() {
 }
 
 #[test]
-fn an_event_type_is_wanted_by_its_words() {
+fn event_type_patterns_match_by_words() {
     let server = Server::shared();
     let client = server.space("wildcards");
     let patterns = ["jira.ticket.closed", "jira.*", "*.ticket.*", "jira.*.closed", "*"];
@@ -156,7 +161,7 @@ fn conditions_are_combined_by_all_any_and_not() {
 }
 
 #[test]
-fn every_mistake_in_an_automation_is_named_with_its_path() {
+fn every_error_in_an_automation_is_reported_with_its_path() {
     let server = Server::shared();
     let client = server.space("mistakes");
     let one = |then: Value| json!({"name": "x", "on": ["x"], "then": then});
@@ -165,9 +170,9 @@ fn every_mistake_in_an_automation_is_named_with_its_path() {
         (json!({}), &["name", "on", "then"], "missing"),
         (json!({"name": " ", "on": [], "then": []}), &["name", "on", "then"], "1 to"),
         (json!({"name": "x", "on": ["a", "b*"], "then": [emit("x")]}), &["on[1]"], "whole word"),
-        (json!({"name": "x", "on": "a", "then": [emit("x")]}), &["on"], "sequence"),
+        (json!({"name": "x", "on": "a", "then": [emit("x")]}), &["on"], "expected a list"),
         (one(json!([{"action": "no-such"}])), &["then[0].action"], "note-add"),
-        (one(json!([{"action": "jq"}])), &["then[0].action"], "no action"),
+        (one(json!([{"action": "jq"}])), &["then[0].action"], "does not export `action`"),
         (one(json!([{"transform": "no-such"}])), &["then[0].transform"], "template"),
         (one(json!([{"action": "event-emit", "transform": "jq"}])), &["then[0]"], "exactly one"),
         (one(json!([{"with": {}}])), &["then[0]"], "exactly one"),
@@ -180,7 +185,7 @@ fn every_mistake_in_an_automation_is_named_with_its_path() {
         (
             one(json!([{"action": "event-emit", "with": {"typo": 1}}])),
             &["then[0].with.typo", "then[0].with.type"],
-            "there are type, subject, data",
+            "the parameters are type, subject, data",
         ),
         (one(json!([{"action": "event-emit", "with": {"type": 7}}])), &["then[0].with.type"], "7"),
         (one(json!([{"action": "note-add", "with": {"id": true, "text": "x"}}])), &["then[0].with.id"], "true"),
@@ -197,7 +202,7 @@ fn every_mistake_in_an_automation_is_named_with_its_path() {
         (
             one(json!([{"action": "note-add", "with": {"id": 1, "text": "{{}}"}}])),
             &["then[0].with.text"],
-            "no variable",
+            "not a variable",
         ),
         (
             one(json!([{"action": "event-emit", "with": {"type": "x", "data": {"a": ["{{steps.later.result}}"]}}}])),
@@ -222,7 +227,7 @@ fn every_mistake_in_an_automation_is_named_with_its_path() {
             "stop",
         ),
         (when(json!({"condition": "no-such"})), &["when.condition"], "match"),
-        (when(json!({"condition": "note-add"})), &["when.condition"], "no condition"),
+        (when(json!({"condition": "note-add"})), &["when.condition"], "does not export `condition`"),
         (
             when(json!({"all": [{"any": [{"condition": "match", "with": {"equals": 1}}]}]})),
             &["when.all[0].any[0].with"],
@@ -247,7 +252,7 @@ fn every_mistake_in_an_automation_is_named_with_its_path() {
 }
 
 #[test]
-fn a_step_that_fails_stops_the_rest_only_where_it_says_so() {
+fn a_failed_step_stops_the_run_only_if_configured() {
     let server = Server::shared();
     let client = server.space("errors");
     for (on_error, states) in [("continue", &["done", "failed", "done"][..]), ("stop", &["done", "failed"])] {
@@ -273,7 +278,7 @@ fn a_step_that_fails_stops_the_rest_only_where_it_says_so() {
 }
 
 #[test]
-fn what_a_step_gives_feeds_the_later_ones() {
+fn later_steps_can_use_earlier_results() {
     let server = Server::shared();
     let client = server.space("feeding");
     let ticket = scene::ticket(&client, "Fed");
@@ -321,7 +326,7 @@ fn an_automation_on_a_ticket_event_can_name_the_ticket() {
 }
 
 #[test]
-fn events_that_automations_make_of_one_another_run_through_and_a_loop_is_cut() {
+fn chained_automations_run_and_a_loop_is_stopped() {
     let server = Server::shared();
     let client = server.space("chains");
     for (on, then) in [("one", "two"), ("two", "three"), ("loop", "loop")] {
@@ -349,8 +354,8 @@ fn events_that_automations_make_of_one_another_run_through_and_a_loop_is_cut() {
 }
 
 #[test]
-fn a_step_that_failed_for_now_is_tried_again_with_the_same_key_also_after_a_restart() {
-    let mut server = Server::start(Options::default().set("HOOKWRIGHT_STEP_RETRY_DELAYS", "1,1"));
+fn a_temporarily_failed_step_is_retried_with_the_same_key_across_a_restart() {
+    let mut server = Server::start(Options::default().set("HOOKWRIGHT_STEP_RETRY_DELAYS", "600,600").clock());
     let client = server.client();
     let receiver = Receiver::with_replies(&[Reply::status(503), Reply::status(500), Reply::status(200)]);
     let ticket = scene::ticket(&client, "Told once");
@@ -367,6 +372,11 @@ fn a_step_that_failed_for_now_is_tried_again_with_the_same_key_also_after_a_rest
 
     server.restart();
     let client = server.client();
+    due::advance_over(&server, &story["runs"][0]["retry_at"], &receiver);
+    let failed_again =
+        |story: &Value| story["runs"][0]["state"] == "waiting" && story["runs"][0]["steps"][1]["attempts"] == 2;
+    let story = scene::story_when(&client, &event, failed_again);
+    due::advance_over(&server, &story["runs"][0]["retry_at"], &receiver);
     let run = run(&client, &event);
     assert_eq!((&run["state"], &run["steps"][1]["attempts"]), (&json!("done"), &json!(3)), "{run:#}");
     assert_eq!(scene::notes(&client, ticket), ["before", "after"]);
@@ -374,4 +384,32 @@ fn a_step_that_failed_for_now_is_tried_again_with_the_same_key_also_after_a_rest
         receiver.received().iter().map(|request| request.header("idempotency-key").to_owned()).collect();
     assert_eq!(keys.len(), 3);
     assert!(!keys[0].is_empty() && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+}
+
+#[test]
+fn a_step_with_a_value_of_the_wrong_type_is_rejected_with_field_value_and_remedy() {
+    let server = Server::shared();
+    let client = server.space("steps-of-another-shape");
+    for (step, path, parts) in [
+        (json!({"wait": 5}), "then[0].wait", ["`5` is not a valid wait", r#"such as {"seconds": 5}"#]),
+        (json!({"wait": [5]}), "then[0].wait", ["`[5]` is not a valid wait", "`seconds` or `until`"]),
+        (json!({"wait": "2100-01-01T00:00:00Z"}), "then[0].wait", ["2100", r#"{"until": "2100-01-01T00:00:00Z"}"#]),
+        (json!("note-add"), "then[0]", [r#"the text "note-add""#, "`action`, `transform` or `wait`"]),
+        (json!({"action": 5}), "then[0].action", ["the number `5`", "expected a text"]),
+        (json!({"transform": {}}), "then[0].transform", ["an object", "expected a text"]),
+        (json!({"action": "a", "with": 5}), "then[0].with", ["the number `5`", "expected an object"]),
+        (json!({"action": "a", "if": ["c"]}), "then[0].if", ["a list", r#"such as {"condition""#]),
+        (json!({"action": "a", "retry": 5}), "then[0].retry", ["the number `5`", r#"such as {"delays_seconds""#]),
+        (json!({"action": "a", "on_error": 5}), "then[0].on_error", ["the number `5`", "`continue`, `stop`, `retry`"]),
+    ] {
+        let answer = client.post("/v1/automations", &json!({"name": "a", "on": ["x"], "then": [step]}));
+        let told = answer.problem(422, "input.invalid");
+        assert_eq!(answer.paths(), [path], "{told}");
+        let message = text(&told["errors"][0]["message"]);
+        assert!(parts.iter().all(|part| message.contains(part)), "{step}: {message}");
+        assert!(!message.contains(" at line "), "{message}");
+    }
+    let concurrency = json!({"name": "a", "on": ["x"], "then": [emit("y")], "concurrency": 1});
+    let told = client.post("/v1/automations", &concurrency).problem(422, "input.invalid");
+    assert!(text(&told["errors"][0]["message"]).contains(r#"such as {"key""#), "{told}");
 }

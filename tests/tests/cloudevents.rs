@@ -57,7 +57,7 @@ fn post(client: &Client, content_type: &str, body: &[u8]) -> Answer {
 }
 
 #[test]
-fn a_structured_event_that_is_none_is_refused_with_the_path_to_what_is_wrong() {
+fn an_invalid_structured_event_is_rejected_with_the_path() {
     let server = Server::shared();
     let client = server.space("ce-wrong");
     for (path, body) in [
@@ -91,14 +91,19 @@ fn a_structured_event_that_is_none_is_refused_with_the_path_to_what_is_wrong() {
 }
 
 #[test]
-fn a_binary_event_may_carry_any_bytes_and_they_come_back_as_they_were() {
+fn a_binary_event_can_contain_any_bytes_and_they_are_preserved() {
     let server = Server::shared();
     let client = server.space("ce-binary");
     let every_byte: Vec<u8> = (0..=255).collect();
     for (id, content_type, payload, data) in [
         ("b-1", "application/octet-stream", every_byte.as_slice(), None),
         ("b-2", "application/xml", b"<a>\r\n</a>", Some(json!("<a>\r\n</a>"))),
-        ("b-3", "application/json", b"{\"n\" : 1.0000000000000000001,  \"n\":2}", Some(json!({"n": 2}))),
+        (
+            "b-3",
+            "application/json",
+            b"{\"n\" : 1.0000000000000000001,  \"m\":2}",
+            serde_json::from_str(r#"{"n":1.0000000000000000001,"m":2}"#).ok(),
+        ),
         ("b-4", "application/vnd.x+json; charset=utf-8", b" [1] ", Some(json!([1]))),
         ("b-5", "text/plain", b"", Some(Value::Null)),
         ("b-6", "application/cloudevents", b"not structured", Some(json!("not structured"))),
@@ -126,7 +131,7 @@ fn a_binary_event_may_carry_any_bytes_and_they_come_back_as_they_were() {
 }
 
 #[test]
-fn a_binary_event_that_is_none_is_refused() {
+fn an_invalid_binary_event_is_rejected() {
     let server = Server::shared();
     let client = server.space("ce-binary-wrong");
     let good = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "t")];
@@ -162,7 +167,7 @@ fn numbered(count: usize) -> Vec<Value> {
 }
 
 #[test]
-fn a_batch_is_taken_as_a_whole_or_not_at_all() {
+fn a_batch_is_accepted_completely_or_not_at_all() {
     let server = Server::shared();
     let client = server.space("ce-batch");
     let send = |events: &[Value]| post(&client, BATCH, json!(events).to_string().as_bytes());
@@ -186,16 +191,18 @@ fn a_batch_is_taken_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn an_event_that_the_same_source_sent_before_is_taken_once() {
+fn a_repeated_event_of_one_source_is_accepted_once() {
     let server = Server::shared();
     let client = server.space("ce-repeated");
     let event = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": "first"});
     assert_eq!(post(&client, STRUCTURED, event.to_string().as_bytes()).expect(202), json!({"id": "1"}));
     let mut again = event.clone();
     again["data"] = json!("second");
-    for body in [event, again] {
-        let answer = post(&client, STRUCTURED, body.to_string().as_bytes()).expect(202);
-        assert_eq!(answer, json!({"id": "1", "duplicate": true}));
+    for (body, expected) in [
+        (event, json!({"id": "1", "duplicate": true})),
+        (again, json!({"id": "1", "duplicate": true, "changed": true})),
+    ] {
+        assert_eq!(post(&client, STRUCTURED, body.to_string().as_bytes()).expect(202), expected);
     }
     assert_eq!(client.get("/v1/events/1").expect(200)["event"]["data"], "first");
 

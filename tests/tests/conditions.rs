@@ -26,19 +26,19 @@ fn verdict(client: &Client, event: &str, automation: &str) -> (bool, String) {
 }
 
 #[track_caller]
-fn tell(client: &Client, event: &Value) -> String {
+fn send(client: &Client, event: &Value) -> String {
     text(&client.post("/v1/events", event).expect(202)["id"])
 }
 
 /// The events of a type that a ticket had, the newest first.
 #[track_caller]
-fn told(client: &Client, event_type: &str, ticket: u64) -> Vec<String> {
+fn events_of(client: &Client, event_type: &str, ticket: u64) -> Vec<String> {
     let events = scene::all(client, &format!("/v1/events?type={event_type}&subject=ticket/{ticket}"));
     events.iter().map(|event| text(&event["id"])).collect()
 }
 
 #[test]
-fn values_are_compared_as_the_type_that_is_asked_for() {
+fn values_are_compared_as_the_requested_type() {
     let server = Server::shared();
     let client = server.space("conditions-typed");
     let rows = [
@@ -67,7 +67,7 @@ fn values_are_compared_as_the_type_that_is_asked_for() {
 }
 
 #[test]
-fn what_an_update_changed_is_asked_by_the_field() {
+fn conditions_can_test_which_field_an_update_changed() {
     let server = Server::shared();
     let client = server.space("conditions-changed");
     let rows = [
@@ -86,23 +86,23 @@ fn what_an_update_changed_is_asked_by_the_field() {
     let created = when(&client, "ticket.created", &json!({"path": "status", "changed": true}));
     let ticket = scene::ticket(&client, "Printer");
     let path = format!("/v1/tickets/{ticket}");
-    let (held, reason) = verdict(&client, &told(&client, "ticket.created", ticket)[0], &created);
+    let (held, reason) = verdict(&client, &events_of(&client, "ticket.created", ticket)[0], &created);
     assert!(!held && reason.ends_with("ticket.created is no update: its data has no changes"), "{reason}");
     client.patch(&path, &json!({"status": "closed"})).expect(200);
-    let event = told(&client, "ticket.updated", ticket).remove(0);
+    let event = events_of(&client, "ticket.updated", ticket).remove(0);
     for ((with, holds, said), automation) in rows.iter().zip(&made) {
         let (held, reason) = verdict(&client, &event, automation);
         assert!(held == *holds && reason.contains(said), "{with}: {held}, {reason}");
     }
-    assert!(verdict(&client, &told(&client, "ticket.status-changed", ticket)[0], &by_verb).0);
+    assert!(verdict(&client, &events_of(&client, "ticket.status-changed", ticket)[0], &by_verb).0);
     client.patch(&path, &json!({"stage": "new"})).expect(200);
     client.patch(&path, &json!({"stage": "done"})).expect(200);
-    let (held, reason) = verdict(&client, &told(&client, "ticket.moved", ticket)[0], &moved);
+    let (held, reason) = verdict(&client, &events_of(&client, "ticket.moved", ticket)[0], &moved);
     assert!(held && reason.contains("it changed from \"new\" to \"done\""), "{reason}");
 }
 
 #[test]
-fn the_record_that_an_event_is_about_is_looked_at_as_it_is_now() {
+fn conditions_read_the_current_state_of_the_events_record() {
     let server = Server::shared();
     let client = server.space("conditions-record");
     let made = client.post("/v1/tickets", &json!({"subject": "Printer", "urgency": "high"})).expect(201);
@@ -113,7 +113,7 @@ fn the_record_that_an_event_is_about_is_looked_at_as_it_is_now() {
     let urgent = when(&client, "seen", &json!({"path": "ticket.urgency", "equals": "high"}));
     let absent = when(&client, "seen", &json!({"path": "record.urgent", "equals": "high"}));
     let network = when(&client, "seen", &json!({"path": "record.team.name", "equals": "Network"}));
-    let about = |subject: Value| tell(&client, &json!({"type": "seen", "subject": subject, "data": {"x": 1}}));
+    let about = |subject: Value| send(&client, &json!({"type": "seen", "subject": subject, "data": {"x": 1}}));
 
     let event = about(json!(format!("ticket/{ticket}")));
     assert_eq!(verdict(&client, &event, &urgent), (true, "ticket.urgency equals \"high\": it is \"high\"".to_owned()));
@@ -141,7 +141,7 @@ fn the_record_that_an_event_is_about_is_looked_at_as_it_is_now() {
         (json!(null), "the event is about no record, since it has no subject"),
         (json!("order 7"), "the event is about no record: its subject is `order 7`"),
         (json!("ticket/4711"), "there is no ticket/4711 in this space"),
-        (json!(format!("request/{request}")), "which is no ticket"),
+        (json!(format!("request/{request}")), "which is not a ticket"),
     ] {
         let (held, reason) = verdict(&client, &about(subject), &urgent);
         assert!(!held && reason.contains(said), "{reason}");
@@ -149,17 +149,17 @@ fn the_record_that_an_event_is_about_is_looked_at_as_it_is_now() {
     // An event that names the ticket in its data.
     let about = json!({"path": "ticket.urgency", "equals": "high", "about": "ticket/{{event.data.ticket_id}}"});
     let named = when(&client, "named", &about);
-    let event = tell(&client, &json!({"type": "named", "data": {"ticket_id": ticket}}));
+    let event = send(&client, &json!({"type": "named", "data": {"ticket_id": ticket}}));
     assert!(verdict(&client, &event, &named).0);
     // Other spaces' records are none.
     let other = server.space("conditions-record-other");
     let automation = when(&other, "seen", &json!({"path": "ticket.urgency", "exists": true}));
-    let event = tell(&other, &json!({"type": "seen", "subject": format!("ticket/{ticket}"), "data": {}}));
+    let event = send(&other, &json!({"type": "seen", "subject": format!("ticket/{ticket}"), "data": {}}));
     assert!(!verdict(&other, &event, &automation).0);
 }
 
 #[test]
-fn elements_of_a_list_are_tested_and_the_one_that_decided_is_named() {
+fn list_elements_are_tested_and_the_deciding_one_is_reported() {
     let server = Server::shared();
     let client = server.space("conditions-lists");
     let rows = [
@@ -191,7 +191,7 @@ fn elements_of_a_list_are_tested_and_the_one_that_decided_is_named() {
 }
 
 #[test]
-fn a_condition_that_cannot_be_meant_is_refused_when_it_is_saved() {
+fn an_invalid_condition_is_rejected_when_it_is_saved() {
     let server = Server::shared();
     let client = server.space("conditions-wrong");
     for (with, path) in [

@@ -1,21 +1,16 @@
 //! How receivers are reached: certificates, tokens, addresses; and what is sent to them, or not sent at all.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use hookwright_receiver::{Authority, Receiver as Site, Reply as Given, Request, Tls, Validity};
+use hookwright_receiver::{Authority, Receiver as Site, Tls, Validity};
 use hookwright_tests::scene::{self, delivered, text};
-use hookwright_tests::{Client, Options, Receiver, Reply, Server};
+use hookwright_tests::{Client, Options, Receiver, Reply, Server, eventually, executable, workspace};
 use serde_json::{Value, json};
 
 /// A receiver over TLS that takes everything and remembers it.
-fn site(tls: Tls) -> (Site, Arc<Mutex<Vec<Request>>>) {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let kept = Arc::clone(&seen);
-    let site = Site::serving(Some(tls), move |request| {
-        kept.lock().unwrap().push(request.clone());
-        Given::new(200, "thanks")
-    });
-    (site, seen)
+fn site(tls: Tls) -> Site {
+    Site::serving(Some(tls), |_| Reply::new(200, "thanks"))
 }
 
 #[track_caller]
@@ -41,11 +36,11 @@ fn refused_for_its_certificate(delivery: &Value) {
 }
 
 #[test]
-fn a_receiver_with_an_authority_of_its_own_is_reached_over_tls_and_the_log_says_where_the_time_went() {
+fn a_receiver_with_a_custom_authority_is_reached_over_tls_and_the_log_has_the_timing() {
     let server = Server::shared();
     let client = server.space("tls");
     let authority = Authority::new("Authority of a test");
-    let (receiver, seen) = site(Tls::new(&authority.server("localhost", Validity::Now)));
+    let receiver = site(Tls::new(&authority.server("localhost", Validity::Now)));
     let unknown = hook(&client, &receiver.url("/a"), &json!({}));
     failed_with(&delivered(&client, &json!(1)), "tls.unknown_issuer");
     client.delete(&format!("/v1/webhooks/{}", text(&unknown["id"]))).expect(204);
@@ -65,26 +60,26 @@ fn a_receiver_with_an_authority_of_its_own_is_reached_over_tls_and_the_log_says_
     assert_eq!((again.get("connect_us"), again.get("tls_us")), (None, None), "{again}");
     client.patch(&path, &json!({"transport": {"ca_pem": authority.pem(), "http2": false}})).expect(200);
     delivered(&client, &json!(4));
-    let versions: Vec<bool> = seen.lock().unwrap().iter().map(|request| request.http2).collect();
+    let versions: Vec<bool> = receiver.received().iter().map(|request| request.http2).collect();
     assert_eq!(versions, [true, true, false], "HTTP/2 where it is offered and wanted");
 
     // The certificate is for localhost; and one that has run out is none.
     let by_address = format!("https://127.0.0.1:{}/a", receiver.port());
     client.patch(&path, &json!({"url": by_address})).expect(200);
     failed_with(&delivered(&client, &json!(5)), "tls.wrong_name");
-    let (old, _) = site(Tls::new(&authority.server("localhost", Validity::Past)));
+    let old = site(Tls::new(&authority.server("localhost", Validity::Past)));
     client.patch(&path, &json!({"url": old.url("/a")})).expect(200);
     failed_with(&delivered(&client, &json!(6)), "tls.expired");
-    assert_eq!(seen.lock().unwrap().len(), 3);
+    assert_eq!(receiver.received().len(), 3);
 }
 
 #[test]
-fn a_receiver_that_wants_a_client_certificate_gets_the_webhooks_own() {
+fn the_webhooks_client_certificate_is_presented() {
     let mut server = Server::start(Options::default());
     let client = server.client();
     let (authority, clients) = (Authority::new("Of servers"), Authority::new("Of clients"));
     let ours = clients.client("hookwright");
-    let (receiver, seen) = site(Tls::mutual(&authority.server("localhost", Validity::Now), &clients));
+    let receiver = site(Tls::mutual(&authority.server("localhost", Validity::Now), &clients));
     let made = hook(&client, &receiver.url("/mutual"), &json!({"transport": {"ca_pem": authority.pem()}}));
     let path = format!("/v1/webhooks/{}", text(&made["id"]));
     refused_for_its_certificate(&delivered(&client, &json!(1)));
@@ -96,11 +91,12 @@ fn a_receiver_that_wants_a_client_certificate_gets_the_webhooks_own() {
     let with = |certificate: &str, key: &str| json!({"transport": {"ca_pem": authority.pem(), "client_certificate_pem": certificate, "client_key_secret": key}});
     for (change, place) in [
         (with(&ours.certificate, "nowhere"), "transport.client_key_secret"),
-        (with(&ours.certificate, "no-key"), "transport"),
-        (with(&ours.certificate, "other-key"), "transport"),
-        (with("no certificate", "client-key"), "transport"),
+        (with(&ours.certificate, "no-key"), "transport.client_key_secret"),
+        (with(&ours.certificate, "other-key"), "transport.client_key_secret"),
+        (with("no certificate", "client-key"), "transport.client_certificate_pem"),
+        (json!({"transport": {"proxy_secret": "no-key"}}), "transport.proxy_secret"),
         (json!({"transport": {"client_certificate_pem": ours.certificate}}), "transport"),
-        (json!({"transport": {"ca_pem": "no certificate"}}), "transport"),
+        (json!({"transport": {"ca_pem": "no certificate"}}), "transport.ca_pem"),
         (json!({"transport": {"ca_pem": "x".repeat(65 * 1024)}}), "transport"),
     ] {
         let answer = client.patch(&path, &change);
@@ -112,7 +108,7 @@ fn a_receiver_that_wants_a_client_certificate_gets_the_webhooks_own() {
     let shown = client.patch(&path, &with(&ours.certificate, "client-key")).expect(200);
     assert_eq!(shown["transport"]["client_key_secret"], "client-key");
     assert_eq!(delivered(&client, &json!(3))["state"], "delivered");
-    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert_eq!(receiver.received().len(), 1);
 
     // The key stands nowhere: not in what the API shows, nor in the log, nor in a file.
     let secret = ours.key.lines().nth(1).unwrap().to_owned();
@@ -129,7 +125,7 @@ fn a_receiver_that_wants_a_client_certificate_gets_the_webhooks_own() {
 }
 
 #[test]
-fn a_token_is_fetched_once_kept_and_fetched_again_when_the_receiver_no_longer_takes_it() {
+fn a_token_is_cached_and_refetched_when_the_receiver_rejects_it() {
     const SECRET: &str = "client-s3cret";
     let server = Server::shared();
     let client = server.space("oauth");
@@ -151,6 +147,10 @@ fn a_token_is_fetched_once_kept_and_fetched_again_when_the_receiver_no_longer_ta
     let retry = json!({"delays_seconds": [0], "jitter": 0});
     let made = hook(&client, &receiver.url(), &json!({"oauth": oauth, "retry": retry}));
     assert_eq!(made["oauth"]["client_secret"], "oauth", "the secret's name, never its value");
+    let own = json!({"headers": [{"name": "authorization", "value": "Bearer own"}]});
+    let answer = client.patch(&format!("/v1/webhooks/{}", text(&made["id"])), &own);
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["headers[0].name"], "{answer}");
     for n in 0..5 {
         scene::send(&client, "go", &json!(n));
     }
@@ -187,7 +187,7 @@ fn a_token_is_fetched_once_kept_and_fetched_again_when_the_receiver_no_longer_ta
 }
 
 #[test]
-fn a_token_endpoint_that_refuses_makes_the_attempt_fail_with_its_error() {
+fn a_failing_token_endpoint_fails_the_attempt_with_its_error() {
     let server = Server::shared();
     let client = server.space("oauth-refused");
     let endpoint = Receiver::with_replies(&[Reply::status(401)
@@ -214,20 +214,39 @@ fn a_token_endpoint_that_refuses_makes_the_attempt_fail_with_its_error() {
     }
 }
 
+/// A program that starts the server where a name leads to this machine: in a mount namespace with another `/etc/hosts`.
+fn resolving(folder: &Path, name: &str) -> PathBuf {
+    let (hosts, program) = (folder.join("hosts"), folder.join("server"));
+    std::fs::write(&hosts, format!("127.0.0.1 localhost {name}\n")).unwrap();
+    let (hosts, server) = (hosts.display(), workspace::binary());
+    let script = format!(
+        "#!/bin/sh\nexec unshare --map-root-user --mount sh -c \
+         'mount --bind {hosts} /etc/hosts && exec {} \"$@\"' sh \"$@\"\n",
+        server.display()
+    );
+    executable::script(&program, &script);
+    program
+}
+
 #[test]
-fn a_name_that_leads_to_a_private_address_is_refused_when_it_is_connected_to() {
-    let server = Server::start(Options::default().without("HOOKWRIGHT_ALLOW_NETWORKS"));
+fn a_name_that_resolves_to_a_private_address_is_rejected_at_connect_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::default().without("HOOKWRIGHT_ALLOW_NETWORKS");
+    let server = Server::start(options.program(resolving(folder.path(), "receiver.example")));
     let client = server.client();
     let receiver = Receiver::start();
-    let url = format!("http://localhost:{}/hook", receiver.port());
+    let url = format!("http://receiver.example:{}/hook", receiver.port());
     let made = hook(&client, &url, &json!({"mail_exceptions_to": ["ops@example.com"]}));
     let dead = delivered(&client, &json!(1));
     failed_with(&dead, "address.refused");
     let outcome = &dead["log"][0]["outcome"];
     assert!(text(&outcome["message"]).contains("HOOKWRIGHT_ALLOW_NETWORKS"), "the remedy is named: {dead:#}");
-    let shown = client.get(&format!("/v1/webhooks/{}", text(&made["id"]))).expect(200);
+    let shown = eventually(|| {
+        let shown = client.get(&format!("/v1/webhooks/{}", text(&made["id"]))).expect(200);
+        let error = shown["last_error"].as_str().unwrap_or_default();
+        if error.contains("address.refused") { Ok(shown) } else { Err(format!("{shown:#}")) }
+    });
     assert_eq!(shown["state"], "active");
-    assert!(text(&shown["last_error"]).contains("address.refused"), "{shown:#}");
     assert_eq!(shown["status"]["breaker"]["state"], "closed", "what our rules forbid says nothing of the receiver");
     // A link and a token are asked for under the same rules.
     client.put_json("/v1/secrets/oauth", &json!({"value": "s"})).expect(200);
@@ -241,7 +260,7 @@ fn a_name_that_leads_to_a_private_address_is_refused_when_it_is_connected_to() {
 }
 
 #[test]
-fn what_a_webhooks_condition_does_not_want_is_dropped_with_the_reason() {
+fn events_that_a_webhooks_condition_rejects_are_dropped_with_the_reason() {
     let server = Server::shared();
     let client = server.space("when");
     let receiver = Receiver::start();
@@ -272,7 +291,7 @@ fn what_a_webhooks_condition_does_not_want_is_dropped_with_the_reason() {
 }
 
 #[test]
-fn what_a_transform_drops_is_not_sent_and_one_that_fails_makes_the_delivery_fail() {
+fn a_transform_can_drop_a_delivery_and_a_failing_transform_fails_it() {
     let server = Server::shared();
     let client = server.space("transform");
     let receiver = Receiver::start();
@@ -295,7 +314,7 @@ fn what_a_transform_drops_is_not_sent_and_one_that_fails_makes_the_delivery_fail
 }
 
 #[test]
-fn a_body_that_is_no_json_goes_out_byte_for_byte() {
+fn a_body_that_is_not_json_is_sent_byte_for_byte() {
     let server = Server::shared();
     let client = server.space("raw");
     let receiver = Receiver::start();
@@ -306,7 +325,7 @@ fn a_body_that_is_no_json_goes_out_byte_for_byte() {
         ("application/xml", "<größe>\r\n</größe>".as_bytes()),
         ("text/plain; charset=utf-8", b"aGVsbG8gd29ybGQ="),
         ("text/csv", b"a;b\n1;2\n"),
-        ("application/json", b"{\"n\" : 1.0000000000000000001,  \"n\":2}"),
+        ("application/json", b"{\"n\" : 1.0000000000000000001,  \"m\":2}"),
         ("application/vnd.x+json", b" [1,\n 2] "),
     ];
     for (place, (content_type, body)) in bodies.into_iter().enumerate() {
@@ -326,7 +345,7 @@ fn a_body_that_is_no_json_goes_out_byte_for_byte() {
 }
 
 #[test]
-fn a_form_is_sent_to_receivers_that_want_one() {
+fn a_form_encoded_body_is_sent_if_configured() {
     let server = Server::shared();
     let client = server.space("form");
     let receiver = Receiver::start();
@@ -339,4 +358,74 @@ fn a_form_is_sent_to_receivers_that_want_one() {
     let sent = receiver.received().remove(0);
     assert_eq!(sent.header("content-type"), "application/x-www-form-urlencoded");
     assert_eq!(String::from_utf8(sent.body).unwrap(), "subject=Gr%C3%B6%C3%9Fe%20%26%20Ma%C3%9F&number=7");
+}
+
+#[test]
+fn a_webhook_can_have_its_own_proxy_in_an_allowed_network() {
+    let server = Server::shared();
+    let client = server.space("own-proxy");
+    let receiver = Receiver::start();
+    let proxy = Site::proxying(Some("Basic dXNlcjpwYXNzIHdvcmQ="));
+    let wrong = json!({"url": receiver.url(), "events": ["go"], "transport": {"proxy_secret": "proxy"}});
+    let answer = client.post("/v1/webhooks", &wrong);
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["transport.proxy_secret"], "{answer}");
+    client.put_json("/v1/secrets/proxy", &json!({"value": "socks5://user:hush@127.0.0.1"})).expect(200);
+    let answer = client.post("/v1/webhooks", &wrong);
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["transport.proxy_secret"], "{answer}");
+    assert!(!answer.text().contains("hush"), "{answer}");
+
+    let url = format!("http://user:pass%20word@127.0.0.1:{}", proxy.port());
+    client.put_json("/v1/secrets/proxy", &json!({"value": url})).expect(200);
+    let made = hook(&client, &receiver.url(), &json!({"transport": {"proxy_secret": "proxy"}}));
+    assert_eq!(made["transport"]["proxy_secret"], "proxy", "{made:#}");
+    let sent = delivered(&client, &json!(1));
+    assert_eq!((&sent["state"], proxy.connections()), (&json!("delivered"), 1), "{sent:#}");
+    assert!(!sent.to_string().contains("pass"), "{sent:#}");
+
+    // The receiver's network is permitted, and the proxy's only in the list of its own. Nobody listens at the receiver's
+    // address, which the proxy reports once it was asked.
+    let options = Options::default()
+        .set("HOOKWRIGHT_ALLOW_NETWORKS", "127.0.0.2/32")
+        .set("HOOKWRIGHT_PROXY_NETWORKS", "127.0.0.1/32");
+    let server = Server::start(options);
+    let client = server.client();
+    client.put_json("/v1/secrets/proxy", &json!({"value": url})).expect(200);
+    hook(&client, "http://127.0.0.2:1/", &json!({"transport": {"proxy_secret": "proxy"}}));
+    failed_with(&delivered(&client, &json!(1)), "proxy.failed");
+    assert_eq!(proxy.connections(), 2);
+}
+
+#[test]
+fn a_proxy_at_a_disallowed_address_is_rejected_when_the_webhook_is_saved() {
+    let proxy = Site::proxying(None);
+    let server = Server::start(Options::default().set("HOOKWRIGHT_ALLOW_NETWORKS", "127.0.0.2/32"));
+    let client = server.client();
+    let set = |url: &str| client.put_json("/v1/secrets/proxy", &json!({"value": url})).expect(200);
+    let given = json!({"proxy_secret": "proxy"});
+    let input = json!({"url": "http://127.0.0.2:1/", "events": ["go"], "transport": given});
+    let private = format!("http://user:hush@127.0.0.1:{}", proxy.port());
+    for url in [private.as_str(), "http://10.1.2.3:3128", "http://localhost:3128"] {
+        set(url);
+        let answer = client.post("/v1/webhooks", &input);
+        answer.problem(422, "input.invalid");
+        assert_eq!(answer.paths(), ["transport.proxy_secret"], "{answer}");
+        assert!(answer.text().contains("proxy_networks") && !answer.text().contains("hush"), "{answer}");
+    }
+    let made = client.post("/v1/webhooks", &json!({"url": "http://127.0.0.2:1/", "events": ["go"]})).expect(201);
+    let path = format!("/v1/webhooks/{}", text(&made["id"]));
+    let answer = client.patch(&path, &json!({"transport": given}));
+    assert_eq!(answer.paths(), ["transport.proxy_secret"], "{answer}");
+
+    // A secret that is changed afterwards is checked when it is used.
+    set("http://127.0.0.2:3128");
+    client.patch(&path, &json!({"transport": given, "retry": {"schedule": "none"}})).expect(200);
+    set(&private);
+    failed_with(&delivered(&client, &json!(1)), "address.refused");
+    assert_eq!(proxy.connections(), 0);
+
+    // Whatever is wrong with it, it can be disabled; it is checked when it is enabled again.
+    assert_eq!(client.patch(&path, &json!({"enabled": false})).expect(200)["state"], "disabled");
+    assert_eq!(client.patch(&path, &json!({"enabled": true})).paths(), ["transport.proxy_secret"]);
 }

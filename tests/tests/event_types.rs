@@ -13,7 +13,7 @@ fn paid() -> Value {
 }
 
 #[test]
-fn every_type_is_listed_with_its_schema_and_example_and_found_by_its_words() {
+fn every_event_type_is_listed_with_schema_and_example_and_found_by_search() {
     let server = Server::shared();
     let client = server.space("types-list");
     let all = scene::all(&client, "/v1/event-types");
@@ -41,7 +41,7 @@ fn every_type_is_listed_with_its_schema_and_example_and_found_by_its_words() {
 }
 
 #[test]
-fn the_words_of_the_reference_systems_are_given_out_as_data() {
+fn the_vocabularies_of_the_reference_systems_are_listed() {
     let server = Server::shared();
     let client = server.space("types-words");
     let all = client.get("/v1/vocabularies").expect(200)["data"].clone();
@@ -59,7 +59,7 @@ fn the_words_of_the_reference_systems_are_given_out_as_data() {
 }
 
 #[test]
-fn a_type_of_one_s_own_is_registered_changed_and_forgotten() {
+fn a_custom_event_type_is_registered_updated_and_deleted() {
     let server = Server::shared();
     let client = server.space("types-own");
     let answer = client.post("/v1/event-types", &paid());
@@ -100,7 +100,7 @@ fn a_type_of_one_s_own_is_registered_changed_and_forgotten() {
 }
 
 #[test]
-fn a_strict_type_refuses_what_does_not_fit_through_every_door() {
+fn a_strict_type_rejects_invalid_data_at_every_inbound_endpoint() {
     let server = Server::shared();
     let client = server.space("types-strict").in_space("types-strict");
     client.post("/v1/event-types", &paid()).expect(201);

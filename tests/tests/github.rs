@@ -1,7 +1,6 @@
 //! Real payloads from GitHub, signed by GitHub's own library.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use hookwright_tests::programs::{self, node};
 use hookwright_tests::scene::{self, text};
@@ -14,13 +13,6 @@ const SECRET: &str = "It's a Secret to Everybody";
 #[track_caller]
 fn source(client: &Client) -> Value {
     client.post("/v1/sources", &json!({"name": "github", "kind": "github", "secret": SECRET})).expect(201)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[test]
@@ -49,14 +41,14 @@ fn every_example_payload_is_accepted_typed_and_stored_byte_for_byte() {
         types.insert(wanted);
         let payload = client.get(&format!("/v1/events/{id}/payload"));
         assert_eq!(payload.header("content-type"), Some("application/json"));
-        assert_eq!(hex(&Sha256::digest(&payload.body)), text(&one["sha256"]), "{event:#}");
+        assert_eq!(hex::encode(Sha256::digest(&payload.body)), text(&one["sha256"]), "{event:#}");
     }
     assert!(types.len() > 100 && types.contains("github.issues.opened") && types.contains("github.push"));
 }
 
 /// A delivery by hand. `signature` is that of `signed`, which need not be what is sent.
 fn deliver(client: &Client, url: &str, id: &str, body: &[u8], signed: &[u8], secret: &str) -> Answer {
-    let signature = format!("sha256={}", hex(&hmac(secret.as_bytes(), signed)));
+    let signature = format!("sha256={}", hex::encode(hmac(secret.as_bytes(), signed)));
     let headers = [
         ("content-type", "application/json"),
         ("x-github-delivery", id),
@@ -77,7 +69,7 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
 const OPENED: &[u8] = br#"{"action": "opened",  "repository": {"full_name": "octo/cat"}, "issue": {"number": 1}}"#;
 
 #[test]
-fn a_payload_that_was_changed_or_not_signed_is_refused_and_leaves_nothing() {
+fn modified_or_unsigned_payloads_are_rejected_and_not_stored() {
     let server = Server::shared();
     let client = server.space("github-tampered");
     let url = text(&source(&client)["url"]);
@@ -97,7 +89,7 @@ fn a_payload_that_was_changed_or_not_signed_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_delivery_that_is_repeated_is_accepted_once() {
+fn a_redelivery_is_accepted_once() {
     let server = Server::shared();
     let client = server.space("github-repeated");
     let url = text(&source(&client)["url"]);
@@ -120,7 +112,7 @@ fn a_delivery_that_is_repeated_is_accepted_once() {
 }
 
 #[test]
-fn a_source_that_is_switched_off_or_deleted_takes_nothing() {
+fn a_disabled_or_deleted_source_accepts_nothing() {
     let server = Server::shared();
     let client = server.space("github-off");
     let made = source(&client);

@@ -14,7 +14,7 @@ fn arm(client: &Client, receiver: &Receiver) {
     client.put("/v1/plugins/hostile", &workspace::example("hostile")).expect(200);
     let policy = json!({
         "grants": {"http": [{"host": "127.0.0.1", "port": receiver.port()}]},
-        "limits": {"cpu_ms": 300, "wall_ms": 1_500, "memory_bytes": 8_388_608, "output_bytes": 10_000, "log_lines": 5,
+        "limits": {"cpu_ms": 300, "wall_ms": 6_000, "memory_bytes": 8_388_608, "output_bytes": 10_000, "log_lines": 5,
             "log_bytes": 1_000, "host_calls": 1_000, "requests": 3, "egress_bytes": 8_000, "effects": 10,
             "transfer_bytes": 100_000, "kv_bytes": 50_000, "kv_keys": 3},
     });
@@ -40,7 +40,7 @@ fn carried_out(client: &Client, order: &Value) -> Value {
 }
 
 #[test]
-fn every_limit_ends_what_goes_past_it_and_says_which_it_was() {
+fn exceeding_a_limit_stops_the_call_and_names_the_limit() {
     let server = Server::start(hookwright_tests::Options::default().set("HOOKWRIGHT_PLUGIN_BREAKER_STRIKES", "1000"));
     let client = server.client();
     let receiver = Receiver::with(|request| {
@@ -96,7 +96,7 @@ fn every_limit_ends_what_goes_past_it_and_says_which_it_was() {
 
 /// A condition with a table that grows without end, and one whose code is one huge function.
 #[test]
-fn tables_and_compile_bombs_end_where_they_stand() {
+fn tables_and_compile_bombs_are_stopped() {
     let server = Server::shared();
     let client = server.space("bombs");
     let bomb = |body: &str| component(&format!("(component (core module (func (result i32) {body})))"));
@@ -115,12 +115,13 @@ fn tables_and_compile_bombs_end_where_they_stand() {
 }
 
 #[test]
-fn while_one_plugin_does_harm_the_others_go_on() {
+fn a_harmful_plugin_does_not_affect_others() {
     let server = Server::start(hookwright_tests::Options::default().set("HOOKWRIGHT_PLUGIN_BREAKER_STRIKES", "1000"));
     let (villain, neighbour) = (server.space("villain"), server.space("neighbour"));
     let receiver = Receiver::with(|_| Reply::status(200).after(Duration::from_secs(60)));
     arm(&villain, &receiver);
-    let longer = json!({"limits": {"cpu_ms": 2_000, "wall_ms": 4_000},
+    // Those that wait are in the way for longer than the neighbour needs.
+    let longer = json!({"limits": {"cpu_ms": 2_000, "wall_ms": 60_000},
         "grants": {"http": [{"host": "127.0.0.1", "port": receiver.port()}]}});
     villain.put_json("/v1/plugins/hostile/policy", &longer).expect(200);
     let ticket = scene::ticket(&neighbour, "Quiet");
@@ -150,4 +151,209 @@ fn while_one_plugin_does_harm_the_others_go_on() {
     assert!(runs.iter().all(|run| run["state"] == "done"), "{runs:#?}");
     assert!(still > 0, "the harm was over before the neighbour's work began: nothing was shown");
     server.client().get("/healthz").expect(200);
+}
+
+const MIB: u64 = 1024 * 1024;
+
+/// Events whose steps ask for forty times more than the server may have at all, at the limits that hold by default.
+#[test]
+fn the_servers_memory_stays_bounded_whatever_plugins_request() {
+    let server = Server::start(
+        hookwright_tests::Options::default()
+            .set("HOOKWRIGHT_PLUGIN_BREAKER_STRIKES", "1000")
+            .set("HOOKWRIGHT_PLUGIN_MEMORY_TOTAL_BYTES", &(256 * MIB).to_string())
+            .set("HOOKWRIGHT_STEP_RETRY_DELAYS", "1")
+            .memory(1024 * MIB),
+    );
+    let client = server.space("flood");
+    client.put("/v1/plugins/hostile", &workspace::example("hostile")).expect(200);
+    scene::automation(
+        &client,
+        &json!({"name": "harm", "on": ["harm"], "then": [{"action": "hostile",
+            "with": {"do": "{{event.data.do}}", "count": "{{event.data.count}}"}}]}),
+    );
+    let neighbour = server.space("neighbour");
+    let ticket = scene::ticket(&neighbour, "Quiet");
+    scene::automation(
+        &neighbour,
+        &json!({"name": "note", "on": ["note"], "then": [{"action": "note-add", "with": {"id": ticket, "text": "n"}}]}),
+    );
+    let events: Vec<String> = (0..40)
+        .map(|n| {
+            scene::send(
+                &client,
+                "harm",
+                &json!({"do": if n % 2 == 0 { "emit-large" } else { "mail-large" }, "count": 1000}),
+            )
+        })
+        .collect();
+    let quiet = scene::send(&neighbour, "note", &json!({}));
+    assert_eq!(scene::story(&neighbour, &quiet)["runs"][0]["state"], "done");
+    let mut too_large = 0;
+    for event in &events {
+        let story = scene::story(&client, event);
+        let outcome = &story["runs"][0]["steps"][0]["outcome"];
+        // Others may have held all memory each time that the step was tried.
+        let code = text(&outcome["code"]);
+        assert!(["effects.too_large", "plugin.memory_busy"].contains(&code.as_str()), "{outcome}");
+        too_large += usize::from(code == "effects.too_large");
+        assert_eq!(story["runs"][0]["steps"][0]["effects"], Value::Null, "nothing of it is done: {story:#}");
+    }
+    assert!(too_large > 0, "no call reached its limit");
+    assert!(scene::all(&client, "/v1/mails").is_empty());
+    let peak = server.peak_memory();
+    assert!(peak < 1024 * MIB, "the server had {} MiB", peak / MIB);
+}
+
+/// A plan compares a document with all that a space holds, of which there may be a lot.
+#[test]
+fn plans_share_the_current_automations_instead_of_copying_them() {
+    const AUTOMATIONS: u64 = 8_000;
+    const TEXT: u64 = 8_000;
+    let options = hookwright_tests::Options::default().set("HOOKWRIGHT_MAX_BODY_BYTES", &(16 * MIB).to_string());
+    let mut server = Server::start(options.memory(1024 * MIB));
+    let long = "x".repeat(usize::try_from(TEXT).unwrap());
+    let automation = |name: String| {
+        let note = json!({"action": "note-add", "with": {"id": 1, "text": long}});
+        json!({"name": name, "on": ["held"], "then": [note]})
+    };
+    for first in (0..AUTOMATIONS).step_by(1_000) {
+        let part: Vec<Value> = (first..first + 1_000).map(|n| automation(format!("held {n}"))).collect();
+        let applied = server.client().post("/v1/configuration/apply", &json!({"configuration": {"automations": part}}));
+        assert_eq!(applied.expect(200)["summary"]["create"], 1_000, "{applied}");
+    }
+    // A new start gives back what it took to write them, in which a copy would find room.
+    server.stop();
+    server.restart();
+    hookwright_tests::eventually(|| {
+        let ready = server.client().get("/readyz");
+        if ready.status == 200 { Ok(()) } else { Err(ready.to_string()) }
+    });
+    server.forget_peak_memory();
+    let before = server.peak_memory();
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let (client, automation) = (server.client(), &automation);
+            scope.spawn(move || {
+                let document = [automation(format!("new {n}")), automation(format!("held {n}"))];
+                let input = json!({"configuration": {"automations": document}});
+                let plan = client.post("/v1/configuration/plan", &input).expect(200);
+                assert_eq!(plan["summary"], json!({"create": 1, "change": 0, "delete": 0, "unchanged": 1}));
+            });
+        }
+    });
+    let (grown, held) = (server.peak_memory().saturating_sub(before), AUTOMATIONS * TEXT);
+    assert!(grown < held / 2, "plans took {} MiB, the automations have {} MiB", grown / MIB, held / MIB);
+}
+
+/// A few kilobytes that stand for sixteen million instances.
+#[test]
+fn a_component_is_rejected_by_its_expanded_size_before_compilation() {
+    let server = Server::start(hookwright_tests::Options::default().memory(1024 * MIB));
+    let client = server.client();
+    let before = server.peak_memory();
+    let mut whole = String::from("(component $c0)");
+    for level in 1..=24 {
+        let inner = level - 1;
+        whole = format!(
+            "(component $c{level} {whole} (instance (instantiate $c{inner})) (instance (instantiate $c{inner})))"
+        );
+    }
+    let bytes = component(&whole);
+    assert!(bytes.len() < 20_000);
+    let answer = client.put("/v1/plugins/bomb", &bytes);
+    answer.problem(422, "plugin.compile_failed");
+    assert!(text(&answer.json()["detail"]).contains("once every component in it is instantiated"), "{answer}");
+    let grown = server.peak_memory().saturating_sub(before);
+    assert!(grown < 64 * MIB, "looking at it took {} MiB", grown / MIB);
+}
+
+/// What a user's schema makes of a text is bounded when it is saved and when it is checked.
+#[test]
+fn regular_expressions_in_schemas_are_bounded_in_states_and_work() {
+    let server = Server::shared();
+    let client = server.space("patterns");
+    let workflow = |patterns: usize| {
+        let properties: serde_json::Map<String, Value> = (0..patterns)
+            .map(|n| (format!("p{n}"), json!({"type": "string", "pattern": format!("a[ab]{{3000}}[^ab]{n}")})))
+            .collect();
+        json!({"name": format!("w{patterns}"), "input": {"type": "object", "properties": properties},
+            "steps": [{"wait": {"seconds": 1}}]})
+    };
+    let refused = client.post("/v1/workflows", &workflow(90));
+    assert!(refused.status == 422 || refused.status == 400, "{refused}");
+    assert!(refused.to_string().contains("20000 states"), "{refused}");
+    client.post("/v1/workflows", &workflow(2)).expect(201);
+    let start =
+        |text: String| client.post("/v1/workflows/w2/start", &json!({"input": {"p0": text.clone(), "p1": text}}));
+    let refused = start("ab".repeat(5_000));
+    assert!(refused.to_string().contains("takes too long"), "{refused}");
+    let refused = start("ab".repeat(100));
+    assert!(!refused.to_string().contains("takes too long"), "a short one is checked: {refused}");
+}
+
+/// An automation that sets itself off ten times over for each event.
+#[test]
+fn an_event_storm_in_one_space_is_bounded_and_does_not_affect_others() {
+    let server = Server::start(hookwright_tests::Options::default().set("HOOKWRIGHT_MAX_EVENTS_PER_ROOT", "2000"));
+    let (storm, neighbour) = (server.space("storm"), server.space("neighbour"));
+    scene::automation(
+        &storm,
+        &json!({"name": "echo", "on": ["echo"], "then": [{"action": "event-emit", "for_each": "{{event.data.list}}",
+            "with": {"type": "echo", "data": {"list": "{{event.data.list}}"}}}]}),
+    );
+    let ticket = scene::ticket(&neighbour, "Quiet");
+    scene::automation(
+        &neighbour,
+        &json!({"name": "note", "on": ["note"],
+            "then": [{"action": "note-add", "with": {"id": ticket, "text": "{{event.data.n}}"}}]}),
+    );
+    let root = scene::send(&storm, "echo", &json!({"list": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}));
+    let backlog = || server.client().get("/healthz").expect(200)["backlog"].as_u64().unwrap();
+    hookwright_tests::eventually(|| if backlog() > 500 { Ok(()) } else { Err(backlog().to_string()) });
+    let events: Vec<String> = (0..20).map(|n| scene::send(&neighbour, "note", &json!({"n": n}))).collect();
+    for event in &events {
+        assert_eq!(scene::story(&neighbour, event)["runs"][0]["state"], "done");
+    }
+    assert!(backlog() > 0, "the storm was over before the neighbour's work was done: nothing was shown");
+    scene::settled(&server.client());
+    let story = storm.get(&format!("/v1/events/{root}")).expect(200);
+    let descendants = story["descendants"].as_u64().unwrap();
+    // Steps in flight may each have made their events when the bound was reached.
+    assert!((1_500..=2_200).contains(&descendants), "{descendants}");
+    assert!(story["summary"].to_string().contains("has triggered"), "{story:#}");
+    let failed = storm.get("/v1/runs?state=failed&limit=1").expect(200);
+    assert!(failed["data"][0]["steps"].to_string().contains("chain.too_wide"), "{failed:#}");
+}
+
+/// The server dies whenever it calls a step: after a few times it leaves the event alone, and goes on with the others.
+#[test]
+fn an_event_that_repeatedly_crashes_the_server_is_dead_lettered() {
+    let mut server = Server::start(hookwright_tests::Options::default());
+    let client = server.client();
+    scene::automation(
+        &client,
+        &json!({"name": "deadly", "on": ["deadly"], "then": [{"action": "event-emit", "with": {"type": "x"}}]}),
+    );
+    let deadly = hookwright_tests::Options::default().set("HOOKWRIGHT_FAULT_POINT", "step.before-call");
+    server.restart_with(deadly.clone());
+    let client = server.client();
+    let event = scene::send(&client, "deadly", &json!({}));
+    assert!(!server.wait().success());
+    for _ in 0..2 {
+        assert!(!server.restart_to_die(deadly.clone()).success());
+    }
+    // The same fault lies in wait, and the event is not tried again.
+    server.restart_with(deadly);
+    let client = server.client();
+    let story = scene::story(&client, &event);
+    let run = &story["runs"][0];
+    assert_eq!((&run["state"], &run["steps"][0]["outcome"]["code"]), (&json!("failed"), &json!("event.dead_lettered")));
+    assert!(story["summary"].to_string().contains("the server ended 3 times"), "{story:#}");
+    assert!(server.lives());
+    // Without the fault the automation takes the next event as ever.
+    server.restart_with(hookwright_tests::Options::default());
+    let client = server.client();
+    let event = scene::send(&client, "deadly", &json!({}));
+    assert_eq!(scene::story(&client, &event)["runs"][0]["state"], "done");
 }

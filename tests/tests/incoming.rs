@@ -1,7 +1,9 @@
-//! Incoming webhooks as Uspacy's article has them (R3.6 to R3.8): its requests and answers, letter by letter.
+//! Incoming webhooks as Uspacy's article has them: its requests and answers, letter by letter.
+
+use std::time::Duration;
 
 use hookwright_tests::scene::{self, text};
-use hookwright_tests::{Answer, Client, Server, eventually};
+use hookwright_tests::{Answer, Client, Options, Receiver, Server};
 use serde_json::{Value, json};
 
 /// The article's answer to `GET {webhook_url}/tasks/v1/tasks/816`.
@@ -51,7 +53,7 @@ fn denied(answer: &Answer) {
 
 /// An error in this dialect, which says something of each of these fields.
 #[track_caller]
-fn told(answer: &Answer, status: u16, code: &str, fields: &[&str]) {
+fn assert_error(answer: &Answer, status: u16, code: &str, fields: &[&str]) {
     let body = answer.expect(status);
     assert_eq!((&body["status"], &body["code"]), (&json!(true), &json!(code)), "{answer}");
     let named: Vec<&String> = body["errors"].as_object().unwrap().keys().collect();
@@ -60,7 +62,7 @@ fn told(answer: &Answer, status: u16, code: &str, fields: &[&str]) {
 }
 
 #[test]
-fn r3_6_an_incoming_webhook_has_a_name_access_a_switch_and_a_url_that_needs_no_other_token() {
+fn an_incoming_webhook_has_a_name_access_a_switch_and_a_url_that_needs_no_other_token() {
     let server = Server::shared();
     let client = server.space("r3-6");
     let (made, anyone) = incoming(&client, &["CRM", "tasks", "chats", "activities"]);
@@ -77,7 +79,7 @@ fn r3_6_an_incoming_webhook_has_a_name_access_a_switch_and_a_url_that_needs_no_o
 
     let path = format!("/v1/sources/{}", text(&made["id"]));
     client.patch(&path, &json!({"active": false})).expect(200);
-    told(&anyone.get(&format!("{url}/tasks/v1/tasks")), 403, "source.inactive", &["text"]);
+    assert_error(&anyone.get(&format!("{url}/tasks/v1/tasks")), 403, "source.inactive", &["text"]);
     client.patch(&path, &json!({"active": true})).expect(200);
     anyone.get(&format!("{url}/tasks/v1/tasks")).expect(200);
 
@@ -91,9 +93,9 @@ fn r3_6_an_incoming_webhook_has_a_name_access_a_switch_and_a_url_that_needs_no_o
 }
 
 #[test]
-fn r3_6_rotation_kills_the_old_url_at_once_or_after_the_stated_overlap() {
-    let server = Server::shared();
-    let client = server.space("r3-6-rotation");
+fn rotation_disables_the_old_url_at_once_or_after_the_overlap() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
     let (made, anyone) = incoming(&client, &["tasks"]);
     let (path, first) = (format!("/v1/sources/{}", text(&made["id"])), text(&made["url"]));
     let list = |url: &str| anyone.get(&format!("{url}/tasks/v1/tasks"));
@@ -104,12 +106,13 @@ fn r3_6_rotation_kills_the_old_url_at_once_or_after_the_stated_overlap() {
     list(&second).expect(200);
     assert!(rotated["rotated_at"].is_string() && rotated.get("former_url_until").is_none(), "{rotated}");
 
-    let rotated = client.post(&format!("{path}/rotate"), &json!({"overlap_seconds": 2})).expect(200);
+    let rotated = client.post(&format!("{path}/rotate"), &json!({"overlap_seconds": 3600})).expect(200);
     assert!(rotated["former_url_until"].is_string(), "{rotated}");
     let third = text(&rotated["url"]);
     list(&second).expect(200);
     list(&third).expect(200);
-    eventually(|| if list(&second).status == 404 { Ok(()) } else { Err("the former URL still works".to_owned()) });
+    server.advance(Duration::from_secs(3600));
+    list(&second).problem(404, "source.not_found");
     list(&third).expect(200);
     assert_eq!(client.get(&path).expect(200)["url"], third);
     let long = json!({"overlap_seconds": 604_801});
@@ -117,7 +120,7 @@ fn r3_6_rotation_kills_the_old_url_at_once_or_after_the_stated_overlap() {
 }
 
 #[test]
-fn r3_6_a_url_takes_as_many_requests_as_its_rate_says() {
+fn a_url_is_rate_limited_as_configured() {
     let server = Server::shared();
     let client = server.space("r3-6-rate");
     let (made, anyone) = incoming(&client, &["tasks"]);
@@ -129,7 +132,7 @@ fn r3_6_a_url_takes_as_many_requests_as_its_rate_says() {
     }
     for _ in 0..20 {
         let answer = anyone.get(&format!("{url}/tasks/v1/tasks"));
-        told(&answer, 429, "source.rate_limited", &["text"]);
+        assert_error(&answer, 429, "source.rate_limited", &["text"]);
         let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=1800).contains(&seconds), "{answer}");
     }
@@ -141,7 +144,7 @@ fn r3_6_a_url_takes_as_many_requests_as_its_rate_says() {
 }
 
 #[test]
-fn r3_7_a_task_is_read_as_in_the_article() {
+fn a_task_is_read_as_in_the_article() {
     let server = Server::shared();
     let client = server.space("r3-7-task");
     let (made, anyone) = incoming(&client, &["tasks"]);
@@ -168,7 +171,7 @@ fn r3_7_a_task_is_read_as_in_the_article() {
 }
 
 #[test]
-fn r3_7_a_lead_is_made_as_in_the_article_and_emits_what_any_other_does() {
+fn a_lead_is_created_as_in_the_article_and_emits_the_usual_events() {
     let server = Server::shared();
     let client = server.space("r3-7-lead");
     let (made, anyone) = incoming(&client, &["crm"]);
@@ -194,7 +197,7 @@ fn r3_7_a_lead_is_made_as_in_the_article_and_emits_what_any_other_does() {
 }
 
 #[test]
-fn r3_7_every_tool_lists_reads_creates_changes_and_deletes() {
+fn every_tool_lists_reads_creates_updates_and_deletes() {
     let server = Server::shared();
     let client = server.space("r3-7-kin");
     let (made, anyone) = incoming(&client, &["crm", "tasks", "activities", "chats"]);
@@ -232,7 +235,7 @@ fn r3_7_every_tool_lists_reads_creates_changes_and_deletes() {
         anyone.patch(&one, &changed).expect(200);
         let deleted = anyone.delete(&one);
         assert_eq!((deleted.status, deleted.body.len()), (204, 0));
-        told(&anyone.get(&one), 404, "record.not_found", &["text"]);
+        assert_error(&anyone.get(&one), 404, "record.not_found", &["text"]);
         for verb in ["created", "updated", "deleted"] {
             let events = scene::all(&client, &format!("/v1/events?type={kind}.{verb}"));
             assert!(!events.is_empty(), "{kind}.{verb} was not told");
@@ -241,24 +244,59 @@ fn r3_7_every_tool_lists_reads_creates_changes_and_deletes() {
     assert_eq!(scene::all(&client, "/v1/events?type=deal.moved").len(), 1);
     let leads = |query: &str| anyone.get(&format!("{url}/crm/v1/entities/leads{query}"));
     assert_eq!(leads("?title=A").expect(200)["data"].as_array().unwrap().len(), 1);
-    told(&leads("?page=0"), 400, "query.invalid", &["page"]);
-    told(&leads("?list=101"), 400, "query.invalid", &["list"]);
-    told(&leads("?title[nearly]=A"), 400, "query.invalid", &["text"]);
-    told(
+    assert_error(&leads("?page=0"), 400, "query.invalid", &["page"]);
+    assert_error(&leads("?list=101"), 400, "query.invalid", &["list"]);
+    assert_error(&leads("?title[nearly]=A"), 400, "query.invalid", &["text"]);
+    assert_error(
         &anyone.post(&format!("{url}/tasks/v1/tasks"), &json!({"body": [1]})),
         422,
         "input.invalid",
         &["body", "title"],
     );
-    told(&anyone.send("POST", &format!("{url}/tasks/v1/tasks"), &[], b"{"), 400, "body.not_json", &["text"]);
-    told(&anyone.get(&format!("{url}/crm/v1/entities/users")), 404, "route.not_found", &["text"]);
+    assert_error(&anyone.send("POST", &format!("{url}/tasks/v1/tasks"), &[], b"{"), 400, "body.not_json", &["text"]);
+    assert_error(&anyone.get(&format!("{url}/crm/v1/entities/users")), 404, "route.not_found", &["text"]);
     let answer = anyone.put(&format!("{url}/tasks/v1/tasks"), b"{}");
-    told(&answer, 405, "method.not_allowed", &["text"]);
+    assert_error(&answer, 405, "method.not_allowed", &["text"]);
     assert_eq!(answer.header("allow"), Some("GET, POST"));
+    let message = text(&answer.json()["errors"]["text"][0]);
+    assert!(message.ends_with("tasks/v1/tasks does not support PUT; it supports GET, POST"), "{message}");
 }
 
 #[test]
-fn r3_8_without_the_scope_access_is_denied_as_in_the_article() {
+fn records_are_created_by_the_user_of_the_owners_key_by_default() {
+    let server = Server::shared();
+    let client = server.space("r3-7-users");
+    let user = json!({"id": 9, "name": "Ada Lovelace"});
+    let key = client.post("/v1/keys", &json!({"name": "k", "role": "editor", "user": user})).expect(201);
+    let (made, anyone) = incoming(&client, &["crm", "tasks"]);
+    let (path, url) = (format!("/v1/sources/{}", text(&made["id"])), text(&made["url"]));
+    let receiver = Receiver::start();
+    let hook = json!({"url": receiver.url(), "profile": "uspacy", "event": "lead.created", "handshake": "none",
+        "signing": {"kind": "none"}});
+    client.post("/v1/webhooks", &hook).expect(201);
+    let (leads, lead) = (format!("{url}/crm/v1/entities/leads"), json!({"title": "Lead"}));
+    assert_eq!(anyone.post(&leads, &lead).expect(201)["created_by"], 1, "the owner's key stands for nobody");
+
+    client.patch(&path, &json!({"owner": key["id"]})).expect(200);
+    assert_eq!(anyone.post(&leads, &lead).expect(201)["created_by"], 9);
+    assert_eq!(anyone.patch(&format!("{leads}/1"), &json!({"title": "L"})).expect(200)["changed_by"], 9);
+    let task = anyone.post(&format!("{url}/tasks/v1/tasks"), &json!({"title": "T"})).expect(201);
+    assert_eq!(json!([task["createdBy"], task["setterId"]]), json!(["9", "9"]), "{task}");
+    let by = client.get("/v1/records/lead/2/history").expect(200)["data"][0]["by"].clone();
+    assert_eq!(json!([by["user"], by["source"]]), json!([user, "Site form"]), "{by}");
+
+    client.patch(&path, &json!({"with": {"user": 4}})).expect(200);
+    assert_eq!(anyone.post(&leads, &lead).expect(201)["created_by"], 4, "what the webhook says goes first");
+    let mut told: Vec<Value> = receiver.wait_for(3).iter().map(|one| one.json()["data"].clone()).collect();
+    told.sort_by_key(|data| data["entity"]["id"].as_u64());
+    let users: Vec<&Value> = told.iter().map(|data| &data["user_id"]).collect();
+    assert_eq!(users, [1, 9, 4]);
+    let by = client.get("/v1/records/lead/3/history").expect(200)["data"][0]["by"].clone();
+    assert_eq!((&by["key"], by.get("user")), (&key["id"], None), "{by}");
+}
+
+#[test]
+fn without_the_scope_access_is_denied_as_in_the_article() {
     let server = Server::shared();
     let client = server.space("r3-8");
     let (made, anyone) = incoming(&client, &["tasks"]);
@@ -277,7 +315,7 @@ fn r3_8_without_the_scope_access_is_denied_as_in_the_article() {
 }
 
 #[test]
-fn r3_8_the_owner_s_permissions_bound_what_the_webhook_may_do() {
+fn an_incoming_webhook_is_limited_by_its_owners_permissions() {
     let server = Server::shared();
     let client = server.space("r3-8-owner");
     let (made, anyone) = incoming(&client, &["crm"]);

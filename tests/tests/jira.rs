@@ -34,7 +34,7 @@ fn push(client: &Client, space: &str, attributes: &Value) -> String {
 }
 
 #[test]
-fn an_issue_that_is_closed_in_jira_closes_the_ticket_and_verified_webhooks_tell_of_it() {
+fn closing_a_jira_issue_closes_the_ticket_and_sends_verified_webhooks() {
     let server = Server::start(Options::default());
     let client = server.client();
     let mut receivers = [node("receiver.mjs"), python("receiver.py")].map(|mut command| {
@@ -138,7 +138,7 @@ fn the_story_tells_it_all(client: &Client, event: &str, automation: &str, ticket
 }
 
 #[test]
-fn an_event_that_does_not_match_says_what_was_expected_and_what_there_was() {
+fn a_non_matching_event_reports_expected_and_actual_values() {
     let server = Server::shared();
     let client = server.space("unmatched");
     let ticket = scene::ticket(&client, "Still open");
@@ -158,7 +158,7 @@ fn an_event_that_does_not_match_says_what_was_expected_and_what_there_was() {
 }
 
 #[test]
-fn an_attribute_that_is_missing_fails_the_step_and_says_what_was_there() {
+fn a_missing_attribute_fails_the_step_and_lists_the_available_ones() {
     let server = Server::shared();
     let client = server.space("absent");
     let automation = close_on_completion(&client);
@@ -179,7 +179,7 @@ fn an_attribute_that_is_missing_fails_the_step_and_says_what_was_there() {
 }
 
 #[test]
-fn an_event_of_another_type_says_which_type_was_wanted() {
+fn an_event_of_another_type_reports_the_expected_type() {
     let server = Server::shared();
     let client = server.space("untyped");
     let automation = close_on_completion(&client);
@@ -191,9 +191,9 @@ fn an_event_of_another_type_says_which_type_was_wanted() {
     assert!(reason.contains("jira.ticket_created") && reason.contains(TYPE), "{reason}");
 }
 
-/// R0.1: each mistake in a pushed event has an answer of its own.
+/// Each mistake in a pushed event has an answer of its own.
 #[test]
-fn each_mistake_in_a_pushed_event_has_its_own_answer() {
+fn each_error_in_a_pushed_event_has_its_own_code() {
     let server = Server::shared();
     let client = server.client();
     let named = client.in_space("main");
@@ -229,4 +229,71 @@ fn each_mistake_in_a_pushed_event_has_its_own_answer() {
         let problem = answer.problem(422, "input.invalid");
         assert!(text(&problem["detail"]).contains(field), "{answer}");
     }
+}
+
+#[test]
+fn a_rejected_push_is_listed_with_its_reason() {
+    let server = Server::shared();
+    let client = server.space("refused");
+    let named = client.in_space("refused");
+    let good = json!({"service": "Jira", "trigger_event_type": TYPE, "attributes": {"a": 1}});
+    named.post("/webhook", &good).expect(202);
+    let reasons = || {
+        let all = client.get("/v1/refused-requests").expect(200)["data"].as_array().unwrap().clone();
+        all.into_iter().map(|one| (text(&one["code"]), one)).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons(), [], "what was accepted is an event");
+    client.with_key("hw_wrong").in_space("refused").post("/webhook", &good).problem(401, "auth.invalid");
+    client.post("/webhook", &good).problem(401, "space.missing");
+    named.post("/webhook", &json!({"service": "Jira", "attributes": {}})).problem(422, "input.invalid");
+    client.post("/v1/events", &json!({"typ": "a"})).problem(422, "input.invalid");
+    named.send("POST", "/webhook", &[], b"{\"service\":").problem(400, "body.not_json");
+    // Nobody's: there is no such space.
+    client.with_key("hw_wrong").in_space("nowhere-at-all").post("/webhook", &good).problem(401, "auth.invalid");
+    let all = reasons();
+    let codes: Vec<&str> = all.iter().map(|(code, _)| code.as_str()).collect();
+    assert_eq!(codes, ["body.not_json", "input.invalid", "input.invalid", "space.missing", "auth.invalid"]);
+    let (_, wrong) = &all[2];
+    assert_eq!((&wrong["path"], &wrong["status"], &wrong["method"]), (&json!("/webhook"), &json!(422), &json!("POST")));
+    assert!(text(&wrong["message"]).contains("trigger_event_type"), "{wrong:#}");
+    assert!(text(&wrong["body"]["text"]).contains("Jira"), "{wrong:#}");
+    assert!(!json!(all).to_string().contains("hw_wrong"), "no key stands there: {wrong:#}");
+    assert_eq!(all[4].1["headers"].to_string().matches("refused").count(), 1, "the id that was sent does");
+    let one = client.get(&format!("/v1/refused-requests/{}", text(&wrong["id"]))).expect(200);
+    assert_eq!(one, *wrong);
+    client.get("/v1/refused-requests/req_999").problem(404, "request.not_found");
+}
+
+#[test]
+fn disabled_automations_and_the_chain_limit_are_explained() {
+    let server = Server::shared();
+    let client = server.space("explain-off");
+    let then = json!([{"action": "event-emit", "with": {"type": "fe.x", "data": {"n": 1}}}]);
+    let off = scene::automation(&client, &json!({"name": "off", "on": ["loop.x"], "then": then}));
+    let shown = client.post(&format!("/v1/automations/{off}/disable"), &json!({})).expect(200);
+    let event = scene::send(&client, "loop.x", &json!({}));
+    let explained = client.get(&format!("/v1/events/{event}/explain")).expect(200);
+    let explanation = text(&explained["automations"][0]["explanation"]);
+    let since = format!(
+        "it has been off since {}, switched off by {}",
+        text(&shown["switched"]["at"]),
+        text(&shown["switched"]["by"])
+    );
+    assert!(explanation.contains(&since) && !explanation.contains("misspelt"), "{explained:#}");
+    let event = scene::send(&client, "fe.x", &json!({}));
+    let explained = client.get(&format!("/v1/events/{event}/explain")).expect(200);
+    assert_eq!(explained["automations"][0].get("near"), None, "loop.x and fe.x are not close: {explained:#}");
+
+    let again = json!([{"action": "event-emit", "with": {"type": "chain.next", "data": {}}}]);
+    scene::automation(&client, &json!({"name": "chain", "on": ["chain.next"], "then": again}));
+    scene::send(&client, "chain.next", &json!({}));
+    let last = eventually(|| {
+        let newest = text(&client.get("/v1/events?type=chain.next&limit=1").expect(200)["data"][0]["id"]);
+        let summary = scene::story(&client, &newest)["summary"].to_string();
+        if summary.contains("the chain was cut here") { Ok(newest) } else { Err(summary) }
+    });
+    let explained = client.get(&format!("/v1/events/{last}/explain")).expect(200);
+    let chain = explained["automations"].as_array().unwrap().iter().find(|one| one["name"] == "chain").unwrap();
+    assert!(text(&chain["explanation"]).contains("the chain was cut here"), "{explained:#}");
+    assert!(!text(&chain["explanation"]).contains("misspelt"), "{explained:#}");
 }

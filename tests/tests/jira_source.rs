@@ -5,7 +5,7 @@ use hookwright_tests::{Server, eventually, workspace};
 use serde_json::{Value, json};
 
 #[test]
-fn r0_8_an_issue_that_jira_says_is_closed_closes_the_ticket_it_names() {
+fn an_issue_that_jira_says_is_closed_closes_the_ticket_it_names() {
     let server = Server::shared();
     let client = server.space("jira-source");
     let case = workspace::root().join("plugins/jira/cases/accepts-a-change-of-status.json");

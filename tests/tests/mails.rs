@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 /// A mail server, and Hookwright that sends through it.
 fn sending() -> (Program, Server) {
-    let mut mail_server = Program::start(&mut python("mail_server.py"));
+    sending_through(Program::start(&mut python("mail_server.py")))
+}
+
+fn sending_through(mut mail_server: Program) -> (Program, Server) {
     let url = format!("smtp://127.0.0.1:{}", mail_server.line()["port"]);
     let server = Server::start(
         Options::default().set("HOOKWRIGHT_SMTP_URL", &url).set("HOOKWRIGHT_MAIL_FROM", "Hookwright <bot@example.com>"),
@@ -24,7 +27,7 @@ fn mail(client: &Client, to: &str) -> Value {
 }
 
 #[test]
-fn a_mail_has_its_text_its_html_and_its_attachments_made_of_the_event() {
+fn a_mail_has_text_html_and_attachments_rendered_from_the_event() {
     let (mut mail_server, server) = sending();
     let client = server.client();
     scene::automation(
@@ -81,7 +84,27 @@ fn a_mail_has_its_text_its_html_and_its_attachments_made_of_the_event() {
 }
 
 #[test]
-fn who_is_busy_is_tried_again_and_who_is_not_there_is_given_up_with_the_server_s_reason() {
+fn several_reply_to_addresses_are_sent_in_one_field() {
+    let (mut mail_server, server) = sending();
+    let client = server.client();
+    scene::automation(
+        &client,
+        &json!({"name": "Tell", "on": ["tell"], "then": [{"action": "email-send", "with": {
+            "to": "ada@example.com", "subject": "s", "text": "t", "reply_to": "{{event.data.reply_to}}"}}]}),
+    );
+    for (reply_to, field) in [
+        (json!(["Help <help@example.com>", "books@example.com"]), "Help <help@example.com>, books@example.com"),
+        (json!("one@example.com"), "one@example.com"),
+    ] {
+        scene::send(&client, "tell", &json!({"reply_to": reply_to}));
+        let taken = mail_server.line();
+        assert_eq!(taken["fields"]["reply-to"], field, "{taken:#}");
+        assert_eq!(taken["to"], json!(["ada@example.com"]), "replies go there, and nothing else does");
+    }
+}
+
+#[test]
+fn temporary_smtp_errors_are_retried_and_permanent_ones_fail_with_the_servers_reason() {
     let (mut mail_server, server) = sending();
     let client = server.client();
     scene::automation(
@@ -106,7 +129,137 @@ fn who_is_busy_is_tried_again_and_who_is_not_there_is_given_up_with_the_server_s
 }
 
 #[test]
-fn without_a_mail_server_mails_are_kept_to_be_looked_at() {
+fn a_comma_separated_text_is_split_into_addresses_and_an_invalid_address_fails_the_step() {
+    let (mut mail_server, server) = sending();
+    let client = server.client();
+    scene::automation(
+        &client,
+        &json!({"name": "Tell", "on": ["tell"], "then": [{"action": "email-send", "with": {
+            "to": "{{event.data.to}}", "cc": "\"Roe, Bob\" <bob@example.com>, carl@example.com",
+            "subject": "s", "text": "t"}}]}),
+    );
+    scene::send(&client, "tell", &json!({"to": ["\"Doe, Ada\" <ada@example.com>", "dan@example.com"]}));
+    let taken = mail_server.line();
+    assert_eq!(taken["to"], json!(["ada@example.com", "dan@example.com", "bob@example.com", "carl@example.com"]));
+    let event = scene::send(&client, "tell", &json!({"to": "ada@example.com; dan@example.com"}));
+    let outcome = scene::story(&client, &event)["runs"][0]["steps"][0]["outcome"].clone();
+    assert_eq!((&outcome["kind"], &outcome["code"]), (&json!("failed"), &json!("parameters.invalid")), "{outcome:#}");
+    let message = text(&outcome["message"]);
+    assert!(message.contains("`to`") && message.contains("ada@example.com; dan@example.com"), "{message}");
+    assert_eq!(scene::all(&client, "/v1/mails").len(), 1, "nothing was queued");
+}
+
+#[test]
+fn domains_are_sent_in_ascii_and_unsupported_local_parts_fail() {
+    let (mut mail_server, server) = sending_through(Program::start(python("mail_server.py").arg("ascii")));
+    let client = server.client();
+    scene::automation(
+        &client,
+        &json!({"name": "Tell", "on": ["tell"], "then": [
+            {"action": "email-send", "with": {"to": "{{event.data.to}}", "subject": "s", "text": "t"}}]}),
+    );
+    scene::send(&client, "tell", &json!({"to": "a@bücher.de"}));
+    assert_eq!(mail_server.line()["to"], json!(["a@xn--bcher-kva.de"]));
+    assert_eq!(mail(&client, "a@bücher.de")["state"], "sent");
+    scene::send(&client, "tell", &json!({"to": "ü@example.com"}));
+    let failed = mail(&client, "ü@example.com");
+    assert_eq!((&failed["state"], &failed["attempts"]), (&json!("failed"), &json!(1)), "{failed:#}");
+    assert!(text(&failed["last_error"]).contains("not ASCII"), "{failed:#}");
+}
+
+#[test]
+fn variables_cannot_add_or_change_addresses() {
+    let server = Server::shared();
+    let client = server.space("mails-hostile");
+    let named = "\"{{event.data.v}}\" <{{event.data.mail}}>";
+    let list = json!(["ops@example.com", "{{event.data.v}}"]);
+    let quoted = "evil\" <evil@example.com>, \"x";
+    let two = json!("a@example.com, evil@example.com");
+    for (row, (parameter, addresses, value, takes)) in [
+        ("to", json!(named), json!(quoted), None),
+        ("to", json!(named), json!("Doe, Ada"), Some(json!(["\"Doe, Ada\" <m@example.com>"]))),
+        ("cc", json!(named), json!(quoted), None),
+        ("bcc", json!(named), json!(quoted), None),
+        ("reply_to", json!(named), json!(quoted), None),
+        ("from", json!(named), json!("x\" <evil@example.com> (\""), None),
+        ("to", json!("ops@example.com, {{event.data.v}}"), two.clone(), None),
+        (
+            "to",
+            json!("ops@example.com, {{event.data.v}}"),
+            json!("a@example.com"),
+            Some(json!(["ops@example.com", "a@example.com"])),
+        ),
+        ("to", list.clone(), two.clone(), None),
+        ("to", list, json!("A <a@example.com>"), Some(json!(["ops@example.com", "A <a@example.com>"]))),
+        ("to", json!("{{event.data.v}}"), two.clone(), None),
+        ("cc", json!("{{event.data.v}}"), two.clone(), None),
+        ("to", json!("{{event.data.v}}"), json!([two]), None),
+        (
+            "to",
+            json!("{{event.data.v}}"),
+            json!(["a@example.com", "b@example.com"]),
+            Some(json!(["a@example.com", "b@example.com"])),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event_type = format!("hostile.row{row}");
+        let mut with = json!({"to": "ok@example.com", "subject": event_type, "text": "t"});
+        with[parameter] = addresses;
+        scene::automation(
+            &client,
+            &json!({"name": event_type, "on": [event_type], "then": [{"action": "email-send", "with": with}]}),
+        );
+        let event = scene::send(&client, &event_type, &json!({"v": value, "mail": "m@example.com"}));
+        let outcome = scene::story(&client, &event)["runs"][0]["steps"][0]["outcome"].clone();
+        let mails = scene::all(&client, "/v1/mails");
+        let mail = mails.iter().find(|mail| mail["letter"]["subject"] == *event_type);
+        match takes {
+            Some(to) => assert_eq!(mail.map(|mail| &mail["letter"]["to"]), Some(&to), "{with} {outcome:#}"),
+            None => {
+                assert_eq!((&outcome["code"], mail), (&json!("parameters.invalid"), None), "{with} {outcome:#}");
+                assert!(text(&outcome["message"]).contains(parameter), "{with} {outcome:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_address_variable_is_skipped_or_reported() {
+    let server = Server::shared();
+    let client = server.space("mails-empty");
+    for (row, (parameter, value, said)) in [
+        ("cc", json!(""), None),
+        ("bcc", json!(null), None),
+        ("reply_to", json!([]), None),
+        ("to", json!(""), Some("give ada@example.com")),
+        ("to", json!(null), Some("a list")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event_type = format!("empty.row{row}");
+        let mut with = json!({"to": "ok@example.com", "subject": "s", "text": "t"});
+        with[parameter] = json!("{{event.data.v}}");
+        scene::automation(
+            &client,
+            &json!({"name": event_type, "on": [event_type], "then": [{"action": "email-send", "with": with}]}),
+        );
+        let event = scene::send(&client, &event_type, &json!({"v": value}));
+        let outcome = scene::story(&client, &event)["runs"][0]["steps"][0]["outcome"].clone();
+        match said {
+            None => assert_eq!(outcome["kind"], "done", "{parameter} {value}: {outcome:#}"),
+            Some(said) => {
+                let message = text(&outcome["message"]);
+                assert!(message.contains("to") && message.contains(said), "{value}: {message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_mail_server_mails_are_stored() {
     let server = Server::shared();
     let client = server.space("mails-kept");
     scene::automation(

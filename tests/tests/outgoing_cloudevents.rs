@@ -90,6 +90,14 @@ fn the_library_reads(space: &str, start: impl Fn() -> Program) {
     let attempts = scene::all(&client, "/v1/attempts");
     assert_eq!(attempts.len(), 8);
     assert!(attempts.iter().all(|attempt| attempt["batch"] == 4), "{attempts:#?}");
+    let (firsts, others): (Vec<&Value>, Vec<&Value>) =
+        attempts.iter().partition(|attempt| attempt.get("batch_first").is_none());
+    assert_eq!(firsts.len(), 2, "the log has each batch once: {attempts:#?}");
+    assert!(firsts.iter().all(|first| first["request_body"] != ""), "{attempts:#?}");
+    for other in others {
+        let first = firsts.iter().find(|first| first["delivery"] == other["batch_first"]);
+        assert!(first.is_some() && other["request_body"] == "", "{other:#}");
+    }
 }
 
 #[test]
@@ -103,7 +111,7 @@ fn the_pypi_library_reads_events_in_all_three_modes() {
 }
 
 #[test]
-fn a_batch_goes_out_when_its_time_has_come_though_it_is_not_full() {
+fn an_incomplete_batch_is_sent_after_its_maximum_wait() {
     let server = Server::shared();
     let client = server.space("ce-out-time");
     let mut program = Program::start(&mut node("cloudevents_receiver.mjs"));

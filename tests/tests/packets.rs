@@ -20,7 +20,7 @@ fn transformed(client: &Client, event_type: &str, transform: &str, with: &Value)
 }
 
 #[test]
-fn r1_3_a_party_is_the_payload_of_the_article() {
+fn a_party_has_the_payload_of_the_article() {
     let server = Server::shared();
     let client = server.space("packet-party");
     transformed(&client, "party.created", "capsule", &json!({}));
@@ -39,15 +39,15 @@ fn r1_3_a_party_is_the_payload_of_the_article() {
         expected[name] = value;
     }
     for name in ["createdAt", "updatedAt"] {
-        assert!(text(&made[name]).ends_with('Z'), "{made}");
-        expected[name] = made[name].clone();
+        let (seconds, _) = made[name].as_str().and_then(|time| time.split_once('.')).expect("a time with a fraction");
+        expected[name] = json!(format!("{seconds}Z"));
     }
     let packet = packet(&client, "party/1", "party.created");
     assert_eq!(packet, json!({"event": "party/created", "payload": [expected]}));
 }
 
 #[test]
-fn r2_2_a_ticket_is_the_packet_of_the_article() {
+fn a_ticket_has_the_packet_of_the_article() {
     let server = Server::shared();
     let client = server.space("packet-ticket");
     let with = json!({"webhook_events": [{"criteria": 2, "operator": 1}]});
@@ -79,7 +79,7 @@ fn r2_2_a_ticket_is_the_packet_of_the_article() {
 }
 
 #[test]
-fn r3_4_a_task_and_a_lead_have_every_field_of_the_articles() {
+fn a_task_and_a_lead_have_every_field_of_the_articles() {
     let server = Server::shared();
     let client = server.space("packet-uspacy");
     for (kind, service, given) in [

@@ -35,7 +35,7 @@ fn handled_by(client: &Client, words: &str) -> (String, String) {
 }
 
 #[test]
-fn a_bad_upload_is_refused_with_its_reason_and_changes_nothing() {
+fn an_invalid_upload_is_rejected_with_its_reason_and_changes_nothing() {
     let server = Server::shared();
     let client = server.space("bad-uploads");
     let ticket = scene::ticket(&client, "Watched");
@@ -51,7 +51,7 @@ fn a_bad_upload_is_refused_with_its_reason_and_changes_nothing() {
         ("match", Vec::new(), 422, "plugin.not_wasm", "empty"),
         ("match", b"#!/bin/sh\necho hello".to_vec(), 422, "plugin.not_wasm", "begins with"),
         ("match", component("(module)"), 422, "plugin.core_module", "component new"),
-        ("match", machine_code, 422, "plugin.precompiled", "never taken"),
+        ("match", machine_code, 422, "plugin.precompiled", "never accepted"),
         ("match", good[..good.len() / 2].to_vec(), 422, "plugin.malformed", "damaged"),
         ("match", component("(component)"), 422, "plugin.no_known_world", "exports nothing"),
         ("match", renamed("match", "condition@0.1.0", "condition@9.9.9"), 422, "plugin.no_known_world", "9.9.9"),
@@ -86,7 +86,7 @@ fn a_bad_upload_is_refused_with_its_reason_and_changes_nothing() {
 }
 
 #[test]
-fn an_upload_replaces_the_built_in_plugin_and_deleting_it_brings_that_back() {
+fn an_upload_replaces_the_built_in_plugin_and_deleting_it_restores_that() {
     let mut server = Server::start(Options::default());
     let client = server.space("uploads");
     let ticket = scene::ticket(&client, "Watched");
@@ -153,7 +153,7 @@ fn until(client: &Client, name: &str, is_so: impl Fn(u16, &Value) -> bool) -> Va
 }
 
 #[test]
-fn a_component_in_the_folder_is_live_while_it_is_there_and_the_last_good_version_stays() {
+fn a_component_in_the_folder_is_live_while_it_exists_and_the_last_good_version_stays() {
     let server = Server::start(Options::default());
     let client = server.client();
     let folder = server.data().join("plugins");
@@ -196,7 +196,7 @@ fn a_component_in_the_folder_is_live_while_it_is_there_and_the_last_good_version
 }
 
 #[test]
-fn a_plugin_that_leaves_while_it_is_used_is_missed_visibly_and_found_again() {
+fn runs_are_parked_visibly_while_their_plugin_is_missing() {
     let server = Server::start(Options::default());
     let client = server.client();
     let file = server.data().join("plugins/leaving.wasm");
@@ -264,6 +264,7 @@ fn files(dir: &Path) -> Vec<(String, u64, SystemTime)> {
 #[test]
 fn a_second_start_compiles_nothing() {
     let mut server = Server::start(Options::default().cold());
+    server.all_loaded();
     let client = server.client();
     client.put("/v1/plugins/uploaded", &other_version("note-add", "3.0.0")).expect(200);
     std::fs::write(server.data().join("plugins/dropped.wasm"), other_version("match", "3.0.0")).unwrap();
@@ -291,6 +292,7 @@ fn a_second_start_compiles_nothing() {
         std::fs::write(cache.join(name), vec![7; usize::try_from(*length).unwrap()]).unwrap();
     }
     server.restart();
+    server.all_loaded();
     let third = compiled(&server.client());
     assert!(third.iter().all(|(_, compiled)| *compiled), "{third:?}");
 }

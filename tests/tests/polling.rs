@@ -1,8 +1,10 @@
 //! Sources that ask a REST service for news: only what is new, with a cursor, over failures and restarts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use hookwright_tests::clock::between;
+use hookwright_tests::due;
 use hookwright_tests::receiver::Received;
 use hookwright_tests::scene::{self, text};
 use hookwright_tests::{Client, Options, Receiver, Reply, Server, eventually};
@@ -89,6 +91,19 @@ fn until(client: &Client, source: &str, is_so: impl Fn(&Value) -> bool) -> Value
     })
 }
 
+/// Asked each hour: the clock is moved to the next time, and what the source is then like is waited for.
+#[track_caller]
+fn next_time(server: &Server, source: &str) -> Value {
+    let client = server.client();
+    let next = client.get(&format!("/v1/sources/{source}")).expect(200)["status"]["next_at"].clone();
+    server.advance_to(&next);
+    until(&client, source, |status| status["next_at"] != next)
+}
+
+fn hourly() -> Value {
+    json!({"every_seconds": 3600})
+}
+
 fn found(client: &Client) -> Vec<u64> {
     let mut events = scene::all(client, "/v1/events?type=item.found");
     events.reverse();
@@ -97,7 +112,7 @@ fn found(client: &Client) -> Vec<u64> {
 }
 
 #[test]
-fn only_what_is_new_becomes_an_event_and_the_cursor_is_sent_back() {
+fn only_new_items_become_events_and_the_cursor_is_sent_back() {
     let server = Server::shared();
     let client = server.space("poll-new");
     let service = Service::default();
@@ -129,23 +144,40 @@ fn only_what_is_new_becomes_an_event_and_the_cursor_is_sent_back() {
 }
 
 #[test]
-fn a_service_that_fails_is_shown_and_asked_again_until_it_is_back() {
+fn a_response_with_a_byte_order_mark_is_parsed() {
     let server = Server::shared();
-    let client = server.space("poll-fails");
+    let client = server.space("poll-byte-order-mark");
+    let receiver = Receiver::with(|_| {
+        let item = json!({"id": 1, "price": 100, "at": "2026-11-21T10:00:01Z"});
+        let answer = json!({"data": {"items": [item]}, "next": null});
+        Reply::status(200).header("content-type", "application/json").body(format!("\u{feff}{answer}"))
+    });
+    let id = source(&client, &parameters(&receiver), &never());
+    assert_eq!(ask(&client, &id), 1);
+    assert_eq!(found(&client), [1]);
+    assert_eq!(client.get("/v1/events/item-1").expect(200)["event"]["data"]["price"], 100);
+}
+
+#[test]
+fn a_failing_service_is_reported_and_polled_at_its_usual_times_until_it_recovers() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
     let service = Service::default();
     let receiver = service.listen();
     service.put(2);
-    let id = source(&client, &parameters(&receiver), &json!({"every_seconds": 1}));
-    until(&client, &id, |status| status["events"] == 2);
+    let id = source(&client, &parameters(&receiver), &hourly());
+    assert_eq!(next_time(&server, &id)["status"]["events"], 2);
     service.break_down(true);
-    let shown = until(&client, &id, |status| status["failures"].as_u64() >= Some(2));
+    next_time(&server, &id);
+    let shown = next_time(&server, &id);
+    assert_eq!(shown["status"]["failures"], 2, "{shown:#}");
     let error = text(&shown["status"]["last_error"]);
     assert!(error.starts_with("http.status_503: ") && error.contains("out of order"), "{error}");
     assert!(shown["status"]["next_at"].is_string(), "{shown:#}");
     client.post(&format!("/v1/sources/{id}/poll"), &json!({}));
     service.put(4);
     service.break_down(false);
-    let shown = until(&client, &id, |status| status["events"] == 4);
+    let shown = next_time(&server, &id);
     assert_eq!((&shown["status"]["last_error"], &shown["status"]["failures"]), (&json!(null), &json!(0)));
     assert_eq!(found(&client), [1, 2, 3, 4]);
     // Switched off, it is asked no more.
@@ -156,59 +188,61 @@ fn a_service_that_fails_is_shown_and_asked_again_until_it_is_back() {
 }
 
 #[test]
-fn a_source_is_asked_once_at_a_time() {
+fn polls_of_a_source_do_not_overlap() {
     let server = Server::shared();
     let client = server.space("poll-under-way");
-    let receiver = Receiver::with(|_| {
-        let empty = json!({"data": {"items": []}, "next": null}).to_string();
-        Reply::status(200).header("content-type", "application/json").body(empty).after(Duration::from_secs(2))
-    });
+    let refused = Arc::new(AtomicBool::new(false));
+    let empty = json!({"data": {"items": []}, "next": null}).to_string();
+    let answer = Reply::status(200).header("content-type", "application/json").body(empty).once(&refused);
+    let receiver = Receiver::with_replies(&[answer]);
     let path = format!("/v1/sources/{}/poll", source(&client, &parameters(&receiver), &never()));
     std::thread::scope(|scope| {
         let first = scope.spawn(|| client.post(&path, &json!({})).status);
         receiver.wait_for(1);
         client.post(&path, &json!({})).problem(409, "poll.under_way");
+        refused.store(true, Ordering::SeqCst);
         assert_eq!(first.join().unwrap(), 200);
     });
     assert_eq!(receiver.received().len(), 1);
 }
 
 #[test]
-fn how_long_a_service_wants_to_be_left_alone_is_heeded() {
-    let server = Server::shared();
-    let client = server.space("poll-wait");
-    let receiver = Receiver::with(|_| Reply::status(429).header("retry-after", "3600"));
-    let id = source(&client, &parameters(&receiver), &json!({"every_seconds": 1}));
-    let shown = until(&client, &id, |status| status["failures"] == 1);
-    let seconds = |name: &str| {
-        let at = text(&shown["status"][name]);
-        at[11..13].parse::<i64>().unwrap() * 60 + at[14..16].parse::<i64>().unwrap()
-    };
-    assert_eq!((seconds("next_at") - seconds("last_at")).rem_euclid(1440) / 10, 6, "an hour later: {shown:#}");
+fn retry_after_of_a_polled_service_is_respected() {
+    let server = Server::start(Options::default().clock());
+    let receiver = Receiver::with(|_| Reply::status(429).header("retry-after", "7200"));
+    let id = source(&server.client(), &parameters(&receiver), &hourly());
+    let shown = next_time(&server, &id);
+    let status = &shown["status"];
+    assert_eq!(status["failures"], 1, "{shown:#}");
+    let seconds = between(&status["last_at"], &status["next_at"]).as_secs();
+    assert!((7200..=10_800).contains(&seconds), "at the first usual time after two hours: {shown:#}");
+    assert_eq!(receiver.received().len(), 1);
+    due::advance_over(&server, &status["next_at"], &receiver);
+    receiver.wait_for(2);
 }
 
 #[test]
-fn a_restart_keeps_how_far_a_service_was_read_and_asks_on() {
-    let mut server = Server::start(Options::default());
+fn the_poll_cursor_survives_a_restart() {
+    let mut server = Server::start(Options::default().clock());
     let service = Service::default();
     let receiver = service.listen();
     service.put(3);
-    let id = source(&server.client(), &parameters(&receiver), &json!({"every_seconds": 1}));
-    until(&server.client(), &id, |status| status["events"] == 3);
+    let id = source(&server.client(), &parameters(&receiver), &hourly());
+    assert_eq!(next_time(&server, &id)["status"]["events"], 3);
     server.kill();
     service.put(5);
     let asked = receiver.received().len();
     server.restart();
     let client = server.client();
-    until(&client, &id, |status| status["events"] == 5);
+    assert_eq!(next_time(&server, &id)["status"]["events"], 5);
     assert_eq!(receiver.received()[asked].path, "/hook?since=3");
     assert_eq!(found(&client), [1, 2, 3, 4, 5]);
 }
 
 #[test]
-fn an_automation_works_on_what_a_service_that_is_polled_answers() {
-    let server = Server::shared();
-    let client = server.space("poll-automation");
+fn an_automation_processes_items_of_a_polled_service() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
     let ticket = scene::ticket(&client, "orders");
     scene::automation(
         &client,
@@ -219,9 +253,11 @@ fn an_automation_works_on_what_a_service_that_is_polled_answers() {
     let service = Service::default();
     let receiver = service.listen();
     service.put(2);
-    source(&client, &parameters(&receiver), &json!({"every_seconds": 1}));
-    eventually(|| if found(&client).len() == 2 { Ok(()) } else { Err("not yet".to_owned()) });
+    let id = source(&client, &parameters(&receiver), &hourly());
+    next_time(&server, &id);
+    assert_eq!(found(&client), [1, 2]);
     service.put(4);
+    next_time(&server, &id);
     eventually(|| {
         let notes = scene::notes(&client, ticket);
         if notes.len() == 2 { Ok(notes) } else { Err(format!("{notes:?}")) }
@@ -229,7 +265,7 @@ fn an_automation_works_on_what_a_service_that_is_polled_answers() {
     let mut notes = scene::notes(&client, ticket);
     notes.sort();
     assert_eq!(notes, ["item 3 for 300", "item 4 for 400"], "each is a run of its own");
-    // The same with what there is without a source: every minute, or here every second, a schedule's automation asks.
+    // The same with what there is without a source: every minute, or here every hour, a schedule's automation asks.
     scene::automation(
         &client,
         &json!({"name": "ask", "on": ["poll.due"], "then": [
@@ -240,17 +276,18 @@ fn an_automation_works_on_what_a_service_that_is_polled_answers() {
     let schedule = json!({"name": "minutely", "cron": "* * * * *", "type": "poll.due"});
     let made = client.post("/v1/schedules", &schedule).expect(201);
     assert!(made["status"]["next_at"].is_string());
-    client.patch(&format!("/v1/schedules/{}", text(&made["id"])), &json!({"every_seconds": 1})).expect(200);
+    let path = format!("/v1/schedules/{}", text(&made["id"]));
+    let hourly = client.patch(&path, &json!({"every_seconds": 3600})).expect(200);
+    server.advance_to(&hourly["status"]["next_at"]);
     eventually(|| {
         let notes = scene::notes(&client, ticket);
         let asked = notes.iter().filter(|note| *note == "asked 1" || *note == "asked 2").count();
         if asked >= 2 { Ok(()) } else { Err(format!("{notes:?}")) }
     });
-    client.delete(&format!("/v1/schedules/{}", text(&made["id"]))).expect(204);
 }
 
 #[test]
-fn what_is_wrong_with_a_source_that_is_polled_is_said_when_it_is_saved() {
+fn an_invalid_polled_source_is_rejected_when_it_is_saved() {
     let server = Server::shared();
     let client = server.space("poll-wrong");
     let receiver = Receiver::start();
@@ -286,12 +323,12 @@ fn what_is_wrong_with_a_source_that_is_polled_is_said_when_it_is_saved() {
 }
 
 #[test]
-fn a_host_that_was_not_granted_is_named_with_the_grant() {
-    let server = Server::start(Options::default().without("HOOKWRIGHT_ALLOW_NETWORKS"));
+fn a_host_that_is_not_granted_is_reported_with_the_missing_grant() {
+    let server = Server::start(Options::default().without("HOOKWRIGHT_ALLOW_NETWORKS").clock());
     let client = server.client();
     let with = json!({"url": "http://127.0.0.1:9/x", "event": {"type": "a", "id": {"path": "id"}}});
-    let id = source(&client, &with, &json!({"every_seconds": 1}));
-    let shown = until(&client, &id, |status| status["failures"].as_u64() >= Some(1));
+    let id = source(&client, &with, &hourly());
+    let shown = next_time(&server, &id);
     let error = text(&shown["status"]["last_error"]);
     assert!(error.contains("127.0.0.1"), "{error}");
 }

@@ -19,7 +19,7 @@ fn sent(client: &Client, provider: &str) -> Vec<Value> {
         let story = scene::story(client, &id);
         assert_eq!((&story["event"]["type"], &story["event"]["source"]), (&one["type"], &json!(provider)), "{story:#}");
         let payload = client.get(&format!("/v1/events/{id}/payload"));
-        let digest: String = Sha256::digest(&payload.body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(Sha256::digest(&payload.body));
         assert_eq!(json!(digest), one["sha256"], "{id} is not kept byte for byte");
     }
     assert_eq!(scene::all(client, "/v1/events").len(), sent.len());
@@ -27,7 +27,7 @@ fn sent(client: &Client, provider: &str) -> Vec<Value> {
 }
 
 #[test]
-fn what_stripe_sends_is_accepted_and_an_automation_works_on_it() {
+fn a_stripe_event_is_accepted_and_triggers_an_automation() {
     let server = Server::shared();
     let client = server.space("providers-stripe");
     let path = "event.data.data.object";
@@ -60,7 +60,7 @@ fn what_stripe_sends_is_accepted_and_an_automation_works_on_it() {
 }
 
 #[test]
-fn what_stripe_and_slack_send_is_kept_byte_for_byte_with_its_type() {
+fn stripe_and_slack_payloads_are_stored_byte_for_byte_with_their_type() {
     let server = Server::shared();
     assert!(sent(&server.space("providers-stripe-bytes"), "stripe").len() >= 4);
     let sent = sent(&server.space("providers-slack-bytes"), "slack");

@@ -18,7 +18,7 @@ fn ids(list: &Value) -> Vec<u64> {
 }
 
 /// The types of the events about a record, oldest first.
-fn told(client: &Client, subject: &str) -> Vec<String> {
+fn event_types(client: &Client, subject: &str) -> Vec<String> {
     let mut events = scene::all(client, &format!("/v1/events?subject={subject}"));
     events.reverse();
     events.iter().map(|event| text(&event["type"])).collect()
@@ -44,7 +44,7 @@ fn order() -> Value {
 }
 
 #[test]
-fn a_record_is_made_read_changed_and_deleted() {
+fn a_record_is_created_read_updated_and_deleted() {
     let server = Server::shared();
     let client = server.space("records-crud");
     client.put_json("/v1/kinds/order", &order()).expect(201);
@@ -79,14 +79,14 @@ fn a_record_is_made_read_changed_and_deleted() {
     let next = client.post("/v1/records/order", &json!({"number": "A-2"})).expect(201);
     assert_eq!(next["id"], 2, "an id is given once");
     assert_eq!(
-        told(&client, "order/1"),
+        event_types(&client, "order/1"),
         ["order.created", "order.updated", "order.updated", "order.deleted"],
         "a change of nothing is told by nothing"
     );
 }
 
 #[test]
-fn what_is_not_of_the_kind_is_refused_with_its_path_and_leaves_nothing() {
+fn invalid_records_are_rejected_with_the_path_and_not_stored() {
     let server = Server::shared();
     let client = server.space("records-wrong");
     client.put_json("/v1/kinds/order", &order()).expect(201);
@@ -128,7 +128,7 @@ fn what_is_not_of_the_kind_is_refused_with_its_path_and_leaves_nothing() {
     client.delete("/v1/records/ticket/1").problem(422, "record.not_removable");
     client.post("/v1/records/user/1/notes", &json!({"text": "x"})).problem(422, "record.no_notes");
     client.get("/v1/records/order/1/history?cursor=x").problem(400, "query.invalid");
-    assert_eq!(told(&client, "order/1"), ["order.created"]);
+    assert_eq!(event_types(&client, "order/1"), ["order.created"]);
 }
 
 #[test]
@@ -188,10 +188,10 @@ fn a_list_is_filtered_sorted_and_paged() {
     let cursor = text(&first["next"]);
     assert_eq!(ids(&client.get(&format!("/v1/records/order?sort=number&cursor={cursor}")).expect(200)), [3, 4, 5]);
     for (query, said) in [
-        ("colour=red", "no field of an order"),
+        ("colour=red", "not a field of an order"),
         ("total[gt]=much", "the field is number"),
-        ("state[like]=n", "no operator"),
-        ("sort=colour", "no field"),
+        ("state[like]=n", "not an operator"),
+        ("sort=colour", "not a field"),
         ("limit=0", "limit"),
         (&format!("cursor={cursor}"), "cursor"),
         (&format!("sort=total&cursor={cursor}"), "cursor"),
@@ -207,7 +207,7 @@ fn a_list_is_filtered_sorted_and_paged() {
 }
 
 #[test]
-fn of_several_changes_that_saw_the_same_version_one_is_made() {
+fn of_concurrent_changes_to_one_version_only_one_succeeds() {
     let server = Server::shared();
     let client = server.space("records-race");
     let lead = client.post("/v1/records/lead", &json!({"title": "L"}));
@@ -239,7 +239,7 @@ fn of_several_changes_that_saw_the_same_version_one_is_made() {
     }
     change_if(&client, "PATCH", "/v1/records/lead/1", "\"1\", \"2\"", &json!({"title": "M"})).expect(200);
     change_if(&client, "DELETE", "/v1/records/lead/1", "*", &json!({})).expect(204);
-    assert_eq!(told(&client, "lead/1"), ["lead.created", "lead.updated", "lead.updated", "lead.deleted"]);
+    assert_eq!(event_types(&client, "lead/1"), ["lead.created", "lead.updated", "lead.updated", "lead.deleted"]);
 
     scene::ticket(&client, "T");
     let tag = client.get("/v1/tickets/1").header("etag").unwrap().to_owned();
@@ -299,7 +299,7 @@ fn the_history_says_who_changed_what_and_when() {
 }
 
 #[test]
-fn each_change_is_told_by_each_of_its_events_exactly_once() {
+fn each_change_emits_each_of_its_events_exactly_once() {
     let server = Server::shared();
     let client = server.space("records-events");
     let receiver = Receiver::start();
@@ -353,7 +353,7 @@ fn each_change_is_told_by_each_of_its_events_exactly_once() {
         client.patch(&format!("/v1/records/{kind}/{id}"), &change).expect(200);
         let mut expected: Vec<String> = expected.iter().map(|verb| format!("{kind}.{verb}")).collect();
         expected.insert(0, format!("{kind}.created"));
-        assert_eq!(told(&client, &format!("{kind}/{id}")), expected, "{change}");
+        assert_eq!(event_types(&client, &format!("{kind}/{id}")), expected, "{change}");
         sent += expected.len();
     }
     let received = receiver.wait_for(sent);
@@ -367,7 +367,7 @@ fn each_change_is_told_by_each_of_its_events_exactly_once() {
 }
 
 #[test]
-fn a_kind_of_one_s_own_is_declared_shown_changed_and_taken_away() {
+fn a_custom_kind_is_declared_shown_updated_and_deleted() {
     let server = Server::shared();
     let client = server.space("records-kinds");
     let made = client.put_json("/v1/kinds/order", &order());
@@ -436,7 +436,69 @@ fn a_kind_of_one_s_own_is_declared_shown_changed_and_taken_away() {
 }
 
 #[test]
-fn records_and_kinds_are_changed_by_the_roles_that_may() {
+fn a_kind_that_something_refers_to_must_exist_and_is_not_deleted() {
+    let server = Server::shared();
+    let client = server.space("records-references");
+    let about = |kind: &str| {
+        let with = json!({"path": "record.number", "about": format!("{kind}/{{{{event.data.id}}}}"), "equals": "1"});
+        json!({"name": "about", "on": ["go"], "when": {"condition": "match", "with": with},
+            "then": [{"action": "record-find", "with": {"kind": kind, "where": {"number": "1"}}}]})
+    };
+    let each = |kind: &str| json!({"name": "each", "every_seconds": 86_400, "type": "t", "for_each": {"kind": kind}, "enabled": false});
+    let answer = client.post("/v1/automations", &about("order"));
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["when.with.about", "then[0].with.kind"], "{answer}");
+    assert!(answer.text().contains("PUT /v1/kinds/{kind}"), "{answer}");
+    assert_eq!(client.post("/v1/schedules", &each("order")).paths(), ["for_each.kind"]);
+
+    client.put_json("/v1/kinds/order", &order()).expect(201);
+    let automation = client.post("/v1/automations", &about("order")).expect(201);
+    let schedule = client.post("/v1/schedules", &each("order")).expect(201);
+    let detail = client.delete("/v1/kinds/order").problem(409, "kind.in_use")["detail"].to_string();
+    assert!(detail.contains("the automation `about`") && detail.contains("the schedule `each`"), "{detail}");
+    client.delete(&format!("/v1/automations/{}", automation["id"].as_str().unwrap())).expect(204);
+    client.delete(&format!("/v1/schedules/{}", schedule["id"].as_str().unwrap())).expect(204);
+    client.delete("/v1/kinds/order").expect(204);
+}
+
+#[test]
+fn a_field_refers_to_a_kind_that_exists_and_that_kind_is_not_deleted() {
+    let server = Server::shared();
+    let client = server.space("kind-references").in_space("kind-references");
+    let to = |kind: &str| {
+        let other = json!({"type": "reference", "kind": kind});
+        json!({"fields": {"other": other, "more": {"type": "list", "items": {"type": "object", "fields": {"deep": other}}}}})
+    };
+    let answer = client.put_json("/v1/kinds/parcel", &to("carrier"));
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["fields.other.kind", "fields.more.items.fields.deep.kind"], "{answer}");
+    assert!(answer.text().contains("PUT /v1/kinds/{kind}"), "{answer}");
+    client.put_json("/v1/kinds/letter", &to("contact")).expect(201);
+    client.put_json("/v1/kinds/carrier", &to("carrier")).expect(201);
+    client.put_json("/v1/kinds/parcel", &to("carrier")).expect(201);
+    let detail = client.delete("/v1/kinds/carrier").problem(409, "kind.in_use")["detail"].to_string();
+    assert!(detail.contains("the kind `parcel`"), "{detail}");
+
+    let named = |name: &str, kind: &str| {
+        let mut kind = to(kind);
+        kind["name"] = json!(name);
+        kind
+    };
+    let plan = |kinds: Value, prune: bool| {
+        client.post("/v1/configuration/plan", &json!({"configuration": {"kinds": kinds}, "prune": prune}))
+    };
+    plan(json!([named("a", "b"), named("b", "a")]), false).expect(200);
+    assert_eq!(plan(json!([named("a", "nowhere")]), false).paths().len(), 2);
+    let answer = plan(json!([named("parcel", "carrier")]), true);
+    assert_eq!(answer.paths(), ["kinds.carrier"], "{answer}");
+    assert!(answer.text().contains("the kind `parcel`"), "{answer}");
+
+    client.delete("/v1/kinds/parcel").expect(204);
+    client.delete("/v1/kinds/carrier").expect(204);
+}
+
+#[test]
+fn only_permitted_roles_change_records_and_kinds() {
     let server = Server::shared();
     let admin = server.space("records-roles");
     admin.put_json("/v1/kinds/order", &order()).expect(201);
@@ -461,7 +523,7 @@ fn records_and_kinds_are_changed_by_the_roles_that_may() {
 }
 
 #[test]
-fn records_kinds_and_histories_are_there_after_a_restart() {
+fn records_kinds_and_histories_survive_a_restart() {
     let mut server = Server::start(hookwright_tests::Options::default());
     server.client().put_json("/v1/kinds/order", &order()).expect(201);
     server.client().post("/v1/records/order", &json!({"number": "A-1", "step": "one"})).expect(201);

@@ -87,7 +87,7 @@ fn rehearsed(client: &Client, event: &str, body: &Value) -> Value {
 }
 
 #[test]
-fn a_stored_event_is_rehearsed_by_any_revision_and_nothing_of_it_is_kept() {
+fn a_stored_event_is_dry_run_with_any_revision_and_nothing_is_saved() {
     let server = Server::shared();
     let client = server.space("rehearsed");
     let ticket = scene::ticket(&client, "one");
@@ -130,7 +130,7 @@ fn a_stored_event_is_rehearsed_by_any_revision_and_nothing_of_it_is_kept() {
 }
 
 #[test]
-fn for_real_it_is_a_new_event_that_names_what_it_repeats() {
+fn a_real_replay_is_a_new_event_that_names_the_original() {
     let server = Server::shared();
     let client = server.space("for-real");
     let receiver = Receiver::start();
@@ -202,7 +202,7 @@ fn a_replay_can_call_plugins_in_another_version_even_after_a_restart() {
 }
 
 #[test]
-fn every_answer_of_the_host_is_played_back_whatever_has_changed_since() {
+fn host_responses_are_replayed_regardless_of_later_changes() {
     let server = Server::shared();
     let client = server.space("played-back");
     let receiver = Receiver::with_replies(&[Reply::status(200).header("content-type", "text/x-then").body("then")]);
@@ -251,7 +251,7 @@ fn every_answer_of_the_host_is_played_back_whatever_has_changed_since() {
 }
 
 #[test]
-fn what_another_version_does_otherwise_is_told_by_event_and_place() {
+fn differences_between_versions_are_reported_by_event_and_path() {
     let server = Server::shared();
     let client = server.space("compared");
     let receiver = Receiver::start();
@@ -333,7 +333,7 @@ fn conditions_and_transforms_are_compared_as_well() {
 }
 
 #[test]
-fn recordings_are_sealed_bounded_and_kept_only_where_that_is_wanted() {
+fn recordings_are_encrypted_bounded_and_optional() {
     let mut server = Server::start(Options::default().set("HOOKWRIGHT_RECORDINGS", "3"));
     let client = server.client();
     let secret = "nobody-may-read-this-field";

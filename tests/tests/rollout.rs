@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookwright_tests::components::{changed, other_version};
+use hookwright_tests::components::{changed, numbered, other_version};
 use hookwright_tests::scene::{self, text};
 use hookwright_tests::{Client, Options, Receiver, Server, eventually, workspace};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn by_version(client: &Client) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn a_canary_gets_its_share_of_the_events_until_it_is_promoted() {
+fn a_canary_gets_its_percentage_of_events_until_it_is_promoted() {
     let mut server = Server::start(Options::default());
     let client = server.client();
     scene::automation(
@@ -97,7 +97,7 @@ fn a_canary_gets_its_share_of_the_events_until_it_is_promoted() {
 }
 
 #[test]
-fn a_canary_that_fails_more_often_is_taken_back_and_told_of() {
+fn a_canary_with_a_higher_failure_rate_is_rolled_back_and_reported() {
     let server = Server::shared();
     let client = server.space("taken-back");
     probe(&client);
@@ -109,6 +109,7 @@ fn a_canary_that_fails_more_often_is_taken_back_and_told_of() {
     );
     // It no longer knows what to do when it is to echo.
     let broken = changed(&workspace::example("rust-action"), "echo", "ecko");
+    let broken = numbered(&broken, "examples/rust/action/src/lib.rs", "0.2.0");
     client.put("/v1/plugins/probe?rollout=canary&percent=50&minimum_calls=10", &broken).expect(200);
     let live = shown(&client, "probe")["digest"].clone();
     for _ in 0..80 {
@@ -118,7 +119,10 @@ fn a_canary_that_fails_more_often_is_taken_back_and_told_of() {
     let last = &found["last_rollout"];
     assert_eq!((&last["outcome"], &found["digest"]), (&json!("rolled_back"), &live), "{found:#}");
     assert!(text(&last["reason"]).contains("% of its"), "{last:#}");
-    let told = scene::all(&client, "/v1/events?type=plugin.rolled_back");
+    let told = eventually(|| {
+        let told = scene::all(&client, "/v1/events?type=plugin.rolled_back");
+        if told.is_empty() { Err("nothing is told".to_owned()) } else { Ok(told) }
+    });
     assert_eq!(told.len(), 1, "{told:#?}");
     assert_eq!(told[0]["source"], "hookwright/plugins/probe");
     let notes = eventually(|| {
@@ -139,7 +143,7 @@ fn a_canary_that_fails_more_often_is_taken_back_and_told_of() {
 }
 
 #[test]
-fn a_canary_that_traps_is_taken_back_after_five_calls() {
+fn a_canary_that_traps_is_rolled_back_after_five_calls() {
     let server = Server::shared();
     let client = server.space("trapping");
     let hostile = workspace::example("hostile");
@@ -149,7 +153,7 @@ fn a_canary_that_traps_is_taken_back_after_five_calls() {
         &json!({"name": "harm", "on": ["harm"], "then": [{"action": "harm", "with": {"do": "{{event.data.do}}",
             "count": 0, "url": "", "name": "", "at": ""}}]}),
     );
-    let other = changed(&hostile, "hostile", "hostyle");
+    let other = numbered(&hostile, "tests/hostile/src/lib.rs", "0.2.0");
     client.put("/v1/plugins/harm?rollout=canary&percent=100&minimum_calls=1000", &other).expect(200);
     for _ in 0..5 {
         scene::send(&client, "harm", &json!({"do": "trap"}));
@@ -160,7 +164,7 @@ fn a_canary_that_traps_is_taken_back_after_five_calls() {
 }
 
 #[test]
-fn in_the_shadow_a_version_changes_and_sends_nothing() {
+fn a_version_in_shadow_mode_changes_and_sends_nothing() {
     let server = Server::shared();
     let client = server.space("shadow");
     let receiver = Receiver::start();
@@ -170,6 +174,7 @@ fn in_the_shadow_a_version_changes_and_sends_nothing() {
     let ticket = scene::ticket(&client, "watched");
     let live = workspace::example("rust-action");
     let other = changed(&changed(&live, "probe.failed", "probe.fallen"), "x-probe", "x-prove");
+    let other = numbered(&other, "examples/rust/action/src/lib.rs", "0.2.0");
     let answer = client.put("/v1/plugins/probe?rollout=shadow", &other).expect(200);
     assert_eq!(answer["state"], "shadow", "{answer:#}");
     let mut calls = 0;
@@ -200,7 +205,7 @@ fn in_the_shadow_a_version_changes_and_sends_nothing() {
 }
 
 #[test]
-fn what_cannot_be_rolled_out_is_refused_with_the_reason() {
+fn invalid_rollouts_are_rejected_with_the_reason() {
     let server = Server::shared();
     let client = server.space("refused-rollouts");
     let other = other_version("note-add", "0.2.0");

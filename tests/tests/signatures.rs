@@ -80,7 +80,7 @@ fn policies() -> Vec<Value> {
 }
 
 #[test]
-fn what_each_policy_sends_is_verified_by_the_libraries_of_others_and_a_changed_body_is_refused() {
+fn third_party_libraries_verify_every_policy_and_reject_modified_bodies() {
     let server = Server::shared();
     let client = server.space("signatures");
     let receiver = Receiver::start();
@@ -110,7 +110,7 @@ fn what_each_policy_sends_is_verified_by_the_libraries_of_others_and_a_changed_b
 }
 
 #[test]
-fn what_is_not_to_be_signed_carries_its_id_and_time_only() {
+fn unsigned_messages_have_only_id_and_timestamp() {
     let server = Server::shared();
     let client = server.space("unsigned");
     let receiver = Receiver::start();
@@ -124,14 +124,15 @@ fn what_is_not_to_be_signed_carries_its_id_and_time_only() {
 }
 
 #[test]
-fn while_a_key_is_rotated_a_receiver_with_either_key_verifies_and_afterwards_only_one_with_the_new() {
-    let server = Server::shared();
-    let client = server.space("rotation");
+fn during_rotation_both_keys_verify_and_afterwards_only_the_new_one() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
     let receiver = Receiver::start();
     let mut verifiers = Verifiers::start();
+    // The first one is verified by libraries that take no signature which was made five seconds ahead of their clock.
     let signature = json!({"kind": "http-message-signatures", "algorithm": "ed25519"});
     for (place, signing) in
-        [json!({"kind": "standard"}), json!({"kind": "standard-asymmetric"}), json!({"kind": "stripe"}), signature]
+        [signature, json!({"kind": "standard"}), json!({"kind": "standard-asymmetric"}), json!({"kind": "stripe"})]
             .iter()
             .enumerate()
     {
@@ -156,8 +157,7 @@ fn while_a_key_is_rotated_a_receiver_with_either_key_verifies_and_afterwards_onl
             let rotate = format!("{}/rotate", hook.path());
             let second = client.post(&rotate, &json!({"overlap_seconds": overlap})).expect(200);
             assert_eq!(second["keys"].as_array().map(Vec::len), Some(1 + overlap), "{second:#}");
-            // Asked by the same clock as the server's, which lets the old key go at this time.
-            std::thread::sleep(Duration::from_millis(1100 * overlap as u64));
+            server.advance(Duration::from_millis(1100 * overlap as u64));
             scene::send(&client, "go", &json!("marker-one"));
             let request = hook.request(&receiver, 1);
             verifiers.accept(&hook.claim(&request, &second).with_label("sig1"));
@@ -168,7 +168,7 @@ fn while_a_key_is_rotated_a_receiver_with_either_key_verifies_and_afterwards_onl
 }
 
 #[test]
-fn where_the_form_has_room_for_one_signature_the_newest_key_signs_at_once() {
+fn with_single_signature_schemes_the_newest_key_signs_at_once() {
     let server = Server::shared();
     let client = server.space("rotation-newest");
     let receiver = Receiver::start();
@@ -200,7 +200,7 @@ fn where_the_form_has_room_for_one_signature_the_newest_key_signs_at_once() {
 }
 
 #[test]
-fn a_rotation_that_cannot_be_is_refused_and_a_key_of_the_callers_own_is_taken() {
+fn invalid_rotations_are_rejected_and_the_caller_can_supply_a_key() {
     let server = Server::shared();
     let client = server.space("rotation-wrong");
     let receiver = Receiver::start();
@@ -224,7 +224,7 @@ fn a_rotation_that_cannot_be_is_refused_and_a_key_of_the_callers_own_is_taken() 
 }
 
 #[test]
-fn header_fields_of_the_webhooks_own_arrive_with_variables_and_secrets_and_the_log_shows_no_secret() {
+fn custom_header_fields_support_variables_and_secrets_and_are_redacted_in_the_log() {
     const VALUE: &str = "t0ken-that-only-the-receiver-sees";
     let mut server = Server::start(Options::default());
     let client = server.client();
@@ -307,12 +307,18 @@ fn header_fields_of_the_webhooks_own_arrive_with_variables_and_secrets_and_the_l
 }
 
 #[test]
-fn header_fields_that_cannot_be_sent_are_refused_when_the_webhook_is_made() {
+fn invalid_header_fields_are_rejected_when_the_webhook_is_created() {
     let server = Server::shared();
     let client = server.space("headers-wrong");
     for (header, path, part) in [
-        (json!({"name": "X Y", "value": ""}), "headers[0].name", "no name"),
+        (json!({"name": "X Y", "value": ""}), "headers[0].name", "not a valid name"),
         (json!({"name": "Host", "value": "a"}), "headers[0].name", "connection itself"),
+        (json!({"name": "Content-Length", "value": "1"}), "headers[0].name", "connection itself"),
+        (json!({"name": "transfer-encoding", "value": "chunked"}), "headers[0].name", "connection itself"),
+        (json!({"name": "TE", "value": "trailers"}), "headers[0].name", "connection itself"),
+        (json!({"name": "Content-Encoding", "value": "gzip"}), "headers[0].name", "sent as it is: leave it out"),
+        (json!({"name": "Expect", "value": "100-continue"}), "headers[0].name", "not supported: leave it out"),
+        (json!({"name": "Content-Type", "value": "json"}), "headers[0].value", "`text/csv; charset=utf-8`"),
         (json!({"name": "X", "value": "a\r\nb"}), "headers[0].value", "control"),
         (json!({"name": "X", "value": "{{secrets.nothing}}"}), "headers[0].value", "PUT /v1/secrets/nothing"),
         (json!({"name": "X", "value": "{{nowhere.x}}"}), "headers[0].value", "nowhere"),
@@ -323,4 +329,88 @@ fn header_fields_that_cannot_be_sent_are_refused_when_the_webhook_is_made() {
         assert_eq!(answer.paths(), [path], "{answer}");
         assert!(answer.text().contains(part), "{part}: {answer}");
     }
+    let twice = json!([{"name": "X-Ticket", "value": "1"}, {"name": "x-ticket", "value": "2"}]);
+    let (made, _) = scene::webhook(&client, "http://127.0.0.1:9/", &["go"]);
+    let answer = client.patch(&format!("/v1/webhooks/{made}"), &json!({"headers": twice}));
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["headers[1].name"], "{answer}");
+    assert!(answer.text().contains("headers[0] too"), "{answer}");
+}
+
+#[test]
+fn a_header_field_that_the_signing_policy_sets_is_rejected() {
+    let server = Server::shared();
+    let client = server.space("headers-signed");
+    let hmac = |header: &str| json!({"kind": "hmac", "header": header, "algorithm": "sha256", "encoding": "hex"});
+    let field = |name: &str| json!([{"name": "X-Other", "value": "1"}, {"name": name, "value": "text/plain"}]);
+    let input = |signing: Value, name: &str| json!({"url": "http://127.0.0.1:9/", "events": ["go"], "signing": signing, "headers": field(name)});
+    for (signing, name) in [
+        (json!({"kind": "standard"}), "Webhook-Signature"),
+        (json!({"kind": "none"}), "webhook-id"),
+        (hmac("X-Capacity-ID"), "x-capacity-id"),
+        (json!({"kind": "jwt", "algorithm": "HS256"}), "Content-Type"),
+        (json!({"kind": "github"}), "X-GitHub-Event"),
+    ] {
+        let answer = client.post("/v1/webhooks", &input(signing, name));
+        answer.problem(422, "input.invalid");
+        assert_eq!(answer.paths(), ["headers[1].name"], "{answer}");
+        assert!(answer.text().contains("set by the signing policy"), "{answer}");
+    }
+
+    // A change of either of the two is checked as well.
+    let made = client.post("/v1/webhooks", &input(hmac("X-Sig"), "X-GitHub-Event")).expect(201);
+    let path = format!("/v1/webhooks/{}", text(&made["id"]));
+    for change in [json!({"headers": field("x-sig")}), json!({"signing": {"kind": "github"}})] {
+        let answer = client.patch(&path, &change);
+        answer.problem(422, "input.invalid");
+        assert_eq!(answer.paths(), ["headers[1].name"], "{answer}");
+    }
+
+    // So is a change of a policy that the webhook shares.
+    let policy = json!({"name": "Shared", "signing": {"kind": "standard"}});
+    let number = client.post("/v1/webhook-policies", &policy).expect(201)["id"].clone();
+    client.patch(&path, &json!({"policy": number})).expect(200);
+    let policy_path = format!("/v1/webhook-policies/{number}");
+    let answer = client.patch(&policy_path, &json!({"signing": {"kind": "github"}}));
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["signing"], "{answer}");
+    assert!(answer.text().contains(&text(&made["id"])), "{answer}");
+    let document = json!({"webhook_policies": [{"name": "Shared", "signing": {"kind": "github"}}]});
+    let answer = client.post("/v1/configuration/plan", &json!({"configuration": document}));
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["webhook_policies.Shared.signing"], "{answer}");
+    assert_eq!(client.get(&policy_path).expect(200)["signing"], json!({"kind": "standard"}));
+    client.patch(&policy_path, &json!({"name": "Renamed"})).expect(200);
+    client.patch(&path, &json!({"headers": []})).expect(200);
+    client.patch(&policy_path, &json!({"signing": {"kind": "github"}})).expect(200);
+}
+
+#[test]
+fn a_request_has_one_content_type_which_the_webhook_may_set() {
+    let server = Server::shared();
+    let client = server.space("headers-type");
+    let receiver = Receiver::start();
+    let signing = json!({"kind": "http-message-signatures", "algorithm": "ed25519"});
+    let made = client
+        .post(
+            "/v1/webhooks",
+            &json!({"url": receiver.url(), "events": ["csv"], "signing": signing, "transform": "template",
+                "with": {"template": "a;b"}, "headers": [{"name": "Content-Type", "value": "text/csv"}]}),
+        )
+        .expect(201);
+    let event = scene::send(&client, "csv", &json!({}));
+    let request = receiver.wait_for(1).remove(0);
+    let types: Vec<&str> =
+        request.headers.iter().filter(|(name, _)| name == "content-type").map(|(_, value)| value.as_str()).collect();
+    assert_eq!(types, ["text/csv"]);
+    let log = scene::story(&client, &event)["deliveries"][0]["log"][0]["request_headers"].clone();
+    assert_eq!(log.to_string().matches("content-type\",").count(), 1, "{log:#}");
+
+    // A body that is not JSON is not sent as JSON, whoever says that it is.
+    let headers = json!([{"name": "content-type", "value": "application/json"}]);
+    let path = format!("/v1/webhooks/{}", text(&made["id"]));
+    client.patch(&path, &json!({"headers": headers, "retry": {"schedule": "none"}})).expect(200);
+    let dead = scene::story(&client, &scene::send(&client, "csv", &json!({})))["deliveries"][0].clone();
+    assert_eq!((&dead["state"], &dead["log"][0]["outcome"]["code"]), (&json!("dead"), &json!("message.not_json")));
+    assert_eq!(receiver.received().len(), 1);
 }

@@ -1,7 +1,11 @@
 //! Steps: asked `if`, carried out for each item, tried again, let time pass; and runs that wait for their turn.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use hookwright_tests::clock::between;
+use hookwright_tests::due;
 use hookwright_tests::scene::{self, text};
 use hookwright_tests::{Client, Options, Receiver, Reply, Server, eventually};
 use serde_json::{Value, json};
@@ -28,7 +32,7 @@ fn live(client: &Client, event: &str, state: &str) -> Value {
 }
 
 #[test]
-fn a_step_is_carried_out_only_if_its_conditions_hold() {
+fn a_step_runs_only_if_its_conditions_hold() {
     let server = Server::shared();
     let client = server.space("step-if");
     scene::automation(
@@ -57,7 +61,7 @@ fn a_step_is_carried_out_only_if_its_conditions_hold() {
 }
 
 #[test]
-fn a_step_runs_for_each_item_and_each_outcome_is_told() {
+fn a_step_runs_for_each_item_and_each_outcome_is_reported() {
     let server = Server::shared();
     let client = server.space("for-each");
     let ticket = scene::ticket(&client, "one");
@@ -89,7 +93,7 @@ fn a_step_runs_for_each_item_and_each_outcome_is_told() {
 }
 
 #[test]
-fn items_that_fail_are_counted_and_the_others_go_on_unless_the_step_says_stop() {
+fn failed_items_are_counted_and_the_others_continue_unless_configured_to_stop() {
     let server = Server::shared();
     let client = server.space("for-each-fails");
     for on_error in ["continue", "stop"] {
@@ -119,7 +123,7 @@ fn items_that_fail_are_counted_and_the_others_go_on_unless_the_step_says_stop() 
 }
 
 #[test]
-fn a_list_that_is_none_or_too_long_is_a_failure_of_the_step() {
+fn an_invalid_or_too_long_list_fails_the_step() {
     let server = Server::shared();
     let client = server.space("for-each-bounds");
     scene::automation(
@@ -140,7 +144,7 @@ fn a_list_that_is_none_or_too_long_is_a_failure_of_the_step() {
 }
 
 #[test]
-fn a_step_is_tried_again_by_its_own_schedule() {
+fn a_step_is_retried_by_its_own_schedule() {
     let server = Server::shared();
     let client = server.space("step-retry");
     let tries = [("passing", 503, "continue"), ("lasting", 400, "retry"), ("given-up", 400, "stop")];
@@ -172,31 +176,30 @@ fn a_step_is_tried_again_by_its_own_schedule() {
 }
 
 #[test]
-fn a_step_ends_after_its_timeout() {
+fn a_step_is_stopped_after_its_timeout() {
     let server = Server::shared();
     let client = server.space("step-timeout");
-    let receiver = Receiver::with(|_| Reply::status(200).after(Duration::from_secs(5)));
+    let receiver = Receiver::with(|_| Reply::status(200).after(Duration::from_secs(60)));
     scene::automation(
         &client,
         &json!({"name": "a", "on": ["slow"], "then": [
-            {"action": "webhook-call", "with": {"url": receiver.url()}, "timeout_ms": 300,
+            {"action": "webhook-call", "with": {"url": receiver.url()}, "timeout_ms": 2000,
              "retry": {"delays_seconds": [], "jitter": 0.0}}]}),
     );
-    let began = Instant::now();
     let story = scene::story(&client, &scene::send(&client, "slow", &json!({})));
     let outcome = &run(&story)["steps"][0]["outcome"];
     assert_eq!((&outcome["kind"], &outcome["code"]), (&json!("failed"), &json!("plugin.timeout")), "{outcome}");
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(text(&outcome["message"]).contains("2000 ms"), "by its own timeout: {outcome}");
 }
 
 #[test]
-fn a_wait_survives_the_server_being_cut_off() {
-    let mut server = Server::start(Options::default());
+fn a_wait_survives_a_crash() {
+    let mut server = Server::start(Options::default().clock());
     let client = server.client();
     scene::automation(
         &client,
         &json!({"name": "a", "on": ["try"], "then": [
-            emit("before"), {"wait": {"seconds": 3}, "name": "pause"},
+            emit("before"), {"wait": {"seconds": 3600}, "name": "pause"},
             {"wait": {"until": "{{event.data.past}}"}}, emit("after")]}),
     );
     let event = scene::send(&client, "try", &json!({"past": "2020-01-01T00:00:00Z"}));
@@ -209,6 +212,7 @@ fn a_wait_survives_the_server_being_cut_off() {
     assert!(story["summary"].to_string().contains(&format!("step 2 waits until {until}")), "{}", story["summary"]);
     server.kill();
     server.restart();
+    server.advance_to(&waiting["wait_until"]);
     let client = server.client();
     let story = scene::story(&client, &event);
     let steps = run(&story)["steps"].as_array().unwrap();
@@ -221,7 +225,7 @@ fn a_wait_survives_the_server_being_cut_off() {
 }
 
 #[test]
-fn a_wait_that_cannot_be_meant_fails_its_step() {
+fn an_invalid_wait_fails_its_step() {
     let server = Server::shared();
     let client = server.space("wait-wrong");
     scene::automation(
@@ -240,7 +244,7 @@ fn a_wait_that_cannot_be_meant_fails_its_step() {
 }
 
 #[test]
-fn a_run_that_waits_can_be_cancelled_and_does_nothing_more() {
+fn a_waiting_run_can_be_cancelled() {
     let server = Server::shared();
     let client = server.space("cancel");
     scene::automation(
@@ -259,9 +263,9 @@ fn a_run_that_waits_can_be_cancelled_and_does_nothing_more() {
 }
 
 #[test]
-fn runs_of_one_key_take_their_turn_in_the_order_of_the_journal() {
-    let server = Server::shared();
-    let client = server.space("turns");
+fn runs_of_one_concurrency_key_run_in_journal_order() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
     scene::automation(
         &client,
         &json!({"name": "a", "on": ["job"], "concurrency": {"key": "{{event.subject}}"}, "then": [
@@ -273,8 +277,8 @@ fn runs_of_one_key_take_their_turn_in_the_order_of_the_journal() {
         let body = json!({"type": "job", "subject": subject, "data": {"n": n, "seconds": seconds}});
         text(&client.post("/v1/events", &body).expect(202)["id"])
     };
-    let first = job("a", 1, 1.5);
-    live(&client, &first, "waiting");
+    let first = job("a", 1, 3600.0);
+    let waiting = live(&client, &first, "waiting");
     let (second, third) = (job("a", 2, 0.2), job("a", 3, 0.0));
     let other = job("b", 4, 0.0);
     assert_eq!(run(&scene::story(&client, &other))["state"], "done", "another key does not wait");
@@ -284,6 +288,7 @@ fn runs_of_one_key_take_their_turn_in_the_order_of_the_journal() {
         let story = client.get(&format!("/v1/events/{event}")).expect(200);
         assert!(story["summary"].to_string().contains("waits until earlier runs with the key `a`"), "{story:#}");
     }
+    server.advance_to(&waiting["wait_until"]);
     for event in [&first, &second, &third] {
         assert_eq!(run(&scene::story(&client, event))["state"], "done");
     }
@@ -297,7 +302,7 @@ fn runs_of_one_key_take_their_turn_in_the_order_of_the_journal() {
 }
 
 #[test]
-fn a_run_that_is_cancelled_lets_the_next_of_its_key_go_on() {
+fn cancelling_a_run_releases_the_next_of_its_key() {
     let server = Server::shared();
     let client = server.space("turn-cancelled");
     scene::automation(
@@ -314,7 +319,7 @@ fn a_run_that_is_cancelled_lets_the_next_of_its_key_go_on() {
 }
 
 #[test]
-fn for_each_goes_on_after_the_server_was_cut_off_and_repeats_no_item() {
+fn for_each_continues_after_a_crash_without_repeating_items() {
     let mut server = Server::start(Options::default());
     let client = server.client();
     let ticket = scene::ticket(&client, "one");
@@ -339,16 +344,236 @@ fn for_each_goes_on_after_the_server_was_cut_off_and_repeats_no_item() {
 }
 
 #[test]
-fn what_is_wrong_with_a_step_is_said_when_it_is_saved() {
+fn an_invalid_step_is_rejected_when_it_is_saved() {
     let server = Server::shared();
     let client = server.space("steps-wrong");
     let refused = |automation: Value| client.post("/v1/automations", &automation).paths();
     let step = |more: Value| json!({"name": "a", "on": ["x"], "then": [with(emit("y"), more)]});
     assert_eq!(refused(step(json!({"timeout_ms": 1}))), ["then[0].timeout_ms"]);
+    let answer = client.post("/v1/automations", &step(json!({"timeout_ms": "x"})));
+    assert_eq!(answer.paths(), ["then[0].timeout_ms"], "{answer}");
+    assert!(answer.text().contains("a whole number from 10 to 300000"), "{answer}");
+    let answer = client.post("/v1/automations", &step(json!({"name": "a.b"})));
+    assert_eq!(answer.paths(), ["then[0].name"], "{answer}");
+    assert!(answer.text().contains("call it `a-b`"), "{answer}");
+    for field in ["with", "input", "for_each", "retry"] {
+        let wait =
+            json!({"name": "a", "on": ["x"], "then": [with(json!({"wait": {"seconds": 1}}), json!({field: {}}))]});
+        let answer = client.post("/v1/automations", &wait);
+        answer.problem(422, "input.invalid");
+        assert!(
+            field == "retry" || answer.text().contains(&format!("`{field}` belongs to a step that calls")),
+            "{answer}"
+        );
+        let workflow = json!({"name": "a", "steps": wait["then"]});
+        client.post("/v1/workflows", &workflow).problem(422, "input.invalid");
+    }
     assert_eq!(refused(step(json!({"for_each": 7}))), ["then[0].for_each"]);
     assert_eq!(refused(step(json!({"if": {"condition": "none"}}))), ["then[0].if.condition"]);
     assert_eq!(refused(step(json!({"retry": {"delays_seconds": [99_999_999]}}))), ["then[0].retry"]);
     let concurrency =
         json!({"name": "a", "on": ["x"], "then": [emit("y")], "concurrency": {"key": "{{ticket.id}}", "most": 0}});
     assert_eq!(refused(concurrency), ["concurrency.key", "concurrency.most"]);
+}
+
+/// Answers 500 to the first request of each path, and 200 from then on once the test says so.
+fn failing_at_first() -> (Receiver, Arc<AtomicBool>) {
+    let mended = Arc::new(AtomicBool::new(false));
+    let shared = Arc::clone(&mended);
+    let receiver = Receiver::with(move |request| {
+        let fails = request.path.contains("/bad") && !shared.load(Ordering::SeqCst);
+        Reply::status(if fails { 500 } else { 200 }).header("content-type", "text/plain").body(request.path.clone())
+    });
+    (receiver, mended)
+}
+
+/// Not before the test moves the clock by [`LATER`].
+fn later() -> Value {
+    json!([3600])
+}
+
+const LATER: Duration = Duration::from_secs(3600);
+
+fn call(receiver: &Receiver, path: &str, name: &str, retry: &Value) -> Value {
+    json!({"action": "webhook-call", "name": name, "with": {"url": format!("{}/{path}", receiver.url())},
+        "retry": {"delays_seconds": retry, "jitter": 0.0}})
+}
+
+#[test]
+fn a_step_is_not_retried_before_retry_after() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
+    let receiver = Receiver::with_replies(&[Reply::status(503).header("retry-after", "600"), Reply::status(200)]);
+    let step = call(&receiver, "a", "first", &json!([0]));
+    scene::automation(&client, &json!({"name": "a", "on": ["go"], "then": [step]}));
+    let event = scene::send(&client, "go", &json!(1));
+    let is_retried = |story: &Value| story["runs"][0]["steps"][0]["outcome"]["retrying"] == true;
+    let shown = run(&scene::story_when(&client, &event, is_retried)).clone();
+    // The schedule alone would try it again at once.
+    let seconds = between(&shown["steps"][0]["started_at"], &shown["retry_at"]).as_secs();
+    assert!((600..900).contains(&seconds), "{shown:#}");
+    due::advance_over(&server, &shown["retry_at"], &receiver);
+    live(&client, &event, "done");
+    assert_eq!(receiver.received().len(), 2);
+}
+
+#[test]
+fn a_retried_step_delays_only_steps_that_use_its_result() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
+    let (receiver, mended) = failing_at_first();
+    let noted = |what: &str| json!({"action": "event-emit", "with": {"type": "noted", "subject": what}});
+    scene::automation(
+        &client,
+        &json!({"name": "a", "on": ["go"], "then": [
+            call(&receiver, "bad", "first", &later()),
+            call(&receiver, "good", "second", &json!([])),
+            with(noted("{{steps.first.result.body}}"), json!({"name": "third"})),
+            noted("independent"),
+            with(noted("after {{steps.third.result}}"), json!({"name": "fifth"})),
+            noted("last"),
+        ]}),
+    );
+    let event = scene::send(&client, "go", &json!({}));
+    let shown = live(&client, &event, "waiting");
+    let outcome = |run: &Value, step: usize| run["steps"][step]["outcome"].clone();
+    assert_eq!(outcome(&shown, 0)["retrying"], true, "{shown:#}");
+    for step in [1, 3, 5] {
+        assert_eq!(outcome(&shown, step)["kind"], "done", "step {step}: {shown:#}");
+    }
+    assert_eq!(outcome(&shown, 2), json!({"kind": "waiting", "steps": ["first"]}));
+    assert_eq!(outcome(&shown, 4), json!({"kind": "waiting", "steps": ["third"]}));
+    let open: Vec<&Value> = shown["open_steps"].as_array().unwrap().iter().map(|open| &open["step"]).collect();
+    assert_eq!(open, [&json!(0), &json!(2), &json!(4)]);
+    assert_eq!(shown["retry_at"], shown["open_steps"][0]["retry_at"]);
+    let subjects = |client: &Client| -> Vec<String> {
+        scene::all(client, "/v1/events?type=noted").iter().rev().map(|event| text(&event["subject"])).collect()
+    };
+    assert_eq!(subjects(&client), ["independent", "last"]);
+    // Not while it is being tried again.
+    scene::story_when(&client, &event, |story| {
+        let summary = story["summary"].to_string();
+        summary.contains("step 1 failed and is retried at")
+            && summary.contains("step 3 waits for the result of an earlier one")
+    });
+
+    mended.store(true, Ordering::SeqCst);
+    server.advance(LATER);
+    let story = scene::story(&client, &event);
+    let run = run(&story);
+    assert_eq!((&run["state"], run.get("open_steps")), (&json!("done"), None), "{run:#}");
+    assert!(run["steps"][0]["attempts"].as_u64() >= Some(2), "{run:#}");
+    let subjects = subjects(&client);
+    assert_eq!(subjects.len(), 4, "each once: {subjects:?}");
+    assert_eq!(subjects[..3], ["independent", "last", "/hook/bad"]);
+    assert!(subjects[3].starts_with("after "), "{subjects:?}");
+    let keys: Vec<String> = receiver
+        .received()
+        .iter()
+        .filter(|request| request.path == "/hook/bad")
+        .map(|request| request.header("idempotency-key").to_owned())
+        .collect();
+    assert!(keys.len() >= 2 && keys.iter().all(|key| *key == keys[0]), "one key for all tries: {keys:?}");
+}
+
+#[test]
+fn an_exhausted_step_releases_the_steps_that_waited_for_it() {
+    let server = Server::shared();
+    let client = server.space("step-exhausted");
+    let (receiver, _mended) = failing_at_first();
+    scene::automation(
+        &client,
+        &json!({"name": "a", "on": ["go"], "then": [
+            call(&receiver, "bad", "first", &json!([0])),
+            {"action": "event-emit", "with": {"type": "told", "data": {"outcome": "{{steps.first.outcome}}"}}},
+        ]}),
+    );
+    let story = scene::story(&client, &scene::send(&client, "go", &json!({})));
+    assert_eq!((&run(&story)["state"], receiver.received().len()), (&json!("failed"), 2), "{story:#}");
+    assert_eq!(story["caused"][0]["type"], "told");
+    let told = scene::all(&client, "/v1/events?type=told");
+    let told = scene::story(&client, &scene::text(&told[0]["id"]));
+    assert_eq!(told["event"]["data"], json!({"outcome": "failed"}));
+}
+
+#[test]
+fn a_retried_step_that_can_stop_the_run_delays_all_following_steps() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
+    let (receiver, mended) = failing_at_first();
+    scene::automation(
+        &client,
+        &json!({"name": "a", "on": ["go"], "then": [
+            call(&receiver, "bad/beside", "beside", &later()),
+            with(call(&receiver, "bad/stops", "stops", &later()), json!({"on_error": "stop"})),
+            emit("after"),
+        ]}),
+    );
+    let event = scene::send(&client, "go", &json!({}));
+    let shown = live(&client, &event, "waiting");
+    assert_eq!((&shown["next_step"], shown["open_steps"].as_array().map(Vec::len)), (&json!(1), Some(2)), "{shown:#}");
+    assert!(scene::all(&client, "/v1/events?type=after").is_empty());
+    mended.store(true, Ordering::SeqCst);
+    server.advance(LATER);
+    let story = scene::story(&client, &event);
+    assert_eq!(run(&story)["state"], "done", "{story:#}");
+    assert_eq!(scene::all(&client, "/v1/events?type=after").len(), 1);
+}
+
+#[test]
+fn a_retried_item_delays_neither_other_items_nor_later_steps() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
+    let (receiver, mended) = failing_at_first();
+    scene::automation(
+        &client,
+        &json!({"name": "a", "on": ["go"], "then": [
+            with(call(&receiver, "{{item}}", "calls", &later()), json!({"for_each": ["a", "bad", "c"]})),
+            emit("independent"),
+            {"action": "event-emit", "with": {"type": "all", "data": {"results": "{{steps.calls.result}}"}}},
+        ]}),
+    );
+    let event = scene::send(&client, "go", &json!({}));
+    let shown = live(&client, &event, "waiting");
+    let items = client.get(&format!("/v1/runs/{}", text(&shown["id"]))).expect(200)["steps"][0]["items"].clone();
+    let kinds: Vec<&Value> = items.as_array().unwrap().iter().map(|item| &item["outcome"]["kind"]).collect();
+    assert_eq!(kinds, ["done", "failed", "done"], "{items:#}");
+    assert_eq!((&items[1]["outcome"]["retrying"], &shown["open_steps"][0]["item"]), (&json!(true), &json!(1)));
+    assert_eq!(shown["steps"][0]["outcome"]["retrying"], true, "{shown:#}");
+    assert_eq!(scene::all(&client, "/v1/events?type=independent").len(), 1);
+    assert!(scene::all(&client, "/v1/events?type=all").is_empty());
+    mended.store(true, Ordering::SeqCst);
+    server.advance(LATER);
+    let story = scene::story(&client, &event);
+    assert_eq!(run(&story)["state"], "done", "{story:#}");
+    let all = scene::all(&client, "/v1/events?type=all");
+    let bodies: Vec<Value> = scene::story(&client, &scene::text(&all[0]["id"]))["event"]["data"]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["body"].clone())
+        .collect();
+    assert_eq!(bodies, ["/hook/a", "/hook/bad", "/hook/c"]);
+}
+
+#[test]
+fn the_story_lists_failed_steps_up_to_a_limit() {
+    let server = Server::shared();
+    let client = server.space("step-failures");
+    let bad = |name: &str| json!({"action": "note-add", "name": name, "with": {"id": 99, "text": "x"}});
+    let steps = |count: usize| (0..count).map(|place| bad(&format!("s{place}"))).collect::<Vec<_>>();
+    scene::automation(&client, &json!({"name": "a", "on": ["two"], "then": steps(2)}));
+    scene::automation(&client, &json!({"name": "b", "on": ["many"], "then": steps(7)}));
+    for (event_type, named, more) in [("two", 2, ""), ("many", 5, "; 2 more failed")] {
+        let event = scene::send(&client, event_type, &json!({}));
+        let story = scene::story(&client, &event);
+        assert_eq!(run(&story)["state"], "failed", "{story:#}");
+        let explained = client.get(&format!("/v1/events/{event}/explain")).expect(200);
+        for told in [&story["summary"][0], &explained["automations"][0]["explanation"]] {
+            let told = text(told);
+            assert_eq!(told.matches(" failed, ").count(), named, "{told}");
+            assert!(told.contains("step `s0` failed, ") && told.contains("; step `s1` failed, "), "{told}");
+            assert!(told.ends_with(more), "{told}");
+        }
+    }
 }

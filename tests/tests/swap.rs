@@ -19,7 +19,7 @@ const HELD_BACK: u64 = 500;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
-fn a_swap_in_the_middle_of_five_thousand_events_drops_none() {
+fn swapping_a_plugin_during_five_thousand_events_drops_none() {
     let server = Server::start(Options::default());
     let client = server.client();
     scene::automation(

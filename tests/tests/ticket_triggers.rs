@@ -1,4 +1,4 @@
-//! R2, ticket triggers: a trigger of type Ticket with conditions, its action Trigger Webhook, and further actions.
+//! Ticket triggers: a trigger of type Ticket with conditions, its action Trigger Webhook, and further actions.
 
 use hookwright_tests::scene::{self, text};
 use hookwright_tests::{Client, Receiver, Reply, Server};
@@ -35,7 +35,7 @@ fn close(client: &Client, subject: &str, urgency: &str) -> u64 {
 }
 
 #[test]
-fn r2_1_a_trigger_with_conditions_posts_the_ticket_s_packet_to_its_url() {
+fn a_trigger_with_conditions_posts_the_tickets_packet_to_its_url() {
     let server = Server::shared();
     let client = server.space("trigger-packet");
     let receiver = Receiver::start();
@@ -55,7 +55,7 @@ fn r2_1_a_trigger_with_conditions_posts_the_ticket_s_packet_to_its_url() {
 }
 
 #[test]
-fn r2_3_and_r2_4_a_receiver_that_refuses_stops_no_other_action_and_its_answer_stands_in_the_log() {
+fn a_failing_receiver_stops_no_other_action_and_its_response_is_logged() {
     let server = Server::shared();
     let client = server.space("trigger-log");
     let receiver = Receiver::with_replies(&[Reply::status(200), Reply::status(422).body("subject is too hot")]);

@@ -10,7 +10,7 @@ fn tried(client: &Client, automation: &str, body: &Value) -> Value {
 }
 
 #[test]
-fn an_automation_that_is_tried_does_nothing_and_tells_everything() {
+fn a_dry_run_of_an_automation_reports_everything_and_changes_nothing() {
     let server = Server::shared();
     let client = server.space("trial");
     let receiver = Receiver::start();
@@ -52,7 +52,7 @@ fn an_automation_that_is_tried_does_nothing_and_tells_everything() {
 }
 
 #[test]
-fn a_stored_event_can_be_tried_and_a_decision_has_its_reason() {
+fn a_stored_event_can_be_dry_run_and_each_decision_has_its_reason() {
     let server = Server::shared();
     let client = server.space("trial-stored");
     let event = scene::send(&client, "order.paid", &json!({"total": 50}));
@@ -76,7 +76,7 @@ fn a_stored_event_can_be_tried_and_a_decision_has_its_reason() {
 }
 
 #[test]
-fn an_event_is_explained_by_the_three_troubles() {
+fn events_that_fired_nothing_are_explained_by_cause() {
     let server = Server::shared();
     let client = server.space("explain");
     for (name, on, with) in [
@@ -92,6 +92,9 @@ fn an_event_is_explained_by_the_three_troubles() {
                 "then": [{"action": "event-emit", "with": {"type": "made", "data": "{{event.data.nothing}}"}}]}),
         );
     }
+    let broken = json!({"condition": "cel", "with": {"expression": "event.data.status >"}});
+    let step = json!({"action": "event-emit", "with": {"type": "made"}});
+    scene::automation(&client, &json!({"name": "broken", "on": ["jira.*"], "when": broken, "then": [step]}));
     let event = scene::send(&client, "jira.ticket-completed", &json!({"status": "Open", "id": 7}));
     scene::story(&client, &event);
     let shown = client.get(&format!("/v1/events/{event}/explain")).expect(200);
@@ -113,5 +116,8 @@ fn an_event_is_explained_by_the_three_troubles() {
     let fires = of("fires");
     assert_eq!(fires["verdict"], "attribute_missing", "a step names what is not there");
     assert!(text(&fires["explanation"]).contains("event.data.nothing"), "{fires}");
+    let broken = of("broken");
+    assert_eq!(broken["verdict"], "failed", "nobody knows whether the condition holds: {broken}");
+    assert!(text(&broken["explanation"]).contains("could not be evaluated"), "{broken}");
     client.get("/v1/events/none/explain").problem(404, "event.not_found");
 }

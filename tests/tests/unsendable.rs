@@ -24,7 +24,7 @@ fn given_up(delivery: &Value, code: &str, part: &str) {
 }
 
 #[test]
-fn what_cannot_be_made_a_message_is_given_up_with_the_reason_and_the_next_goes_out() {
+fn a_message_that_cannot_be_built_is_dead_lettered_and_the_next_is_sent() {
     let server = Server::shared();
     let receiver = Receiver::start();
     let match_data = |path: &str| json!({"condition": "match", "with": {"value": path, "equals": true}});
@@ -71,7 +71,7 @@ fn what_cannot_be_made_a_message_is_given_up_with_the_reason_and_the_next_goes_o
 }
 
 #[test]
-fn a_transform_that_drops_the_question_says_why_nothing_can_be_confirmed() {
+fn a_transform_that_drops_the_verification_challenge_is_reported() {
     let server = Server::shared();
     let client = server.space("unsendable-question");
     let receiver = Receiver::start();

@@ -18,7 +18,7 @@ fn ended(client: &Client, run: &str) -> Value {
 }
 
 #[test]
-fn a_workflow_is_made_changed_and_deleted_and_keeps_its_versions() {
+fn a_workflow_is_created_updated_and_deleted_and_keeps_its_versions() {
     let server = Server::shared();
     let client = server.space("workflow-crud");
     let input = json!({"name": "on-board", "description": "what for", "steps": [emit("a", json!(1))],
@@ -46,7 +46,7 @@ fn a_workflow_is_made_changed_and_deleted_and_keeps_its_versions() {
 }
 
 #[test]
-fn what_is_wrong_with_a_workflow_is_said_when_it_is_saved() {
+fn an_invalid_workflow_is_rejected_when_it_is_saved() {
     let server = Server::shared();
     let client = server.space("workflow-wrong");
     let refused = |workflow: Value| client.post("/v1/workflows", &workflow).paths();
@@ -62,7 +62,7 @@ fn what_is_wrong_with_a_workflow_is_said_when_it_is_saved() {
 }
 
 #[test]
-fn a_workflow_is_started_with_an_input_that_fits_its_schema() {
+fn a_workflow_is_started_with_an_input_that_matches_its_schema() {
     let server = Server::shared();
     let client = server.space("workflow-start");
     client
@@ -104,6 +104,20 @@ fn a_workflow_is_started_with_an_input_that_fits_its_schema() {
 }
 
 #[test]
+fn a_request_without_a_body_starts_a_workflow_with_empty_input() {
+    let server = Server::shared();
+    let client = server.space("workflow-start-empty");
+    client.post("/v1/workflows", &json!({"name": "plain", "steps": [emit("started", json!("{{input}}"))]})).expect(201);
+    for body in ["", " \r\n", "{}", r#"{"input": null}"#] {
+        let started = client.send("POST", "/v1/workflows/plain/start", &[], body.as_bytes()).expect(202);
+        assert_eq!(ended(&client, &text(&started["id"]))["state"], "done", "{body:?}");
+        let story = scene::story(&client, &text(&started["event"]));
+        assert_eq!(story["event"]["data"]["input"], json!({}), "{body:?}: {story:#}");
+    }
+    client.send("POST", "/v1/workflows/plain/start", &[], b"{").problem(400, "body.not_json");
+}
+
+#[test]
 fn an_action_starts_a_workflow_when_its_step_commits() {
     let server = Server::shared();
     let client = server.space("workflow-action");
@@ -114,25 +128,55 @@ fn an_action_starts_a_workflow_when_its_step_commits() {
         &client,
         &json!({"name": "a", "on": ["go"], "then": [
             {"action": "workflow-start", "with": {"name": "child", "input": {"n": "{{event.data.n}}"}}},
-            {"action": "workflow-start", "with": {"name": "none", "input": {}}}]}),
+            {"action": "workflow-start", "with": {"name": "{{event.data.other}}", "input": {}}}]}),
     );
-    let story = scene::story(&client, &scene::send(&client, "go", &json!({"n": 7})));
+    let story = scene::story(&client, &scene::send(&client, "go", &json!({"n": 7, "other": "none"})));
     let steps = &story["runs"][0]["steps"];
     assert_eq!(steps[0]["outcome"]["kind"], "done", "{steps:#}");
     let run = ended(&client, &text(&steps[0]["outcome"]["result"]["run"]));
     assert_eq!((&run["state"], &run["automation"]), (&json!("done"), &json!("workflow/child")));
     assert_eq!(story["caused"][0]["type"], "workflow.started");
     assert_eq!(steps[1]["outcome"]["code"], "workflow.not_found");
-    let story = scene::story(&client, &scene::send(&client, "go", &json!({"n": "seven"})));
+    let story = scene::story(&client, &scene::send(&client, "go", &json!({"n": "seven", "other": "none"})));
     assert_eq!(story["runs"][0]["steps"][0]["outcome"]["code"], "workflow.input_invalid");
 }
 
 #[test]
-fn a_workflow_that_starts_itself_is_cut_visibly() {
+fn a_referenced_workflow_must_exist_and_cannot_be_deleted() {
+    let server = Server::shared();
+    let client = server.space("workflow-references");
+    let start = |name: &str| json!({"action": "workflow-start", "with": {"name": name, "input": {}}});
+    let automation = |name: &str| json!({"name": "starter", "on": ["go"], "then": [start(name)]});
+    let answer = client.post("/v1/automations", &automation("gone"));
+    answer.problem(422, "input.invalid");
+    assert_eq!(answer.paths(), ["then[0].with.name"], "{answer}");
+    assert!(answer.text().contains("there is no workflow `gone` in this space"), "{answer}");
+    let other = |name: &str| json!({"name": "other", "steps": [start(name)]});
+    assert_eq!(client.post("/v1/workflows", &other("gone")).paths(), ["steps[0].with.name"]);
+
+    client.post("/v1/workflows", &json!({"name": "child", "steps": [emit("a", json!(1))]})).expect(201);
+    let made = scene::automation(&client, &automation("child"));
+    let path = format!("/v1/automations/{made}");
+    assert_eq!(client.patch(&path, &json!({"then": [start("gone")]})).paths(), ["then[0].with.name"]);
+    client.post("/v1/workflows", &other("child")).expect(201);
+    let nightly = json!({"name": "nightly", "every_seconds": 86_400, "workflow": "child"});
+    let schedule = format!("/v1/schedules/{}", text(&client.post("/v1/schedules", &nightly).expect(201)["id"]));
+    let detail = text(&client.delete("/v1/workflows/child").problem(409, "workflow.in_use")["detail"]);
+    for user in [made.as_str(), "the automation `starter`", "the schedule `nightly`", "the workflow `other`"] {
+        assert!(detail.contains(user), "{user}: {detail}");
+    }
+    for user in [path.as_str(), schedule.as_str(), "/v1/workflows/other", "/v1/workflows/child"] {
+        client.delete(user).expect(204);
+    }
+    client.delete("/v1/workflows/child").problem(404, "workflow.not_found");
+}
+
+#[test]
+fn a_workflow_that_starts_itself_is_stopped_with_a_reason() {
     let server = Server::shared();
     let client = server.space("workflow-loop");
     let steps = json!([{"action": "workflow-start", "with": {"name": "loop", "input": {}}}]);
-    // Its own name is not known yet when it is made: the check is made when it is started.
+    // It is being created, so its own name counts as existing.
     client.post("/v1/workflows", &json!({"name": "loop", "steps": steps})).expect(201);
     client.post("/v1/workflows/loop/start", &json!({})).expect(202);
     let cut = eventually(|| {
@@ -145,21 +189,23 @@ fn a_workflow_that_starts_itself_is_cut_visibly() {
 }
 
 #[test]
-fn a_run_goes_on_by_its_version_in_the_middle_of_a_wait_after_the_server_was_cut_off() {
-    let mut server = Server::start(Options::default());
+fn a_waiting_run_continues_with_its_version_after_a_crash() {
+    let mut server = Server::start(Options::default().clock());
     let client = server.client();
-    let steps = |word: &str| json!([emit("before", json!(word)), {"wait": {"seconds": 3}}, emit("after", json!(word))]);
+    let steps =
+        |word: &str| json!([emit("before", json!(word)), {"wait": {"seconds": 3600}}, emit("after", json!(word))]);
     client.post("/v1/workflows", &json!({"name": "slow", "steps": steps("old")})).expect(201);
     let run = text(&client.post("/v1/workflows/slow/start", &json!({})).expect(202)["id"]);
-    eventually(|| {
+    let waiting = eventually(|| {
         let shown = client.get(&format!("/v1/runs/{run}")).expect(200);
-        if shown["state"] == "waiting" { Ok(()) } else { Err(shown.to_string()) }
+        if shown["wait_until"].is_string() { Ok(shown) } else { Err(shown.to_string()) }
     });
     client.patch("/v1/workflows/slow", &json!({"steps": steps("new")})).expect(200);
     server.kill();
     server.restart();
     let client = server.client();
     client.delete("/v1/workflows/slow").expect(204);
+    server.advance_to(&waiting["wait_until"]);
     let shown = ended(&client, &run);
     assert_eq!((&shown["state"], shown["steps"].as_array().map(Vec::len)), (&json!("done"), Some(3)), "{shown:#}");
     let after = client.get("/v1/events?type=after").expect(200)["data"].as_array().unwrap().clone();
@@ -169,7 +215,7 @@ fn a_run_goes_on_by_its_version_in_the_middle_of_a_wait_after_the_server_was_cut
 }
 
 #[test]
-fn runs_of_a_workflow_take_their_turn_and_can_be_cancelled() {
+fn runs_of_a_workflow_are_queued_and_can_be_cancelled() {
     let server = Server::shared();
     let client = server.space("workflow-turns");
     client

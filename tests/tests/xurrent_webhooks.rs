@@ -1,4 +1,4 @@
-//! Webhooks as Xurrent's (R4): the article's own requests, answers and fields.
+//! Webhooks as Xurrent's: the article's own requests, answers and fields.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +20,7 @@ fn confirmed(client: &Client, receiver: &Receiver, event: &str) -> u64 {
 }
 
 #[test]
-fn the_article_s_requests_make_list_read_change_and_delete() {
+fn the_articles_requests_create_list_read_update_and_delete() {
     let server = Server::shared();
     let client = server.space("xurrent-crud");
     let body = r#"{
@@ -78,7 +78,7 @@ fn the_article_s_requests_make_list_read_change_and_delete() {
 }
 
 #[test]
-fn lists_come_in_pages_with_links() {
+fn lists_are_paginated_with_links() {
     let server = Server::shared();
     let client = server.space("xurrent-pages");
     for _ in 0..5 {
@@ -89,8 +89,9 @@ fn lists_come_in_pages_with_links() {
     let page = client.get("/webhooks?page=2&per_page=2");
     assert_eq!(page.expect(200).as_array().unwrap().len(), 2);
     let link = page.header("link").unwrap();
-    for part in ["</webhooks?page=1&per_page=2>; rel=\"prev\"", "</webhooks?page=3&per_page=2>; rel=\"next\""] {
-        assert!(link.contains(part), "{link}");
+    for (number, relation) in [(1, "prev"), (3, "next")] {
+        let address = client.url(&format!("/webhooks?page={number}&per_page=2"));
+        assert!(link.contains(&format!("<{address}>; rel=\"{relation}\"")), "{link}");
     }
     for (name, value) in [("per-page", "2"), ("current-page", "2"), ("total-pages", "3"), ("total-entries", "5")] {
         assert_eq!(page.header(&format!("x-pagination-{name}")), Some(value), "{name}");
@@ -99,7 +100,7 @@ fn lists_come_in_pages_with_links() {
 }
 
 #[test]
-fn every_event_of_the_article_and_no_other_can_be_asked_for() {
+fn every_event_of_the_article_and_no_other_can_be_subscribed_to() {
     let server = Server::shared();
     let client = server.space("xurrent-events");
     let words = client.get("/v1/vocabularies").expect(200)["data"][2]["events"].clone();
@@ -115,7 +116,7 @@ fn every_event_of_the_article_and_no_other_can_be_asked_for() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_the_article_s_field_names() {
+fn errors_have_the_articles_field_names() {
     let server = Server::shared();
     let client = server.space("xurrent-wrong");
     let with = |field: &str, value: Value| {
@@ -129,7 +130,9 @@ fn what_is_wrong_is_told_with_the_article_s_field_names() {
         (with("event", Value::Null), "event"),
         (with("description", json!("x".repeat(65_537))), "description"),
         (with("source", json!("x".repeat(31))), "source"),
+        (with("source", json!("\u{f6}".repeat(31))), "source"),
         (with("sourceID", json!("x".repeat(129))), "sourceID"),
+        (with("sourceID", json!("\u{f6}".repeat(129))), "sourceID"),
         (with("mail_exceptions_to", json!("nobody")), "mail_exceptions_to"),
         (with("webhook_policy", json!({"id": 99})), "webhook_policy"),
         (with("disabled", json!("maybe")), "disabled"),
@@ -141,6 +144,9 @@ fn what_is_wrong_is_told_with_the_article_s_field_names() {
         assert!(text(&told["errors"][0]).starts_with(field), "{field}: {answer}");
         assert!(text(&told["message"]).contains(field), "{field}: {answer}");
     }
+    // Characters are counted, not bytes.
+    client.post("/webhooks", &with("source", json!("\u{f6}".repeat(30)))).expect(200);
+    client.post("/webhooks", &with("sourceID", json!("\u{f6}".repeat(128)))).expect(200);
     for (field, most) in [("description", 65_536), ("source", 30), ("sourceID", 128)] {
         client.post("/webhooks", &with(field, json!("x".repeat(most)))).expect(200);
     }
@@ -214,15 +220,36 @@ fn failures_are_mailed_and_shown_as_the_last_error() {
         mails.get(0).cloned().ok_or_else(|| mails.to_string())
     });
     let shown = mail.to_string();
-    for part in ["john.doe@example.com", "jane.doe@example.com", "Webhook failed: Ours", "404"] {
+    // Who wants to know, which webhook, where it went, what it was about, and what the receiver answered.
+    for part in [
+        "john.doe@example.com",
+        "jane.doe@example.com",
+        "Webhook failed: Ours",
+        &receiver.url(),
+        "ticket.created evt_",
+        "404 nowhere",
+    ] {
         assert!(shown.contains(part), "{part}: {mail:#}");
     }
-    let error = text(&client.get(&path).expect(200)["last_error"]);
-    assert!(error.contains("404"), "{error}");
+    eventually(|| {
+        let error = client.get(&path).expect(200)["last_error"].clone();
+        if error == "404 Not Found" { Ok(()) } else { Err(error.to_string()) }
+    });
+    let message = receiver.wait_for(2).remove(1);
+    let body = message.json();
+    assert_eq!((&body["account_id"], &body["account"]), (&json!("xurrent-mails"), &json!(client.url(""))));
+    let me = client.get("/v1/keys").expect(200)["data"][0].clone();
+    assert_eq!((&body["person_id"], &body["person_name"]), (&me["id"], &me["name"]), "who did it: {body}");
+    assert!(body["person_nodeID"].is_string(), "{body}");
+    let link = message.header("link");
+    let record = format!("<{}/v1/records/ticket/{}>; rel=\"resource\"", client.url(""), body["object_id"]);
+    assert!(link.contains(&record), "{link}");
+    let canonical = format!("<{}/requests/{}>; rel=\"canonical\"", client.url(""), body["object_id"]);
+    assert!(link.contains(&canonical), "{link}");
 }
 
 #[test]
-fn messages_are_signed_by_the_webhook_s_policy() {
+fn messages_are_signed_by_the_webhooks_policy() {
     let server = Server::shared();
     let client = server.space("xurrent-policy");
     let signing =
@@ -276,7 +303,7 @@ fn messages_are_signed_by_the_webhook_s_policy() {
     assert_eq!(
         rotated["keys"].as_array().unwrap().len(),
         2,
-        "the old one signs for a while, or is still verified with"
+        "the old one is valid during an overlap, or is still verified with"
     );
     client.delete(&format!("/webhooks/{}", made["id"])).expect(204);
     client.delete(&path).expect(204);
@@ -292,7 +319,7 @@ fn messages_are_signed_by_the_webhook_s_policy() {
 }
 
 #[test]
-fn an_automation_s_own_action_calls_the_webhooks_subscribed_to_automation_rule() {
+fn an_action_calls_the_webhooks_subscribed_to_automation_rule() {
     let server = Server::shared();
     let client = server.space("xurrent-automation");
     let receiver = Receiver::start();

@@ -1,18 +1,25 @@
 //! `cargo xtask bench`: the benchmarks.
 
-use crate::build;
+use std::process::Command;
+
+use crate::checkout::Checkout;
 use crate::command::{cargo, run as start};
-use crate::place::Place;
 use crate::stage::Stages;
 use crate::stop::Stop;
+use crate::{dist, plugins, setup};
 
-/// The task; `arguments` are the benchmarks' own.
-pub(crate) fn run(place: &Place, arguments: &[String]) -> Result<(), Stop> {
-    let mut stages = Stages::new(build::STAGES + 1);
-    build::server(place, &mut stages)?;
+/// The task; `arguments` are the benchmarks' own. What is measured is the server as it is shipped.
+pub(crate) fn run(checkout: &Checkout, arguments: &[String]) -> Result<(), Stop> {
+    let mut stages = Stages::new(5);
+    let toolchain = stages.run("WebAssembly toolchain", setup::toolchain)?;
+    stages.run("plugins", || plugins::first_party(checkout, &toolchain))?;
+    stages.run("server", || start(&mut dist::build(checkout, None)))?;
+    stages.run("programs that measure", || {
+        start(cargo(checkout).args(["build", "--release", "--locked", "--workspace", "--bin", "hookwright-bench"]))
+    })?;
     stages.last("benchmarks", || {
-        let mut command = cargo(place);
-        command.args(["run", "--release", "--locked", "--package", "hookwright-bench", "--"]).args(arguments);
-        start(command.env("HOOKWRIGHT_BIN", place.binary()).env("HOOKWRIGHT_PLUGINS", place.plugins()))
+        let mut command = Command::new(checkout.program("hookwright-bench"));
+        command.current_dir(&checkout.root).args(arguments).env("HOOKWRIGHT_BIN", dist::binary(checkout, None));
+        start(command.env("HOOKWRIGHT_PLUGINS", checkout.plugins()))
     })
 }

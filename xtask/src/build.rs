@@ -1,7 +1,7 @@
 //! `cargo xtask build`: the plugins and the server.
 
+use crate::checkout::Checkout;
 use crate::command::{cargo, run as start};
-use crate::place::Place;
 use crate::stage::Stages;
 use crate::stop::Stop;
 use crate::{plugins, setup};
@@ -10,18 +10,18 @@ use crate::{plugins, setup};
 pub(crate) const STAGES: usize = 3;
 
 /// The task.
-pub(crate) fn run(place: &Place) -> Result<(), Stop> {
-    server(place, &mut Stages::new(STAGES))?;
-    println!("The server: {}", place.shown(&place.binary()));
+pub(crate) fn run(checkout: &Checkout) -> Result<(), Stop> {
+    server(checkout, &mut Stages::new(STAGES))?;
+    println!("The server: {}", checkout.shown(&checkout.binary()));
     Ok(())
 }
 
 /// Builds the server and all it needs.
-pub(crate) fn server(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
+pub(crate) fn server(checkout: &Checkout, stages: &mut Stages) -> Result<(), Stop> {
     let toolchain = stages.run("WebAssembly toolchain", setup::toolchain)?;
-    stages.run("plugins", || plugins::first_party(place, &toolchain))?;
+    stages.run("plugins", || plugins::first_party(checkout, &toolchain))?;
     // Of the whole workspace only this binary: packages are selected as the tests' task does, so that what the server
     // stands on gets the same features in both, and is compiled once.
     let arguments = ["build", "--release", "--locked", "--workspace", "--bin", "hookwright"];
-    stages.run("server", || start(cargo(place).args(arguments)))
+    stages.run("server", || start(cargo(checkout).args(arguments)))
 }

@@ -2,20 +2,26 @@
 
 use std::process::{Command, Stdio};
 
-use crate::place::{self, Place};
+use crate::checkout::{self, Checkout};
 use crate::stop::Stop;
 
 /// Variables that cargo set for this program and that would mislead the cargo started from here.
-const OURS: [&str; 3] = ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "LD_LIBRARY_PATH"];
+const OWN_VARIABLES: [&str; 3] = ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "LD_LIBRARY_PATH"];
+
+/// What `cargo clippy -- -D warnings` tells the linter, in the form in which it passes it on.
+const DENY_WARNINGS: &str = "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
 
 /// Cargo in the checkout.
-pub(crate) fn cargo(place: &Place) -> Command {
-    let mut command = Command::new(place::cargo());
-    command.current_dir(&place.root).env("CARGO_TARGET_DIR", &place.target);
+pub(crate) fn cargo(checkout: &Checkout) -> Command {
+    let mut command = Command::new(checkout::cargo());
+    command.current_dir(&checkout.root).env("CARGO_TARGET_DIR", &checkout.target);
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| OURS.contains(&name) || name.starts_with("CARGO_PKG_")) {
+        if name.to_str().is_some_and(|name| OWN_VARIABLES.contains(&name) || name.starts_with("CARGO_PKG_")) {
             command.env_remove(name);
         }
+    }
+    if let Some(linter) = &checkout.linter {
+        command.env("RUSTC_WORKSPACE_WRAPPER", linter).env("CLIPPY_ARGS", DENY_WARNINGS);
     }
     command
 }
@@ -31,13 +37,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Stop> {
     if status.success() {
         return Ok(());
     }
-    Err(Stop::new(format!("`{line}` failed ({status}); what it said stands above")))
-}
-
-/// Runs a program quietly and answers what it wrote on standard output; none if it failed or is not there.
-pub(crate) fn ask(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    Err(Stop::new(format!("`{line}` failed ({status}); see its output above")))
 }
 
 /// The command line as a person would type it, the program without its folder.
@@ -62,11 +62,5 @@ mod tests {
         assert!(stop.contains("`sh -c exit 3` failed") && stop.contains('3'), "{stop}");
         let stop = run(&mut Command::new("/nowhere/at-all")).unwrap_err().to_string();
         assert!(stop.contains("could not be started"), "{stop}");
-    }
-
-    #[test]
-    fn asking_a_program_that_is_not_there_answers_nothing() {
-        assert_eq!(ask("/nowhere/at-all", &[]), None);
-        assert_eq!(ask("/bin/sh", &["-c", "echo hello"]), Some("hello".to_owned()));
     }
 }

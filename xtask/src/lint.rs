@@ -2,37 +2,40 @@
 
 use std::process::Command;
 
+use crate::checkout::Checkout;
 use crate::command::{cargo, run as start};
 use crate::licences;
-use crate::place::Place;
 use crate::stage::Stages;
 use crate::stop::Stop;
 
-/// How many stages [`all`] has.
-pub(crate) const STAGES: usize = 4;
-
 /// The task.
-pub(crate) fn run(place: &Place) -> Result<(), Stop> {
-    all(place, &mut Stages::new(STAGES))
-}
-
-/// Every check. A WebAssembly toolchain must be there, since the server's build compiles plugins.
-pub(crate) fn all(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
-    stages.run("formatting", || {
-        start(cargo(place).args(["fmt", "--all", "--check"]))?;
-        GUESTS.iter().try_for_each(|folder| start(natively(place, folder).args(["fmt", "--all", "--check"])))
-    })?;
+pub(crate) fn run(checkout: &Checkout) -> Result<(), Stop> {
+    let mut stages = Stages::new(4);
+    formatting(checkout, &mut stages)?;
+    licences(checkout, &mut stages)?;
     stages.run("lints", || {
         let arguments = ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        start(cargo(place).args(arguments))
+        start(cargo(checkout).args(arguments))
     })?;
     stages.run("lints of plugins", || {
         let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        GUESTS.iter().try_for_each(|folder| start(natively(place, folder).args(arguments)))
-    })?;
+        GUESTS.iter().try_for_each(|folder| start(natively(checkout, folder).args(arguments)))
+    })
+}
+
+/// Formatting, which compiles nothing and so is checked first.
+pub(crate) fn formatting(checkout: &Checkout, stages: &mut Stages) -> Result<(), Stop> {
+    stages.run("formatting", || {
+        start(cargo(checkout).args(["fmt", "--all", "--check"]))?;
+        GUESTS.iter().try_for_each(|folder| start(natively(checkout, folder).args(["fmt", "--all", "--check"])))
+    })
+}
+
+/// Licences of all that is linked, which compiles nothing either.
+pub(crate) fn licences(checkout: &Checkout, stages: &mut Stages) -> Result<(), Stop> {
     stages.run("licences", || {
-        licences::check(place, &place.root)?;
-        GUESTS.iter().try_for_each(|folder| licences::check(place, &place.root.join(folder)))
+        licences::check(checkout, &checkout.root)?;
+        GUESTS.iter().try_for_each(|folder| licences::check(checkout, &checkout.root.join(folder)))
     })
 }
 
@@ -40,8 +43,8 @@ pub(crate) fn all(place: &Place, stages: &mut Stages) -> Result<(), Stop> {
 pub(crate) const GUESTS: [&str; 2] = ["plugins", "examples/rust"];
 
 /// Cargo on plugins as crates of this machine, which is how their own tests run.
-pub(crate) fn natively(place: &Place, folder: &str) -> Command {
-    let mut command = cargo(place);
-    command.current_dir(place.root.join(folder)).env("CARGO_TARGET_DIR", place.target.join("guest-native"));
+pub(crate) fn natively(checkout: &Checkout, folder: &str) -> Command {
+    let mut command = cargo(checkout);
+    command.current_dir(checkout.root.join(folder)).env("CARGO_TARGET_DIR", checkout.target.join("guest-native"));
     command
 }

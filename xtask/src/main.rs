@@ -1,14 +1,16 @@
 //! `cargo xtask`: builds, runs, tests and measures Hookwright. `cargo xtask help` lists what it can do.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a person at a terminal talks there")]
 
+mod ask;
 mod bench;
 mod build;
+mod checkout;
 mod command;
 mod demo;
+mod dist;
 mod help;
 mod licences;
 mod lint;
-mod place;
 mod plugins;
 mod probes;
 mod setup;
@@ -19,7 +21,7 @@ mod tools;
 
 use std::process::ExitCode;
 
-use crate::place::Place;
+use crate::checkout::Checkout;
 use crate::stop::Stop;
 
 fn main() -> ExitCode {
@@ -44,15 +46,16 @@ fn carry_out(task: &str, rest: &[String]) -> Result<(), Stop> {
         });
         return Ok(());
     }
-    let place = Place::find()?;
+    let checkout = Checkout::find()?;
     match task {
-        "setup" => none(rest).and_then(|()| setup::run(&place)),
-        "plugins" => none(rest).and_then(|()| plugins::run(&place)),
-        "build" => none(rest).and_then(|()| build::run(&place)),
-        "demo" => demo::run(&place, &demo::Options::read(rest)?),
-        "test" => test::run(&place, rest),
-        "bench" => bench::run(&place, rest),
-        "lint" => none(rest).and_then(|()| lint::run(&place)),
+        "setup" => none(rest).and_then(|()| setup::run(&checkout)),
+        "plugins" => none(rest).and_then(|()| plugins::run(&checkout)),
+        "build" => none(rest).and_then(|()| build::run(&checkout)),
+        "demo" => demo::run(&checkout, &demo::Options::read(rest)?),
+        "test" => test::run(&checkout, rest),
+        "bench" => bench::run(&checkout, rest),
+        "dist" => dist::run(&checkout, rest),
+        "lint" => none(rest).and_then(|()| lint::run(&checkout)),
         _ => Err(Stop::new(format!("there is no task `{task}`: cargo xtask help lists them"))),
     }
 }
@@ -61,6 +64,6 @@ fn carry_out(task: &str, rest: &[String]) -> Result<(), Stop> {
 fn none(rest: &[String]) -> Result<(), Stop> {
     match rest.first() {
         None => Ok(()),
-        Some(word) => Err(Stop::new(format!("`{word}` is one word too many: this task takes none"))),
+        Some(word) => Err(Stop::new(format!("unexpected argument `{word}`: this task takes none"))),
     }
 }

@@ -2,11 +2,11 @@
 
 use hookwright_guests::Toolchain;
 
-use crate::place::Place;
+use crate::checkout::Checkout;
 use crate::stop::Stop;
 
 /// The task.
-pub(crate) fn run(_place: &Place) -> Result<(), Stop> {
+pub(crate) fn run(_place: &Checkout) -> Result<(), Stop> {
     toolchain()?;
     println!("Ready. Next: cargo xtask demo");
     Ok(())

@@ -25,7 +25,7 @@ impl Stages {
         Ok(done)
     }
 
-    /// Carries out the last stage, after which nothing more is said: what it showed stands at the end.
+    /// Runs the last stage without a closing line, so that its output is the end.
     pub(crate) fn last<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
         self.begun = self.begun.saturating_add(1);
         let so_far = told(self.started.elapsed());
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_well() {
+    fn durations_are_human_readable() {
         for (milliseconds, text) in
             [(40, "0.0 s"), (59_940, "59.9 s"), (61_000, "1 min 1 s"), (3_600_000, "60 min 0 s")]
         {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::command::{ask, run};
-use crate::place::Place;
+use crate::ask::ask;
+use crate::checkout::Checkout;
+use crate::command::run;
 use crate::stop::Stop;
 
 /// Makes sure that node and npm are there.
@@ -30,15 +31,15 @@ fn node_version() -> Option<String> {
 }
 
 /// Installs the packages that `package-lock.json` of a folder lists, unless they are there.
-pub(crate) fn npm_packages(place: &Place, folder: &Path) -> Result<(), Stop> {
+pub(crate) fn npm_packages(checkout: &Checkout, folder: &Path) -> Result<(), Stop> {
     let lock = folder.join("package-lock.json");
     if !folder.join("package.json").is_file() {
-        println!("    {} has no package.json: nothing to install", place.shown(folder));
+        println!("    {} has no package.json: nothing to install", checkout.shown(folder));
         return Ok(());
     }
     let stamp = Stamp::new(&lock, folder.join("node_modules/.hookwright"))?;
     if stamp.holds() {
-        println!("    {} is up to date", place.shown(folder));
+        println!("    {} is up to date", checkout.shown(folder));
         return Ok(());
     }
     run(Command::new("npm").current_dir(folder).args(["ci", "--no-audit", "--no-fund"]))?;
@@ -46,36 +47,36 @@ pub(crate) fn npm_packages(place: &Place, folder: &Path) -> Result<(), Stop> {
 }
 
 /// Makes a Python environment with the packages of `requirements.txt`, unless it is there.
-pub(crate) fn python_packages(place: &Place) -> Result<(), Stop> {
-    let list = place.clients().join("requirements.txt");
+pub(crate) fn python_packages(checkout: &Checkout) -> Result<(), Stop> {
+    let list = checkout.clients().join("requirements.txt");
     if !list.is_file() {
-        println!("    there is no {}: nothing to install", place.shown(&list));
+        println!("    there is no {}: nothing to install", checkout.shown(&list));
         return Ok(());
     }
-    let venv = place.venv();
+    let venv = checkout.venv();
     let stamp = Stamp::new(&list, venv.join(".hookwright"))?;
     if stamp.holds() {
-        println!("    {} is up to date", place.shown(&venv));
+        println!("    {} is up to date", checkout.shown(&venv));
         return Ok(());
     }
     python_itself()?;
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    run(Command::new(python(place)).args(pip).arg(&list))?;
+    run(Command::new(python(checkout)).args(pip).arg(&list))?;
     stamp.set()
 }
 
 /// Makes sure that python3 with venv is there.
 pub(crate) fn python_itself() -> Result<(), Stop> {
     if ask("python3", &["-c", "import ensurepip, venv"]).is_none() {
-        apt(&["python3", "python3-venv"], "python3 with venv is not there")?;
+        apt(&["python3", "python3-venv"], "python3 with venv is missing")?;
     }
     Ok(())
 }
 
 /// The interpreter of that environment.
-pub(crate) fn python(place: &Place) -> PathBuf {
-    place.venv().join("bin/python")
+pub(crate) fn python(checkout: &Checkout) -> PathBuf {
+    checkout.venv().join("bin/python")
 }
 
 /// Remembers for which list of packages a folder was filled.
@@ -100,7 +101,7 @@ impl Stamp {
 }
 
 /// Installs Debian packages, as root or through `sudo -n`; otherwise says how to.
-fn apt(packages: &[&str], missing: &str) -> Result<(), Stop> {
+pub(crate) fn apt(packages: &[&str], missing: &str) -> Result<(), Stop> {
     let by_hand = format!("apt-get update && apt-get install -y {}", packages.join(" "));
     let Some(user) = ask("id", &["-u"]).filter(|_| ask("apt-get", &["--version"]).is_some()) else {
         return Err(Stop::new(format!("{missing}, and there is no apt-get here: install {}", packages.join(" and "))));
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_holds_until_the_list_changes() {
+    fn a_stamp_is_valid_until_the_list_changes() {
         let folder = std::env::temp_dir().join(format!("hookwright-xtask-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (list, file) = (folder.join("list"), folder.join("stamp"));

@@ -15,7 +15,7 @@ pub(crate) const NAME: &str = "wasi_snapshot_preview1";
 /// The adapter as a core module that names its world.
 ///
 /// # Errors
-/// None that a test would not find: its parts are in this program.
+/// None in practice: its parts are in this program, and a test covers them.
 pub(crate) fn module() -> Result<Vec<u8>, AuthorError> {
     let path = Path::new("wit/adapter");
     let wrong = |reason: String| AuthorError::Component { path: path.into(), reason };
@@ -25,7 +25,7 @@ pub(crate) fn module() -> Result<Vec<u8>, AuthorError> {
     world::push_plugin_package(&mut resolve)?;
     let package = world::push(&mut resolve, "world.wit", &[("world.wit", files::text(files::ADAPTER, "world.wit"))])?;
     let chosen = resolve.select_world(&[package], Some("preview1")).map_err(|error| wrong(format!("{error:#}")))?;
-    embed_component_metadata(&mut module, &resolve, chosen, StringEncoding::UTF8, false)
+    embed_component_metadata(&mut module, &resolve, chosen, StringEncoding::UTF8)
         .map_err(|error| wrong(format!("{error:#}")))?;
     Ok(module)
 }
@@ -42,10 +42,9 @@ mod tests {
         let mut resolve = Resolve::default();
         let package = world::push(&mut resolve, "w", &[("w", "package a:b; world w { export run: func(); }")]).unwrap();
         let chosen = resolve.select_world(&[package], Some("w")).unwrap();
-        embed_component_metadata(&mut module, &resolve, chosen, StringEncoding::UTF8, false).unwrap();
-        let mut encoder = ComponentEncoder::default();
-        encoder.validate(true).module(&module).unwrap();
-        encoder.adapter(NAME, &super::module().unwrap()).unwrap();
+        embed_component_metadata(&mut module, &resolve, chosen, StringEncoding::UTF8).unwrap();
+        let encoder = ComponentEncoder::default().validate(true).module(&module).unwrap();
+        let mut encoder = encoder.adapter(NAME, &super::module().unwrap()).unwrap();
         hookwright_guests::describe(&encoder.encode().unwrap()).unwrap().imports
     }
 
@@ -54,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_called_is_imported() {
+    fn only_called_functions_are_imported() {
         let (clock, random, log) =
             ("hookwright:plugin/clock@0.1.0", "hookwright:plugin/random@0.1.0", "hookwright:plugin/log@0.1.0");
         let types = "hookwright:plugin/types@0.1.0";

@@ -1,7 +1,7 @@
 //! From a plugin's folder to a component.
 //!
-//! Everything that is made stands in `target/` of the folder: `sdk/` (what the plugin's source refers to), what the
-//! compilers make, and `NAME.wasm`, the component.
+//! All output is in `target/` of the folder: `sdk/` (what the plugin's source refers to), the
+//! compilers' output, and `NAME.wasm`, the component.
 
 mod c;
 mod component;
@@ -10,8 +10,10 @@ mod go;
 mod python;
 mod rust;
 mod script;
+mod shapes;
 mod stamp;
 mod webassembly;
+mod work;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,8 @@ use crate::files;
 use crate::language::{Kind, Language};
 use crate::settings::Settings;
 use crate::tools::Tools;
+pub use work::Profile;
+use work::{Work, sdk_of};
 
 /// A finished component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,20 +34,10 @@ pub struct Built {
     pub kind: Kind,
     /// What it is written in.
     pub language: Language,
-    /// Where the component stands.
+    /// The path of the component.
     pub path: PathBuf,
-    /// Whether anything was built: a folder in which nothing changed is left alone.
+    /// Whether anything was built: an unchanged folder is not built again.
     pub changed: bool,
-}
-
-/// What one build works with.
-pub(crate) struct Work<'a> {
-    /// The plugin's folder, without links in its path.
-    folder: PathBuf,
-    settings: Settings,
-    tools: &'a Tools,
-    /// The folder for what is made, `target/` in the plugin's.
-    target: PathBuf,
 }
 
 /// Builds the plugin of a folder with the tools of the user; see [`build_with`].
@@ -51,23 +45,33 @@ pub(crate) struct Work<'a> {
 /// # Errors
 /// See [`build_with`].
 pub fn build(folder: &Path) -> Result<PathBuf, AuthorError> {
-    build_with(folder, &Tools::of_the_user(), &mut |_| ()).map(|built| built.path)
+    build_with(folder, &Tools::of_the_user(), Profile::Release, &mut |_| ()).map(|built| built.path)
 }
 
-/// Builds the plugin of a folder into `target/NAME.wasm`; `report` is told what takes time.
+/// Builds the plugin of a folder into `target/NAME.wasm`, or `target/dev/NAME.wasm` for its author;
+/// `report` gets progress messages.
 ///
 /// # Errors
-/// The settings are wrong, a tool is missing (told with the command that installs it), the compiler complains (told with
-/// what it said), or what it made is not what the plugin's world asks for.
-pub fn build_with(folder: &Path, tools: &Tools, report: &mut dyn FnMut(&str)) -> Result<Built, AuthorError> {
+/// The settings are invalid, a tool is missing (with the command that installs it), the compiler fails (with
+/// its output), or its result does not match the plugin's world.
+pub fn build_with(
+    folder: &Path,
+    tools: &Tools,
+    profile: Profile,
+    report: &mut dyn FnMut(&str),
+) -> Result<Built, AuthorError> {
     let settings = Settings::read(folder)?;
     let folder = folder.canonicalize().map_err(AuthorError::file(folder, "looking for the plugin"))?;
     let target = folder.join("target");
-    let path = target.join(format!("{}.wasm", settings.name));
-    let work = Work { folder, settings, tools, target };
+    let made = match profile {
+        Profile::Dev => target.join("dev"),
+        Profile::Release => target.clone(),
+    };
+    let path = made.join(format!("{}.wasm", settings.name));
+    let work = Work { folder, settings, tools, target, profile };
     work.prepare()?;
     let inputs = stamp::of(&work)?;
-    let stamp = work.target.join("inputs");
+    let stamp = made.join("inputs");
     let mut changed = false;
     if !path.is_file() || std::fs::read_to_string(&stamp).map_or(true, |last| last != inputs) {
         let Settings { name, language, .. } = &work.settings;
@@ -84,24 +88,15 @@ pub fn build_with(folder: &Path, tools: &Tools, report: &mut dyn FnMut(&str)) ->
 /// Writes what a plugin's source refers to, which is all that an editor needs.
 ///
 /// # Errors
-/// The settings are wrong or a file cannot be written.
+/// The settings are invalid or a file cannot be written.
 pub(crate) fn prepare(folder: &Path) -> Result<(), AuthorError> {
     let settings = Settings::read(folder)?;
     let target = folder.join("target");
-    Work { folder: folder.to_owned(), settings, tools: &Tools::of_the_user(), target }.prepare()
+    let profile = Profile::default();
+    Work { folder: folder.to_owned(), settings, tools: &Tools::of_the_user(), target, profile }.prepare()
 }
 
 impl Work<'_> {
-    /// Where the language's SDK stands.
-    fn sdk(&self) -> PathBuf {
-        self.target.join("sdk")
-    }
-
-    /// The source file to begin with.
-    fn entry(&self) -> PathBuf {
-        self.folder.join(self.settings.entry.trim_start_matches("./"))
-    }
-
     fn prepare(&self) -> Result<(), AuthorError> {
         let language = self.settings.language;
         for (path, text) in files::under(files::SDKS, sdk_of(language)) {
@@ -123,13 +118,5 @@ impl Work<'_> {
             Language::Zig => webassembly::zig(self),
             Language::AssemblyScript => webassembly::assemblyscript(self),
         }
-    }
-}
-
-/// The folder of a language's SDK: TypeScript's is JavaScript's.
-fn sdk_of(language: Language) -> &'static str {
-    match language {
-        Language::TypeScript => "javascript",
-        other => other.name(),
     }
 }

@@ -1,26 +1,26 @@
-//! What can go wrong between an empty folder and a component. Every message ends with what to do.
+//! Errors of creating and building plugins. Every message ends with the remedy.
 
 use std::path::PathBuf;
 
-/// A plugin could not be started or built.
+/// A plugin could not be created or built.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorError {
-    /// A word that is none of those there are.
+    /// An unknown word.
     #[error("`{field}` is `{value}`: write one of {known}")]
     Unknown {
         /// The field or option.
         field: &'static str,
         /// What was given.
         value: String,
-        /// What there is, separated by commas.
+        /// The known words, separated by commas.
         known: String,
     },
-    /// A name that cannot be a plugin's.
+    /// An invalid plugin name.
     #[error("`name` is `{value}`: {reason}")]
     Name {
         /// What was given.
         value: String,
-        /// What is wrong with it, and what to write.
+        /// The reason, and what to write.
         reason: &'static str,
     },
     /// A kind that has no template in this language.
@@ -31,8 +31,8 @@ pub enum AuthorError {
         /// The language that was asked for.
         language: &'static str,
     },
-    /// The folder has something in it already.
-    #[error("{folder} is not empty: choose a folder that is empty or not there yet", folder = folder.display())]
+    /// The folder is not empty.
+    #[error("{folder} is not empty: choose a folder that is empty or does not exist yet", folder = folder.display())]
     NotEmpty {
         /// The folder.
         folder: PathBuf,
@@ -42,11 +42,11 @@ pub enum AuthorError {
     Settings {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The reason and the remedy.
         reason: String,
     },
-    /// A compiler or another program is not on this machine.
-    #[error("{program} is needed to build plugins in {language} and is not here. To install it, run: {remedy}")]
+    /// A compiler or another program is missing.
+    #[error("{program} is needed to build plugins in {language} and was not found. To install it, run: {remedy}")]
     Missing {
         /// The program with its version.
         program: String,
@@ -58,7 +58,7 @@ pub enum AuthorError {
     /// No Rust toolchain here builds WebAssembly.
     #[error(transparent)]
     MissingTarget(#[from] hookwright_guests::MissingTarget),
-    /// What the Rust build said.
+    /// The error of the Rust build.
     #[error(transparent)]
     Rust(#[from] hookwright_guests::BuildError),
     /// A program could not be started.
@@ -74,25 +74,33 @@ pub enum AuthorError {
     Failed {
         /// What was being done.
         what: String,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// The end of what it said.
+        /// The end of its output.
         output: String,
     },
-    /// The world of the plugin is wrong.
+    /// The world of the plugin is invalid.
     #[error("the world `{world}` cannot be used: {reason}")]
     World {
         /// The world's name.
         world: String,
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
-    /// The compiled module cannot become a component.
-    #[error("{path} cannot be made a component: {reason}", path = path.display())]
+    /// A module of a script that cannot be found.
+    #[error("{path}: {reason}", path = path.display())]
+    Module {
+        /// The script.
+        path: PathBuf,
+        /// The import, and the remedy.
+        reason: String,
+    },
+    /// The compiled module cannot be converted to a component.
+    #[error("{path} cannot be converted to a component: {reason}", path = path.display())]
     Component {
         /// The core module.
         path: PathBuf,
-        /// What the encoder said.
+        /// The encoder's message.
         reason: String,
     },
     /// A file could not be read or written.
@@ -119,12 +127,13 @@ impl AuthorError {
             Self::Missing { .. } | Self::MissingTarget(_) => "toolchain.missing",
             Self::Rust(_) | Self::Failed { .. } | Self::Start { .. } => "build.failed",
             Self::World { .. } => "world.invalid",
+            Self::Module { .. } => "module.not_found",
             Self::Component { .. } => "component.invalid",
             Self::File { .. } => "file.failed",
         }
     }
 
-    /// A closure that makes an error about `path` of an operating system's.
+    /// A closure that converts an I/O error about `path`.
     pub(crate) fn file(path: &std::path::Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { path, doing, source }

@@ -14,12 +14,12 @@ pub(crate) fn under<'a>(
     set.iter().filter_map(move |(path, text)| Some((path.strip_prefix(folder)?.strip_prefix('/')?, *text)))
 }
 
-/// The text of one file of `set`; empty if there is none, which a test rules out.
+/// The text of one file of `set`; empty if it does not exist, which a test rules out.
 pub(crate) fn text(set: &[(&'static str, &'static str)], path: &str) -> &'static str {
     set.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
 }
 
-/// Writes a text unless it stands there already, so that what watches the file's time sees no change.
+/// Writes a text unless the file already has it, so that its modification time does not change.
 ///
 /// # Errors
 /// The folder or the file cannot be written.
@@ -27,7 +27,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), AuthorError> {
     write_bytes(path, text.as_bytes()).map(|_| ())
 }
 
-/// Writes bytes unless they stand there already, and answers whether it did. The file appears whole.
+/// Writes bytes atomically unless the file already has them; returns whether it did.
 ///
 /// # Errors
 /// The folder or the file cannot be written.
@@ -41,7 +41,7 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<bool, AuthorError
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     std::fs::write(&beside, bytes).map_err(AuthorError::file(path, "writing it"))?;
-    std::fs::rename(&beside, path).map_err(AuthorError::file(path, "putting it in its place"))?;
+    std::fs::rename(&beside, path).map_err(AuthorError::file(path, "renaming it"))?;
     Ok(true)
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_by_name_is_there() {
+    fn every_file_that_is_requested_by_name_exists() {
         assert!(text(ADAPTER, "preview1.wat").contains("(module"));
         assert!(text(ADAPTER, "world.wit").contains("world preview1"));
         assert_eq!(WIT.len(), 4);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::AuthorError;
-use crate::tools::Tool;
+use crate::tool::Tool;
 
 /// A language that plugins are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Language {
         Self::AssemblyScript,
     ];
 
-    /// Reads a name as `--lang` takes it, in any case: the language's [`name`](Self::name), or what people call it.
+    /// Reads a name as `--lang` takes it, in any case: the language's [`name`](Self::name), or a common alias.
     ///
     /// # Errors
     /// [`AuthorError::Unknown`] with the names there are.
@@ -97,7 +97,7 @@ impl Language {
         }
     }
 
-    /// What has to be installed to build a plugin in it.
+    /// The tools that are needed to build a plugin in it.
     #[must_use]
     pub fn needs(self) -> &'static [Tool] {
         match self {
@@ -132,9 +132,9 @@ impl fmt::Display for Language {
 pub enum Kind {
     /// Decides whether an event concerns an automation.
     Condition,
-    /// Does something about an event.
+    /// Acts on an event.
     Action,
-    /// Gives a message another shape.
+    /// Transforms a message.
     Transform,
     /// Receives a provider's requests.
     Source,
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_read_back_and_so_is_what_people_say() {
+    fn language_names_and_aliases_are_parsed() {
         for language in Language::ALL {
             assert_eq!(Language::parse(language.name()).unwrap(), language);
             assert_eq!(Language::parse(&language.title().to_uppercase()).unwrap(), language);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_language_is_told_with_those_there_are() {
+    fn an_unknown_language_is_rejected_with_the_known_ones() {
         let error = Language::parse("cobol").unwrap_err();
         assert_eq!(error.code(), "option.invalid");
         assert!(error.to_string().contains("`cobol`") && error.to_string().contains("assemblyscript"), "{error}");

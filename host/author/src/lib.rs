@@ -1,9 +1,9 @@
 //! From an empty folder to a component, in nine languages.
 //!
 //! [`scaffold`] writes a plugin that builds at once, [`build`] makes a component of one. Both work from the folder alone:
-//! its [`Settings`] (`hookwright.toml`) say the kind, the language and the world. Bindings are generated and components
+//! its [`Settings`] (`hookwright.toml`) define the kind, the language and the world. Bindings are generated and components
 //! are encoded in this process, so a language needs its compiler and nothing else; [`Tools`] finds that compiler, or
-//! says which one command installs it.
+//! names the command that installs it.
 //!
 //! Nothing here runs a plugin.
 
@@ -15,17 +15,19 @@ mod language;
 mod process;
 mod scaffold;
 mod settings;
+mod tool;
 mod tools;
 mod world;
 
-pub use build::{Built, build, build_with};
+pub use build::{Built, Profile, build, build_with};
 pub use error::AuthorError;
 pub use language::{Kind, Language};
 pub use scaffold::scaffold;
 pub use settings::Settings;
-pub use tools::{Tool, Tools};
+pub use tool::Tool;
+pub use tools::Tools;
 
-/// Every language that plugins are written in, in the order in which they are told.
+/// Every language that plugins are written in, in display order.
 #[must_use]
 pub fn languages() -> &'static [Language] {
     &Language::ALL

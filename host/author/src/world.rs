@@ -11,6 +11,13 @@ use crate::settings::Settings;
 /// A plugin's world, from the folder.
 pub(crate) const WORLD: &str = "wit/world.wit";
 
+/// The world that scripts are built for: the plugin's own with the imports of the language's runtime.
+pub(crate) const BUILD: &str = "hookwright-build";
+
+/// The interfaces that the runtimes of scripts need: the clock, random numbers and the log are the host's. Every plugin
+/// may import them.
+const RUNTIME: [&str; 3] = ["clock", "log", "random"];
+
 /// A world and what it refers to.
 pub(crate) struct World {
     pub(crate) resolve: Resolve,
@@ -20,7 +27,7 @@ pub(crate) struct World {
 /// Finds the world that a plugin is built for.
 ///
 /// # Errors
-/// The folder's WIT is wrong, or there is no such world.
+/// The folder's WIT is invalid, or the world does not exist.
 pub(crate) fn of(folder: &Path, settings: &Settings) -> Result<World, AuthorError> {
     let mut resolve = Resolve::default();
     let mut packages = vec![push_plugin_package(&mut resolve)?];
@@ -45,7 +52,7 @@ pub(crate) fn of(folder: &Path, settings: &Settings) -> Result<World, AuthorErro
 /// Adds the package `hookwright:plugin`.
 ///
 /// # Errors
-/// None that a test would not find.
+/// None in practice: the input is part of this program, and a test covers it.
 pub(crate) fn push_plugin_package(resolve: &mut Resolve) -> Result<PackageId, AuthorError> {
     push(resolve, "hookwright:plugin", files::WIT)
 }
@@ -53,7 +60,7 @@ pub(crate) fn push_plugin_package(resolve: &mut Resolve) -> Result<PackageId, Au
 /// Adds a package of files with their texts.
 ///
 /// # Errors
-/// [`AuthorError::World`] with what the parser said and where.
+/// [`AuthorError::World`] with the parser's message and position.
 pub(crate) fn push(resolve: &mut Resolve, world: &str, files: &[(&str, &str)]) -> Result<PackageId, AuthorError> {
     let wrong = |reason: String| AuthorError::World { world: world.to_owned(), reason };
     let mut map = SourceMap::default();
@@ -61,25 +68,50 @@ pub(crate) fn push(resolve: &mut Resolve, world: &str, files: &[(&str, &str)]) -
         map.push_str(path, *text);
     }
     let group = map.parse().map_err(|(map, error)| wrong(error.render(&map)))?;
-    resolve.push_group(group).map_err(|error| wrong(format!("{error:#}")))
+    resolve.push_group(group).map_err(|error| wrong(error.render(&resolve.source_map)))
 }
 
-/// Writes the worlds as the tools of other languages want them: `world.wit` and `deps/`.
+/// The world that scripts are built for: [`BUILD`].
 ///
 /// # Errors
-/// A file cannot be written, or the plugin has no world of its own.
+/// The folder's WIT is invalid, or the world does not exist.
+pub(crate) fn built(folder: &Path, settings: &Settings) -> Result<World, AuthorError> {
+    let own = own(folder, settings)?;
+    let mut resolve = Resolve::default();
+    push_plugin_package(&mut resolve)?;
+    let package = push(&mut resolve, &settings.world, &[(WORLD, &own), ("build.wit", &build_world(&own, settings))])?;
+    let found = resolve.packages.get(package).and_then(|package| package.worlds.get(BUILD).copied());
+    let missing = || AuthorError::World { world: settings.world.clone(), reason: "it is not there".to_owned() };
+    Ok(World { resolve, id: found.ok_or_else(missing)? })
+}
+
+/// The package of the plugin's folder; an empty one if the folder has none.
+fn own(folder: &Path, settings: &Settings) -> Result<String, AuthorError> {
+    let path = folder.join(WORLD);
+    if path.is_file() {
+        return std::fs::read_to_string(&path).map_err(AuthorError::file(&path, "reading the plugin's world"));
+    }
+    Ok(format!("package local:{};\n", settings.name))
+}
+
+/// The plugin's world with the imports of script runtimes, as another world of the folder's package.
+fn build_world(own: &str, settings: &Settings) -> String {
+    let world = &settings.world;
+    // A world of the folder takes precedence over one of the package with the same name.
+    let is_own = own.split("world ").skip(1).any(|rest| rest.split(['{', ' ', '\n']).next() == Some(world));
+    let world = if is_own { world.clone() } else { format!("hookwright:plugin/{world}@0.1.0") };
+    let runtime: String = RUNTIME.map(|name| format!("  import hookwright:plugin/{name}@0.1.0;\n")).concat();
+    format!("world {BUILD} {{\n  include {world};\n{runtime}}}\n")
+}
+
+/// Writes the worlds as the tools of other languages want them, with [`BUILD`]: `world.wit`, `build.wit` and `deps/`.
+///
+/// # Errors
+/// A file cannot be written.
 pub(crate) fn lay_out(folder: &Path, settings: &Settings, to: &Path) -> Result<(), AuthorError> {
-    let own = folder.join(WORLD);
-    let text = if own.is_file() {
-        std::fs::read_to_string(&own).map_err(AuthorError::file(&own, "reading the plugin's world"))?
-    } else {
-        format!(
-            "package local:{name};\n\nworld {world} {{\n  include hookwright:plugin/{world}@0.1.0;\n}}\n",
-            name = settings.name,
-            world = settings.world
-        )
-    };
-    files::write(&to.join("world.wit"), &text)?;
+    let own = own(folder, settings)?;
+    files::write(&to.join("world.wit"), &own)?;
+    files::write(&to.join("build.wit"), &build_world(&own, settings))?;
     for (path, text) in files::WIT {
         files::write(&to.join("deps/hookwright-plugin").join(path), text)?;
     }
@@ -97,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_world_is_the_packages_or_the_folders() {
+    fn a_world_comes_from_the_package_or_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         for kind in Kind::ALL {
             assert!(of(folder.path(), &settings(&format!("{kind}-plugin"))).is_ok(), "{kind}");
@@ -109,7 +141,25 @@ mod tests {
     }
 
     #[test]
-    fn a_world_that_is_not_there_or_wrong_is_told() {
+    fn scripts_are_built_for_their_world_and_the_imports_of_the_runtime() {
+        let folder = tempfile::tempdir().unwrap();
+        let imports = |world: &World| -> Vec<String> {
+            let world = &world.resolve.worlds[world.id];
+            world.imports.keys().map(|key| format!("{key:?}")).collect()
+        };
+        let whole = built(folder.path(), &settings("condition-plugin")).unwrap();
+        let own = "package a:b;\nworld plugin {\n  import hookwright:plugin/kv@0.1.0;\n}\n";
+        files::write(&folder.path().join(WORLD), own).unwrap();
+        let narrow = built(folder.path(), &settings("plugin")).unwrap();
+        assert!(imports(&narrow).len() < imports(&whole).len());
+        // kv with the types that it stands on, and clock, log and random.
+        assert_eq!(imports(&narrow).len(), 5, "{:?}", imports(&narrow));
+        assert!(built(folder.path(), &settings("action-plugin")).is_ok());
+        assert!(built(folder.path(), &settings("verb-plugin")).is_err());
+    }
+
+    #[test]
+    fn a_missing_or_invalid_world_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let error = of(folder.path(), &settings("verb-plugin")).err().unwrap();
         assert_eq!(error.code(), "world.invalid");

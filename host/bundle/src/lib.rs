@@ -1,19 +1,42 @@
 //! The first-party plugins, compiled to components, as bytes in the binary: so the server is one file to copy, and runs
 //! with no other file present. The build script compiles them from `plugins/`.
 
-/// Each first-party component: its name, which is the name it is installed under, and its bytes. Sorted by name.
-pub static COMPONENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/components.rs"));
+use std::io::{self, Read as _};
+
+use flate2::read::ZlibDecoder;
+
+/// Each first-party component: its name, which is the name it is installed under, and its bytes, compressed (RFC 1950).
+/// Sorted by name.
+static PACKED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/components.rs"));
+
+/// The first-party components by name.
+///
+/// # Errors
+///
+/// The program's file is damaged; the error names the plugin.
+pub fn components() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let unpacked = |(name, packed): &(&'static str, &[u8])| {
+        let mut component = Vec::new();
+        ZlibDecoder::new(*packed).read_to_end(&mut component).map_err(|error| {
+            let message =
+                format!("the plugin `{name}` in the program's file is damaged: {error}; install the program again");
+            io::Error::new(error.kind(), message)
+        })?;
+        Ok((*name, component))
+    };
+    PACKED.iter().map(unpacked).collect()
+}
 
 #[cfg(test)]
 mod tests {
-    use super::COMPONENTS;
+    use super::*;
 
     /// How a component begins (Component Model, binary format): the magic number, then version 13 of layer 1.
     const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
     #[test]
     fn every_first_party_plugin_is_in_the_binary() {
-        let names: Vec<&str> = COMPONENTS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = PACKED.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
             [
@@ -38,6 +61,7 @@ mod tests {
                 "poll",
                 "raw",
                 "record-create",
+                "record-find",
                 "record-update",
                 "shopify",
                 "slack",
@@ -60,7 +84,7 @@ mod tests {
 
     #[test]
     fn each_of_them_is_a_component() {
-        for (name, bytes) in COMPONENTS {
+        for (name, bytes) in components().unwrap() {
             assert!(bytes.starts_with(PREAMBLE), "{name} begins with {:?}", &bytes[..bytes.len().min(8)]);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookwright_model::{Failure, Mistake, Mistakes, Timestamp};
+use hookwright_model::{Failure, Mistake, Mistakes, Timestamp, nullable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -43,13 +43,9 @@ pub(crate) struct GivenEvent {
     pub(crate) subject: Option<String>,
     pub(crate) time: Option<String>,
     /// Absent is an empty object; `null` is null.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "nullable::present")]
     pub(crate) data: Option<Box<RawValue>>,
     pub(crate) attributes: BTreeMap<String, String>,
-}
-
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The message that a transform works on.
@@ -129,18 +125,18 @@ impl Case {
             let path = format!("expect.{name}");
             if !RESULTS.contains(&name.as_str()) && !TRACES.contains(&name.as_str()) {
                 let all = [&RESULTS[..], &TRACES[..]].concat();
-                mistakes.add(path, format!("is no part of an outcome: give some of {}", listed(&all)));
+                mistakes.add(path, format!("is not a known field: the fields are {}", listed(&all)));
                 continue;
             }
             if TRACES.contains(&name.as_str()) && !value.is_array() {
-                mistakes.add(path, "is no list: give `[..]`".to_owned());
+                mistakes.add(path, "is not a list: give `[..]`".to_owned());
                 continue;
             }
             compare::check(&path, value, &mut mistakes);
         }
         let results: Vec<&str> = RESULTS.into_iter().filter(|name| self.expect.contains_key(*name)).collect();
         if results.len() > 1 {
-            mistakes.add("expect", format!("a call comes to one of {}: give one of them", listed(&results)));
+            mistakes.add("expect", format!("a call has one result: keep only one of {}", listed(&results)));
         }
         for (place, exchange) in self.http.iter().enumerate() {
             let path = format!("http[{place}]");
@@ -197,16 +193,19 @@ mod tests {
         assert_eq!(mistakes(r#"{"expect":{"done":null,"effects":[]}}"#), "");
         for (text, part) in [
             (r#"{}"#, "expect: is empty"),
-            (r#"{"expect":{"don":1}}"#, "expect.don: is no part"),
-            (r#"{"expect":{"done":1,"skipped":"x"}}"#, "comes to one of `done`, `skipped`"),
-            (r#"{"expect":{"effects":{}}}"#, "expect.effects: is no list"),
-            (r#"{"expect":{"done":{"a":[{"matches":"("}]}}}"#, "expect.done.a[0].matches"),
+            (r#"{"expect":{"don":1}}"#, "expect.don: is not a known field: the fields are `verdict`"),
+            (r#"{"expect":{"done":1,"skipped":"x"}}"#, "a call has one result: keep only one of `done`, `skipped`"),
+            (r#"{"expect":{"effects":{}}}"#, "expect.effects: is not a list"),
+            (
+                r#"{"expect":{"done":{"a":[{"matches":"("}]}}}"#,
+                "expect.done.a[0].matches: `(` is not a valid regular expression: ",
+            ),
             (r#"{"expects":{}}"#, "expects"),
             (r#"{"event":{"typ":"a"},"expect":{}}"#, "event.typ"),
             (r#"{"http":[{}],"expect":{"done":1}}"#, "http[0]: give either"),
             (r#"{"now":"soon","expect":{"done":1}}"#, "now: `soon`"),
             (r#"{"records":{"lead":[7]},"expect":{"done":1}}"#, "records.lead[0]"),
-            ("[]", "expect: is empty"),
+            ("[]", "a list, expected an object"),
             ("7", "invalid type"),
         ] {
             let found = mistakes(text);

@@ -44,7 +44,8 @@ pub(crate) fn check(path: &str, expected: &Value, mistakes: &mut Mistakes) {
                 && let Err(error) = Regex::new(pattern)
             {
                 let why = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
-                mistakes.add(format!("{path}.matches"), format!("`{pattern}` is no regular expression: {why}"));
+                mistakes
+                    .add(format!("{path}.matches"), format!("`{pattern}` is not a valid regular expression: {why}"));
             }
             for (name, value) in fields {
                 check(&format!("{path}.{name}"), value, mistakes);
@@ -130,8 +131,7 @@ fn text_of(actual: Option<&Value>) -> Option<String> {
 fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
-            let whole = one.is_f64() || other.is_f64();
-            one == other || (whole && one.as_f64() == other.as_f64())
+            hookwright_model::json::same_number(&one.to_string(), &other.to_string())
         }
         _ => one == other,
     }

@@ -1,4 +1,4 @@
-//! The stand-in for the outside: it answers requests from the case's list, in order, and remembers them.
+//! The mock of the outside: it answers requests from the case's list, in order, and remembers them.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Test cases of plugins, for whoever writes one: JSON files that say what a plugin is called with and what must come
 //! of it.
 //!
-//! [`read`] reads the files, a [`Stage`] sets up the stand-in for a space that a case describes and calls the component
+//! [`read`] reads the files, a [`Stage`] sets up the mock of a space that a case describes and calls the component
 //! in the real engine, and [`run`] compares what came of it with what the case expects. The format is described in
 //! `docs/plugins/testing.md`.
 

@@ -23,7 +23,7 @@ pub struct Ended {
 impl Ended {
     /// The call was not made, since the parameters do not fit.
     pub(crate) fn refused(mistake: &Mistake) -> Self {
-        let failure = Failure::permanent("parameters.invalid", mistake.to_string());
+        let failure = Failure::permanent(Failure::PARAMETERS_INVALID, mistake.to_string());
         let mut results = Map::new();
         results.insert("parameters_invalid".to_owned(), json!({"path": mistake.path, "message": mistake.message}));
         results.insert("failure".to_owned(), shown_failure(&failure));

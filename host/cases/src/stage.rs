@@ -1,4 +1,4 @@
-//! The stand-in for a space in which a plugin is called.
+//! The mock of a space in which a plugin is called.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Stage {
         self.access.meter.report(&self.access.limits)
     }
 
-    /// What the plugin is called as.
+    /// The kind as which the plugin is called.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -119,9 +119,7 @@ impl Stage {
             Kind::Source => Ended::of(plugin.receive(call, self.request.clone(), parameters).await, outcome::reception),
         }
     }
-}
 
-impl Stage {
     /// The parameters of a condition, with what its paths lead to in the case's records.
     fn handed_over(&self, plugin: &Plugin) -> Value {
         let mut parameters = self.parameters.clone();
@@ -129,7 +127,7 @@ impl Stage {
         let mut workbench = Workbench::new(view, SpaceId::main(), self.now, &self.access.plugin, Cause::api());
         for (name, filled) in plugin.paths() {
             let path = self.parameters.get(name).and_then(Value::as_str);
-            // A stand-in for a space can always be read.
+            // A mock of a space can always be read.
             let found = path.and_then(|path| {
                 workbench.related(plugin.record_of(&self.parameters, &self.event), path).ok().flatten()
             });
@@ -141,7 +139,8 @@ impl Stage {
     }
 }
 
-/// What the plugin is called as: what the case's parts are for, if it is that, else the first thing that it is.
+/// The kind as which the plugin is called: the one that the case's expected result belongs to, if the plugin exports it,
+/// else its first kind.
 fn kind(plugin: &Plugin, case: &Case) -> Kind {
     let meant = match case.expected_result() {
         Some("verdict") => Some(Kind::Condition),
@@ -172,6 +171,7 @@ fn event(given: &GivenEvent, now: Timestamp) -> Result<Event, Mistake> {
         attributes: pairs(&attributes),
         data: Some(Data::Span(0, payload.len())),
         payload,
+        ingress: None,
         cause: None,
         starts: None,
     }
@@ -208,6 +208,7 @@ fn request(given: Option<&GivenRequest>) -> Result<SourceRequest, Mistake> {
         query: given.query.clone(),
         headers: given.headers.iter().map(small).collect(),
         body: given.body.bytes("body")?,
+        decoded_bytes: 0,
         remote_address: given.remote_address.clone().unwrap_or_else(|| "203.0.113.9".to_owned()),
     })
 }
@@ -219,7 +220,7 @@ fn view(case: &Case, plugin: &str, now: Timestamp) -> Result<MemoryView, Mistake
     }
     for (kind, records) in &case.records {
         if !is_kind(kind) {
-            let message = format!("`{kind}` is no kind of record: 1 to 64 of a-z, 0-9 and -");
+            let message = format!("`{kind}` is not a valid kind of record: give 1 to 64 of a-z, 0-9 and -");
             return Err(Mistake::new("records", message));
         }
         for (place, record) in records.iter().enumerate() {
@@ -251,17 +252,17 @@ fn add(
     if kind == TICKET {
         or("status", "open".into());
         notes = record.shift_remove("notes");
-        check_ticket(&record).map_err(|mistakes| Mistake::new(path, format!("is no ticket: {mistakes}")))?;
+        check_ticket(&record).map_err(|mistakes| Mistake::new(path, format!("is not a valid ticket: {mistakes}")))?;
     }
     let key = view
         .add(kind, Value::Object(record))
-        .ok_or_else(|| Mistake::new(format!("{path}.id"), "is no whole number of 0 or more: give the record its id"))?;
+        .ok_or_else(|| Mistake::new(format!("{path}.id"), "must be an integer of 0 or more: give the record its id"))?;
     match notes {
         None => {}
         Some(Value::Array(notes)) => {
             view.notes.insert(key, notes);
         }
-        Some(_) => return Err(Mistake::new(format!("{path}.notes"), "is no list: give `[..]`")),
+        Some(_) => return Err(Mistake::new(format!("{path}.notes"), "is not a list: give `[..]`")),
     }
     Ok(())
 }

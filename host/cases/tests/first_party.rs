@@ -46,7 +46,7 @@ fn told(plugin: &str, report: &Report) -> String {
 }
 
 #[tokio::test]
-async fn every_case_of_every_first_party_plugin_passes() {
+async fn every_first_party_plugin_loads_and_passes_all_of_its_cases() {
     let registry = registry();
     let mut complaints = String::new();
     let mut count = 0;
@@ -59,7 +59,11 @@ async fn every_case_of_every_first_party_plugin_passes() {
             continue;
         }
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        // Loading checks the manifest and the schema of the parameters.
         let plugin = registry.prepare(component(&name)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let manifest = plugin.manifest();
+        assert_eq!(manifest.name, name);
+        assert!(!manifest.summary.is_empty(), "{name} has no summary");
         for file in read(&cases).unwrap_or_else(|error| panic!("{error}")) {
             count += 1;
             let report = run(&plugin, &file, Limits::default()).await;
@@ -202,7 +206,12 @@ async fn requests_are_answered_from_the_list_in_order_and_compared_with_it() {
 async fn a_case_that_cannot_be_set_up_says_where() {
     let plugin = registry().prepare(component("note-add")).await.unwrap();
     for (text, part) in [
-        (r#"{"tickets": [{"subject": "x"}], "expect": {"done": 1}}"#, "tickets[0]"),
+        (r#"{"tickets": [{"subject": "x"}], "expect": {"done": 1}}"#, "tickets[0].id: must be an integer of 0 or more"),
+        (r#"{"tickets": [{"id": 1}], "expect": {"done": 1}}"#, "tickets[0]: is not a valid ticket: "),
+        (
+            r#"{"tickets": [{"id": 1, "subject": "x", "notes": 5}], "expect": {"done": 1}}"#,
+            "tickets[0].notes: is not a list",
+        ),
         (r#"{"records": {"Lead": []}, "expect": {"done": 1}}"#, "`Lead`"),
         (r#"{"records": {"lead": [{"name": "x"}]}, "expect": {"done": 1}}"#, "records.lead[0].id"),
         (r#"{"event": {"type": ""}, "expect": {"done": 1}}"#, "event.type"),

@@ -1,15 +1,33 @@
-//! Why a command did not do what it was asked to.
+//! Errors and exit codes of commands.
 
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What any command fails with.
+use crate::screen;
+
+/// The error of a command.
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
-/// How a command ends: what it exits with, 0 for success and 1 for what it was to find out and did (a case that fails),
-/// or why it could not do its work.
+/// The result of a command: its exit code, 0 for success and 1 for a negative result (such as a failed case),
+/// or the error that prevented it.
 pub(crate) type Done = Result<ExitCode, Failed>;
+
+/// The exit code of a command that compares, if it failed; 0 and 1 are results, as with `diff`.
+const EXIT_UNKNOWN: u8 = 2;
+
+/// Prints an error to standard error.
+pub(crate) fn complain(error: &(dyn Error + Send + Sync)) {
+    screen::note(format_args!("hookwright: {error}"));
+}
+
+/// Maps an error to its own exit code, so that a script does not mistake it for a result.
+pub(crate) fn or_trouble(done: Done) -> Done {
+    done.or_else(|error| {
+        complain(error.as_ref());
+        Ok(ExitCode::from(EXIT_UNKNOWN))
+    })
+}
 
 /// A failure with a stable code, for people and programs.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -9,22 +9,22 @@ use ureq::http::{Method, Request, StatusCode};
 
 use crate::failed::{Failed, Problem, problem};
 
-/// Where a server is looked for that nobody named.
-const DEFAULT: &str = "http://127.0.0.1:8080";
-/// Where a server that was started in this folder keeps its first key.
+/// The default URL of the server.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+/// The first key of a server that was started in this folder.
 const KEY_FILE: &str = "data/admin.key";
-/// How long an answer may take. Compiling a large component takes a server a minute.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// How large an answer may be, in bytes. The largest ones are components.
-const LARGEST: u64 = 256 * 1024 * 1024;
+/// The timeout of a response. Compiling a large component takes a server a minute.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(180);
+/// The maximum size of a response, in bytes. The largest ones are components.
+const MAX_RESPONSE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Which server, and who is asking.
+/// The server and the API key.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Connection {
     /// The server [default: http://127.0.0.1:8080]
     #[arg(long, env = "HOOKWRIGHT_URL", value_name = "URL", help_heading = "Server")]
     server: Option<String>,
-    /// The key; better given as a variable, since others see arguments. Without it HOOKWRIGHT_ADMIN_KEY counts, then
+    /// The API key; prefer the variable, since other users can see arguments. Without it, HOOKWRIGHT_ADMIN_KEY is used, then
     /// the file data/admin.key
     #[arg(long, env = "HOOKWRIGHT_KEY", value_name = "KEY", hide_env_values = true, help_heading = "Server")]
     key: Option<String>,
@@ -48,13 +48,13 @@ pub(crate) struct Remote {
 }
 
 impl Connection {
-    /// Makes ready to talk to the server. Nothing is sent yet.
+    /// Prepares the connection. Nothing is sent yet.
     pub(crate) fn open(&self) -> Result<Remote, Failed> {
-        let base = self.server.as_deref().unwrap_or(DEFAULT).trim_end_matches('/').to_owned();
+        let base = self.server.as_deref().unwrap_or(DEFAULT_SERVER).trim_end_matches('/').to_owned();
         if !base.starts_with("http://") && !base.starts_with("https://") {
             return Err(problem(
                 "url.invalid",
-                format!("`{base}` is no server: write http://HOST:PORT or https://HOST"),
+                format!("`{base}` is not a server's URL: write http://HOST:PORT or https://HOST"),
             ));
         }
         let given = |key: String| Some(key.trim().to_owned()).filter(|key| !key.is_empty());
@@ -69,7 +69,7 @@ impl Connection {
             .max_redirects(0)
             .allow_non_standard_methods(true)
             .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(RESPONSE_TIMEOUT))
             .user_agent(concat!("hookwright/", env!("CARGO_PKG_VERSION")))
             .build();
         Ok(Remote { agent: agent.into(), base, key })
@@ -87,19 +87,19 @@ impl Remote {
         self.ask(&Method::GET, path, &Content::Nothing)
     }
 
-    /// Sends a request; the answer is JSON, or null if there is none.
+    /// Sends a request and returns the JSON of the response, or null if it is empty.
     pub(crate) fn ask(&self, method: &Method, path: &str, content: &Content<'_>) -> Result<Value, Failed> {
         let body = self.bytes(method, path, content)?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&body).map_err(|error| {
-            let message = format!("{}{path} answered no JSON ({error}): is it a Hookwright server?", self.base);
+            let message = format!("{}{path} did not answer with JSON ({error}): is it a Hookwright server?", self.base);
             problem("server.answer_invalid", message)
         })
     }
 
-    /// Sends a request; the answer as it came.
+    /// Sends a request and returns the response's bytes.
     pub(crate) fn bytes(&self, method: &Method, path: &str, content: &Content<'_>) -> Result<Vec<u8>, Failed> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(key) = &self.key {
@@ -127,7 +127,7 @@ impl Remote {
         };
         let mut answer = sent.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
-        let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let body = answer.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec();
         let body = body.map_err(|error| self.unreachable(&error))?;
         if status.is_success() { Ok(body) } else { Err(self.refused(status, &body).into()) }
     }
@@ -141,7 +141,7 @@ impl Remote {
         problem("server.unreachable", message)
     }
 
-    /// The problem (RFC 9457) that the server tells of.
+    /// The problem (RFC 9457) in the server's response.
     fn refused(&self, status: StatusCode, body: &[u8]) -> Problem {
         let told: Value = serde_json::from_slice(body).unwrap_or_default();
         let field = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -163,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_named_by_its_url() {
+    fn only_http_and_https_urls_name_a_server() {
         assert_eq!(remote("https://a.example/").unwrap().base(), "https://a.example");
-        assert!(remote("a.example:80").err().unwrap().to_string().contains("`a.example:80` is no server"));
+        assert!(remote("a.example:80").err().unwrap().to_string().contains("`a.example:80` is not a server's URL"));
     }
 
     #[test]
-    fn a_refusal_is_told_with_its_code_and_what_to_do() {
+    fn an_error_response_is_shown_with_its_code_and_the_remedy() {
         let remote = remote("http://a.example").unwrap();
         let body = br#"{"code":"auth.invalid","detail":"no such key"}"#;
         let told = remote.refused(StatusCode::UNAUTHORIZED, body).to_string();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_not_there_is_named_with_the_remedy() {
+    fn an_unreachable_server_is_reported_with_the_remedy() {
         // Port 9 of this machine takes nothing.
         let error = remote("http://127.0.0.1:9").unwrap().get("/v1/plugins").unwrap_err().to_string();
         assert!(error.contains("http://127.0.0.1:9") && error.contains("hookwright serve"), "{error}");

@@ -9,60 +9,58 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
-use crate::failed::{Done, Failed, problem};
+use crate::failed::{Done, Failed, or_trouble, problem};
 use crate::plugin::artifact::Artifact;
 use crate::plugin::engine::Workshop;
 use crate::remote::{Connection, Content, Remote};
 use crate::screen::{self, Busy, text};
 
-/// How often it is asked how far a comparison has come.
-const PAUSE: Duration = Duration::from_millis(200);
-/// What it exits with if it could not do its work, as `diff` does.
-const TROUBLE: u8 = 2;
+/// The interval at which a comparison's progress is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 pub(crate) struct Replay {
-    /// The event that is run again
+    /// The event to replay
     #[arg(value_name = "EVENT_ID", required_unless_present_any = ["plugin", "kept"], conflicts_with_all = ["plugin", "kept"])]
     event: Option<String>,
     /// The source of the event, if several sent one of this id
     #[arg(long, requires = "event", help_heading = "Events")]
     source: Option<String>,
-    /// Only this automation [default: those that took the event then]
+    /// Only this automation [default: those that matched the event then]
     #[arg(long, value_name = "ID", requires = "event", help_heading = "Events")]
     automation: Option<String>,
-    /// A revision of the automation [default: the present one]
+    /// A revision of the automation [default: the current one]
     #[arg(long, value_name = "N", requires = "automation", help_heading = "Events")]
     revision: Option<u32>,
-    /// Call a plugin in this version; may be given more than once
+    /// Call a plugin in this version; can be repeated
     #[arg(long = "use", value_name = "NAME=VERSION", requires = "event", value_parser = pair, help_heading = "Events")]
     plugins: Vec<(String, String)>,
-    /// Not as a dry run: changes are made, and requests leave
+    /// Not as a dry run: changes are made and requests are sent
     #[arg(long, requires = "event", help_heading = "Events")]
     for_real: bool,
-    /// Tell webhooks of the event once more
+    /// Also deliver the event to webhooks again
     #[arg(long, requires = "for_real", help_heading = "Events")]
     deliver: bool,
-    /// The version that is compared with the one in use: a component, or a plugin's folder, which is built first. It is
-    /// not put in
+    /// The version to compare with the active one: a component, or a plugin's folder, which is built first. It is
+    /// not installed
     #[arg(long, value_name = "FILE.wasm|DIR", conflicts_with = "kept", help_heading = "Versions")]
     plugin: Option<PathBuf>,
-    /// The same, but one that the server keeps, by its version or digest
+    /// A version to compare that the server has stored, by its version or digest
     #[arg(long, value_name = "VERSION", requires = "name", help_heading = "Versions")]
     kept: Option<String>,
-    /// The name that the plugin has on the server [default: what the component calls itself]
+    /// The plugin's name on the server [default: the name in the component's manifest]
     #[arg(long, value_parser = crate::plugin::name, conflicts_with = "event", help_heading = "Versions")]
     name: Option<String>,
-    /// On the last so many calls that were recorded, 1 to 10000
+    /// Use the last N recorded calls, 1 to 10000
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000), help_heading = "Versions")]
     last: u64,
-    /// Show what differs, not only how often
+    /// Show each difference, not only their number
     #[arg(long, conflicts_with = "event", help_heading = "Versions")]
     diff: bool,
-    /// Count reasons and messages as well, which are for people
+    /// Also compare reasons and messages, which are meant for people
     #[arg(long, conflicts_with = "event", help_heading = "Versions")]
     reasons: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -74,16 +72,13 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((crate::plugin::name(name)?, version.to_owned()))
 }
 
-/// Exits with 0 if nothing differs, 1 if something does, 2 if that could not be found out.
+/// Exits with 0 if nothing differs, 1 if something does, 2 if the comparison failed.
 pub(crate) fn run(replay: &Replay) -> Done {
     let done = match &replay.event {
         Some(event) => again(replay, event),
         None => compare(replay),
     };
-    done.or_else(|error| {
-        crate::serve::complain(error.as_ref());
-        Ok(ExitCode::from(TROUBLE))
-    })
+    or_trouble(done)
 }
 
 fn again(replay: &Replay, event: &str) -> Done {
@@ -111,18 +106,15 @@ fn again(replay: &Replay, event: &str) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     for left_out in items(&answer, "left_out") {
-        screen::note(format_args!("{} is left out: {}", text(left_out, "automation"), text(left_out, "reason")));
+        screen::note(format_args!("{} is skipped: {}", text(left_out, "automation"), text(left_out, "reason")));
     }
     if replay.for_real {
-        screen::line(format_args!(
-            "{} repeats {event}: GET /v1/events/{0} tells what comes of it",
-            text(&answer, "id")
-        ));
+        screen::line(format_args!("{} repeats {event}: GET /v1/events/{0} shows the result", text(&answer, "id")));
         return Ok(ExitCode::SUCCESS);
     }
     let runs = items(&answer, "runs");
     if runs.is_empty() {
-        screen::line("No automation took the event: name one with --automation.");
+        screen::line("No automation matched the event: name one with --automation.");
     }
     for run in runs {
         rehearsed(run);
@@ -183,7 +175,7 @@ fn compare(replay: &Replay) -> Done {
     }
     if count(&ended, "calls") == 0 {
         let message = format!(
-            "no call of `{}` is recorded: calls are from when it is next called on, unless its policy says otherwise",
+            "no recorded calls of `{}`: its next calls are recorded, unless its policy turns recording off",
             text(&ended, "plugin")
         );
         return Err(problem("comparison.empty", message));
@@ -199,11 +191,11 @@ fn wait(remote: &Remote, id: &str) -> Result<Value, Failed> {
         if text(&found, "state") != "running" {
             return Ok(found);
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Shows what a comparison found, as `diff` does: what the version in use did after a minus, the candidate after a plus.
+/// Shows the differences as `diff` does: the active version after a minus, the candidate after a plus.
 fn report(found: &Value, diff: bool) {
     let nothing = Value::Null;
     if diff {
@@ -260,7 +252,7 @@ fn count(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// A text as it may stand in a path or a query.
+/// A text encoded for a path or a query.
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -278,13 +270,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_any_sender_fit_into_a_path() {
+    fn any_event_id_is_encoded_for_a_path() {
         assert_eq!(encoded("evt_01h-2.x~"), "evt_01h-2.x~");
         assert_eq!(encoded("a/b c?ä"), "a%2Fb%20c%3F%C3%A4");
     }
 
     #[test]
-    fn versions_are_given_by_name() {
+    fn version_arguments_are_parsed() {
         assert_eq!(pair("match=0.2.0"), Ok(("match".to_owned(), "0.2.0".to_owned())));
         assert!(pair("match").unwrap_err().contains("NAME=VERSION"));
         assert!(pair("Match=1").is_err());

@@ -1,20 +1,48 @@
-//! What commands show: lines and tables on standard output, progress and complaints on standard error.
+//! Output of commands: lines and tables on standard output, progress and errors on standard error.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-/// Shows a line. Nobody reading it is no failure.
+/// Prints a line. A closed pipe is not an error.
 pub(crate) fn line(text: impl Display) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
+    let _ = writeln!(io::stdout().lock(), "{}", printable(&text.to_string()));
 }
 
-/// Shows a line beside the output, for whoever watches.
+/// Shows a line in a color of the terminal (ECMA-48, SGR).
+pub(crate) fn colored(color: u8, text: &str) {
+    let _ = writeln!(io::stdout().lock(), "\u{1b}[{color}m{}\u{1b}[0m", printable(text));
+}
+
+/// Prints a note to standard error.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&text.to_string()));
+}
+
+/// The text with terminal control characters escaped: names and messages come from
+/// other users, and an escape sequence could rewrite the screen or the clipboard. The escapes are those of JSON.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            // Marks that reorder what is shown (Unicode Standard Annex 9).
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Shows a value as indented JSON.
@@ -45,7 +73,7 @@ pub(crate) fn field(name: &str, value: impl Display) {
     line(format_args!("{name:<14} {value}"));
 }
 
-/// Says that something takes a while, on a terminal only, until it is dropped.
+/// A progress indicator, shown only on a terminal, until it is dropped.
 pub(crate) struct Busy(ProgressBar);
 
 impl Busy {
@@ -67,7 +95,7 @@ impl Drop for Busy {
     }
 }
 
-/// Bytes for people, with one digit behind the point.
+/// Human-readable bytes, with one decimal.
 #[allow(clippy::cast_precision_loss, reason = "one digit is shown")]
 pub(crate) fn bytes(count: u64) -> String {
     const KIB: f64 = 1024.0;
@@ -81,7 +109,7 @@ pub(crate) fn bytes(count: u64) -> String {
     }
 }
 
-/// A span of time for people, with three digits or so.
+/// A human-readable duration, with about three digits.
 pub(crate) fn span(span: Duration) -> String {
     let micros = span.as_secs_f64() * 1e6;
     if micros < 1_000.0 {
@@ -110,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_spans_are_for_people() {
+    fn sizes_and_durations_are_human_readable() {
         for (count, shown) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 * 1024 * 1024, "3.0 MiB")] {
             assert_eq!(bytes(count), shown);
         }
@@ -120,7 +148,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_in_an_answer_is_shown_as_nothing() {
+    fn control_characters_are_escaped() {
+        for (text, shown) in [
+            ("plain\ttext\n", "plain\ttext\n"),
+            ("\u{1b}]0;owned\u{7}", "\\u001b]0;owned\\u0007"),
+            ("a\rb\u{9b}2J", "a\\u000db\\u009b2J"),
+            ("txt\u{202e}exe", "txt\\u202eexe"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
+
+    #[test]
+    fn missing_fields_of_a_response_are_shown_as_empty() {
         let answer = serde_json::json!({"name": "match", "kinds": ["condition", "action"], "size": 7});
         assert_eq!((text(&answer, "name"), text(&answer, "size")), ("match", ""));
         assert_eq!((list(&answer, "kinds"), list(&answer, "wants")), ("condition, action".to_owned(), "-".to_owned()));

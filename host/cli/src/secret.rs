@@ -12,19 +12,19 @@ use crate::failed::{Done, Failed, problem};
 use crate::remote::{Connection, Content};
 use crate::screen;
 
-/// How large a secret may be, in bytes.
-const LARGEST: u64 = 64 * 1024;
+/// The maximum size of a secret, in bytes.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Set a secret; its value is read from standard input, or asked for on a terminal
+    /// Set a secret; its value is read from standard input, or prompted for on a terminal
     ///
-    /// It is never an argument, which others could see, and the server never gives it out again. One line break at its
-    /// end is left out: printf '%s' "$TOKEN" | hookwright secret set api-token
+    /// The value is never an argument, which other users could see, and the server never returns it. One line break at its
+    /// end is removed: printf '%s' "$TOKEN" | hookwright secret set api-token
     Set(Named),
     /// List the names of secrets
     List {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -36,7 +36,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Named {
-    /// The name by which plugins are granted it
+    /// The name by which it is granted to plugins
     #[arg(value_parser = name)]
     name: String,
     #[command(flatten)]
@@ -78,19 +78,19 @@ pub(crate) fn run(command: &Command) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The value, from wherever it cannot be seen.
+/// The value, from standard input or a prompt that does not echo it.
 fn value(name: &str) -> Result<String, Failed> {
     let unreadable = |error: std::io::Error| problem("secret.unreadable", format!("the value cannot be read: {error}"));
     let value = if std::io::stdin().is_terminal() {
         rpassword::prompt_password(format!("Value of the secret `{name}` (it is not shown): ")).map_err(unreadable)?
     } else {
         let mut value = String::new();
-        std::io::stdin().lock().take(LARGEST + 3).read_to_string(&mut value).map_err(unreadable)?;
+        std::io::stdin().lock().take(MAX_SECRET_BYTES + 3).read_to_string(&mut value).map_err(unreadable)?;
         value
     };
     let value = value.strip_suffix('\n').map_or(value.as_str(), |value| value.strip_suffix('\r').unwrap_or(value));
-    if value.is_empty() || u64::try_from(value.len()).unwrap_or(u64::MAX) > LARGEST {
-        let message = format!("the value of `{name}` has {} bytes: give it 1 to {LARGEST}", value.len());
+    if value.is_empty() || u64::try_from(value.len()).unwrap_or(u64::MAX) > MAX_SECRET_BYTES {
+        let message = format!("the value of `{name}` has {} bytes: give it 1 to {MAX_SECRET_BYTES}", value.len());
         return Err(problem("secret.unusable", message));
     }
     Ok(value.to_owned())

@@ -7,46 +7,65 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookwright_model::{Clock as _, Role, SpaceId, SystemClock};
+use hookwright_model::{Clock, Role, SpaceId, SystemClock, Timestamp};
 use hookwright_pipeline::Pipeline;
 use hookwright_plugin::{Engine, EngineOptions, Registry, folder};
-use hookwright_server::{App, Keys, write_admin_key};
-use hookwright_store::{Store, StoreOptions, Vault};
+use hookwright_server::{App, KeyDraft, Keys, VERSION, write_admin_key};
+use hookwright_store::{StorageHealth, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::descriptors;
+use crate::logging;
 use crate::settings::Settings;
+use crate::signals::{SignalRequest, Signals};
+use crate::test_clock::TestClock;
 
 type Failed = Box<dyn Error + Send + Sync>;
 
-/// How often it is written down when keys were last used.
-const KEY_USES: Duration = Duration::from_secs(60);
-/// How long work under way may take once the server is told to stop.
-const GRACE: Duration = Duration::from_secs(20);
+/// The entries of a data directory that may exist before the store does.
+const KNOWN_FILES: [&str; 5] = ["secret.key", "admin.key", "cache", "plugins", "lost+found"];
+/// The minimum length of an administrator key, in characters.
+const MIN_KEY_LENGTH: usize = 16;
+/// The interval at which the last uses of keys are saved.
+const KEY_USE_INTERVAL: Duration = Duration::from_secs(60);
+/// The niceness of the threads that process events, relative to those that answer requests.
+#[cfg(target_os = "linux")]
+const EVENT_THREAD_NICENESS: i32 = 15;
+/// How long work in progress may take after a stop signal.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long pending responses may take once the store is found damaged.
+const DAMAGE_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Says on standard error what went wrong.
-pub(crate) fn complain(error: &(dyn Error + Send + Sync)) {
-    let _ = writeln!(std::io::stderr(), "hookwright: {error}");
-}
-
-/// Runs the server until it is told to stop.
+/// Runs the server until it receives a stop signal.
 pub(crate) fn run(settings: Settings) -> Result<(), Failed> {
-    start_logs(settings.json_logs);
+    logging::start(settings.json_logs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(settings));
-    runtime.shutdown_timeout(Duration::from_secs(2));
+    let workers = workers()?;
+    let done = runtime.block_on(serve(settings, workers.handle().clone()));
+    // Everything that matters is closed; a plugin that is being compiled is not waited for.
+    workers.shutdown_background();
+    runtime.shutdown_background();
     done
 }
 
-fn start_logs(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HOOKWRIGHT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json { logs.json().init() } else { logs.init() }
+/// Threads that process events, separate from those that answer requests and of lower priority: even with a large backlog,
+/// new events are accepted at once.
+fn workers() -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("event-worker");
+    #[cfg(target_os = "linux")]
+    builder.on_thread_start(|| {
+        // On Linux this is the priority of the thread alone. Where it is refused, the order is as the system likes it.
+        let _ = rustix::process::nice(EVENT_THREAD_NICENESS);
+    });
+    builder.build()
 }
 
-async fn serve(settings: Settings) -> Result<(), Failed> {
-    let began = Instant::now();
+async fn serve(settings: Settings, workers: tokio::runtime::Handle) -> Result<(), Failed> {
+    let signals = Signals::listen()?;
+    // Before anything is created.
+    let test_clock = TestClock::from_environment()?;
     let data = &settings.data_dir;
     make_private(data)?;
     fs::create_dir_all(&settings.plugin_dir).map_err(|error| at(&settings.plugin_dir, &error))?;
@@ -55,31 +74,63 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     let listener = TcpListener::bind(&settings.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    if let Some(clock) = &test_clock {
+        clock.check_address(listener.local_addr()?)?;
+    }
     let options = StoreOptions {
         cache_bytes: settings.cache_bytes,
         queue: settings.max_queue,
         max_backlog: settings.max_backlog,
+        min_free_bytes: settings.min_free_bytes,
         ..StoreOptions::new(data.join("hookwright.redb"))
     };
     let store = Store::open(&options)?;
-    store.ensure_space(&SpaceId::main()).await?;
-    let secret_key = std::env::var("HOOKWRIGHT_SECRET_KEY").ok();
-    let vault = Arc::new(Vault::open(&data.join("secret.key"), secret_key.as_deref())?);
-    let keys = open_keys(&store, data).await?;
+    let served = serve_store(&settings, &store, listener, test_clock, signals, workers).await;
+    // Also after a failure: a store that is not closed is read as a whole at the next start.
+    store.close().await;
+    if served.is_ok() {
+        tracing::info!("stopped");
+    }
+    served
+}
 
-    let registry = Arc::new(Registry::new(open_engine(&settings)?));
+async fn serve_store(
+    settings: &Settings,
+    store: &Store,
+    listener: TcpListener,
+    test_clock: Option<Arc<TestClock>>,
+    mut signals: Signals,
+    workers: tokio::runtime::Handle,
+) -> Result<(), Failed> {
+    let began = Instant::now();
+    let data = &settings.data_dir;
+    // Before plugins are loaded: the memory of each is a file that stays open.
+    let connections = descriptors::share_out(settings.connections, settings.pipeline.concurrent_deliveries);
+    store.ensure_space(&SpaceId::main()).await?;
+    let vault = Arc::new(store.secrets.open_vault(&data.join("secret.key"), secret_key().as_deref()).await?);
+    let clock: Arc<dyn Clock> = match &test_clock {
+        Some(clock) => Arc::clone(clock) as _,
+        None => Arc::new(SystemClock),
+    };
+    let keys = open_keys(store, settings, clock.now()).await?;
+
+    let registry = Arc::new(Registry::new(open_engine(settings)?));
     let mut way = settings.pipeline.clone();
+    way.workers = Some(workers);
     if settings.public_url.is_none() {
         way.public_url = format!("http://{}", listener.local_addr()?);
     }
-    let pipeline = Pipeline::open(store.clone(), vault, Arc::clone(&registry), Arc::new(SystemClock), way)?;
-    let live = pipeline.load_plugins(hookwright_bundle::COMPONENTS).await?;
+    let pipeline = Pipeline::open(store.clone(), vault, Arc::clone(&registry), clock, way)?;
+    if let Some(clock) = test_clock {
+        clock.listen(&pipeline)?;
+    }
+    pipeline.load_plugins(hookwright_bundle::components()?).await?;
     folder::scan(&settings.plugin_dir, &registry).await?;
     let told = Arc::downgrade(&pipeline);
     let watching = folder::watch(settings.plugin_dir.clone(), Arc::clone(&registry), move |name| {
         tracing::info!(plugin = name, "changed in the plugin folder");
         if let Some(pipeline) = told.upgrade() {
-            pipeline.plugin_changed(name);
+            pipeline.invoke.plugin_changed(name);
         }
     })?;
 
@@ -92,24 +143,62 @@ async fn serve(settings: Settings) -> Result<(), Failed> {
     let (stop, stopped) = watch::channel(false);
     let working = pipeline.start();
     let address = listener.local_addr()?;
-    let serving = tokio::spawn(hookwright_server::serve(Arc::clone(&app), listener, settings.connections, stopped));
+    let serving = tokio::spawn(hookwright_server::serve(Arc::clone(&app), listener, connections, stopped));
     let noting = tokio::spawn(note_key_uses(Arc::clone(&app)));
-    tracing::info!(%address, data = %data.display(), plugins = live, took = ?began.elapsed(), "serving");
+    let (compiling, plugins) =
+        (pipeline.loading.loading().len(), pipeline.loading.plugin_names(&SpaceId::main()).len());
+    tracing::info!(
+        version = VERSION, %address, data = %data.display(), plugins, compiling, took = ?began.elapsed(), "serving"
+    );
 
-    told_to_stop().await;
-    tracing::info!("stopping: what is under way is finished first");
+    if let Some(reason) = until_the_end(settings, &pipeline, &mut signals).await {
+        stop.send_replace(true);
+        pipeline.stop();
+        // Pending responses are still sent; nothing else can be saved.
+        let _ = tokio::time::timeout(DAMAGE_SHUTDOWN_TIMEOUT, serving).await;
+        return Err(reason.into());
+    }
+    tracing::info!("shutting down: work in progress is finished first; a second signal stops it at once");
+    let kept = pipeline.store().clone();
+    signals.force(move || kept.forget_in_flight());
     stop.send_replace(true);
     serving.await?;
     drop(watching);
     pipeline.stop();
-    if tokio::time::timeout(GRACE, working).await.is_err() {
-        tracing::warn!("some work did not end in time; it goes on at the next start");
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, working).await.is_err() {
+        tracing::warn!("some work did not finish in time; it continues at the next start");
     }
     noting.abort();
-    app.keys.write_uses(&store).await?;
-    store.close().await;
-    tracing::info!("stopped");
+    if let Err(error) = app.keys.write_uses(store).await {
+        tracing::warn!(%error, "the last uses of keys could not be saved");
+    }
     Ok(())
+}
+
+/// Returns on a stop signal, or with the reason if the store fails.
+async fn until_the_end(settings: &Settings, pipeline: &Pipeline, signals: &mut Signals) -> Option<String> {
+    let mut health = pipeline.store().health_signal();
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            lost = health.wait_for(|health| matches!(health, StorageHealth::Damaged(_))) => {
+                return lost.ok().map(|health| health.to_string());
+            }
+        };
+        if asked == SignalRequest::Stop {
+            return None;
+        }
+        match folder::scan(&settings.plugin_dir, pipeline.registry()).await {
+            Ok(changed) => {
+                for name in &changed {
+                    pipeline.invoke.plugin_changed(name);
+                }
+                let changed = changed.len();
+                tracing::info!(changed, "the plugin folder was reloaded; settings are only read at startup");
+            }
+            Err(error) => tracing::warn!(%error, "the plugin folder cannot be reloaded"),
+        }
+    }
 }
 
 fn open_engine(settings: &Settings) -> Result<Engine, Failed> {
@@ -118,28 +207,39 @@ fn open_engine(settings: &Settings) -> Result<Engine, Failed> {
     let options = EngineOptions {
         max_component_bytes: settings.bodies.plugin_bytes,
         limits: settings.plugin_limits,
+        memory_total: settings.plugin_memory_total,
         trust: settings.trust.clone(),
         cache_dir: Some(cache),
+        compiler: Some(crate::compile::process()?),
         ..EngineOptions::default()
     };
     Ok(Engine::new(&options)?)
 }
 
-/// The keys, with an administrator among them.
-async fn open_keys(store: &Store, data: &Path) -> Result<Keys, Failed> {
+/// The API keys, including an administrator.
+async fn open_keys(store: &Store, settings: &Settings, now: Timestamp) -> Result<Keys, Failed> {
+    let data = &settings.data_dir;
     let given = std::env::var("HOOKWRIGHT_ADMIN_KEY").ok().filter(|key| !key.trim().is_empty());
-    if given.as_ref().is_some_and(|key| key.len() < 16) {
-        tracing::warn!("HOOKWRIGHT_ADMIN_KEY has fewer than 16 characters: it can be guessed");
+    if let Some(length) = given.as_ref().map(|key| key.trim().chars().count()).filter(|length| *length < MIN_KEY_LENGTH)
+    {
+        let reason = format!(
+            "HOOKWRIGHT_ADMIN_KEY has {length} characters, which can be guessed: give at least {MIN_KEY_LENGTH}, such as \
+             `openssl rand -base64 24` makes"
+        );
+        return Err(reason.into());
     }
-    let now = SystemClock.now();
-    let keys = Keys::load(store, given.as_deref().map(str::trim), now)?;
+    let keys = Keys::load(store, given.as_deref().map(str::trim), settings.wrong_keys_per_minute, now)?;
     if !keys.has_admin() {
-        let (_, key) = keys.create(store, &SpaceId::main(), "first administrator", Role::Admin, now).await?;
+        let first = KeyDraft { name: "first administrator", role: Role::Admin, user: None, expires_at: None };
+        let (_, key) = keys.create(store, &SpaceId::main(), first, now).await?;
         let path = data.join("admin.key");
         write_admin_key(&path, &key).map_err(|error| at(&path, &error))?;
         let mut out = std::io::stdout();
-        let _ =
-            writeln!(out, "The administrator key of the space main, shown this once and kept in {}:", path.display());
+        let _ = writeln!(
+            out,
+            "The administrator key of the space main, shown only this once and saved in {}:",
+            path.display()
+        );
         let _ = writeln!(out, "{key}");
     }
     Ok(keys)
@@ -147,40 +247,55 @@ async fn open_keys(store: &Store, data: &Path) -> Result<Keys, Failed> {
 
 async fn note_key_uses(app: Arc<App>) {
     loop {
-        tokio::time::sleep(KEY_USES).await;
+        tokio::time::sleep(KEY_USE_INTERVAL).await;
         if let Err(error) = app.keys.write_uses(app.pipeline.store()).await {
-            tracing::warn!(%error, "the last uses of keys were not written down");
+            tracing::warn!(%error, "the last uses of keys could not be saved");
+        }
+        if let Err(error) = app.keys.sweep(app.pipeline.store(), app.pipeline.now()).await {
+            tracing::warn!(%error, "expired keys could not be deleted");
         }
     }
 }
 
-/// Makes a directory that nobody else can read.
+/// The key that seals secrets, if the environment gives it.
+pub(crate) fn secret_key() -> Option<String> {
+    std::env::var("HOOKWRIGHT_SECRET_KEY").ok().filter(|key| !key.trim().is_empty())
+}
+
+/// Creates a private directory. An existing one is made private if it belongs to the server:
+/// it contains a store, or no other files.
 fn make_private(dir: &Path) -> Result<(), Failed> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|error| at(dir, &error))?;
+    #[cfg(unix)]
+    close_to_others(dir).map_err(|error| at(dir, &error))?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn close_to_others(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(dir)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
     }
-    Ok(builder.create(dir).map_err(|error| at(dir, &error))?)
+    let own = dir.join("hookwright.redb").exists()
+        || fs::read_dir(dir)?.flatten().all(|entry| {
+            let name = entry.file_name();
+            KNOWN_FILES.iter().any(|own| name == *own)
+                || Path::new(&name).extension().is_some_and(|ending| ending == "cwasm")
+        });
+    // A folder such as /tmp, which everybody uses, has the sticky bit.
+    let sticky = mode & 0o1000 != 0;
+    if sticky || !own || fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).is_err() {
+        tracing::warn!(folder = %dir.display(), "other users can read this folder: run `chmod 700` on it");
+    }
+    Ok(())
 }
 
 fn at(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
-}
-
-async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -13,7 +13,7 @@ use hookwright_server::{BodyLimits, ConnectionLimits};
 use ipnet::IpNet;
 use serde::Deserialize;
 
-/// Why the settings cannot be used.
+/// An error in the settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
     #[error("{path} cannot be read: {source}")]
@@ -24,134 +24,149 @@ pub(crate) enum SettingsError {
     Value { name: &'static str, reason: String },
 }
 
-/// What can be said of the server, as flags and variables.
+/// The settings as flags and variables.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Given {
-    /// Where everything is kept: the store, its key, the precompiled plugins [default: ./data]
+pub(crate) struct SettingArguments {
+    /// The directory for the store, its key and precompiled plugins [default: ./data]
     #[arg(long, env = "HOOKWRIGHT_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The address to serve on [default: 127.0.0.1:8080]
+    /// The address to listen on [default: 127.0.0.1:8080]
     #[arg(long, env = "HOOKWRIGHT_LISTEN", value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// The URL under which others reach the server, for the addresses that it gives out
+    /// The server's public URL, for the addresses that it returns
     #[arg(long, env = "HOOKWRIGHT_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Plugins in this folder are loaded, and followed as they change [default: DIR/plugins]
+    /// The folder from which plugins are loaded, and reloaded when they change [default: DIR/plugins]
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_DIR", value_name = "DIR")]
     plugin_dir: Option<PathBuf>,
-    /// Networks that requests may go to besides public addresses, such as 127.0.0.0/8
+    /// Networks that outbound requests may go to besides public addresses, such as 127.0.0.0/8
     #[arg(long, env = "HOOKWRIGHT_ALLOW_NETWORKS", value_name = "CIDR,..", value_delimiter = ',')]
     allow_networks: Option<Vec<IpNet>>,
-    /// Let requests go to targets without TLS
+    /// Allow outbound requests without TLS
     #[arg(long, env = "HOOKWRIGHT_ALLOW_HTTP", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     allow_http: Option<bool>,
-    /// Hosts that plugins may reach: names, *.example.com, or *
+    /// Hosts that plugins may send requests to: names, *.example.com, or *
     #[arg(long, env = "HOOKWRIGHT_ALLOW_HOSTS", value_name = "HOST,..", value_delimiter = ',')]
     allow_hosts: Option<Vec<String>>,
-    /// The proxy that requests go through, such as http://user:password@proxy.example:3128
+    /// The proxy for outbound requests, such as http://user:password@proxy.example:3128
     #[arg(long, env = "HOOKWRIGHT_PROXY", value_name = "URL", hide_env_values = true)]
     proxy: Option<String>,
-    /// Targets that are reached without the proxy: names, *.example.com, addresses, networks
+    /// Targets that bypass the proxy: names, *.example.com, addresses, networks
     #[arg(long, env = "HOOKWRIGHT_NO_PROXY", value_name = "HOST,..", value_delimiter = ',')]
     no_proxy: Option<Vec<String>>,
-    /// Networks in which the proxy of a single destination may be, besides public addresses
+    /// Networks allowed for the proxy of a single destination, besides public addresses
     #[arg(long, env = "HOOKWRIGHT_PROXY_NETWORKS", value_name = "CIDR,..", value_delimiter = ',')]
     proxy_networks: Option<Vec<IpNet>>,
-    /// The largest body of a request, in bytes [default: 1048576]
+    /// Maximum size of a request body, in bytes [default: 1048576]
     #[arg(long, env = "HOOKWRIGHT_MAX_BODY_BYTES", value_name = "N")]
     max_body_bytes: Option<usize>,
-    /// The largest component that can be uploaded, in bytes [default: 33554432]
+    /// Maximum size of an uploaded component, in bytes [default: 33554432]
     #[arg(long, env = "HOOKWRIGHT_MAX_PLUGIN_BYTES", value_name = "N")]
     max_plugin_bytes: Option<usize>,
-    /// How many connections may be open [default: 10000]
+    /// Maximum number of open connections [default: 10000]
     #[arg(long, env = "HOOKWRIGHT_MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<usize>,
-    /// How long the header of a request may take, in milliseconds [default: 10000]
+    /// Timeout for receiving a request's header, in milliseconds [default: 10000]
     #[arg(long, env = "HOOKWRIGHT_HEADER_TIMEOUT_MS", value_name = "N")]
     header_timeout_ms: Option<u64>,
-    /// How long the body of a request may take, in milliseconds [default: 30000]
+    /// Timeout for receiving a request's body, in milliseconds [default: 30000]
     #[arg(long, env = "HOOKWRIGHT_BODY_TIMEOUT_MS", value_name = "N")]
     body_timeout_ms: Option<u64>,
-    /// How many events may wait for the disk before more are refused [default: 8192]
+    /// Maximum number of wrong API keys per minute from one address; 0: unlimited [default: 60]
+    #[arg(long, env = "HOOKWRIGHT_WRONG_KEYS_PER_MINUTE", value_name = "N")]
+    wrong_keys_per_minute: Option<u32>,
+    /// Maximum number of events waiting for the disk; further ones are refused [default: 8192]
     #[arg(long, env = "HOOKWRIGHT_MAX_QUEUE", value_name = "N")]
     max_queue: Option<usize>,
-    /// How many accepted events may wait to be worked on before more are refused [default: 100000]
+    /// Maximum number of accepted events of a space waiting to be processed; further ones are refused [default: 100000]
     #[arg(long, env = "HOOKWRIGHT_MAX_BACKLOG", value_name = "N")]
     max_backlog: Option<usize>,
-    /// How many events are worked on at once [default: 64]
+    /// Minimum free bytes in the data directory; below it, new events are refused [default: 5 % of its disk, at most 268435456]
+    #[arg(long, env = "HOOKWRIGHT_MIN_FREE_BYTES", value_name = "N")]
+    min_free_bytes: Option<u64>,
+    /// Maximum number of events processed at once [default: 64]
     #[arg(long, env = "HOOKWRIGHT_CONCURRENT_EVENTS", value_name = "N")]
     concurrent_events: Option<usize>,
-    /// How many deliveries are under way at once [default: 1024]
+    /// Maximum number of further events that one event may cause, directly and indirectly [default: 10000]
+    #[arg(long, env = "HOOKWRIGHT_MAX_EVENTS_PER_ROOT", value_name = "N")]
+    max_events_per_root: Option<u64>,
+    /// Maximum number of deliveries in flight [default: 1024]
     #[arg(long, env = "HOOKWRIGHT_CONCURRENT_DELIVERIES", value_name = "N")]
     concurrent_deliveries: Option<usize>,
-    /// Seconds before each further attempt of a delivery [default: 5,300,1800,7200,18000,36000,50400,72000,86400]
+    /// Delays before the retries of a delivery, in seconds [default: 5,300,1800,7200,18000,36000,50400,72000,86400]
     #[arg(long, env = "HOOKWRIGHT_RETRY_DELAYS", value_name = "S,..", value_delimiter = ',')]
     retry_delays: Option<Vec<u64>>,
-    /// Part of each delay that is added at random, 0 to 1 [default: 0.2]
+    /// Random jitter added to each delay, as a fraction from 0 to 1 [default: 0.2]
     #[arg(long, env = "HOOKWRIGHT_RETRY_JITTER", value_name = "X")]
     retry_jitter: Option<f64>,
-    /// How long one attempt of a delivery may take, in milliseconds [default: 15000]
+    /// Timeout of one delivery attempt, in milliseconds [default: 15000]
     #[arg(long, env = "HOOKWRIGHT_DELIVERY_TIMEOUT_MS", value_name = "N")]
     delivery_timeout_ms: Option<u32>,
-    /// Seconds before each further try of a step that failed for now [default: 1,10,60,600]
+    /// Delays before the retries of a step after a temporary failure, in seconds [default: 1,10,60,600]
     #[arg(long, env = "HOOKWRIGHT_STEP_RETRY_DELAYS", value_name = "S,..", value_delimiter = ',')]
     step_retry_delays: Option<Vec<u64>>,
-    /// Time that one call of a plugin may compute, in milliseconds [default: 1000]
+    /// CPU time limit of one plugin call, in milliseconds [default: 1000]
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_CPU_MS", value_name = "N")]
     plugin_cpu_ms: Option<u64>,
-    /// Time that one call of a plugin may take, in milliseconds [default: 30000]
+    /// Time limit of one plugin call, in milliseconds [default: 30000]
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_WALL_MS", value_name = "N")]
     plugin_wall_ms: Option<u64>,
-    /// Memory of one call of a plugin, in bytes [default: 67108864]
+    /// Memory limit of one plugin call, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_MEMORY_BYTES", value_name = "N")]
     plugin_memory_bytes: Option<usize>,
+    /// Memory limit of all plugin calls together, in bytes [default: 1073741824]
+    #[arg(long, env = "HOOKWRIGHT_PLUGIN_MEMORY_TOTAL_BYTES", value_name = "N")]
+    plugin_memory_total_bytes: Option<u64>,
     /// Whether the first version of an uploaded plugin is granted the interfaces that it imports [default: true]
     #[arg(long, env = "HOOKWRIGHT_GRANT_ON_INSTALL", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     grant_on_install: Option<bool>,
-    /// After how many stopped calls in a row a plugin is not called for a while [default: 5]
+    /// Number of consecutive stopped calls that open a plugin's circuit breaker [default: 5]
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_BREAKER_STRIKES", value_name = "N")]
     plugin_breaker_strikes: Option<u32>,
-    /// For how long at first, in milliseconds [default: 30000]
+    /// How long the circuit breaker stays open at first, in milliseconds [default: 30000]
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_BREAKER_MS", value_name = "N")]
     plugin_breaker_ms: Option<u64>,
     /// Keys that may sign plugins: NAME=PUBLIC-KEY, ed25519 in base64
     #[arg(long, env = "HOOKWRIGHT_PLUGIN_KEYS", value_name = "NAME=KEY,..", value_delimiter = ',')]
     plugin_keys: Option<Vec<String>>,
-    /// Take only plugins that one of these keys signed
+    /// Accept only plugins that are signed by one of these keys
     #[arg(long, env = "HOOKWRIGHT_REQUIRE_SIGNED_PLUGINS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     require_signed_plugins: Option<bool>,
-    /// The mail server: smtps://USER:PASSWORD@HOST, or smtp://HOST:587?tls=required; without it mails are kept
+    /// The mail server: smtps://USER:PASSWORD@HOST, or smtp://HOST:587?tls=required; without it, mails are only stored
     #[arg(long, env = "HOOKWRIGHT_SMTP_URL", value_name = "URL", hide_env_values = true)]
     smtp_url: Option<String>,
     /// The sender of mails [default: hookwright@localhost]
     #[arg(long, env = "HOOKWRIGHT_MAIL_FROM", value_name = "ADDRESS")]
     mail_from: Option<String>,
-    /// How many calls of a plugin are kept, sealed, so that they can be repeated; 0: none [default: 1000]
+    /// Number of recorded calls to retain per plugin, encrypted, for comparisons; 0: none [default: 1000]
     #[arg(long, env = "HOOKWRIGHT_RECORDINGS", value_name = "N")]
     recordings: Option<u32>,
-    /// For how many days [default: 7]
+    /// Retention of recorded calls, in days [default: 7]
     #[arg(long, env = "HOOKWRIGHT_RECORDING_DAYS", value_name = "N")]
     recording_days: Option<u32>,
-    /// For how many days requests to webhooks are kept in the log [default: 30]
+    /// Retention of delivery attempts in the log, in days [default: 30]
     #[arg(long, env = "HOOKWRIGHT_ATTEMPT_DAYS", value_name = "N")]
     attempt_days: Option<u32>,
-    /// How many of them at most [default: 10000000]
+    /// Maximum number of delivery attempts in the log [default: 10000000]
     #[arg(long, env = "HOOKWRIGHT_MAX_ATTEMPTS", value_name = "N")]
     max_attempts: Option<u64>,
-    /// How often each source's URL may be called, in a second, unless it says otherwise; 0: as often as one likes [default: 1000]
+    /// Retention of idempotency keys, in seconds [default: 86400]
+    #[arg(long, env = "HOOKWRIGHT_IDEMPOTENCY_TTL_SECONDS", value_name = "N")]
+    idempotency_ttl_seconds: Option<u64>,
+    /// Default rate limit of a source's URL, in requests per second; 0: unlimited [default: 1000]
     #[arg(long, env = "HOOKWRIGHT_SOURCE_REQUESTS_PER_SECOND", value_name = "N")]
     source_requests_per_second: Option<u32>,
-    /// For how many days requests at sources' URLs are kept in their logs [default: 7]
+    /// Retention of requests in the logs of sources, in days [default: 7]
     #[arg(long, env = "HOOKWRIGHT_SOURCE_LOG_DAYS", value_name = "N")]
     source_log_days: Option<u32>,
-    /// How many of them at most, of each source [default: 500]
+    /// Maximum number of requests in the log of a source [default: 500]
     #[arg(long, env = "HOOKWRIGHT_MAX_SOURCE_LOG", value_name = "N")]
     max_source_log: Option<u64>,
-    /// Memory for the pages of the store, in bytes [default: 67108864]
+    /// Memory for the store's page cache, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_CACHE_BYTES", value_name = "N")]
     cache_bytes: Option<usize>,
-    /// How logs are written: text or json [default: text]
+    /// Format of log lines: text or json [default: text]
     #[arg(long, env = "HOOKWRIGHT_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<String>,
     /// What plugins read through `config`. Only in the file, as a table.
@@ -159,7 +174,7 @@ pub(crate) struct Given {
     plugin_config: HashMap<String, String>,
 }
 
-/// Settings that are checked.
+/// Validated settings.
 pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: String,
@@ -167,10 +182,13 @@ pub(crate) struct Settings {
     pub(crate) plugin_dir: PathBuf,
     pub(crate) bodies: BodyLimits,
     pub(crate) connections: ConnectionLimits,
+    pub(crate) wrong_keys_per_minute: u32,
     pub(crate) max_queue: usize,
     pub(crate) max_backlog: usize,
+    pub(crate) min_free_bytes: Option<u64>,
     pub(crate) cache_bytes: usize,
     pub(crate) plugin_limits: Limits,
+    pub(crate) plugin_memory_total: u64,
     pub(crate) trust: Trust,
     pub(crate) json_logs: bool,
     pub(crate) pipeline: PipelineSettings,
@@ -178,12 +196,12 @@ pub(crate) struct Settings {
 
 macro_rules! prefer {
     ($first:ident, $second:ident, $($name:ident),* $(,)?) => {
-        Given { $($name: $first.$name.or($second.$name),)* plugin_config: $second.plugin_config }
+        SettingArguments { $($name: $first.$name.or($second.$name),)* plugin_config: $second.plugin_config }
     };
 }
 
 impl Settings {
-    pub(crate) fn resolve(flags: Given, file: Option<&Path>) -> Result<Self, SettingsError> {
+    pub(crate) fn resolve(flags: SettingArguments, file: Option<&Path>) -> Result<Self, SettingsError> {
         let from_file = file.map(read).transpose()?.unwrap_or_default();
         let given = prefer!(
             flags,
@@ -203,9 +221,12 @@ impl Settings {
             max_connections,
             header_timeout_ms,
             body_timeout_ms,
+            wrong_keys_per_minute,
             max_queue,
             max_backlog,
+            min_free_bytes,
             concurrent_events,
+            max_events_per_root,
             concurrent_deliveries,
             retry_delays,
             retry_jitter,
@@ -214,6 +235,7 @@ impl Settings {
             plugin_cpu_ms,
             plugin_wall_ms,
             plugin_memory_bytes,
+            plugin_memory_total_bytes,
             grant_on_install,
             plugin_breaker_strikes,
             plugin_breaker_ms,
@@ -225,6 +247,7 @@ impl Settings {
             recording_days,
             attempt_days,
             max_attempts,
+            idempotency_ttl_seconds,
             source_requests_per_second,
             source_log_days,
             max_source_log,
@@ -235,7 +258,7 @@ impl Settings {
     }
 }
 
-impl Given {
+impl SettingArguments {
     fn check(self) -> Result<Settings, SettingsError> {
         let defaults = PipelineSettings::default();
         let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("data"));
@@ -271,6 +294,12 @@ impl Given {
             return Err(SettingsError::Value { name: "plugin_limits", reason: mistakes.to_string() });
         }
         let plugin_limits = Limits::default().with(&limits);
+        let plugin_memory_total = self.plugin_memory_total_bytes.unwrap_or(1024 * 1024 * 1024);
+        if plugin_memory_total < plugin_limits.memory_bytes.saturating_mul(2) {
+            let least = plugin_limits.memory_bytes.saturating_mul(2);
+            let reason = format!("{plugin_memory_total}: give at least {least}, twice the limit of one call");
+            return Err(SettingsError::Value { name: "plugin_memory_total_bytes", reason });
+        }
         let trust = trust(&self.plugin_keys.unwrap_or_default(), self.require_signed_plugins.unwrap_or(false))?;
         let breaker = BreakerSettings::default();
         let breaker = BreakerSettings {
@@ -288,7 +317,14 @@ impl Given {
         {
             return Err(SettingsError::Value { name: "recordings", reason: mistakes.to_string() });
         }
+        if self.idempotency_ttl_seconds == Some(0) {
+            let reason = "0: give at least 1, the seconds for which an idempotency key is remembered".to_owned();
+            return Err(SettingsError::Value { name: "idempotency_ttl_seconds", reason });
+        }
         let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        if let Some(reason) = self.public_url.as_deref().and_then(public_url_problem) {
+            return Err(SettingsError::Value { name: "public_url", reason });
+        }
         let public_url = self.public_url.clone().unwrap_or_default();
         Ok(Settings {
             plugin_dir: self.plugin_dir.unwrap_or_else(|| data_dir.join("plugins")),
@@ -302,14 +338,18 @@ impl Given {
             },
             connections: ConnectionLimits {
                 connections: self.max_connections.unwrap_or(10_000),
+                unknown: self.max_connections.unwrap_or(10_000),
                 header_time: ms(self.header_timeout_ms, 10_000),
                 header_bytes: 64 * 1024,
                 grace: Duration::from_secs(10),
             },
+            wrong_keys_per_minute: self.wrong_keys_per_minute.unwrap_or(60),
             max_queue: self.max_queue.unwrap_or(8192),
             max_backlog: self.max_backlog.unwrap_or(100_000),
+            min_free_bytes: self.min_free_bytes,
             cache_bytes: self.cache_bytes.unwrap_or(64 * 1024 * 1024),
             plugin_limits,
+            plugin_memory_total,
             trust,
             json_logs,
             pipeline: PipelineSettings {
@@ -322,6 +362,8 @@ impl Given {
                     proxy_networks: self.proxy_networks.unwrap_or_default(),
                 },
                 concurrent_events: self.concurrent_events.unwrap_or(defaults.concurrent_events).max(1),
+                max_descendants: self.max_events_per_root.unwrap_or(defaults.max_descendants),
+                workers: None,
                 concurrent_deliveries: self.concurrent_deliveries.unwrap_or(defaults.concurrent_deliveries).max(1),
                 step_retry,
                 delivery_retry,
@@ -339,6 +381,7 @@ impl Given {
                     u64::from(self.attempt_days.unwrap_or(30)).saturating_mul(86_400),
                 ),
                 attempts_kept: self.max_attempts.unwrap_or(defaults.attempts_kept).max(1),
+                idempotency_ttl: self.idempotency_ttl_seconds.map_or(defaults.idempotency_ttl, Duration::from_secs),
                 source_rate: match self.source_requests_per_second {
                     None => defaults.source_rate,
                     Some(0) => None,
@@ -354,16 +397,29 @@ impl Given {
 }
 
 impl Settings {
-    /// Checks that the address can be meant, before anything is opened.
+    /// Validates the address before anything is opened.
     pub(crate) fn check_listen(&self) -> Result<(), SettingsError> {
         let has_port = self.listen.parse::<SocketAddr>().is_ok()
             || self.listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
         if has_port {
             return Ok(());
         }
-        let reason = format!("`{}` is no HOST:PORT, such as 127.0.0.1:8080", self.listen);
+        let reason = format!("`{}` is not a HOST:PORT, such as 127.0.0.1:8080", self.listen);
         Err(SettingsError::Value { name: "listen", reason })
     }
+}
+
+/// Why a text is not a valid public URL; `None` if it is.
+fn public_url_problem(text: &str) -> Option<String> {
+    let reason = match url::Url::parse(text) {
+        Err(error) => format!("is not a URL ({error})"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => format!("has the scheme {}", url.scheme()),
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => "has a query or a fragment".to_owned(),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => "has a user or a password".to_owned(),
+        Ok(_) => return None,
+    };
+    let shown: String = text.chars().take(80).collect();
+    Some(format!("`{shown}` {reason}: give http://HOST or https://HOST, with a port or a path if there is one"))
 }
 
 /// The keys that may sign plugins.
@@ -376,7 +432,7 @@ fn trust(keys: &[String], required: bool) -> Result<Trust, SettingsError> {
     Trust::new(pairs, required).map_err(wrong)
 }
 
-fn read(path: &Path) -> Result<Given, SettingsError> {
+fn read(path: &Path) -> Result<SettingArguments, SettingsError> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: shown.clone(), source })?;
     toml::from_str(&text).map_err(|source| SettingsError::Parse { path: shown, source: Box::new(source) })
@@ -387,12 +443,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flag_goes_before_the_file_and_the_file_before_the_default() {
+    fn flags_take_precedence_over_the_file_and_the_file_over_defaults() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hookwright.toml");
         std::fs::write(&file, "listen = \"127.0.0.1:1\"\nmax_backlog = 7\nallow_networks = [\"10.0.0.0/8\"]\n")
             .unwrap();
-        let flags = Given { listen: Some("127.0.0.1:2".into()), ..Given::default() };
+        let flags = SettingArguments { listen: Some("127.0.0.1:2".into()), ..SettingArguments::default() };
         let settings = Settings::resolve(flags, Some(&file)).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:2");
         assert_eq!((settings.max_backlog, settings.max_queue), (7, 8192));
@@ -400,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_names_the_setting() {
+    fn an_error_names_the_setting() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hookwright.toml");
         for (text, part) in [
@@ -408,13 +464,17 @@ mod tests {
             ("retry_jitter = 3.0", "retry_delays"),
             ("log_format = \"xml\"", "log_format"),
             ("recordings = 10001", "give 0 to 10000"),
+            ("idempotency_ttl_seconds = 0", "idempotency_ttl_seconds: 0: give at least 1"),
+            ("public_url = \"foo\"", "public_url: `foo` is not a URL"),
+            ("public_url = \"ftp://example.com\"", "has the scheme ftp"),
+            ("public_url = \"https://example.com/?a=b\"", "has a query"),
             ("proxy = \"socks5://proxy.example:1080\"", "proxy"),
             ("allow_networks = [\"10.0.0.0/99\"]", "allow_networks"),
         ] {
             std::fs::write(&file, text).unwrap();
-            let error = Settings::resolve(Given::default(), Some(&file)).err().unwrap();
+            let error = Settings::resolve(SettingArguments::default(), Some(&file)).err().unwrap();
             assert!(error.to_string().contains(part), "{error}");
         }
-        assert!(Settings::resolve(Given::default(), Some(Path::new("/nowhere/at/all"))).is_err());
+        assert!(Settings::resolve(SettingArguments::default(), Some(Path::new("/nowhere/at/all"))).is_err());
     }
 }

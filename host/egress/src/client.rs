@@ -1,4 +1,4 @@
-//! The client: a request in, an answer or the reason why there is none out.
+//! The client: takes a request, returns a response or the reason why there is none.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicUsize;
@@ -19,61 +19,63 @@ use crate::connect::{Ground, TRACE};
 use crate::error::{explain, head_too_large};
 use crate::policy::shown;
 use crate::resolve::Resolver;
-use crate::timing::{Link, Stage, Trace};
+use crate::stage::Stage;
+use crate::timing::{Link, Trace};
 use crate::transport::{Hash, hash};
 use crate::{
-    EgressError, EgressPolicy, Failed, KEPT_TOKEN_SOURCES, KEPT_TRANSPORTS, MOST_HEAD_BYTES, MOST_HEADERS, Timing,
-    TokenSettings, TokenSource, Transport, TransportSettings,
+    EgressError, EgressPolicy, Failed, KEPT_TOKEN_SOURCES, KEPT_TRANSPORTS, MOST_HEAD_BYTES, MOST_HEADERS, Proxy,
+    Reach, Timing, TokenSource, Transport, TransportSettings,
 };
 
-/// How often a request that may be repeated is tried while kept connections turn out to be closed.
+/// How many times a repeatable request is sent if reused connections turn out to be closed.
 const TRIES: u32 = 3;
 
-/// An answer, its body cut at the limit that was asked for.
+/// A response, with its body truncated at the requested limit.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status, whatever it is: 3xx too, since no redirect is followed.
+    /// The status. It may be 3xx, since redirects are not followed.
     pub status: u16,
-    /// The header fields, as they came.
+    /// The header fields, as received.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// Whether there was more of it.
+    /// Whether the body was truncated.
     pub truncated: bool,
-    /// The coding that `body` is in, such as `gzip`; none if it is plain, or was decoded.
+    /// The content coding of `body`, such as `gzip`; `None` if it has none, or was decoded.
     pub encoding: Option<String>,
-    /// The version of HTTP that was spoken.
+    /// The version of HTTP that was used.
     pub http_version: Version,
     /// How long each part took.
     pub timing: Timing,
 }
 
-/// What is sent.
+/// A request to send.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The method.
     pub method: Method,
-    /// Where to.
+    /// The target.
     pub url: Url,
     /// The header fields.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// From the first step of connecting to the last byte of the answer.
+    /// The timeout, from the start of connecting to the last byte of the response.
     pub timeout: Duration,
-    /// How much of the answer's body is kept, in bytes. No more than that is read.
+    /// The maximum size of the response body, in bytes. Reading stops there.
     pub body_limit: usize,
-    /// Whether a body in gzip or deflate is asked for and decoded, within `body_limit`.
+    /// Whether gzip and deflate are requested and decoded, within `body_limit`.
     pub decode: bool,
-    /// Whether it may be sent once more when a kept connection turns out to be closed before a byte of the answer came:
+    /// Whether it may be sent again if a reused connection turns out to be closed before a byte of the response came:
     /// the receiver may then see it twice (RFC 9110, section 9.2.2).
     pub repeatable: bool,
-    /// How the destination is reached, if not like most.
+    /// The transport to the destination; `None`: the default one.
     pub transport: Option<Transport>,
 }
 
 impl Outgoing {
-    /// A request without header fields and body, for 15 s and 64 KiB, that is sent once.
+    /// A request without header fields and body, with a timeout of 15 s and a body limit of 64 KiB, that is not
+    /// repeatable.
     pub fn new(method: Method, url: Url) -> Self {
         Self {
             method,
@@ -89,25 +91,17 @@ impl Outgoing {
     }
 }
 
-/// Which addresses a request may reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Public addresses and the allowed networks.
-    Public,
-    /// The allowed networks only.
-    ListedNetworks,
-}
-
 /// The client.
 pub struct Egress {
     ground: Arc<Ground>,
     plain: Transport,
     transports: Mutex<LruCache<Hash, Transport>>,
-    token_sources: Mutex<LruCache<Hash, Arc<TokenSource>>>,
+    /// Used where tokens are fetched, which takes this client.
+    pub(crate) token_sources: Mutex<LruCache<Hash, Arc<TokenSource>>>,
 }
 
 impl Egress {
-    /// A client that keeps to `policy`.
+    /// A client that enforces `policy`.
     ///
     /// # Errors
     /// [`EgressError::Settings`] if TLS cannot be set up.
@@ -123,40 +117,42 @@ impl Egress {
         })
     }
 
-    /// What it keeps to.
+    /// The policy that it enforces.
     pub fn policy(&self) -> &EgressPolicy {
         &self.ground.policy
     }
 
-    /// Checks a target as far as that goes without resolving its name.
+    /// Checks a target as far as that is possible without resolving its name.
     ///
     /// # Errors
-    /// [`EgressError::Url`], or [`EgressError::AddressRefused`] if an address stands in the URL.
+    /// [`EgressError::Url`], or [`EgressError::AddressRefused`] if the URL contains an address that is not allowed.
     pub fn check(&self, text: &str) -> Result<Url, EgressError> {
-        let url =
-            Url::parse(text).map_err(|error| EgressError::Url(format!("`{}` is no URL: {error}", shown(text))))?;
+        let url = Url::parse(text)
+            .map_err(|error| EgressError::Url(format!("`{}` is not a valid URL: {error}", shown(text))))?;
         self.ground.policy.check(&url).map(|()| url)
     }
 
-    /// The transport of these settings: made at first, and kept while it is used.
+    /// Checks the URL of a transport's own proxy as far as that is possible without resolving its name.
+    /// [`Self::transport`] does not check it: the policy can have changed since the settings were saved, and then the
+    /// request fails.
     ///
     /// # Errors
-    /// [`EgressError::Settings`], which names the field.
+    /// [`EgressError::Transport`], or [`EgressError::AddressRefused`] if the URL contains an address that is not
+    /// allowed.
+    pub fn check_proxy(&self, text: &str) -> Result<(), EgressError> {
+        self.ground.policy.check_proxy(&Proxy::parse(text)?)
+    }
+
+    /// The transport for these settings. It is created on first use and cached.
+    ///
+    /// # Errors
+    /// [`EgressError::Transport`], or [`EgressError::Settings`] if it is not of one field.
     pub fn transport(&self, settings: &TransportSettings) -> Result<Transport, EgressError> {
         if *settings == TransportSettings::default() {
             return Ok(self.plain.clone());
         }
         let make = || Transport::new(&self.ground, settings);
-        kept(&self.transports, hash(settings)?, make)
-    }
-
-    /// The source of tokens of these settings: made at first, and kept, with its token, while it is used.
-    ///
-    /// # Errors
-    /// [`EgressError::Settings`], which names the field, or what [`Egress::check`] says of the endpoint.
-    pub fn token_source(&self, settings: &TokenSettings) -> Result<Arc<TokenSource>, EgressError> {
-        let make = || TokenSource::new(self, settings.clone()).map(Arc::new);
-        kept(&self.token_sources, hash(settings)?, make)
+        cached(&self.transports, hash(settings)?, make)
     }
 
     /// Sends a request to a public address or one in the allowed networks.
@@ -167,7 +163,7 @@ impl Egress {
         self.send_within(Reach::Public, outgoing).await
     }
 
-    /// Sends a request to where `reach` says.
+    /// Sends a request to an address that `reach` allows.
     ///
     /// # Errors
     /// [`Failed`], with how far it had come.
@@ -201,8 +197,9 @@ impl Egress {
     }
 }
 
-/// What stands under a hash, made if it is not there. Two may make it at once; then the first one stays.
-fn kept<T: Clone>(
+/// The cached value of a hash, created if it does not exist. Two callers may create it concurrently; the first value
+/// wins.
+pub(crate) fn cached<T: Clone>(
     cache: &Mutex<LruCache<Hash, T>>,
     hash: Hash,
     make: impl FnOnce() -> Result<T, EgressError>,
@@ -235,7 +232,7 @@ fn request(
     Ok(request)
 }
 
-/// The bounds of one request, over all its tries.
+/// The limits of one request, across all its tries.
 struct Exchange {
     began: Instant,
     deadline: Instant,
@@ -259,7 +256,7 @@ impl Exchange {
                 let (stage, timing) = trace.unanswered();
                 let error = trace.reason(explain(&error));
                 return Err(match error {
-                    // The connector noticed first that the request's own time is over.
+                    // The connector noticed the request's own timeout first.
                     EgressError::Timeout { stage, .. } if Instant::now() >= self.deadline => {
                         Failed { error: EgressError::Timeout { stage, limit_ms: self.limit_ms }, stage, timing }
                     }
@@ -318,16 +315,16 @@ impl Exchange {
     }
 }
 
-/// What the library lets pass and we do not.
+/// Checks that the HTTP library does not make.
 fn check_head(version: Version, headers: &HeaderMap) -> Result<(), EgressError> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
     if headers.len() > MOST_HEADERS || bytes > MOST_HEAD_BYTES {
         return Err(head_too_large());
     }
-    // Two lengths are how requests are smuggled past others (RFC 9112, section 6.3).
+    // Two lengths enable request smuggling (RFC 9112, section 6.3).
     if version <= Version::HTTP_11 && headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         return Err(EgressError::Malformed(
-            "the answer has both Transfer-Encoding and Content-Length: it may have one of them".to_owned(),
+            "the response has both Transfer-Encoding and Content-Length: it must have only one of them".to_owned(),
         ));
     }
     Ok(())
@@ -335,17 +332,17 @@ fn check_head(version: Version, headers: &HeaderMap) -> Result<(), EgressError> 
 
 /// The first `limit` bytes of a body, and whether there is more.
 async fn read(incoming: &mut Incoming, limit: usize) -> Result<(Vec<u8>, bool), EgressError> {
-    let mut kept = Vec::new();
+    let mut body = Vec::new();
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|error| explain(&error))?;
         let Ok(data) = frame.into_data() else { continue };
-        let room = limit.saturating_sub(kept.len());
-        kept.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
+        let room = limit.saturating_sub(body.len());
+        body.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
         if data.len() > room {
-            return Ok((kept, true));
+            return Ok((body, true));
         }
     }
-    Ok((kept, false))
+    Ok((body, false))
 }
 
 #[cfg(test)]
@@ -355,7 +352,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transport_is_made_once_for_the_same_settings() {
+    fn transports_with_the_same_settings_are_shared() {
         let egress = Egress::new(EgressPolicy::default()).unwrap();
         let own = TransportSettings { http2: crate::Http2::Never, ..TransportSettings::default() };
         let client = |settings: &TransportSettings| {
@@ -391,11 +388,11 @@ mod tests {
         let outgoing = Outgoing::new(Method::GET, Url::parse("http://localhost:9/").unwrap());
         for reach in [Reach::Public, Reach::ListedNetworks] {
             let failed = egress.send_within(reach, outgoing.clone()).await.unwrap_err();
-            assert_eq!((failed.code(), failed.stage), ("address.refused", Stage::Resolve), "{failed}");
+            assert_eq!((failed.code(), failed.stage), ("address.refused", Stage::Check), "{failed}");
         }
     }
     #[tokio::test]
-    async fn while_too_many_connections_are_open_none_is_kept() {
+    async fn connections_are_not_pooled_while_too_many_are_open() {
         let receiver = Receiver::playing(None, [Step::Request, answer("200 OK", "", "ok"), Step::Again]);
         let allow_networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap()).into();
         let policy = EgressPolicy { allow_networks, allow_http: true, ..EgressPolicy::default() };
@@ -407,10 +404,10 @@ mod tests {
             assert!(!answer.timing.reused);
         }
         assert_eq!(receiver.connections(), 3);
-        // What was closed is no longer counted.
+        // Closed connections are no longer counted.
         let began = Instant::now();
         while egress.ground.open.load(std::sync::atomic::Ordering::SeqCst) > crate::KEPT_CONNECTIONS {
-            assert!(began.elapsed() < Duration::from_secs(10));
+            assert!(began.elapsed() < Duration::from_secs(120));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -1,9 +1,9 @@
-//! Opens connections: resolves a name, keeps the addresses that are allowed, connects to one of those, through a proxy if
-//! there is one, and shakes hands for TLS.
+//! Opens connections: resolves a name, filters the allowed addresses, connects to one of them, through a proxy if there
+//! is one, and performs the TLS handshake.
 //!
 //! With a proxy, the target's name is resolved and its addresses are checked here too, but the proxy resolves the name
-//! once more and connects to what it finds. The promise that the address connected to is the one that was checked holds
-//! for direct connections only; behind a proxy it is the proxy's to keep.
+//! again and connects to the result. The guarantee that the connection goes to the checked address holds for direct
+//! connections only; with a proxy, the proxy has to enforce it.
 
 use std::future::Future;
 use std::io;
@@ -24,16 +24,17 @@ use tokio_rustls::TlsConnector;
 
 use crate::error::{bounded, explain};
 use crate::resolve::Resolver;
+use crate::stage::Stage;
 use crate::stream::{Open, Stream, Wire};
-use crate::timing::{Stage, Trace, micros};
+use crate::timing::{Trace, micros};
 use crate::{EgressError, EgressPolicy, LONGEST_CONNECT, Proxy};
 
 tokio::task_local! {
-    /// The try on whose behalf a connection is opened.
+    /// The trace of the request for which a connection is opened.
     pub(crate) static TRACE: Arc<Trace>;
 }
 
-/// What all connections of an [`crate::Egress`] have in common.
+/// State that all connections of an [`crate::Egress`] share.
 #[derive(Debug)]
 pub(crate) struct Ground {
     pub(crate) policy: EgressPolicy,
@@ -69,7 +70,7 @@ impl tower_service::Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
-    /// Is called while the request that asks is being polled, which is how it finds that request's trace.
+    /// Called while the requesting task is polled, so the task-local trace is the one of that request.
     fn call(&mut self, uri: Uri) -> Self::Future {
         let ways = Arc::clone(&self.0);
         let trace = TRACE.try_with(Arc::clone).ok();
@@ -80,10 +81,10 @@ impl tower_service::Service<Uri> for Connector {
     }
 }
 
-/// Opening one connection: until when, and whom to tell.
+/// The opening of one connection, with its deadline and its trace.
 struct Work {
     trace: Option<Arc<Trace>>,
-    /// When the request's own time is over, or [`LONGEST_CONNECT`].
+    /// The request's own deadline, or [`LONGEST_CONNECT`].
     deadline: Instant,
 }
 
@@ -97,7 +98,7 @@ impl Work {
         Self { trace, deadline }
     }
 
-    /// Does a part of the work, within the time that is left; also says how long it took, in microseconds.
+    /// Runs one part of the work within the remaining time. Also returns its duration, in microseconds.
     async fn part<T>(
         &self,
         stage: Stage,
@@ -152,7 +153,8 @@ impl Ways {
         Ok(Stream { wire, link, open: Open::new(&self.ground.open) })
     }
 
-    /// The addresses to connect to: the target's that are allowed, or the proxy's once the target's have been checked.
+    /// The addresses to connect to: the allowed ones of the target, or those of the proxy after the target's were
+    /// checked.
     async fn where_to(&self, host: &str, port: u16, proxy: Option<&Proxy>) -> Result<Vec<SocketAddr>, EgressError> {
         let policy = &self.ground.policy;
         let targets = self.allowed(host, |address| policy.admit(address, self.public)).await?;
@@ -168,7 +170,7 @@ impl Ways {
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, proxy.port)).collect())
     }
 
-    /// The addresses of a host that pass; if none does, why the last one did not.
+    /// The allowed addresses of a host; if there are none, the reason for the last one.
     async fn allowed(
         &self,
         host: &str,
@@ -193,13 +195,13 @@ impl Ways {
 
     async fn shake_hands(&self, host: &str, stream: TcpStream) -> Result<Wire, EgressError> {
         let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
-            .map_err(|_| EgressError::Url(format!("`{}` is no name that TLS can check", bounded(host))))?;
+            .map_err(|_| EgressError::Url(format!("`{}` is not a valid TLS server name", bounded(host))))?;
         let connected = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
         connected.map(|stream| Wire::Tls(Box::new(stream))).map_err(|error| without_tls(&error))
     }
 }
 
-/// Why a TLS handshake failed: what rustls says, or that the connection ended in its midst.
+/// The reason why a TLS handshake failed: the error of rustls, or that the connection was closed during it.
 fn without_tls(error: &io::Error) -> EgressError {
     match explain(error) {
         found @ EgressError::Tls { .. } => found,
@@ -210,14 +212,14 @@ fn without_tls(error: &io::Error) -> EgressError {
     }
 }
 
-/// Connects to the first address that answers. Each has its share of the time that is left, so that one that is silent
-/// does not keep the others from being tried.
+/// Connects to the first address that answers. Each address has a share of the remaining time, so that an unresponsive
+/// one does not prevent the others from being tried.
 async fn connect(addresses: &[SocketAddr], deadline: Instant, proxy: Option<&Proxy>) -> Result<TcpStream, EgressError> {
     let mut failure = EgressError::Connect("there is no address to connect to".to_owned());
     for (place, address) in addresses.iter().enumerate() {
         let untried = u32::try_from(addresses.len().saturating_sub(place)).unwrap_or(1).max(1);
         let share = deadline.saturating_duration_since(Instant::now()) / untried;
-        // The last one is ended by the deadline itself, which says so.
+        // For the last address the deadline itself ends the attempt, so that the error is a timeout.
         let share = if untried == 1 { share + Duration::from_secs(1) } else { share };
         let what = match tokio::time::timeout(share, TcpStream::connect(*address)).await {
             Ok(Ok(stream)) => return Ok(stream),

@@ -1,5 +1,5 @@
-//! Bodies that were compressed (RFC 9110, section 8.4.1), within the same bound as others: what a few bytes swell up to
-//! is read no further than that.
+//! Compressed bodies (RFC 9110, section 8.4.1). The limit of a body applies to its decoded size, so that a compression
+//! bomb ends there.
 
 use std::io::{self, Read};
 
@@ -9,10 +9,10 @@ use http::header::CONTENT_ENCODING;
 
 use crate::EgressError;
 
-/// What Accept-Encoding says if decoding was asked for.
+/// The value of Accept-Encoding if decoding was requested.
 pub(crate) const TAKEN: &str = "gzip, deflate";
 
-/// The coding that an answer's body is in, in small letters; none if it is in none.
+/// The content coding of a response's body, in lower case; `None` if there is none.
 pub(crate) fn coding(headers: &HeaderMap) -> Option<String> {
     let texts = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let all = texts.collect::<Vec<_>>().join(", ").to_ascii_lowercase();
@@ -20,8 +20,8 @@ pub(crate) fn coding(headers: &HeaderMap) -> Option<String> {
     (!real.is_empty()).then(|| real.join(", "))
 }
 
-/// The first `limit` bytes of what `raw` stands for, and whether there is more; none if the coding is not known.
-/// `cut` says that `raw` is only the beginning.
+/// The first `limit` decoded bytes of `raw`, and whether there are more; `None` if the coding is unknown. `cut`: `raw`
+/// is only the beginning of the body.
 pub(crate) fn decode(
     coding: &str,
     raw: &[u8],
@@ -31,14 +31,14 @@ pub(crate) fn decode(
     let read = match coding {
         "gzip" | "x-gzip" => read(MultiGzDecoder::new(raw), cut, limit),
         "deflate" if is_zlib(raw) => read(ZlibDecoder::new(raw), cut, limit),
-        // Some servers leave the zlib frame out.
+        // Some servers omit the zlib header.
         "deflate" => read(DeflateDecoder::new(raw), cut, limit),
         _ => return None,
     };
-    Some(read.map_err(|error| EgressError::Undecodable(format!("the answer's body is no {coding}: {error}"))))
+    Some(read.map_err(|error| EgressError::Undecodable(format!("the response body is not valid {coding}: {error}"))))
 }
 
-/// Whether the two bytes of a zlib header (RFC 1950, section 2.2) stand at the beginning.
+/// Whether the data begins with the two bytes of a zlib header (RFC 1950, section 2.2).
 fn is_zlib(raw: &[u8]) -> bool {
     match raw {
         [cmf, flg, ..] => cmf & 0x0f == 8 && u16::from_be_bytes([*cmf, *flg]) % 31 == 0,
@@ -47,17 +47,17 @@ fn is_zlib(raw: &[u8]) -> bool {
 }
 
 fn read(decoder: impl Read, cut: bool, limit: usize) -> io::Result<(Vec<u8>, bool)> {
-    let mut kept = Vec::new();
+    let mut decoded = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match decoder.take(most).read_to_end(&mut kept) {
+    match decoder.take(most).read_to_end(&mut decoded) {
         Ok(_) => {}
-        // The end is missing because the reading of it was stopped.
+        // The end is missing because reading stopped at the limit.
         Err(error) if cut && error.kind() == io::ErrorKind::UnexpectedEof => {}
         Err(error) => return Err(error),
     }
-    let more = kept.len() > limit;
-    kept.truncate(limit);
-    Ok((kept, more || cut))
+    let more = decoded.len() > limit;
+    decoded.truncate(limit);
+    Ok((decoded, more || cut))
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_body_is_read_up_to_the_bound() {
+    fn a_compressed_body_is_decoded_up_to_the_limit() {
         for (form, coding) in [("gzip", "gzip"), ("zlib", "deflate"), ("raw", "deflate")] {
             let raw = packed(form, &[b'a'; 1000]);
             assert_eq!(decode(coding, &raw, false, 1000).unwrap().unwrap(), (vec![b'a'; 1000], false), "{form}");
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn codings_are_read_from_all_fields() {
+    fn content_codings_are_collected_from_all_header_fields() {
         for (fields, found) in
             [(&[][..], None), (&["identity"], None), (&["GZIP"], Some("gzip")), (&["gzip", "br"], Some("gzip, br"))]
         {

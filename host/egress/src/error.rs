@@ -1,17 +1,17 @@
-//! What can go wrong between a request and its answer, told apart.
+//! Classified failures between a request and its response.
 //!
-//! A message is for people: it names what was asked for and the remedy. A code is for programs and stays. The causes that
-//! the libraries report are looked through once, here, and become one of [`EgressError`]'s cases.
+//! A message is for people: it names the value and the remedy. A code is for programs and is stable. The causes that
+//! libraries report are examined only here, and become one of [`EgressError`]'s variants.
 
 use std::error::Error;
-use std::io;
+use std::{fmt, io};
 
 use rustls::{AlertDescription, CertificateError};
 
-use crate::timing::{Stage, Timing};
+use crate::stage::{Stage, Timing};
 use crate::{MOST_HEAD_BYTES, MOST_HEADERS};
 
-/// Why a request did not leave, or no answer came.
+/// The reason why a request was not sent, or got no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     /// The URL cannot be used.
@@ -20,16 +20,24 @@ pub enum EgressError {
     /// The address is not allowed.
     #[error("{0}")]
     AddressRefused(String),
-    /// A plugin asked for a host that it may not reach.
+    /// A plugin requested a host that it may not reach.
     #[error("{0}")]
     HostRefused(String),
-    /// The settings of a transport, a proxy or a source of tokens cannot be used.
+    /// The settings of a transport or a source of tokens cannot be used.
     #[error("{0}")]
     Settings(String),
+    /// A field of a transport's settings cannot be used.
+    #[error("{field}: {problem}")]
+    Transport {
+        /// The field.
+        field: TransportField,
+        /// What is wrong with it, and the remedy.
+        problem: String,
+    },
     /// The name has no address.
     #[error("{0}")]
     Resolve(String),
-    /// Nobody listens there.
+    /// Nothing listens on that port.
     #[error("{0}")]
     Refused(String),
     /// No connection, for another reason.
@@ -38,81 +46,81 @@ pub enum EgressError {
     /// The proxy cannot be reached, or did not connect.
     #[error("{0}")]
     Proxy(String),
-    /// No TLS.
+    /// The TLS handshake failed.
     #[error("{message}")]
     Tls {
-        /// What it was.
+        /// The kind of failure.
         problem: TlsProblem,
-        /// What the library said, and the remedy.
+        /// The library's error, and the remedy.
         message: String,
     },
     /// The connection was reset.
     #[error("{0}")]
     Reset(String),
-    /// The connection was closed before the answer was complete.
+    /// The connection was closed before the response was complete.
     #[error("{0}")]
     Incomplete(String),
-    /// The answer is no HTTP.
+    /// The response is not HTTP.
     #[error("{0}")]
     Malformed(String),
-    /// The answer has more header fields, or longer ones, than are read.
+    /// The response has more or longer header fields than the limits permit.
     #[error("{0}")]
     HeadTooLarge(String),
-    /// The answer's body is not in the coding that it says.
+    /// The response's body does not match its content coding.
     #[error("{0}")]
     Undecodable(String),
-    /// Time ran out.
+    /// A timeout.
     #[error("{} within {limit_ms} ms", .stage.awaited())]
     Timeout {
-        /// What was waited for.
+        /// The stage that did not complete.
         stage: Stage,
-        /// How long, in milliseconds.
+        /// The timeout, in milliseconds.
         limit_ms: u64,
     },
-    /// The protocol was broken in another way.
+    /// Another violation of the protocol.
     #[error("{0}")]
     Protocol(String),
-    /// The token endpoint refused to give a token.
+    /// The token endpoint refused to issue a token.
     #[error("{0}")]
     TokenRefused(String),
-    /// The token endpoint gave no usable answer.
+    /// The token endpoint returned no usable response.
     #[error("{0}")]
     TokenFailed(String),
 }
 
-/// Why there is no TLS.
+/// The kind of a TLS failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsProblem {
-    /// The certificate is not valid any more, or not yet.
+    /// The certificate has expired, or is not valid yet.
     Expired,
-    /// No trusted authority stands behind the certificate; self-signed ones are of this kind.
+    /// The certificate is not signed by a trusted authority, or is self-signed.
     UnknownIssuer,
     /// The certificate is for another name.
     WrongName,
-    /// Something else is wrong with the certificate.
+    /// The certificate is invalid for another reason.
     Certificate,
-    /// The other side wants a certificate of ours, or not this one.
+    /// The receiver requires a client certificate, or another one.
     ClientCertificate,
     /// No version or cipher in common.
     Incompatible,
-    /// What came back is no TLS, or broke off.
+    /// The response to the handshake is not TLS, or the connection was closed.
     Failed,
 }
 
-/// An attempt that came to no answer.
+/// An attempt without a response.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failed {
-    /// Why.
+    /// The reason.
     pub error: EgressError,
-    /// How far it had come.
+    /// The stage that was reached.
     pub stage: Stage,
-    /// The time it took up to there.
+    /// The times up to that stage.
     pub timing: Timing,
 }
 
 impl Failed {
-    /// A failure before anything left.
+    /// A failure before anything was sent.
     pub(crate) fn at_once(error: EgressError) -> Self {
         Self { error, stage: Stage::Check, timing: Timing::default() }
     }
@@ -136,7 +144,7 @@ impl EgressError {
             Self::Url(_) => "url.invalid",
             Self::AddressRefused(_) => "address.refused",
             Self::HostRefused(_) => "http.host_not_allowed",
-            Self::Settings(_) => "transport.invalid",
+            Self::Settings(_) | Self::Transport { .. } => "transport.invalid",
             Self::Resolve(_) => "name.unresolved",
             Self::Refused(_) => "connect.refused",
             Self::Connect(_) => "connect.failed",
@@ -160,11 +168,11 @@ impl EgressError {
 
     /// Whether the same request may succeed later.
     pub fn may_pass(&self) -> bool {
-        !matches!(self, Self::Url(_) | Self::HostRefused(_) | Self::Settings(_))
+        !matches!(self, Self::Url(_) | Self::HostRefused(_) | Self::Settings(_) | Self::Transport { .. })
     }
 
-    /// Whether the connection ended without a word of the answer or broke, as one does that the other side closes while
-    /// a request is on its way.
+    /// Whether the connection was closed or reset before the response began, as happens when the receiver closes an
+    /// idle connection just as a request is sent on it.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self, Self::Reset(_) | Self::Incomplete(_))
     }
@@ -200,7 +208,7 @@ impl TlsProblem {
     }
 }
 
-/// Finds the reason in a chain of causes, outermost first; without one that is known, says what the innermost says.
+/// Finds the reason in a chain of causes, outermost first. If none is known, uses the message of the innermost.
 pub(crate) fn explain(error: &(dyn Error + 'static)) -> EgressError {
     let mut cause = Some(error);
     let mut last = error.to_string();
@@ -211,7 +219,7 @@ pub(crate) fn explain(error: &(dyn Error + 'static)) -> EgressError {
         last = inner.to_string();
         cause = inner.source();
     }
-    EgressError::Protocol(format!("the exchange failed: {}", bounded(&last)))
+    EgressError::Protocol(format!("the request failed: {}", bounded(&last)))
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<EgressError> {
@@ -235,10 +243,10 @@ fn of_hyper(error: &hyper::Error) -> Option<EgressError> {
         return Some(head_too_large());
     }
     if error.is_parse() {
-        return Some(EgressError::Malformed(format!("the answer is no HTTP: {error}")));
+        return Some(EgressError::Malformed(format!("the response is not valid HTTP: {error}")));
     }
     if error.is_incomplete_message() {
-        return Some(EgressError::Incomplete("the connection was closed before the answer had come".to_owned()));
+        return Some(EgressError::Incomplete("the connection was closed before the response arrived".to_owned()));
     }
     let unsent = error.is_canceled() || error.is_closed();
     unsent.then(|| EgressError::Reset("the connection was closed before the request was sent".to_owned()))
@@ -249,7 +257,7 @@ fn of_h2(error: &h2::Error) -> Option<EgressError> {
         return error.get_io().and_then(of_io);
     }
     if error.is_remote() && (error.is_reset() || error.is_go_away()) {
-        return Some(EgressError::Reset(format!("the receiver ended the HTTP/2 exchange: {error}")));
+        return Some(EgressError::Reset(format!("the receiver reset the HTTP/2 stream: {error}")));
     }
     Some(EgressError::Protocol(format!("HTTP/2: {error}")))
 }
@@ -267,17 +275,17 @@ fn of_io(error: &io::Error) -> Option<EgressError> {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
             Some(EgressError::Reset(format!("the connection was reset: {error}")))
         }
-        io::ErrorKind::UnexpectedEof => {
-            Some(EgressError::Incomplete(format!("the connection was closed before the answer was complete: {error}")))
-        }
+        io::ErrorKind::UnexpectedEof => Some(EgressError::Incomplete(format!(
+            "the connection was closed before the response was complete: {error}"
+        ))),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            Some(EgressError::Malformed(format!("the answer is no HTTP: {error}")))
+            Some(EgressError::Malformed(format!("the response is not valid HTTP: {error}")))
         }
         _ => None,
     }
 }
 
-/// The alert that an error's text tells of: HTTP/2 keeps of an error below it only the text.
+/// The TLS alert named in an error's text: HTTP/2 retains only the text of an underlying error.
 fn alert_of(error: &io::Error) -> Option<rustls::Error> {
     let text = error.to_string();
     CLIENT_CERTIFICATE.into_iter().map(rustls::Error::AlertReceived).find(|alert| alert.to_string() == text)
@@ -286,11 +294,11 @@ fn alert_of(error: &io::Error) -> Option<rustls::Error> {
 /// More header fields than [`MOST_HEADERS`], or more bytes of them than [`MOST_HEAD_BYTES`].
 pub(crate) fn head_too_large() -> EgressError {
     EgressError::HeadTooLarge(format!(
-        "the answer's head is too large: at most {MOST_HEADERS} header fields and {MOST_HEAD_BYTES} bytes are read"
+        "the response head is too large: at most {MOST_HEADERS} header fields and {MOST_HEAD_BYTES} bytes are read"
     ))
 }
 
-/// What failed about TLS, and the remedy.
+/// Classifies a TLS failure, and adds the remedy.
 pub(crate) fn tls(error: &rustls::Error) -> EgressError {
     let problem = match error {
         rustls::Error::InvalidCertificate(certificate) => of_certificate(certificate),
@@ -314,7 +322,7 @@ fn of_certificate(error: &CertificateError) -> TlsProblem {
     }
 }
 
-/// What a receiver says that wants a client certificate, or another one.
+/// The alerts with which a receiver requires a client certificate, or another one.
 const CLIENT_CERTIFICATE: [AlertDescription; 10] = [
     AlertDescription::CertificateRequired,
     AlertDescription::NoCertificate,
@@ -341,9 +349,39 @@ fn of_alert(alert: AlertDescription) -> TlsProblem {
     }
 }
 
-/// At most 300 characters of a text that somebody else wrote, on one line.
+/// At most 300 characters of a text from another system, on one line.
 pub(crate) fn bounded(text: &str) -> String {
     text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A field of [`TransportSettings`](crate::TransportSettings) that an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportField {
+    /// The authorities that are trusted.
+    CaCertificates,
+    /// The certificate that is shown to the receiver.
+    ClientCertificate,
+    /// Its private key.
+    ClientKey,
+    /// The proxy.
+    Proxy,
+}
+
+impl TransportField {
+    pub(crate) fn wrong(self, problem: impl Into<String>) -> EgressError {
+        EgressError::Transport { field: self, problem: problem.into() }
+    }
+}
+
+impl fmt::Display for TransportField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CaCertificates => "ca_certificates",
+            Self::ClientCertificate => "client_certificate",
+            Self::ClientKey => "client_key",
+            Self::Proxy => "proxy",
+        })
+    }
 }
 
 #[cfg(test)]
@@ -351,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_found_however_deep_it_lies() {
+    fn the_cause_of_an_error_is_found_at_any_depth() {
         let own = EgressError::Refused("nobody".to_owned());
         let deep = io::Error::other(io::Error::other(own.clone()));
         assert_eq!(explain(&deep), own);
@@ -367,14 +405,14 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_says_what_was_waited_for() {
+    fn a_timeout_names_its_stage() {
         for (stage, code, text) in [
             (Stage::Resolve, "connect.timeout", "no address within 5 ms"),
             (Stage::Connect, "connect.timeout", "no connection within 5 ms"),
             (Stage::Proxy, "connect.timeout", "no connection through the proxy within 5 ms"),
-            (Stage::Tls, "tls.timeout", "no end of the TLS handshake within 5 ms"),
-            (Stage::Headers, "timeout", "no answer within 5 ms"),
-            (Stage::Body, "timeout", "no end of the answer within 5 ms"),
+            (Stage::Tls, "tls.timeout", "TLS handshake not complete within 5 ms"),
+            (Stage::Headers, "timeout", "no response within 5 ms"),
+            (Stage::Body, "timeout", "response not complete within 5 ms"),
         ] {
             let error = EgressError::Timeout { stage, limit_ms: 5 };
             assert_eq!((error.code(), error.to_string().as_str()), (code, text));

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use crate::{EgressError, Proxy};
 
-/// Where requests may go, and through which proxy.
+/// The permitted destinations, and the proxy.
 #[derive(Clone, Debug, Default)]
 pub struct EgressPolicy {
     /// Networks allowed besides public addresses.
@@ -17,7 +17,7 @@ pub struct EgressPolicy {
     pub allow_http: bool,
     /// Hosts that plugins may reach: names, `*.example.com` for all names below one, or `*`.
     pub allow_hosts: Vec<String>,
-    /// The proxy that everything goes through, wherever it is; a transport may have one of its own.
+    /// The proxy for all requests, at any address; a transport may have its own.
     pub proxy: Option<Proxy>,
     /// Targets that are reached without `proxy`: hosts as in `allow_hosts`, addresses, or networks of addresses.
     pub no_proxy: Vec<String>,
@@ -26,7 +26,7 @@ pub struct EgressPolicy {
 }
 
 impl EgressPolicy {
-    /// Checks a target as far as that goes without resolving its name.
+    /// Checks a target as far as that is possible without resolving its name.
     pub(crate) fn check(&self, url: &Url) -> Result<(), EgressError> {
         match url.scheme() {
             "https" => {}
@@ -42,14 +42,22 @@ impl EgressPolicy {
             }
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(EgressError::Url("the URL holds credentials: leave them out, requests are signed".to_owned()));
+            return Err(EgressError::Url(
+                "the URL contains credentials: leave them out, requests are signed".to_owned(),
+            ));
         }
-        match url.host() {
-            None => Err(EgressError::Url(format!("`{}` names no host", shown(url.as_str())))),
-            Some(Host::Domain(_)) => Ok(()),
-            Some(Host::Ipv4(address)) => self.admit(IpAddr::V4(address), true),
-            Some(Host::Ipv6(address)) => self.admit(IpAddr::V6(address), true),
-        }
+        let host = url.host().ok_or_else(|| EgressError::Url(format!("`{}` names no host", shown(url.as_str()))))?;
+        check_host(&host, |address| self.admit(address, true))
+    }
+
+    /// Checks a transport's own proxy as far as that is possible without resolving its name.
+    pub(crate) fn check_proxy(&self, proxy: &Proxy) -> Result<(), EgressError> {
+        let host = match proxy.host.parse::<IpAddr>() {
+            Ok(IpAddr::V4(address)) => Host::Ipv4(address),
+            Ok(IpAddr::V6(address)) => Host::Ipv6(address),
+            Err(_) => Host::Domain(proxy.host.as_str()),
+        };
+        check_host(&host, |address| self.admit_proxy(address))
     }
 
     /// Whether a target's address may be connected to: one of the allowed networks or, if `public`, a public one.
@@ -74,7 +82,7 @@ impl EgressPolicy {
         )))
     }
 
-    /// Whether `host` is on the list of hosts that every plugin may reach.
+    /// Whether `host` is on the allowlist of hosts that every plugin may reach.
     pub fn lists(&self, host: &str) -> bool {
         self.allow_hosts.iter().any(|pattern| host_fits(pattern, host))
     }
@@ -92,13 +100,31 @@ impl EgressPolicy {
     }
 }
 
-/// The beginning of a text for a message.
-pub(crate) fn shown(text: &str) -> String {
-    text.chars().take(200).collect()
+/// Checks a host as far as that is possible without resolving its name. `admit` decides whether an address may be
+/// connected to.
+fn check_host(host: &Host<&str>, admit: impl Fn(IpAddr) -> Result<(), EgressError>) -> Result<(), EgressError> {
+    match host {
+        // These names mean this machine and are never looked up (RFC 6761, section 6.3).
+        Host::Domain(name) if is_localhost(name) => admit(IpAddr::V4(Ipv4Addr::LOCALHOST))
+            .or_else(|refused| admit(IpAddr::V6(Ipv6Addr::LOCALHOST)).map_err(|_| refused)),
+        Host::Domain(_) => Ok(()),
+        Host::Ipv4(address) => admit(IpAddr::V4(*address)),
+        Host::Ipv6(address) => admit(IpAddr::V6(*address)),
+    }
 }
 
-/// Whether an address is one of the public Internet (IANA special-purpose registries; addresses that embed another are
-/// judged by that one).
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// The beginning of a text for a message.
+pub(crate) fn shown(text: &str) -> String {
+    hookwright_model::abridged(text)
+}
+
+/// Whether an address belongs to the public Internet (IANA special-purpose registries). For an address that embeds
+/// another one, the embedded address decides.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -144,7 +170,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
         [0x3fff, second, ..] if second < 0x1000 => false,
         [0x100, 0, 0, 0, ..] => false,
-        // Only 2000::/3 is global unicast: unique local, link-local and multicast lie outside of it.
+        // Only 2000::/3 is global unicast: unique local, link-local and multicast addresses are outside of it.
         _ => a & 0xe000 == 0x2000,
     }
 }
@@ -154,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_public_addresses_are_public() {
+    fn special_purpose_addresses_are_not_public() {
         for (address, public) in [
             ("8.8.8.8", true),
             ("1.1.1.1", true),
@@ -190,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_list_knows_names_and_their_children() {
+    fn the_host_list_matches_names_and_subdomains() {
         let policy = EgressPolicy {
             allow_hosts: vec!["api.example.com".into(), "*.example.org".into()],
             ..EgressPolicy::default()
@@ -208,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_checked_as_far_as_it_says_where_it_leads() {
+    fn a_url_is_checked_before_it_is_resolved() {
         let strict = EgressPolicy::default();
         for (url, code) in [
             ("https://example.com/hook", None),
@@ -218,6 +244,10 @@ mod tests {
             ("https://127.0.0.1/", Some("address.refused")),
             ("https://[::ffff:10.0.0.1]/", Some("address.refused")),
             ("https://2130706433/", Some("address.refused")),
+            ("https://localhost", Some("address.refused")),
+            ("https://LocalHost.:8443/x", Some("address.refused")),
+            ("https://api.localhost/", Some("address.refused")),
+            ("https://localhost.example.com/", None),
         ] {
             let checked = strict.check(&Url::parse(url).unwrap());
             assert_eq!(checked.err().map(|error| error.code()), code, "{url}");
@@ -228,10 +258,13 @@ mod tests {
             ..EgressPolicy::default()
         };
         assert_eq!(open.check(&Url::parse("http://127.0.0.1:8080/").unwrap()), Ok(()));
+        assert_eq!(open.check(&Url::parse("http://localhost:8080/").unwrap()), Ok(()));
+        let six = EgressPolicy { allow_networks: vec!["::1/128".parse().unwrap()], ..EgressPolicy::default() };
+        assert_eq!(six.check(&Url::parse("https://localhost/").unwrap()), Ok(()));
     }
 
     #[test]
-    fn what_stands_in_no_proxy_is_reached_without_it() {
+    fn targets_in_no_proxy_bypass_the_proxy() {
         let policy = EgressPolicy {
             proxy: Some(Proxy::parse("http://proxy.example:3128").unwrap()),
             no_proxy: ["intranet.example", "*.local.example", "10.0.0.0/8", "192.0.2.7", "fd00::/8"]
@@ -254,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transport_s_proxy_has_a_list_of_its_own() {
+    fn the_proxy_of_a_transport_has_its_own_allowlist() {
         let policy = EgressPolicy { proxy_networks: vec!["10.9.0.0/16".parse().unwrap()], ..EgressPolicy::default() };
         for (address, proxy, target) in [
             ("10.9.0.1", true, false),
@@ -265,6 +298,18 @@ mod tests {
             let address = address.parse().unwrap();
             assert_eq!(policy.admit_proxy(address).is_ok(), proxy, "{address}");
             assert_eq!(policy.admit(address, true).is_ok(), target, "{address}");
+        }
+        for (url, code) in [
+            ("http://10.9.0.1:3128", None),
+            ("http://user:pw@8.8.8.8", None),
+            ("http://proxy.example", None),
+            ("http://10.8.0.1:3128", Some("address.refused")),
+            ("http://user:pw@127.0.0.1:3128", Some("address.refused")),
+            ("http://[::ffff:10.8.0.1]:3128", Some("address.refused")),
+            ("http://localhost:3128", Some("address.refused")),
+        ] {
+            let checked = policy.check_proxy(&Proxy::parse(url).unwrap());
+            assert_eq!(checked.err().map(|error| error.code()), code, "{url}");
         }
     }
 }

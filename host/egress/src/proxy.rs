@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use crate::EgressError;
-use crate::error::bounded;
+use crate::error::{TransportField, bounded};
 
-/// The most bytes that a proxy's answer to CONNECT may have.
+/// The maximum size of a proxy's response to CONNECT, in bytes.
 const ANSWER: usize = 8 * 1024;
 
-/// An HTTP proxy, with credentials if it wants some.
+/// An HTTP proxy, with credentials if it requires them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     pub(crate) host: String,
@@ -31,23 +31,23 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    /// Reads `http://[USER:PASSWORD@]HOST[:PORT]`; what is special in user and password is percent-encoded, the port is 80
-    /// unless it is there. Messages show nothing of the text, since it may hold a password.
+    /// Parses `http://[USER:PASSWORD@]HOST[:PORT]`. Special characters in user and password are percent-encoded, and
+    /// the port is 80 by default. Error messages contain nothing of the text, since it may contain a password.
     pub fn parse(text: &str) -> Result<Self, EgressError> {
         let wrong = |what: &str| {
-            EgressError::Settings(format!("proxy: {what}: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"))
+            TransportField::Proxy.wrong(format!("{what}: write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"))
         };
         let url = Url::parse(text).map_err(|error| wrong(&format!("the URL cannot be read ({error})")))?;
         if url.scheme() != "http" {
             return Err(wrong(&format!("the scheme is `{}`, and only http can be used", url.scheme())));
         }
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("something stands after the port"));
+            return Err(wrong("there is something after the port"));
         }
         let host = url.host_str().ok_or_else(|| wrong("the URL names no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let part = |text: &str| {
-            let text = percent_decode_str(text).decode_utf8().map_err(|_| wrong("user or password is no UTF-8"))?;
+            let text = percent_decode_str(text).decode_utf8().map_err(|_| wrong("user or password is not UTF-8"))?;
             let clean = !text.chars().any(char::is_control);
             clean.then(|| text.into_owned()).ok_or_else(|| wrong("user or password has control characters"))
         };
@@ -60,7 +60,7 @@ impl Proxy {
         Ok(Self { host, port: url.port().unwrap_or(80), authorization })
     }
 
-    /// Has the proxy connect to a target. Afterwards the stream is the target's.
+    /// Makes the proxy connect to a target. Afterwards the stream leads to the target.
     pub(crate) async fn tunnel(&self, stream: &mut TcpStream, host: &str, port: u16) -> Result<(), EgressError> {
         let target = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
@@ -75,12 +75,12 @@ impl Proxy {
         let mut answer = Vec::with_capacity(256);
         loop {
             if answer.len() >= ANSWER {
-                return Err(self.failed(&format!("sent an answer of more than {ANSWER} bytes")));
+                return Err(self.failed(&format!("sent a response of more than {ANSWER} bytes")));
             }
             let mut piece = [0; 1024];
             let read = stream.read(&mut piece).await.map_err(broke)?;
             if read == 0 {
-                return Err(self.failed("closed the connection without an answer"));
+                return Err(self.failed("closed the connection without a response"));
             }
             answer.extend_from_slice(piece.get(..read).unwrap_or_default());
             if let Some(answered) = self.judge(&answer, &target) {
@@ -89,20 +89,20 @@ impl Proxy {
         }
     }
 
-    /// What the proxy's answer means; none while it is not whole.
+    /// Evaluates the proxy's response; `None` while it is incomplete.
     fn judge(&self, answer: &[u8], target: &str) -> Option<Result<(), EgressError>> {
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut response = httparse::Response::new(&mut fields);
         let length = match response.parse(answer) {
             Ok(httparse::Status::Partial) => return None,
             Ok(httparse::Status::Complete(length)) => length,
-            Err(error) => return Some(Err(self.failed(&format!("sent an answer that is no HTTP ({error})")))),
+            Err(error) => return Some(Err(self.failed(&format!("sent a response that is not HTTP ({error})")))),
         };
         let status = response.code.unwrap_or_default();
         Some(match status {
             200..=299 if length == answer.len() => Ok(()),
-            200..=299 => Err(self.failed("sent something before it was asked")),
-            407 => Err(self.failed("wants credentials, or others (407): put them into the proxy's URL")),
+            200..=299 => Err(self.failed("sent data before the request")),
+            407 => Err(self.failed("requires valid credentials (407): put them into the proxy's URL")),
             _ => {
                 let reason = bounded(response.reason.unwrap_or_default());
                 Err(self.failed(&format!("did not connect to {target}: {status} {reason}")))
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_is_a_url_and_its_password_is_never_shown() {
+    fn a_proxy_url_is_parsed_and_its_password_never_shown() {
         let proxy = Proxy::parse("http://u%40x:p%3Aw@[::1]:3128/").unwrap();
         assert_eq!((proxy.host.as_str(), proxy.port), ("::1", 3128));
         assert_eq!(proxy.authorization.as_deref(), Some("Basic dUB4OnA6dw=="));

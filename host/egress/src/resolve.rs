@@ -1,8 +1,8 @@
-//! Names to addresses.
+//! Resolves names to addresses.
 //!
-//! The system's resolver blocks a thread for each question, for seconds if a name's servers are slow. So a name is asked
-//! for once at a time, however many requests wait for it, and only so many names at once: a receiver whose name is slow
-//! occupies one thread. Answers are not kept; the resolver of the system or the network does that.
+//! The system's resolver blocks a thread for each query, for seconds if the name servers are slow. So concurrent
+//! requests for a name share one query, and the number of concurrent queries is limited: a receiver whose name resolves
+//! slowly occupies one thread. Results are not cached; the resolver of the system or the network does that.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,11 +12,11 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::EgressError;
 
-/// How many names are asked for at once. The runtime has 512 threads for what blocks.
+/// The maximum number of concurrent queries. The runtime has 512 threads for blocking calls.
 const AT_ONCE: usize = 128;
-/// How many names may be asked for or wait to be.
+/// The maximum number of names that are being resolved or wait for that.
 const MOST_NAMES: usize = 4096;
-/// How many addresses of a name are looked at.
+/// The maximum number of addresses of a name that are used.
 const MOST_ADDRESSES: usize = 16;
 
 type Found = Option<Result<Arc<[IpAddr]>, EgressError>>;
@@ -40,7 +40,7 @@ impl Resolver {
         found.as_ref().cloned().unwrap_or_else(|| Err(gone()))
     }
 
-    /// Joins the question for a name, or asks it; none if too many are asked already.
+    /// Joins the query for a name, or starts one; `None` if there are too many already.
     fn ask(self: &Arc<Self>, host: &str) -> Option<watch::Receiver<Found>> {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = under_way.get(host) {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_is_asked_for_once_at_a_time() {
+    async fn concurrent_lookups_of_a_name_share_one_query() {
         let resolver = Resolver::new();
         let first = resolver.ask("localhost").unwrap();
         let second = resolver.ask("localhost").unwrap();

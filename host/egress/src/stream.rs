@@ -1,4 +1,4 @@
-//! A connection: TCP, with TLS over it or without.
+//! A connection: TCP, with or without TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::timing::Link;
 #[derive(Debug)]
 pub(crate) struct Open {
     count: Arc<AtomicUsize>,
-    /// How many there were with this one.
+    /// The number of open connections, including this one.
     place: usize,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Wire {
 /// An open connection.
 pub(crate) struct Stream {
     pub(crate) wire: Wire,
-    /// None if nobody asked for it.
+    /// `None` if no request opened it.
     pub(crate) link: Option<Arc<Link>>,
     pub(crate) open: Open,
 }
@@ -67,7 +67,7 @@ impl Connection for Stream {
 }
 
 impl Stream {
-    /// Keeps the reason why TLS ended.
+    /// Stores the reason why TLS ended.
     fn noted(&self, error: io::Error) -> io::Error {
         if let (Some(link), Some(reason)) = (&self.link, tls_error(&error)) {
             let _ = link.broken.set(crate::error::tls(reason));
@@ -75,8 +75,8 @@ impl Stream {
         error
     }
 
-    /// What a failed write comes of. A receiver that refuses our certificate says so in an alert and hangs up (RFC 8446,
-    /// section 4.4.2.4); we may notice the hanging up first, by writing, while the alert waits to be read.
+    /// The cause of a failed write. A receiver that refuses our certificate sends an alert and closes the connection
+    /// (RFC 8446, section 4.4.2.4). A write may notice the closed connection first, while the alert is still unread.
     fn cause(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
         let Wire::Tls(stream) = &mut self.wire else { return error };
         let mut piece = [0; 512];
@@ -91,7 +91,7 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
-/// Passes a call on to the stream of the wire at hand.
+/// Forwards a call to the underlying stream.
 macro_rules! passed_on {
     ($stream:expr, $method:ident $(, $argument:expr)*) => {
         match &mut $stream.wire {
@@ -101,7 +101,7 @@ macro_rules! passed_on {
     };
 }
 
-/// The same for writing, which looks for the cause if it fails.
+/// The same for writes, which look for the cause of a failure.
 macro_rules! written {
     ($self:ident, $method:ident, $cx:ident $(, $argument:expr)*) => {{
         let stream = $self.get_mut();

@@ -1,95 +1,25 @@
-//! How long each part of an exchange took, and how far it has come.
+//! The duration of each part of an exchange, and the stage that it has reached.
 //!
-//! A request and the connection that it travels on are not one: a connection may have been opened by another request, or
-//! in vain, because an older one became free first. So the times of opening stand in the [`Link`] that every connection
-//! carries, with the mark of the request that asked for it; a request claims them only if the mark is its own. The
-//! [`Trace`] of a request says how far opening has come while there is no link yet.
+//! A request does not always use the connection that was opened for it: the connection may have been opened by another
+//! request, or may be unused because an older one became free first. So the times of opening are in the [`Link`] of the
+//! connection, with the id of the request that opened it, and a request uses them only if the id is its own. Until
+//! a request has a link, its [`Trace`] is in the stage of opening.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::CaptureConnection;
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::EgressError;
-
-/// What an exchange waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// The URL and the settings are checked; nothing has left.
-    #[default]
-    Check,
-    /// The name's addresses.
-    #[serde(rename = "dns")]
-    Resolve,
-    /// The TCP connection.
-    Connect,
-    /// The proxy's word that it has connected.
-    Proxy,
-    /// The TLS handshake.
-    Tls,
-    /// The head of the answer.
-    Headers,
-    /// The end of its body.
-    Body,
-}
-
-impl Stage {
-    /// The name that programs read.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Check => "check",
-            Self::Resolve => "dns",
-            Self::Connect => "connect",
-            Self::Proxy => "proxy",
-            Self::Tls => "tls",
-            Self::Headers => "headers",
-            Self::Body => "body",
-        }
-    }
-
-    /// What did not come, for people.
-    pub(crate) fn awaited(self) -> &'static str {
-        match self {
-            Self::Check | Self::Connect => "no connection",
-            Self::Resolve => "no address",
-            Self::Proxy => "no connection through the proxy",
-            Self::Tls => "no end of the TLS handshake",
-            Self::Headers => "no answer",
-            Self::Body => "no end of the answer",
-        }
-    }
-}
-
-/// How long each part took, in microseconds. A part that was not reached, or not needed, has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Timing {
-    /// Looking up the name; none for an address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dns: Option<u64>,
-    /// Connecting, with the proxy's part if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connect: Option<u64>,
-    /// The TLS handshake.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<u64>,
-    /// From a connection at hand to the head of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_byte: Option<u64>,
-    /// From the start to the last byte that was read, or to the failure.
-    pub total: u64,
-    /// Whether the connection had been opened before, so that `dns`, `connect` and `tls` are none.
-    pub reused: bool,
-}
+use crate::stage::{Stage, Timing};
 
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What opening a connection took so far.
+/// The times of opening a connection so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Opening {
     pub(crate) stage: Stage,
@@ -102,13 +32,13 @@ pub(crate) struct Opening {
     ready: Option<Instant>,
 }
 
-/// What a connection carries with it.
+/// State of a connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// The [`Trace::id`] of the request that asked for it.
+    /// The [`Trace::id`] of the request that it was opened for.
     opened_by: u64,
     opening: Opening,
-    /// How TLS on it ended, if badly. The library that works on the connection may say no more than that it is closed.
+    /// The TLS error that ended it, if any. The HTTP library may only report that the connection is closed.
     pub(crate) broken: OnceLock<EgressError>,
 }
 
@@ -117,7 +47,7 @@ pub(crate) struct Link {
 pub(crate) struct Trace {
     id: u64,
     began: Instant,
-    /// When the request's own time is over.
+    /// The request's own deadline.
     pub(crate) deadline: Instant,
     opening: OnceLock<Mutex<Opening>>,
     capture: CaptureConnection,
@@ -131,24 +61,24 @@ impl Trace {
         Arc::new(Self { id, began, deadline, opening: OnceLock::new(), capture })
     }
 
-    /// A connection is begun.
+    /// Records that opening a connection begins.
     pub(crate) fn open(&self) {
         let again = self.capture.connection_metadata().is_some();
         self.change(|opening| *opening = Opening { again, ..Opening::default() });
     }
 
-    /// Opening comes to a further stage.
+    /// Records that opening has reached a stage.
     pub(crate) fn enter(&self, stage: Stage) {
         self.change(|opening| opening.stage = stage);
     }
 
-    /// Writes down what a part of opening took.
+    /// Records the duration of a part of opening.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Opening)) {
         let opening = self.opening.get_or_init(Mutex::default);
         change(&mut opening.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The connection is open; what it shall carry.
+    /// Records that the connection is open; returns its link.
     pub(crate) fn opened(&self) -> Arc<Link> {
         self.change(|opening| {
             opening.stage = Stage::Headers;
@@ -157,7 +87,7 @@ impl Trace {
         Arc::new(Link { opened_by: self.id, opening: self.opening(), broken: OnceLock::new() })
     }
 
-    /// What opening came to; all of it empty if no connection was begun.
+    /// The times of opening; empty if no connection was begun.
     fn opening(&self) -> Opening {
         let opening = self.opening.get();
         opening.map(|opening| *opening.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
@@ -177,7 +107,7 @@ impl Trace {
         link.and_then(|link| link.broken.get().cloned()).unwrap_or(error)
     }
 
-    /// Sees to it that the connection carries no further request.
+    /// Excludes the connection from reuse.
     pub(crate) fn retire(&self) {
         if let Some(connected) = self.capture.connection_metadata().as_ref() {
             connected.poison();
@@ -193,12 +123,12 @@ impl Trace {
         timing
     }
 
-    /// How far it had come, and the times up to there, of an exchange that failed before the head of an answer.
+    /// The stage that an exchange reached, with the times up to it, if it failed before the head of a response.
     pub(crate) fn unanswered(&self) -> (Stage, Timing) {
         let opening = self.opening();
         let link = self.link();
         let begun = self.opening.get().is_some();
-        // The connection that it was given is closed, and it waits for the one that it has begun since.
+        // The first connection is closed, and the request waits for the one that it has begun to open since.
         let waits_again = begun && opening.again && opening.ready.is_none();
         match link {
             Some(link) if !waits_again => (Stage::Headers, self.timing(Some(&link), None)),

@@ -1,8 +1,7 @@
-//! How a destination is reached, where that differs: certificates, proxy, version of HTTP.
+//! Settings for reaching a destination: certificates, proxy, version of HTTP.
 //!
-//! Each distinct setting has one [`Transport`], with pools of connections that nobody else uses: a connection that was
-//! opened with somebody's client certificate carries nobody else's requests. Settings are told apart by the hash of their
-//! content.
+//! Each distinct setting has one [`Transport`] with separate pools of connections: a connection that was opened with a
+//! client certificate never carries requests of another setting. Settings are identified by the hash of their content.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -18,24 +17,35 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::connect::{Connector, Ground};
-use crate::{EgressError, IDLE_PER_DESTINATION, IDLE_TIME, MOST_HEAD_BYTES, MOST_HEADERS, Proxy, Reach};
+use crate::error::TransportField;
+use crate::{EgressError, IDLE_PER_DESTINATION, IDLE_TIME, MOST_HEAD_BYTES, MOST_HEADERS, Proxy};
 
 pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// The most bytes of one PEM text.
+/// The maximum size of one PEM text, in bytes.
 const LONGEST_PEM: usize = 64 * 1024;
-/// The most certificates in one setting.
+/// The maximum number of certificates in one setting.
 const MOST_CERTIFICATES: usize = 64;
-/// Where HTTP/2 stops reading a head. It says no more of that than "protocol error", so it stops later than we do.
+/// The limit at which the HTTP/2 library stops reading a head. It only reports "protocol error", so our own, lower
+/// limit applies first.
 const HTTP2_HEAD_BYTES: u32 = 256 * 1024;
-/// How many bytes an HTTP/2 receiver may send ahead of what was read: of one answer, and of all on a connection.
+/// The HTTP/2 flow control windows, in bytes: of one response, and of all on a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How often an HTTP/2 connection with open streams is asked whether it is alive, and how long it may take to answer.
+/// The interval of HTTP/2 pings on a connection with open streams, and their timeout.
 const PING: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// A text that is kept and used but never shown: its debug form is `***`. Written as JSON it is in the clear, so what is
-/// stored has to be sealed.
+/// Which addresses a request may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Public addresses and the allowed networks.
+    Public,
+    /// The allowed networks only.
+    ListedNetworks,
+}
+
+/// A text that is never shown: its debug form is `***`. Its JSON form is plain text, so it must be sealed before it is
+/// stored.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hidden(String);
@@ -74,11 +84,11 @@ pub enum Http2 {
     Auto,
     /// HTTP/1.1.
     Never,
-    /// HTTP/2 without asking (RFC 9113, section 3.3), also without TLS.
+    /// HTTP/2 without negotiation (RFC 9113, section 3.3), also without TLS.
     PriorKnowledge,
 }
 
-/// How a destination is reached. Certificates are always checked; there is no setting against that.
+/// How a destination is reached. Certificates are always verified; no setting disables that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransportSettings {
@@ -86,11 +96,12 @@ pub struct TransportSettings {
     pub ca_certificates: Vec<String>,
     /// Whether the public authorities are trusted too. Without them `ca_certificates` holds at least one.
     pub public_authorities: bool,
-    /// The certificate that is shown to the receiver, in PEM, with what leads to its authority.
+    /// The client certificate, in PEM, with its chain.
     pub client_certificate: Option<String>,
     /// Its private key, in PEM: PKCS #8, PKCS #1 or SEC1. Secret.
     pub client_key: Option<Hidden>,
-    /// The proxy instead of the server's, `http://[USER:PASSWORD@]HOST[:PORT]`. Secret, for the password's sake.
+    /// The proxy instead of the server's, `http://[USER:PASSWORD@]HOST[:PORT]`. Secret, because it may contain a
+    /// password.
     pub proxy: Option<Hidden>,
     /// Which version of HTTP is spoken.
     pub http2: Http2,
@@ -128,7 +139,7 @@ struct Clients {
     proxy: Option<Proxy>,
     http2: Http2,
     public: HttpClient,
-    /// Made when it is first asked for: most transports never need it.
+    /// Created on first use: most transports never need it.
     listed: OnceLock<HttpClient>,
 }
 
@@ -187,14 +198,14 @@ fn tls(settings: &TransportSettings) -> Result<ClientConfig, EgressError> {
     let mut config = match (&settings.client_certificate, &settings.client_key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
-            let chain = certificates("client_certificate", certificate)?;
+            let chain = certificates(TransportField::ClientCertificate, certificate)?;
             let key = private_key(key.reveal())?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
-                EgressError::Settings(format!("client_key does not fit client_certificate, or cannot be used: {error}"))
+                TransportField::ClientKey.wrong(format!("does not fit client_certificate, or cannot be used: {error}"))
             })?
         }
-        (Some(_), None) => return Err(EgressError::Settings("client_key is missing beside client_certificate".into())),
-        (None, Some(_)) => return Err(EgressError::Settings("client_certificate is missing beside client_key".into())),
+        (Some(_), None) => return Err(TransportField::ClientKey.wrong("is required with client_certificate")),
+        (None, Some(_)) => return Err(TransportField::ClientCertificate.wrong("is required with client_key")),
     };
     config.alpn_protocols = match settings.http2 {
         Http2::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -211,26 +222,27 @@ fn authorities(settings: &TransportSettings) -> Result<RootCertStore, EgressErro
     }
     let mut count = 0_usize;
     for text in &settings.ca_certificates {
-        for certificate in certificates("ca_certificates", text)? {
+        for certificate in certificates(TransportField::CaCertificates, text)? {
             count = count.saturating_add(1);
             if count > MOST_CERTIFICATES {
-                return Err(EgressError::Settings(format!("ca_certificates holds more than {MOST_CERTIFICATES}")));
+                return Err(TransportField::CaCertificates.wrong(format!("contains more than {MOST_CERTIFICATES}")));
             }
             roots.add(certificate).map_err(|error| {
-                EgressError::Settings(format!("ca_certificates: certificate {count} cannot be used: {error}"))
+                TransportField::CaCertificates.wrong(format!("certificate {count} cannot be used: {error}"))
             })?;
         }
     }
     if roots.is_empty() {
         return Err(EgressError::Settings(
-            "nobody is trusted: put an authority into ca_certificates, or set public_authorities to true".to_owned(),
+            "no certificate authority is trusted: add one to ca_certificates, or set public_authorities to true"
+                .to_owned(),
         ));
     }
     Ok(roots)
 }
 
-fn certificates(field: &str, text: &str) -> Result<Vec<CertificateDer<'static>>, EgressError> {
-    let wrong = |what: String| EgressError::Settings(format!("{field}: {what}: give certificates in PEM"));
+fn certificates(field: TransportField, text: &str) -> Result<Vec<CertificateDer<'static>>, EgressError> {
+    let wrong = |what: String| field.wrong(format!("{what}: give certificates in PEM"));
     if text.len() > LONGEST_PEM {
         return Err(wrong(format!("{} bytes are more than {LONGEST_PEM}", text.len())));
     }
@@ -243,14 +255,13 @@ fn certificates(field: &str, text: &str) -> Result<Vec<CertificateDer<'static>>,
     }
 }
 
-/// The messages hold nothing of the text.
+/// Error messages contain nothing of the text.
 fn private_key(text: &str) -> Result<PrivateKeyDer<'static>, EgressError> {
     if text.len() > LONGEST_PEM {
-        return Err(EgressError::Settings(format!("client_key: more than {LONGEST_PEM} bytes")));
+        return Err(TransportField::ClientKey.wrong(format!("more than {LONGEST_PEM} bytes")));
     }
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
-        EgressError::Settings("client_key: no private key in PEM (PKCS #8, PKCS #1 or SEC1, not encrypted)".to_owned())
-    })
+    PrivateKeyDer::from_pem_slice(text.as_bytes())
+        .map_err(|_| TransportField::ClientKey.wrong("no private key in PEM (PKCS #8, PKCS #1 or SEC1, not encrypted)"))
 }
 
 #[cfg(test)]
@@ -258,13 +269,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_that_cannot_be_used_are_named() {
+    fn invalid_settings_are_reported_by_field() {
         let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
         for (settings, part) in [
             (r#"{"ca_certificates":["x"]}"#.to_owned(), "ca_certificates"),
             (r#"{"public_authorities":false}"#.to_owned(), "public_authorities"),
-            (r#"{"client_certificate":"x"}"#.to_owned(), "client_key is missing"),
-            (r#"{"client_key":"x"}"#.to_owned(), "client_certificate is missing"),
+            (r#"{"client_certificate":"x"}"#.to_owned(), "client_key: is required with"),
+            (r#"{"client_key":"x"}"#.to_owned(), "client_certificate: is required with"),
             (serde_json::json!({"client_key": key, "client_certificate": "x"}).to_string(), "client_certificate"),
             (serde_json::json!({"ca_certificates": ["x".repeat(70_000)]}).to_string(), "70000 bytes"),
         ] {
@@ -277,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_setting_against_checking_certificates() {
+    fn certificate_checks_cannot_be_disabled() {
         for text in [r#"{"tls_verify":false}"#, r#"{"insecure":true}"#] {
             let error = serde_json::from_str::<TransportSettings>(text).unwrap_err();
             assert!(error.to_string().contains("unknown field"), "{error}");

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::Instant;
+
 /// An instant: whole milliseconds since 1970-01-01T00:00:00Z. As text it is RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -41,9 +43,12 @@ impl Timestamp {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }
-}
 
-impl Timestamp {
+    /// Reads an instant in any form that [`Instant`] does: for what others write, not for what Hookwright stored.
+    pub fn read(text: &str) -> Option<Self> {
+        Instant::parse(text).map(|at| Self(at.millis()))
+    }
+
     /// RFC 3339 without a fraction of the second: `2026-01-02T03:04:05Z`.
     pub fn to_seconds(self) -> String {
         let text = self.to_string();
@@ -79,7 +84,8 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is no RFC 3339 time, such as 2026-01-31T12:00:00Z"))
+            let shown = crate::abridged(&text);
+            serde::de::Error::custom(format!("`{shown}` is not an RFC 3339 time, such as 2026-01-31T12:00:00Z"))
         })
     }
 }
@@ -109,6 +115,11 @@ impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
         Self(AtomicI64::new(start.millis()))
+    }
+
+    /// Puts it to another time, which may be an earlier one.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.millis(), Ordering::SeqCst);
     }
 
     /// Moves it forward.

@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::variables::{Names, Scope, check_names, mentions, render};
+use crate::whole::whole;
 use crate::{Event, Mistakes, SpaceId, Timestamp};
 
 /// Runs with the same key wait for one another, in the order of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"key\": \"{{event.subject}}\", \"most\": 1}")]
 pub struct Concurrency {
     /// What runs have in common that wait for one another, with variables of the event.
     pub key: String,
     /// How many of them may be under way, from 1.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "whole::<_, 1, MOST>")]
     pub most: u32,
 }
 
@@ -51,7 +52,7 @@ impl Concurrency {
 
     pub(crate) fn check(&self, names: Names<'_>, mistakes: &mut Mistakes) {
         let key = Value::from(self.key.as_str());
-        if self.key.is_empty() || self.key.len() > 1024 {
+        if self.key.is_empty() || self.key.chars().count() > 1024 {
             mistakes.add("concurrency.key", "give 1 to 1024 characters, such as \"{{event.subject}}\"");
         }
         if let Some(root) = ["ticket", "record", "now"].iter().find(|root| mentions(&key, root)) {

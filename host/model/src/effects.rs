@@ -1,3 +1,5 @@
+use std::any::Any;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -5,12 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Cause, Failure, IndexEntry, MAX_CHAIN, Mail, NewEvent, RecordKind, RequestNote, SpaceId, TICKET, Timestamp,
-    builtin_kind,
+    Author, Failure, IndexEntry, Mail, NewEvent, RecordKind, RequestNote, SpaceId, StoredNote, TICKET, Timestamp,
+    builtin_kind, json_size,
 };
 
 /// Counts the changes of a record.
 pub type Version = u64;
+
+/// How many bytes of records one search may find.
+const MAX_FOUND: usize = 8 * 1024 * 1024;
 
 /// Which record: kind and id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +59,7 @@ pub trait StateView: Send + Sync {
     /// The record's newest committed version.
     fn record(&self, space: &SpaceId, key: &RecordKey) -> Result<Option<StoredRecord>, Failure>;
     /// The newest `limit` notes on it, oldest first.
-    fn notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<Value>, Failure>;
+    fn notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<StoredNote>, Failure>;
     /// An id that no record, or note, of this kind has had in this space.
     fn next_id(&self, space: &SpaceId, kind: &str) -> Result<u64, Failure>;
     /// The newest records of a kind for which `keep` says yes, at most `limit`.
@@ -73,8 +78,23 @@ pub trait StateView: Send + Sync {
         filter: &Map<String, Value>,
         limit: usize,
     ) -> Result<Vec<(RecordKey, StoredRecord)>, Failure> {
-        let fits = |record: &Value| filter.iter().all(|(name, value)| record.get(name) == Some(value));
-        self.find(space, kind, limit, &fits)
+        // Records have up to a mebibyte each, so how many are asked for bounds nothing that matters.
+        let bytes = Cell::new(0_usize);
+        let fits = |record: &Value| {
+            let fits = filter.iter().all(|(name, value)| record.get(name) == Some(value));
+            if fits {
+                bytes.set(bytes.get().saturating_add(json_size(record)));
+            }
+            fits && bytes.get() <= MAX_FOUND
+        };
+        let found = self.find(space, kind, limit, &fits)?;
+        if bytes.get() > MAX_FOUND {
+            let message = format!(
+                "what was found has more than {MAX_FOUND} bytes: request fewer at a time, or use a narrower filter"
+            );
+            return Err(Failure::permanent("reads.too_large", message));
+        }
+        Ok(found)
     }
     /// An id that nothing has had anywhere: `prefix_` and more.
     fn unique(&self, prefix: &str) -> String {
@@ -139,14 +159,17 @@ pub struct KvWrite {
 /// Changes that commit together, and what must still be true when they do.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
-    /// Every record that was read, in the version that was seen; none: it did not exist.
+    /// Every record that was read, in the version that was seen; none: it did not exist. One that only gets notes is not
+    /// among them.
     pub reads: Vec<(RecordKey, Option<Version>)>,
     /// Kinds of the space's own by which records are changed, in the revision that was seen.
     pub kinds: Vec<(String, u64)>,
-    /// Every kept value that was read, in the version that was seen.
+    /// Every kept value that was read, in the version that was seen. One that is replaced unread is not among them.
     pub kept_reads: Vec<(KvKey, Option<Version>)>,
     /// Records in their new state.
     pub records: Vec<RecordWrite>,
+    /// Records that get notes and are otherwise as they are when this commits.
+    pub additions: Vec<RecordAddition>,
     /// Records that are removed.
     pub removed: Vec<RecordRemoval>,
     /// What plugins keep.
@@ -161,6 +184,8 @@ pub struct Effects {
     pub changes: Vec<Change>,
     /// The request at a source's URL that asked for all of this, for the source's log.
     pub request: Option<RequestNote>,
+    /// The memory that they were admitted with, given back when the last copy of this is dropped.
+    pub held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A record's new state.
@@ -178,6 +203,19 @@ pub struct RecordWrite {
     pub history: HistoryEntry,
 }
 
+/// A record that gets notes. It must exist; whatever else it has, the commit leaves as it finds it.
+#[derive(Clone, Debug)]
+pub struct RecordAddition {
+    /// Which record.
+    pub key: RecordKey,
+    /// Its kind.
+    pub kind: Arc<RecordKind>,
+    /// When.
+    pub at: Timestamp,
+    /// The account of it. Its version is the one that the commit gives to the record.
+    pub history: HistoryEntry,
+}
+
 /// A record that goes.
 #[derive(Clone, Debug)]
 pub struct RecordRemoval {
@@ -187,29 +225,6 @@ pub struct RecordRemoval {
     pub unindex: Vec<IndexEntry>,
     /// The account of it.
     pub history: HistoryEntry,
-}
-
-/// Who changed a record; what is not known is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Author {
-    /// The id of the API key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The key's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_name: Option<String>,
-    /// The automation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub automation: Option<String>,
-    /// The run of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// The plugin that the run called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<String>,
-    /// The name of the source whose URL was called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
 }
 
 /// One change of a record.
@@ -240,6 +255,8 @@ pub struct NoteDraft {
     pub id: u64,
     /// Its fields.
     pub value: Value,
+    /// The same as it will be stored.
+    pub stored: StoredNote,
 }
 
 /// One change, for the person who reads the story of an event.
@@ -251,33 +268,4 @@ pub struct Change {
     pub subject: String,
     /// The particulars.
     pub detail: Value,
-}
-
-impl Cause {
-    /// The cause of what a run for `event` makes.
-    pub fn of(event: &crate::Event, run: crate::RunId) -> Self {
-        Self {
-            run: Some(run),
-            event: Some(event.id.clone()),
-            source: None,
-            depth: event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1)),
-            replays: None,
-        }
-    }
-
-    /// The cause of what Hookwright itself makes because of an event.
-    pub fn after(event: &crate::Event) -> Self {
-        let depth = event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1));
-        Self { run: None, event: Some(event.id.clone()), source: None, depth, replays: None }
-    }
-
-    /// The cause of what a person's API call makes.
-    pub fn api() -> Self {
-        Self { run: None, event: None, source: None, depth: 0, replays: None }
-    }
-
-    /// The cause of what a request at a source's URL makes.
-    pub fn source(name: &str) -> Self {
-        Self { source: Some(name.to_owned()), ..Self::api() }
-    }
 }

@@ -1,3 +1,7 @@
+//! What happened: an event, what made it, and how long the chain behind it is.
+
+mod draft;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -6,10 +10,25 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{MAX_DEPTH, Mistake, RunId, SpaceId, Timestamp, WORKFLOW_STARTED, WorkflowStart};
+use crate::{Author, RunId, SourceId, SpaceId, Timestamp};
 
-/// How many events may cause one another before the chain is cut.
+pub use draft::EventDraft;
+
+/// How many events may cause one another before the chain is cut, requests between servers included.
 pub const MAX_CHAIN: u32 = 16;
+/// The header field in which requests that leave because of an event carry how long the chain behind it is. Who takes a
+/// request with it counts one more, so that a loop over HTTP ends as one within the server does.
+pub const HOPS_HEADER: &str = "hookwright-hops";
+
+/// How long the chain behind a request is, by the values of its [`HOPS_HEADER`]; 0: it has none that is a number.
+pub fn hops_of<'v>(values: impl Iterator<Item = &'v str>) -> u32 {
+    let counted = |value: &str| {
+        let digits = Some(value.trim()).filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))?;
+        // More digits than a number holds are many hops.
+        Some(digits.parse::<u32>().unwrap_or(u32::MAX).saturating_add(1).min(MAX_CHAIN.saturating_add(1)))
+    };
+    values.flat_map(|value| value.split(',')).filter_map(counted).max().unwrap_or(0)
+}
 
 /// One fact that happened. Never changed once it is in the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,12 +58,33 @@ pub struct Event {
     /// What made it, if Hookwright did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// How it came in, unless a caller of the API sent it. Ids are told apart by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
     /// The space it belongs to. Kept in the key.
     #[serde(skip, default = "SpaceId::main")]
     pub space: SpaceId,
     /// What came in, byte for byte. Kept beside the envelope.
     #[serde(skip)]
     pub payload: Bytes,
+}
+
+/// How an event came in that no caller of the API sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ingress {
+    /// The server made it.
+    Internal,
+    /// It came to the URL of this source, or the source asked for it.
+    Source(SourceId),
+}
+
+/// What separates a source's name from how its event came in; no name has a control character.
+const SCOPE_SEPARATOR: char = '\0';
+
+/// The name of the source in an [`Event::id_scope`].
+pub fn scoped_source(scope: &str) -> &str {
+    scope.split_once(SCOPE_SEPARATOR).map_or(scope, |(source, _)| source)
 }
 
 /// How an event's data follows from its payload.
@@ -75,9 +115,23 @@ pub struct Cause {
     pub source: Option<String>,
     /// 0 for what came from outside, one more for each event that an automation made of another.
     pub depth: u32,
+    /// Id of the event that the chain began with; none: of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// How long the chain behind it was when it came in, by its `Hookwright-Hops`; 0 if it had none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u32,
     /// The event that this one repeats, if somebody had it replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replays: Option<Replay>,
+    /// Who changed the record or emitted the event, if Hookwright made it: a key, or an automation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Author>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(hops: &u32) -> bool {
+    *hops == 0
 }
 
 /// Which event is repeated, and with what.
@@ -95,158 +149,57 @@ pub struct Replay {
     pub plugins: BTreeMap<String, String>,
 }
 
-/// What a new event is made from.
-#[derive(Clone, Debug, Default)]
-pub struct EventDraft {
-    /// The sender's id of it, or none.
-    pub id: Option<String>,
-    /// See [`Event::event_type`].
-    pub event_type: String,
-    /// See [`Event::source`].
-    pub source: String,
-    /// See [`Event::subject`].
-    pub subject: Option<String>,
-    /// RFC 3339, or none for now.
-    pub time: Option<String>,
-    /// See [`Event::content_type`].
-    pub content_type: Option<String>,
-    /// See [`Event::attributes`].
-    pub attributes: Vec<(String, String)>,
-    /// See [`Event::payload`].
-    pub payload: Bytes,
-    /// None: found out from the content type and the payload.
-    pub data: Option<Data>,
-    /// See [`Event::cause`].
-    pub cause: Option<Cause>,
-    /// The workflow that it starts. Only Hookwright itself can say so, whatever the type.
-    pub starts: Option<WorkflowStart>,
-}
-
-impl EventDraft {
-    /// The event that starts a workflow with `input`.
-    pub fn start(start: WorkflowStart, source: &str, input: &Value, cause: Option<Cause>) -> Self {
-        let data = serde_json::json!({"workflow": start.name, "version": start.version, "input": input});
-        let subject = Some(format!("workflow/{}", start.name));
-        Self { starts: Some(start), ..Self::json(WORKFLOW_STARTED, source, subject, &data, cause) }
-    }
-
-    /// An event that Hookwright itself makes, with JSON as data.
-    pub fn json(event_type: &str, source: &str, subject: Option<String>, data: &Value, cause: Option<Cause>) -> Self {
-        let payload = Bytes::from(data.to_string());
+impl Cause {
+    /// The cause of what a run for `event` makes.
+    pub fn of(event: &Event, run: RunId) -> Self {
         Self {
-            event_type: event_type.to_owned(),
-            source: source.to_owned(),
-            subject,
-            content_type: Some("application/json".to_owned()),
-            data: Some(Data::Span(0, payload.len())),
-            payload,
-            cause,
-            ..Self::default()
+            run: Some(run),
+            event: Some(event.id.clone()),
+            source: None,
+            depth: event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1)),
+            root: Some(event.root().to_owned()),
+            hops: 0,
+            replays: None,
+            by: None,
         }
     }
 
-    /// The event, if every attribute is in its bounds.
-    pub fn accept(self, space: &SpaceId, now: Timestamp) -> Result<Event, Mistake> {
-        let id = match self.id {
-            Some(id) => bounded("id", id, 256)?,
-            None => crate::unique("evt"),
-        };
-        let event_type = bounded("type", self.event_type, 256)?;
-        let source = bounded("source", self.source, 1024)?;
-        let subject = self.subject.filter(|s| !s.is_empty()).map(|s| bounded("subject", s, 1024)).transpose()?;
-        let time = match self.time {
-            None => now.to_string(),
-            Some(text) => utc(&text)?,
-        };
-        if self.attributes.len() > 64 {
-            return Err(Mistake::new("attributes", format!("{} attributes: at most 64", self.attributes.len())));
-        }
-        let data = match self.data {
-            Some(data) => data,
-            None => found_out(self.content_type.as_deref(), &self.payload)?,
-        };
-        Ok(Event {
-            id,
-            event_type,
-            source,
-            subject,
-            time,
-            received_at: now,
-            content_type: self.content_type,
-            attributes: self.attributes,
-            data,
-            cause: self.cause,
-            space: space.clone(),
-            payload: self.payload,
-        })
-    }
-}
-
-fn bounded(name: &str, text: String, most: usize) -> Result<String, Mistake> {
-    if text.trim().is_empty() {
-        Err(Mistake::new(name, "is empty: give it at least one character"))
-    } else if text.len() > most {
-        Err(Mistake::new(name, format!("has {} bytes: at most {most}", text.len())))
-    } else if text.chars().any(char::is_control) {
-        Err(Mistake::new(name, "has a control character: leave it out"))
-    } else {
-        Ok(text)
-    }
-}
-
-fn utc(text: &str) -> Result<String, Mistake> {
-    use time::format_description::well_known::Rfc3339;
-    let wrong = || Mistake::new("time", format!("`{text}` is no RFC 3339 time, such as 2026-01-31T12:00:00Z"));
-    let at = time::OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
-    at.to_offset(time::UtcOffset::UTC).format(&Rfc3339).map_err(|_| wrong())
-}
-
-fn found_out(content_type: Option<&str>, payload: &[u8]) -> Result<Data, Mistake> {
-    let media = content_type.unwrap_or("application/json").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    if media == "application/json" || media.ends_with("+json") {
-        json_span(payload, "data")?;
-        Ok(Data::Span(0, payload.len()))
-    } else if std::str::from_utf8(payload).is_ok() {
-        Ok(Data::Text)
-    } else {
-        Ok(Data::Binary)
-    }
-}
-
-/// Checks that `payload` is one JSON value that nests no deeper than [`MAX_DEPTH`].
-pub fn json_span(payload: &[u8], path: &str) -> Result<(), Mistake> {
-    if json_depth(payload) > MAX_DEPTH {
-        return Err(Mistake::new(path, format!("nested more than {MAX_DEPTH} levels deep: flatten it")));
-    }
-    serde_json::from_slice::<&serde_json::value::RawValue>(payload)
-        .map(|_| ())
-        .map_err(|error| Mistake::new(path, format!("is not JSON: {error}")))
-}
-
-/// How deeply the JSON text nests; counts brackets outside of strings, so it is safe on any bytes.
-pub fn json_depth(text: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
-    for byte in text {
-        if quoted {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => quoted = false,
-                _ => {}
-            }
-        } else {
-            match byte {
-                b'"' => quoted = true,
-                b'[' | b'{' => {
-                    depth = depth.saturating_add(1);
-                    deepest = deepest.max(depth);
-                }
-                b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
+    /// The cause of what Hookwright itself makes because of an event.
+    pub fn after(event: &Event) -> Self {
+        let depth = event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1));
+        Self {
+            run: None,
+            event: Some(event.id.clone()),
+            source: None,
+            depth,
+            root: Some(event.root().to_owned()),
+            hops: 0,
+            replays: None,
+            by: None,
         }
     }
-    deepest
+
+    /// The cause of what a person's API call makes.
+    pub fn api() -> Self {
+        Self { run: None, event: None, source: None, depth: 0, root: None, hops: 0, replays: None, by: None }
+    }
+
+    /// The same, by whom.
+    #[must_use]
+    pub fn by(self, author: &Author) -> Self {
+        Self { by: Some(author.clone()).filter(|by| *by != Author::default()), ..self }
+    }
+
+    /// The same for what came in at the end of a chain of `hops`.
+    #[must_use]
+    pub fn after_hops(self, hops: u32) -> Self {
+        Self { hops, depth: self.depth.max(hops), ..self }
+    }
+
+    /// The cause of what a request at a source's URL makes.
+    pub fn source(name: &str) -> Self {
+        Self { source: Some(name.to_owned()), ..Self::api() }
+    }
 }
 
 impl Data {
@@ -277,9 +230,29 @@ impl Event {
         serde_json::from_str(&self.data_json()).unwrap_or(Value::Null)
     }
 
+    /// Within which ids are unique: the source, and how the event came in. So nobody who may send events can use up the ids
+    /// of a provider before the provider does.
+    pub fn id_scope(&self) -> Cow<'_, str> {
+        match &self.ingress {
+            None => Cow::Borrowed(&self.source),
+            Some(Ingress::Internal) => Cow::Owned(format!("{}{SCOPE_SEPARATOR}", self.source)),
+            Some(Ingress::Source(id)) => Cow::Owned(format!("{}{SCOPE_SEPARATOR}{id}", self.source)),
+        }
+    }
+
     /// How long the chain behind it is.
     pub fn depth(&self) -> u32 {
         self.cause.as_ref().map_or(0, |cause| cause.depth)
+    }
+
+    /// Id of the event that the chain behind it began with: its own, if there is none.
+    pub fn root(&self) -> &str {
+        self.cause.as_ref().and_then(|cause| cause.root.as_deref()).unwrap_or(&self.id)
+    }
+
+    /// Whether it came in through more requests between servers than a chain may have: nothing is done for it.
+    pub fn is_looping(&self) -> bool {
+        self.cause.as_ref().is_some_and(|cause| cause.hops > MAX_CHAIN)
     }
 
     /// What it repeats, if somebody had it replayed.
@@ -319,48 +292,22 @@ impl Event {
 mod tests {
     use super::*;
 
-    fn draft(content_type: &str, payload: &'static [u8]) -> Result<Event, Mistake> {
-        EventDraft {
-            event_type: "a.b".to_owned(),
-            source: "test".to_owned(),
-            content_type: Some(content_type.to_owned()),
-            payload: Bytes::from_static(payload),
-            ..EventDraft::default()
-        }
-        .accept(&SpaceId::main(), Timestamp::from_millis(0))
-    }
-
     #[test]
-    fn data_follows_from_the_payload() {
-        for (content_type, payload, data) in [
-            ("application/json", &b"{\"a\": 1}"[..], "{\"a\": 1}"),
-            ("application/x+json; charset=utf-8", b"[1]", "[1]"),
-            ("text/plain", b"say \"hi\"", "\"say \\\"hi\\\"\""),
-            ("application/octet-stream", b"\xff\x00", "\"/wA=\""),
+    fn hops_are_counted_from_the_header_field() {
+        for (values, hops) in [
+            (&[][..], 0),
+            (&["0"], 1),
+            (&[" 7 "], 8),
+            (&["16"], 17),
+            (&["99999999999999999999"], 17),
+            (&["2", "4"], 5),
+            (&["2, 4"], 5),
+            (&["-1"], 0),
+            (&["+3"], 0),
+            (&["many"], 0),
+            (&[""], 0),
         ] {
-            assert_eq!(draft(content_type, payload).unwrap().data_json(), data);
+            assert_eq!(hops_of(values.iter().copied()), hops, "{values:?}");
         }
-        assert!(draft("application/json", b"{\"a\":").unwrap_err().message.contains("not JSON"));
-        assert!(draft("application/json", b"\"\xff\"").is_err());
-    }
-
-    #[test]
-    fn depth_counts_brackets_outside_of_strings() {
-        assert_eq!(json_depth(br#"{"a":["[[[[\"[",{}]}"#), 3);
-        assert_eq!(json_depth(&b"[".repeat(10_000)), 10_000);
-        assert_eq!(json_depth(b"]]]]1"), 0);
-    }
-
-    #[test]
-    fn attributes_have_bounds() {
-        let base =
-            || EventDraft { event_type: "t".into(), source: "s".into(), payload: "1".into(), ..EventDraft::default() };
-        let accept = |draft: EventDraft| draft.accept(&SpaceId::main(), Timestamp::from_millis(0));
-        assert!(accept(base()).is_ok());
-        assert_eq!(accept(EventDraft { event_type: " ".into(), ..base() }).unwrap_err().path, "type");
-        assert_eq!(accept(EventDraft { id: Some("x".repeat(257)), ..base() }).unwrap_err().path, "id");
-        assert_eq!(accept(EventDraft { time: Some("noon".into()), ..base() }).unwrap_err().path, "time");
-        let moved = accept(EventDraft { time: Some("2026-01-01T01:00:00+01:00".into()), ..base() }).unwrap();
-        assert_eq!(moved.time, "2026-01-01T00:00:00Z");
     }
 }

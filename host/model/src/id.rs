@@ -45,7 +45,7 @@ impl FromStr for SpaceId {
         if fits {
             Ok(Self(Arc::from(text)))
         } else {
-            Err(format!("`{}` is no space id: 1 to 64 of a-z, 0-9, - and _", text.chars().take(80).collect::<String>()))
+            Err(format!("`{}` is not a valid space id: give 1 to 64 of a-z, 0-9, - and _", crate::abridged(text)))
         }
     }
 }
@@ -146,7 +146,7 @@ macro_rules! event_part {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                text.parse().map_err(|()| serde::de::Error::custom(format!("`{text}` is no {}_ id", $prefix)))
+                text.parse().map_err(|()| serde::de::Error::custom(format!("`{text}` is not a {}_ id", $prefix)))
             }
         }
     };

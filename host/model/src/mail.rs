@@ -1,9 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, Mistake, SpaceId, Timestamp};
+use crate::{Cause, Mistake, SpaceId, Timestamp, read_address, split_addresses};
 
 /// How many addresses one mail may go to.
 const MAX_ADDRESSES: usize = 100;
+/// Bytes that one address may have with its name.
+const MAX_ADDRESS: usize = 998;
 /// How large a mail may be with its attachments, in bytes before they are encoded.
 const MAX_MAIL: usize = 10 * 1024 * 1024;
 /// Header fields that a letter may set besides those that begin with `X-`.
@@ -60,6 +62,9 @@ pub struct Mail {
     /// When it is tried next, while it is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
+    /// When it was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_at: Option<Timestamp>,
     /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -85,20 +90,25 @@ pub enum MailState {
 }
 
 impl Letter {
-    /// Checks its bounds. Addresses are checked when it is made ready for the mail server.
+    /// Its bytes as it is kept, with attachments in base64.
+    pub fn size(&self) -> usize {
+        let addresses = self.to.iter().map(String::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        let files = self
+            .attachments
+            .iter()
+            .map(|file| file.name.len().saturating_add(file.content_type.len()).saturating_add(file.content.len()));
+        let text = [self.subject.len(), self.text.len(), self.html.as_ref().map_or(0, String::len)];
+        addresses.chain(headers).chain(files).chain(text).fold(0, usize::saturating_add)
+    }
+
+    /// Checks its bounds and its addresses.
     pub fn check(&self) -> Result<(), Mistake> {
         if self.to.is_empty() || self.to.len() > MAX_ADDRESSES {
             return Err(Mistake::new("to", format!("has {} addresses: give it 1 to {MAX_ADDRESSES}", self.to.len())));
         }
         for (place, address) in self.to.iter().enumerate() {
-            let fits = address.contains('@') && address.len() <= 998 && !address.chars().any(char::is_control);
-            if !fits {
-                let shown: String = address.chars().take(80).collect();
-                return Err(Mistake::new(
-                    format!("to[{place}]"),
-                    format!("`{shown}` is no address: write a@example.com"),
-                ));
-            }
+            check_address(&format!("to[{place}]"), address)?;
         }
         if self.subject.len() > 998 || self.subject.chars().any(char::is_control) {
             return Err(Mistake::new("subject", "give it one line of at most 998 bytes"));
@@ -106,13 +116,21 @@ impl Letter {
         for (name, value) in &self.headers {
             let known = FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
             let own = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
-            let shown: String = name.chars().take(80).collect();
+            let shown = crate::abridged(name);
             if !(known || own) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
                 let message = format!("`{shown}` cannot be set: {}, or a field that begins with X-", FIELDS.join(", "));
                 return Err(Mistake::new("headers", message));
             }
             if value.len() > 2000 || value.chars().any(char::is_control) {
                 return Err(Mistake::new(format!("headers.{shown}"), "give it one line of at most 2000 bytes"));
+            }
+            let path = format!("headers.{shown}");
+            match name.to_ascii_lowercase().as_str() {
+                "from" => check_address(&path, value)?,
+                "cc" | "bcc" | "reply-to" => {
+                    split_addresses(value).into_iter().try_for_each(|address| check_address(&path, address))?;
+                }
+                _ => {}
             }
         }
         let files: usize = self.attachments.iter().map(|file| file.name.len() + file.content.len() / 4 * 3).sum();
@@ -123,5 +141,47 @@ impl Letter {
             return Err(Mistake::new("attachments", message));
         }
         Ok(())
+    }
+}
+
+/// Fails unless a text is one address, so that a mail that cannot be sent is refused where it is requested.
+fn check_address(path: &str, text: &str) -> Result<(), Mistake> {
+    let why = match read_address(text) {
+        Ok(_) if text.len() <= MAX_ADDRESS => return Ok(()),
+        Ok(_) => "it has more than 998 bytes",
+        Err(why) => why,
+    };
+    let shown = crate::abridged(text);
+    let shown = shown.escape_debug();
+    Err(Mistake::new(path, format!("`{shown}` is not one mail address ({why}): write a@example.com")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_when_it_is_requested() {
+        let letter = |to: &[&str], field: Option<(&str, &str)>| Letter {
+            to: to.iter().map(|to| (*to).to_owned()).collect(),
+            headers: field.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
+            ..Letter::default()
+        };
+        for good in [
+            letter(&["a@b", "\"Doe, Ada\" <c@d>"], None),
+            letter(&["a@b"], Some(("Cc", "\"Doe, Ada\" <c@d>, e@f"))),
+            letter(&["a@b"], Some(("From", "Bot <c@d>"))),
+        ] {
+            assert_eq!(good.check(), Ok(()), "{good:?}");
+        }
+        for (bad, path) in [
+            (letter(&[], None), "to"),
+            (letter(&["a@b", "c@d, e@f"], None), "to[1]"),
+            (letter(&["a@b\nBcc: c@d"], None), "to[0]"),
+            (letter(&["a@b"], Some(("From", "c@d, e@f"))), "headers.From"),
+            (letter(&["a@b"], Some(("reply-to", "c@d, e"))), "headers.reply-to"),
+        ] {
+            assert_eq!(bad.check().unwrap_err().path, path, "{bad:?}");
+        }
     }
 }

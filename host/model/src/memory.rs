@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use crate::{
-    Failure, Kept, KvKey, KvSize, RecordKey, RecordKind, SpaceId, StateView, StoredRecord, Timestamp, builtin_kind,
+    Failure, Kept, KvKey, KvSize, RecordKey, RecordKind, SpaceId, StateView, StoredNote, StoredRecord, Timestamp,
+    builtin_kind,
 };
 
 /// Records, notes and kept values, the same for every space.
@@ -40,9 +41,9 @@ impl StateView for MemoryView {
         Ok(self.records.get(key).cloned())
     }
 
-    fn notes(&self, _: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<Value>, Failure> {
+    fn notes(&self, _: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<StoredNote>, Failure> {
         let notes = self.notes.get(key).map(Vec::as_slice).unwrap_or_default();
-        Ok(notes.iter().skip(notes.len().saturating_sub(limit)).cloned().collect())
+        Ok(notes.iter().skip(notes.len().saturating_sub(limit)).map(StoredNote::from).collect())
     }
 
     fn next_id(&self, _: &SpaceId, kind: &str) -> Result<u64, Failure> {

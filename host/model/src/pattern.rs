@@ -35,9 +35,9 @@ impl FromStr for EventPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let shown = || text.chars().take(80).collect::<String>();
+        let shown = || crate::abridged(text);
         if text.is_empty() || text.len() > 256 {
-            return Err(format!("`{}` is no event type: 1 to 256 characters", shown()));
+            return Err(format!("`{}` is not a valid event type: give 1 to 256 characters", shown()));
         }
         for part in text.split('.') {
             if part.is_empty() {
@@ -168,6 +168,9 @@ fn collect<T: Clone>(node: &Node<T>, mut words: std::str::Split<'_, char>, found
         collect(next, words, found);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -119,7 +119,7 @@ impl Subscription {
             webhook,
             queue: self.queue,
             message_id: crate::unique("msg"),
-            key: self.order.as_ref().map(|order| key(&order.key, event)),
+            key: self.order.as_ref().map(|order| order.key_of(event)),
             purpose: Purpose::Event,
             wait_ms: self.wait_ms,
         }
@@ -142,6 +142,13 @@ fn key(template: &str, event: &Event) -> String {
         text.pop();
     }
     text
+}
+
+impl Order {
+    /// The key of an event's delivery.
+    pub fn key_of(&self, event: &Event) -> String {
+        key(&self.key, event)
+    }
 }
 
 impl Subscribers {
@@ -191,8 +198,12 @@ impl Subscribers {
         }
     }
 
-    /// What `event` sets in motion. A chain of more than [`MAX_CHAIN`] events sets no further automation in motion.
+    /// What `event` sets in motion. A chain of more than [`MAX_CHAIN`] events sets no further automation in motion, and is
+    /// not delivered further if it came in over HTTP.
     pub fn plan(&self, event: &Event) -> Plan {
+        if event.is_looping() {
+            return Plan::default();
+        }
         let Some(space) = self.spaces.get(&event.space) else { return Plan::default() };
         let automations =
             if event.depth() > MAX_CHAIN { Vec::new() } else { space.automations.find(&event.event_type) };
@@ -225,3 +236,6 @@ impl SpaceSubscribers {
         bounded.collect()
     }
 }
+
+#[cfg(test)]
+mod properties;

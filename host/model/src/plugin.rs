@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{EndedRollout, Rollout, RolloutMode, Timestamp};
+use crate::{EndedRollout, Rollout, RolloutMode, RolloutOutcome, Timestamp};
 
 /// What a plugin can be used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +70,9 @@ pub struct PluginRecord {
     /// The rollout that ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rollout: Option<EndedRollout>,
+    /// Digests of the releases that were put in use, the present one last. A rollback walks back through it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<String>,
 }
 
 /// A version of an uploaded plugin.
@@ -94,55 +97,112 @@ pub struct PluginVersion {
     /// Who signed it: names of the trusted keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signed_by: Vec<String>,
+    /// A development version: pushed by `plugin dev`, retained apart from releases, and never rolled back to.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dev: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl PluginRecord {
-    /// How many versions are kept.
+    /// How many releases are retained.
     pub const KEPT: usize = 20;
+    /// How many development versions are retained, which never take a release's place.
+    pub const KEPT_DEV: usize = 5;
+    /// How many entries of the history are retained.
+    const HISTORY: usize = 50;
 
     /// The version with this digest.
     pub fn version(&self, digest: &str) -> Option<&PluginVersion> {
         self.versions.iter().find(|version| version.digest == digest)
     }
 
-    /// Puts a version at the end. Returns the digests of those that are kept no longer: the live one and the newest
-    /// held one always are.
-    pub fn put(&mut self, version: PluginVersion) -> Vec<String> {
+    /// A release with the same version number and other bytes.
+    pub fn same_number(&self, version: &PluginVersion) -> Option<&PluginVersion> {
+        let is_same =
+            |known: &&PluginVersion| !known.dev && known.version == version.version && known.digest != version.digest;
+        self.versions.iter().find(is_same)
+    }
+
+    /// Puts a version at the end. Returns the digests of the evicted versions: the live one and the one being rolled out
+    /// are never evicted. A release that is pushed again as a development version stays a release.
+    pub fn put(&mut self, mut version: PluginVersion) -> Vec<String> {
+        version.dev &= self.version(&version.digest).is_none_or(|known| known.dev);
         self.versions.retain(|known| known.digest != version.digest);
         self.versions.push(version);
+        let mut dropped = self.evict(false, Self::KEPT);
+        dropped.extend(self.evict(true, Self::KEPT_DEV));
+        self.history.retain(|digest| self.versions.iter().any(|known| known.digest == *digest));
+        dropped
+    }
+
+    /// Evicts the oldest releases, or the oldest development versions, beyond `most` of them.
+    fn evict(&mut self, dev: bool, most: usize) -> Vec<String> {
         let mut dropped = Vec::new();
-        while self.versions.len() > Self::KEPT {
+        while self.versions.iter().filter(|known| known.dev == dev).count() > most {
             let rollout = self.rollout.as_ref().map(|rollout| rollout.digest.as_str());
             let kept = |known: &PluginVersion| known.digest == self.digest || Some(known.digest.as_str()) == rollout;
-            let Some(place) = self.versions.iter().position(|known| !kept(known)) else { break };
+            let Some(place) = self.versions.iter().position(|known| known.dev == dev && !kept(known)) else { break };
             dropped.push(self.versions.remove(place).digest);
         }
         dropped
     }
 
-    /// Puts a version in use, which ends a rollout that is under way. Returns the digests of those that are kept no longer.
+    /// Puts a version in use, which ends a rollout in progress. Returns the digests of the evicted versions.
     pub fn use_version(&mut self, mut version: PluginVersion, now: Timestamp) -> Vec<String> {
+        self.history = self.releases_used();
         version.live_since = Some(now);
         version.held = false;
         self.digest.clone_from(&version.digest);
         self.installed_at = now;
         if let Some(rollout) = self.rollout.take() {
             let reason = "another version was put in use".to_owned();
-            let outcome = if rollout.digest == version.digest { "promoted" } else { "ended" }.to_owned();
+            let is_promoted = rollout.digest == version.digest;
+            let outcome = if is_promoted { RolloutOutcome::Promoted } else { RolloutOutcome::Ended };
             self.last_rollout = Some(EndedRollout { rollout, outcome, reason, ended_at: now });
         }
-        self.put(version)
+        let dropped = self.put(version);
+        let is_release = self.version(&self.digest).is_some_and(|live| !live.dev);
+        if is_release && self.history.last() != Some(&self.digest) {
+            self.history.push(self.digest.clone());
+            let beyond = self.history.len().saturating_sub(Self::HISTORY);
+            self.history.drain(..beyond);
+        }
+        dropped
+    }
+
+    /// Steps back to the release that was in use before the live version, which [`use_version`](Self::use_version) is then
+    /// called with. Each call goes one release further back, and forgets the way forward.
+    pub fn step_back(&mut self) -> Option<PluginVersion> {
+        let mut history = self.releases_used();
+        while let Some(digest) = history.last() {
+            let found = self.versions.iter().find(|known| known.digest == *digest && *digest != self.digest).cloned();
+            if found.is_some() {
+                self.history = history;
+                return found;
+            }
+            history.pop();
+        }
+        None
+    }
+
+    /// The history; of a record from before there was one, what the versions themselves say.
+    fn releases_used(&self) -> Vec<String> {
+        if !self.history.is_empty() {
+            return self.history.clone();
+        }
+        let used = self.versions.iter().filter(|known| !known.dev && known.live_since.is_some());
+        let mut used: Vec<&PluginVersion> = used.collect();
+        used.sort_by_key(|known| (known.digest == self.digest, known.live_since));
+        used.into_iter().map(|known| known.digest.clone()).collect()
     }
 
     /// How the version with this digest is called beside the live one, if it is.
     pub fn rolled_out(&self, digest: &str) -> Option<RolloutMode> {
         self.rollout.as_ref().filter(|rollout| rollout.digest == digest).map(|rollout| rollout.mode)
-    }
-
-    /// The version that was live before this one.
-    pub fn former(&self) -> Option<&PluginVersion> {
-        let live = self.versions.iter().filter(|version| version.digest != self.digest && version.live_since.is_some());
-        live.max_by_key(|version| version.live_since)
     }
 }
 
@@ -164,33 +224,99 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// Why something did not succeed, in the words of the plugin or of the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Stable, `noun.problem`.
-    pub code: String,
-    /// What was wrong, with which value, and the remedy.
-    pub message: String,
-    /// None: trying again cannot help. Some(0): by the step's policy. Some(n): not before n milliseconds.
-    pub retry_after_ms: Option<u32>,
-}
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
 
-impl Failure {
-    /// One that trying again cannot help.
-    pub fn permanent(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retry_after_ms: None }
+    /// A version that was never in use.
+    pub(crate) fn version(number: &str, digest: &str, dev: bool) -> PluginVersion {
+        PluginVersion {
+            digest: digest.to_owned(),
+            version: number.to_owned(),
+            size: 1,
+            wants: Vec::new(),
+            installed_at: Timestamp::default(),
+            live_since: None,
+            held: false,
+            signed_by: Vec::new(),
+            dev,
+        }
     }
 
-    /// One that may pass.
-    pub fn transient(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retry_after_ms: Some(0) }
+    /// A plugin without a version.
+    pub(crate) fn record() -> PluginRecord {
+        PluginRecord {
+            name: "p".to_owned(),
+            digest: String::new(),
+            installed_at: Timestamp::default(),
+            versions: Vec::new(),
+            rollout: None,
+            last_rollout: None,
+            history: Vec::new(),
+        }
+    }
+
+    fn roll_back(record: &mut PluginRecord, now: i64) -> Option<String> {
+        let former = record.step_back()?;
+        record.use_version(former, Timestamp::from_millis(now));
+        Some(record.digest.clone())
+    }
+
+    #[test]
+    fn rollback_walks_back_through_releases_and_never_toggles() {
+        let mut record = record();
+        for (place, digest) in ["a", "b", "c"].into_iter().enumerate() {
+            record.use_version(version(&format!("1.{place}.0"), digest, false), Timestamp::from_millis(1));
+        }
+        record.use_version(version("1.3.0", "d", true), Timestamp::from_millis(2));
+        assert_eq!(roll_back(&mut record, 3).as_deref(), Some("c"), "a development version steps back to the release");
+        assert_eq!(roll_back(&mut record, 4).as_deref(), Some("b"));
+        assert_eq!(roll_back(&mut record, 5).as_deref(), Some("a"));
+        assert_eq!(roll_back(&mut record, 6), None);
+        let c = record.version("c").unwrap().clone();
+        record.use_version(c, Timestamp::from_millis(7));
+        assert_eq!(roll_back(&mut record, 8).as_deref(), Some("a"), "what was used before c this time");
+    }
+
+    #[test]
+    fn a_record_without_a_history_steps_back_by_when_its_versions_were_live() {
+        let mut record = record();
+        for (digest, at) in [("a", 5), ("b", 3), ("c", 4)] {
+            let live_since = Some(Timestamp::from_millis(at));
+            record.versions.push(PluginVersion { live_since, ..version("1.0.0", digest, false) });
+        }
+        record.digest = "a".to_owned();
+        assert_eq!(roll_back(&mut record, 6).as_deref(), Some("c"));
+        assert_eq!(roll_back(&mut record, 7).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn development_versions_never_evict_releases() {
+        let mut record = record();
+        for place in 0..PluginRecord::KEPT + 2 {
+            record.use_version(version(&format!("1.{place}.0"), &format!("r{place}"), false), Timestamp::default());
+        }
+        for place in 0..50 {
+            record.use_version(version("2.0.0", &format!("d{place}"), true), Timestamp::default());
+        }
+        let count = |dev: bool| record.versions.iter().filter(|known| known.dev == dev).count();
+        assert_eq!((count(false), count(true)), (PluginRecord::KEPT, PluginRecord::KEPT_DEV));
+        assert!(record.version("r0").is_none() && record.version("r2").is_some() && record.version("d49").is_some());
+        assert_eq!(record.history.len(), PluginRecord::KEPT);
+    }
+
+    #[test]
+    fn a_release_stays_one_and_its_number_stands_for_its_bytes() {
+        let mut record = record();
+        record.use_version(version("1.0.0", "a", false), Timestamp::default());
+        record.use_version(version("1.0.0", "a", true), Timestamp::default());
+        assert!(!record.version("a").unwrap().dev);
+        assert_eq!(record.same_number(&version("1.0.0", "b", false)).map(|known| known.digest.as_str()), Some("a"));
+        assert!(record.same_number(&version("1.0.0", "a", false)).is_none());
+        record.put(version("2.0.0", "c", true));
+        assert!(
+            record.same_number(&version("2.0.0", "d", false)).is_none(),
+            "a development version reserves no number"
+        );
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
-    }
-}
-
-impl std::error::Error for Failure {}

@@ -29,7 +29,7 @@ pub struct PluginPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Grants {
-    /// The interfaces besides those that harm nobody; none: whatever its kinds may import.
+    /// The interfaces besides those that harm nobody; none: everything that its kinds may import.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interfaces: Option<BTreeSet<String>>,
     /// Hosts that its requests may go to.
@@ -121,7 +121,7 @@ impl Grants {
             for (at, method) in grant.methods.iter().enumerate() {
                 if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
                     let path = format!("grants.http[{place}].methods[{at}]");
-                    mistakes.add(path, format!("`{method}` is no method: write GET, POST, ..."));
+                    mistakes.add(path, format!("`{method}` is not a valid method: write GET, POST, ..."));
                 }
             }
         }
@@ -137,7 +137,7 @@ impl Grants {
         }
         for (place, grant) in self.records.iter().enumerate() {
             if grant.kind != "*" && !is_kind(&grant.kind) {
-                let why = format!("`{}` is no kind: 1 to 64 of a-z, 0-9 and -, or *", grant.kind);
+                let why = format!("`{}` is not a valid kind: give 1 to 64 of a-z, 0-9 and -, or *", grant.kind);
                 mistakes.add(format!("grants.records[{place}].kind"), why);
             }
         }
@@ -210,8 +210,10 @@ fn host_mistake(host: &str) -> Option<String> {
         || (!name.is_empty()
             && name.len() <= 253
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_')));
-    let shown: String = host.chars().take(80).collect();
-    (!fits).then(|| format!("`{shown}` is no host: write api.example.com, *.example.com or *, without scheme and port"))
+    let shown = crate::abridged(host);
+    (!fits).then(|| {
+        format!("`{shown}` is not a valid host: write api.example.com, *.example.com or *, without scheme and port")
+    })
 }
 
 /// Whether a kind of record can have this name.
@@ -224,11 +226,14 @@ pub fn is_kind(kind: &str) -> bool {
 pub fn check_secret_name(name: &str) -> Result<(), Mistake> {
     let fits = (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    let shown: String = name.chars().take(80).collect();
+    let shown = crate::abridged(name);
     if fits {
         return Ok(());
     }
-    Err(Mistake::new("name", format!("`{shown}` is no name: 1 to 64 letters, digits, dashes, dots and underscores")))
+    Err(Mistake::new(
+        "name",
+        format!("`{shown}` is not a valid name: give 1 to 64 letters, digits, dashes, dots and underscores"),
+    ))
 }
 
 /// Whether each call of a plugin gets a fresh instance.
@@ -299,6 +304,18 @@ macro_rules! limits {
             /// The highest that may be set.
             pub const MOST: Self = Self { $($name: $most,)* };
 
+            /// What a source may use up that is called with a body of so many bytes: enough to hold the body several times
+            /// over and to hand it back as an event's data. What is set higher stays.
+            #[must_use]
+            pub fn for_body(mut self, bytes: u64) -> Self {
+                self.cpu_ms = self.cpu_ms.max(bytes / BODY_BYTES_PER_MS).min(self.cpu_ms.max(Self::MOST.cpu_ms));
+                self.memory_bytes = self.memory_bytes.max(bytes.saturating_mul(6).min(Self::MOST.memory_bytes));
+                // A source may make four times as much of a request.
+                self.output_bytes = self.output_bytes.max(bytes.div_ceil(2));
+                self.transfer_bytes = self.transfer_bytes.max(bytes.saturating_mul(2));
+                self
+            }
+
             /// With the changes made.
             #[must_use]
             pub fn with(mut self, changes: &LimitChanges) -> Self {
@@ -336,6 +353,8 @@ macro_rules! limits {
     };
 }
 
+/// Bytes of a body that a source is given a millisecond for.
+const BODY_BYTES_PER_MS: u64 = 8 * KIB;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
@@ -362,6 +381,10 @@ limits! {
     egress_bytes: 16 * MIB, 0, 256 * MIB;
     /// Changes of records, notes, mails and events that it may ask for.
     effects: 1_000, 0, 10_000;
+    /// Bytes of those changes, with the events that tell of them.
+    effects_bytes: 16 * MIB, KIB, 256 * MIB;
+    /// Bytes of the records, notes and values that it may read.
+    read_bytes: 32 * MIB, KIB, 256 * MIB;
     /// Bytes that may pass from it to the host at a time.
     transfer_bytes: 16 * MIB, KIB, 64 * MIB;
     /// Calls of it under way at a time in the space: half of the events that are worked on at once, so that a plugin whose
@@ -417,6 +440,19 @@ mod tests {
         }
         assert!(serde_json::from_value::<PluginPolicy>(json!({"limits": {"cpu": 1}})).is_err());
         assert!(PluginPolicy::default().check(&Limits::MOST).is_ok());
+    }
+
+    #[test]
+    fn the_limits_of_a_source_follow_the_body_that_it_is_called_with() {
+        let limits = Limits::default();
+        assert_eq!(limits.for_body(0), limits);
+        assert_eq!(limits.for_body(MIB), limits);
+        let large = limits.for_body(25 * MIB);
+        assert!(large.output_bytes * 4 >= 2 * 25 * MIB && large.transfer_bytes >= 50 * MIB);
+        assert_eq!((large.memory_bytes, large.cpu_ms), (150 * MIB, 3_200));
+        assert_eq!(limits.for_body(1 << 40).memory_bytes, Limits::MOST.memory_bytes);
+        let higher = Limits { memory_bytes: 300 * MIB, cpu_ms: 50_000, ..limits };
+        assert_eq!(higher.for_body(25 * MIB).memory_bytes, 300 * MIB);
     }
 
     #[test]

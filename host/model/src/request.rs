@@ -15,7 +15,10 @@ const KEPT_BODY: usize = 16 * 1024;
 /// How many ids of events are told.
 const TOLD_EVENTS: usize = 100;
 
-/// A request at a source's URL, as its log shows it.
+/// The name of the log in which a space's refused requests to `/webhook` and `/v1/events` are: it is no source's id.
+pub const API_REQUESTS: &str = "api";
+
+/// A request at a source's URL, or one to the API that was refused, as its log shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestEntry {
     /// When it came.
@@ -67,6 +70,12 @@ pub struct Told {
     /// Ids of the events that it became, at most 100.
     #[serde(default)]
     pub events: Vec<String>,
+    /// Those of them that had come before: nothing was done again for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeats: Vec<String>,
+    /// Those of the repeats that came with another body than the first time. The first one is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 impl Told {
@@ -75,10 +84,16 @@ impl Told {
         Self { status, events: events.into_iter().take(TOLD_EVENTS).collect(), ..Self::default() }
     }
 
+    /// Some of its events had come before, and some of those with another body.
+    pub fn known(&mut self, repeats: impl Iterator<Item = String>, changed: impl Iterator<Item = String>) {
+        self.repeats = repeats.take(TOLD_EVENTS).collect();
+        self.changed = changed.take(TOLD_EVENTS).collect();
+    }
+
     /// A request that was refused.
     pub fn refused(status: u16, code: &str, message: &str) -> Self {
         let message = begin(message, KEPT_TEXT).to_owned();
-        Self { status, code: Some(begin(code, 128).to_owned()), message: Some(message), events: Vec::new() }
+        Self { status, code: Some(begin(code, 128).to_owned()), message: Some(message), ..Self::default() }
     }
 }
 

@@ -40,7 +40,14 @@ pub enum RolloutMode {
 #[serde(deny_unknown_fields, default)]
 pub struct RollbackWhen {
     /// If its error rate is higher than that of the version in use by more than so many of a hundred calls.
+    #[serde(deserialize_with = "real")]
     pub percent_above_live: f64,
+}
+
+/// A number that may stand within what was read before it is known what it belongs to: only a JSON value is read from there.
+fn real<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    value.as_f64().ok_or_else(|| serde::de::Error::custom("give a number, such as 5 or 2.5"))
 }
 
 impl Default for RollbackWhen {
@@ -63,14 +70,26 @@ pub struct RolloutInput {
     pub rollback_when: Option<RollbackWhen>,
 }
 
+/// How a rollout ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutOutcome {
+    /// Its version was put in use.
+    Promoted,
+    /// Its version failed more often than the one in use.
+    RolledBack,
+    /// It was ended without either.
+    Ended,
+}
+
 /// A rollout that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndedRollout {
     /// What it was.
     #[serde(flatten)]
     pub rollout: Rollout,
-    /// `promoted`, `rolled_back` or `ended`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: RolloutOutcome,
     /// Why.
     pub reason: String,
     /// When.
@@ -190,6 +209,22 @@ mod tests {
 
     fn counts(calls: u64, failed: u64) -> CallCounts {
         CallCounts { calls, failed, ..CallCounts::default() }
+    }
+
+    #[test]
+    fn an_ended_rollout_reads_back_as_it_was_written() {
+        for (percent_above_live, outcome, name) in [
+            (5.0, RolloutOutcome::Ended, "ended"),
+            (2.5, RolloutOutcome::Promoted, "promoted"),
+            (2.5, RolloutOutcome::RolledBack, "rolled_back"),
+        ] {
+            let mut rollout = rollout(10);
+            rollout.rollback_when = RollbackWhen { percent_above_live };
+            let ended = EndedRollout { rollout, outcome, reason: "test".into(), ended_at: Timestamp::from_millis(0) };
+            let written = serde_json::to_string(&ended).unwrap();
+            assert!(written.contains(&format!("\"outcome\":\"{name}\"")), "{written}");
+            assert_eq!(serde_json::from_str::<EndedRollout>(&written).unwrap(), ended, "{written}");
+        }
     }
 
     #[test]

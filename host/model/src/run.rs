@@ -37,9 +37,16 @@ pub struct Run {
     /// When the next step is tried again, while waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+    /// Since when it waits, if `retry_at` is so long after that: a clock that was wrong then is noticed by it. None: it
+    /// waits until a time that somebody named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Timestamp>,
     /// The plugin that it waits for, while parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Steps, and items of steps, that are yet to be settled while later ones are carried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_steps: Vec<OpenStep>,
     /// How far a step with `for_each` is.
     #[serde(default, skip_serializing_if = "Progress::is_none")]
     pub progress: Progress,
@@ -49,11 +56,36 @@ pub struct Run {
     /// Where it waits for its turn, if its automation bounds how many runs there are at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
+    /// Whether it has waited, parked or queued before: it is no longer part of its event's open work, and is found by a row
+    /// of its own for as long as it lives. Set by the store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
+    /// How often it was saved after it was decided, by which a commit knows that nobody else was here before. Set by the
+    /// store.
+    #[serde(default)]
+    pub version: u64,
     /// When it was decided.
     pub created_at: Timestamp,
     /// When its last step was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+}
+
+/// A step, or an item of one, that failed and is tried again, or that waits for the result of one that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenStep {
+    /// The step, counted from 0.
+    pub step: u32,
+    /// Which of its items, counted from 0, if it has `for_each` and has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// When it is tried again; none: once the steps that it names are settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// When that was decided.
+    pub since: Timestamp,
 }
 
 /// How far a step with `for_each` is.
@@ -63,6 +95,9 @@ pub struct Progress {
     pub item: u32,
     /// How many there are; 0: the next step has not begun, or has no items.
     pub items: u32,
+    /// Bytes of the results that are recorded of the items so far.
+    #[serde(default)]
+    pub bytes: u64,
 }
 
 impl Progress {
@@ -83,19 +118,32 @@ impl Run {
             automation,
             automation_name,
             revision: 0,
-            decision: Decision { fired: false, reason: "it is yet to be decided".to_owned(), conditions: Vec::new() },
+            decision: Decision {
+                fired: false,
+                reason: "its event has not been processed yet".to_owned(),
+                conditions: Vec::new(),
+            },
             state: RunState::Running,
             steps: Vec::new(),
             next_step: 0,
             tries: 0,
             retry_at: None,
+            waiting_since: None,
             waits_for: None,
+            open_steps: Vec::new(),
             progress: Progress::default(),
             wait_until: None,
             lane: None,
+            resumed: false,
+            version: 0,
             created_at: event.received_at,
             finished_at: None,
         }
+    }
+
+    /// The name of the workflow that it is a run of, if it is.
+    pub fn workflow(&self) -> Option<&str> {
+        self.automation.workflow()
     }
 
     /// What went wrong so far: each failed step, as text, and the reason if a condition failed.
@@ -106,6 +154,24 @@ impl Run {
         });
         let broken = self.state == RunState::Failed && !self.decision.fired;
         steps.flatten().chain(broken.then_some(self.decision.reason.as_str()))
+    }
+
+    /// Whether it is carried out as part of its event's open work.
+    pub fn in_work(&self) -> bool {
+        self.state == RunState::Running && !self.resumed
+    }
+
+    /// When it is due, if it goes on by itself: at its time while it waits; at once if it is carried out and is not part of
+    /// its event's work. That is the earliest instant there is, whatever the clock shows when it is looked for.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let open = self.open_steps.iter().filter_map(|open| open.retry_at).min();
+        match self.state {
+            RunState::Waiting => Some(self.retry_at.into_iter().chain(open).min().unwrap_or_default()),
+            RunState::Running if self.resumed => Some(Timestamp::default()),
+            // Its next step waits for a plugin; those that later ones went past do not wait for that.
+            RunState::Parked => open,
+            _ => None,
+        }
     }
 
     /// Whether its conditions are still to be asked: a plugin for one of them could not be called.
@@ -216,10 +282,26 @@ pub struct StepRecord {
     pub items: Vec<ItemRecord>,
     /// How often it was tried.
     pub attempts: u32,
+    /// How often the last try was made again because what it had read was changed before it committed.
+    #[serde(default, skip_serializing_if = "none_at_all")]
+    pub reruns: u32,
     /// When the last try began.
     pub started_at: Timestamp,
     /// How long the last try took, in microseconds.
     pub duration_us: u64,
+}
+
+impl StepRecord {
+    /// The record of a try that came to nothing after all.
+    #[must_use]
+    pub fn without_changes(self) -> Self {
+        Self { effects: Vec::new(), events: Vec::new(), ..self }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn none_at_all(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What a step with `for_each` did for one item.
@@ -240,6 +322,9 @@ pub struct ItemRecord {
     pub log: Vec<String>,
     /// How often it was tried.
     pub attempts: u32,
+    /// How often the last try was made again because what it had read was changed before it committed.
+    #[serde(default, skip_serializing_if = "none_at_all")]
+    pub reruns: u32,
     /// When the last try began.
     pub started_at: Timestamp,
     /// How long the last try took, in microseconds.
@@ -271,6 +356,11 @@ pub enum StepOutcome {
     Skipped {
         /// Why.
         reason: String,
+    },
+    /// It is carried out when these earlier steps, whose results it names, are settled.
+    Waiting {
+        /// Their names.
+        steps: Vec<String>,
     },
     /// It failed.
     Failed {

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::automation::given;
-use crate::{Mistakes, Timestamp};
+use crate::nullable::{given, required};
+use crate::{Creates, Mistakes, Timestamp, check_display_name};
 
 /// Names a schedule: `sch_N`, counted from 1 in each space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +36,8 @@ impl Serialize for ScheduleId {
 impl<'de> Deserialize<'de> for ScheduleId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|()| serde::de::Error::custom(format!("`{text}` is no id of a schedule")))
+        text.parse()
+            .map_err(|()| serde::de::Error::custom(format!("`{}` is not a schedule id", crate::abridged(&text))))
     }
 }
 
@@ -79,7 +80,7 @@ pub struct ForEachRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Past {
-    /// The field with a time (RFC 3339).
+    /// The field with a time, in any form that [`Timestamp::read`] takes.
     pub field: String,
     /// A field with minutes to be added to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,7 +90,7 @@ pub struct Past {
 impl Past {
     /// The time, if the record has one.
     pub fn of(&self, record: &Value) -> Option<Timestamp> {
-        let at = Timestamp::parse(record.get(&self.field)?.as_str()?)?;
+        let at = Timestamp::read(record.get(&self.field)?.as_str()?)?;
         let Some(field) = &self.plus_minutes else { return Some(at) };
         let minutes = record.get(field)?.as_i64()?;
         Some(Timestamp::from_millis(at.millis().checked_add(minutes.checked_mul(60_000)?)?))
@@ -173,46 +174,71 @@ pub struct ScheduleStatus {
     pub last_error: Option<String>,
 }
 
-/// What a caller sends to make or change a schedule; what is absent keeps its value.
+/// What a caller sends to make or change a schedule; what is absent keeps its value, null restores the default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleInput {
     /// See [`Schedule::name`].
+    #[serde(default, deserialize_with = "required")]
     pub name: Option<String>,
     /// See [`Schedule::cron`]. Takes `every_seconds` away.
-    pub cron: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub cron: Option<Option<String>>,
     /// See [`Schedule::every_seconds`]. Takes `cron` away.
-    pub every_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "given")]
+    pub every_seconds: Option<Option<u64>>,
     /// See [`Schedule::timezone`].
-    pub timezone: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub timezone: Option<Option<String>>,
     /// See [`Schedule::missed`].
-    pub missed: Option<Missed>,
+    #[serde(default, deserialize_with = "given")]
+    pub missed: Option<Option<Missed>>,
     /// See [`Schedule::overlap`].
-    pub overlap: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    pub overlap: Option<Option<bool>>,
     /// See [`Schedule::event_type`]. Takes `workflow` away.
-    #[serde(rename = "type")]
-    pub event_type: Option<String>,
+    #[serde(default, rename = "type", deserialize_with = "given")]
+    pub event_type: Option<Option<String>>,
     /// See [`Schedule::data`].
-    pub data: Option<Value>,
-    /// See [`Schedule::for_each`]. A null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub data: Option<Option<Value>>,
+    /// See [`Schedule::for_each`].
     #[serde(default, deserialize_with = "given")]
     pub for_each: Option<Option<ForEachRecord>>,
     /// See [`Schedule::workflow`]. Takes `type`, `data` and `for_each` away.
-    pub workflow: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub workflow: Option<Option<String>>,
     /// See [`Schedule::input`].
-    pub input: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    pub input: Option<Option<Value>>,
     /// See [`Schedule::enabled`].
-    pub enabled: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    pub enabled: Option<Option<bool>>,
 }
 
+impl Creates for ScheduleInput {
+    fn missing(has: &dyn Fn(&str) -> bool) -> Mistakes {
+        let mut missing = Mistakes::of_missing(&[("name", "is missing: give the schedule a name")], has);
+        if !has("cron") && !has("every_seconds") {
+            missing.add("cron", NO_TIMES);
+        }
+        if !has("type") && !has("workflow") {
+            missing.add("type", NO_PURPOSE);
+        }
+        missing
+    }
+}
+
+const NO_TIMES: &str = "is missing: give a pattern such as `*/5 * * * *`, or `every_seconds`";
+const NO_PURPOSE: &str = "is missing: the type of the event, or `workflow`";
 /// The longest interval: 366 days, in seconds.
 const MOST_SECONDS: u64 = 366 * 86_400;
 
 /// Whether there is one way to say the times, and a sensible one.
 pub(crate) fn check_times(cron: Option<&str>, every_seconds: Option<u64>, mistakes: &mut Mistakes) {
     match (cron, every_seconds) {
-        (None, None) => mistakes.add("cron", "is missing: give a pattern such as `*/5 * * * *`, or `every_seconds`"),
-        (Some(_), Some(_)) => mistakes.add("every_seconds", "is given beside `cron`: keep one of them"),
+        (None, None) => mistakes.add("cron", NO_TIMES),
+        (Some(_), Some(_)) => mistakes.add("every_seconds", "cannot be combined with `cron`: keep one of them"),
         (None, Some(every)) if !(1..=MOST_SECONDS).contains(&every) => {
             mistakes.add("every_seconds", format!("is {every}: give 1 to {MOST_SECONDS}"));
         }
@@ -224,13 +250,11 @@ impl Schedule {
     /// What is wrong with it, apart from its pattern, its zone and its workflow.
     pub fn check(&self) -> Mistakes {
         let mut mistakes = Mistakes::default();
-        if self.name.trim().is_empty() || self.name.len() > 256 {
-            mistakes.add("name", "give it 1 to 256 characters");
-        }
+        check_display_name("name", &self.name, &mut mistakes);
         check_times(self.cron.as_deref(), self.every_seconds, &mut mistakes);
         match (&self.event_type, &self.workflow) {
-            (None, None) => mistakes.add("type", "is missing: the type of the event, or `workflow`"),
-            (Some(_), Some(_)) => mistakes.add("workflow", "is given beside `type`: keep one of them"),
+            (None, None) => mistakes.add("type", NO_PURPOSE),
+            (Some(_), Some(_)) => mistakes.add("workflow", "cannot be combined with `type`: keep one of them"),
             (None, Some(_)) => {
                 for (name, given) in [("data", self.data.is_some()), ("for_each", self.for_each.is_some())] {
                     if given {
@@ -239,7 +263,10 @@ impl Schedule {
                 }
             }
             (Some(event_type), None) => {
-                if event_type.trim().is_empty() || event_type.len() > 256 || event_type.chars().any(char::is_control) {
+                if event_type.trim().is_empty()
+                    || event_type.chars().count() > 256
+                    || event_type.chars().any(char::is_control)
+                {
                     mistakes.add("type", "give it 1 to 256 characters, such as `poll.due`");
                 }
                 if self.input.is_some() {

@@ -1,12 +1,14 @@
 //! How outgoing messages are signed: what a webhook's owner chooses. The keys stand elsewhere.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::Mistakes;
+use crate::whole::{whole, whole_or_null};
 
 /// The way in which a webhook's messages are signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(remote = "Self", tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SigningPolicy {
     /// Nothing is signed.
     None {},
@@ -28,6 +30,20 @@ pub enum SigningPolicy {
     Hmac(HmacPolicy),
 }
 
+// A kind that is told by a member of its own could be read from a list too, member by member; a policy is an object.
+impl<'de> Deserialize<'de> for SigningPolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Map::<String, Value>::deserialize(deserializer)?;
+        Self::deserialize(Value::Object(members)).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for SigningPolicy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
 impl Default for SigningPolicy {
     fn default() -> Self {
         Self::Standard {}
@@ -44,7 +60,7 @@ pub struct JwtPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// How long a token holds after it was signed, in seconds: 1 to 86400.
-    #[serde(default = "default_expiry")]
+    #[serde(default = "default_expiry", deserialize_with = "whole::<_, 1, MOST_SECONDS>")]
     pub expires_in_seconds: u32,
     /// The claim `iss`: who signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,11 +130,11 @@ pub struct SnsPolicy {
 /// A version of the signature of Amazon SNS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnsVersion {
-    /// RSA with SHA-1, for receivers that know nothing newer.
+    /// RSA with SHA-1: the default of Amazon SNS, and what every validator takes.
+    #[default]
     #[serde(rename = "1")]
     V1,
     /// RSA with SHA-256.
-    #[default]
     #[serde(rename = "2")]
     V2,
 }
@@ -136,7 +152,11 @@ pub struct MessagePolicy {
     #[serde(default = "default_label")]
     pub label: String,
     /// How long a signature holds, in seconds: 1 to 86400; none: it says nothing of that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "whole_or_null::<_, 1, MOST_SECONDS>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires_in_seconds: Option<u32>,
     /// The parameter `tag`: what the signature is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,15 +278,17 @@ const MOST_COMPONENTS: usize = 16;
 /// Components that are derived from a request (RFC 9421 section 2.2) and need no parameters.
 const DERIVED: [&str; 7] = ["@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query"];
 /// Header fields that the sender sets itself, or that say how a message travels.
-const RESERVED: [&str; 15] = [
+const RESERVED: [&str; 17] = [
     "connection",
     "content-digest",
     "content-encoding",
     "content-length",
     "content-type",
     "expect",
+    "hookwright-hops",
     "host",
     "keep-alive",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -290,6 +312,31 @@ impl SigningPolicy {
             Self::Stripe {} => "stripe",
             Self::Hmac(_) => "hmac",
         }
+    }
+
+    /// Names of the header fields that it sets in every message, which nothing else may set. `jwt` and `sns` replace the
+    /// body, so its media type is theirs as well.
+    pub fn header_fields(&self) -> Vec<&str> {
+        let mut fields = vec!["webhook-id", "webhook-timestamp"];
+        match self {
+            Self::None {} => {}
+            Self::Standard {} | Self::StandardAsymmetric {} => fields.push("webhook-signature"),
+            Self::Jwt(_) => fields.push("content-type"),
+            Self::Sns(_) => {
+                fields.extend(["content-type", "x-amz-sns-message-type", "x-amz-sns-message-id", "x-amz-sns-topic-arn"])
+            }
+            Self::HttpMessageSignatures(_) => fields.extend(["content-digest", "signature-input", "signature"]),
+            Self::Github(policy) => {
+                fields.extend(["x-github-event", "x-github-delivery", "x-hub-signature-256"]);
+                fields.extend(policy.sha1.then_some("x-hub-signature"));
+            }
+            Self::Stripe {} => fields.push("stripe-signature"),
+            Self::Hmac(policy) => {
+                fields.push(policy.header.as_str());
+                fields.extend(policy.timestamp_header.as_deref());
+            }
+        }
+        fields
     }
 
     /// Checks every field, with the path of what is wrong.
@@ -320,10 +367,12 @@ impl SnsPolicy {
         let parts = arn.split(':').count();
         if !arn.starts_with("arn:") || parts != 6 || arn.len() > 256 || !arn.bytes().all(|byte| byte.is_ascii_graphic())
         {
-            let shown: String = arn.chars().take(80).collect();
+            let shown = crate::abridged(arn);
             mistakes.add(
                 "topic_arn",
-                format!("`{shown}` is no ARN of a topic: write arn:PARTITION:sns:REGION:ACCOUNT:NAME, at most 256 characters"),
+                format!(
+                    "`{shown}` is not a topic ARN: write arn:PARTITION:sns:REGION:ACCOUNT:NAME, at most 256 characters"
+                ),
             );
         }
     }
@@ -336,11 +385,11 @@ impl MessagePolicy {
         }
         for (place, component) in self.components.iter().enumerate().take(MOST_COMPONENTS) {
             let path = format!("components[{place}]");
-            let shown: String = component.chars().take(80).collect();
+            let shown = crate::abridged(component);
             if component.starts_with('@') && !DERIVED.contains(&component.as_str()) {
                 mistakes.add(path, format!("`{shown}` is not one of {}", DERIVED.join(", ")));
             } else if !(component.starts_with('@') || is_field(component) && is_lower(component)) {
-                mistakes.add(path, format!("`{shown}` is no header field: write its name in lower case"));
+                mistakes.add(path, format!("`{shown}` is not a valid header field: write its name in lower case"));
             } else if ["signature", "signature-input"].contains(&component.as_str()) {
                 mistakes.add(path, format!("`{shown}` carries the signature and cannot be covered: leave it out"));
             } else if self.components.iter().take(place).any(|other| other == component) {
@@ -351,8 +400,9 @@ impl MessagePolicy {
             mistakes.add("components", "does not have `content-digest`: without it the body is not signed, add it");
         }
         if !is_label(&self.label) {
-            let shown: String = self.label.chars().take(80).collect();
-            mistakes.add("label", format!("`{shown}` is no label: a-z first, then a-z 0-9 _ - . *, at most 64"));
+            let shown = crate::abridged(&self.label);
+            mistakes
+                .add("label", format!("`{shown}` is not a valid label: a-z first, then a-z 0-9 _ - . *, at most 64"));
         }
         check_text("tag", self.tag.as_deref(), mistakes);
         check_expiry(self.expires_in_seconds, mistakes);
@@ -363,9 +413,12 @@ impl HmacPolicy {
     fn check(&self, mistakes: &mut Mistakes) {
         for (path, header) in [("header", Some(&self.header)), ("timestamp_header", self.timestamp_header.as_ref())] {
             let Some(header) = header else { continue };
-            let shown: String = header.chars().take(80).collect();
+            let shown = crate::abridged(header);
             if !is_field(header) {
-                mistakes.add(path, format!("`{shown}` is no header field: letters, digits and -, at most 64"));
+                mistakes.add(
+                    path,
+                    format!("`{shown}` is not a valid header field: give letters, digits and -, at most 64"),
+                );
             } else if RESERVED.contains(&header.to_ascii_lowercase().as_str()) {
                 mistakes.add(path, format!("`{shown}` is set by the server: choose another, such as X-Signature"));
             }
@@ -388,7 +441,7 @@ fn check_text(path: &str, text: Option<&str>, mistakes: &mut Mistakes) {
 
 fn check_expiry(seconds: Option<u32>, mistakes: &mut Mistakes) {
     if let Some(seconds) = seconds.filter(|seconds| !(1..=MOST_SECONDS).contains(seconds)) {
-        mistakes.add("expires_in_seconds", format!("{seconds} s: from 1 to {MOST_SECONDS}"));
+        mistakes.add("expires_in_seconds", format!("{seconds} s: give 1 to {MOST_SECONDS}"));
     }
 }
 
@@ -446,7 +499,7 @@ mod tests {
         let SigningPolicy::Jwt(jwt) = read(json!({"kind": "jwt", "algorithm": "RS256"})) else { panic!("no jwt") };
         assert_eq!((jwt.expires_in_seconds, jwt.audience, jwt.issuer), (60, None, None));
         let SigningPolicy::Sns(sns) = read(json!({"kind": "sns"})) else { panic!("no sns") };
-        assert_eq!(sns.signature_version, SnsVersion::V2);
+        assert_eq!(sns.signature_version, SnsVersion::V1);
         let policy = read(json!({"kind": "http-message-signatures", "algorithm": "ed25519"}));
         assert_eq!(policy.check(), Ok(()));
         let SigningPolicy::HttpMessageSignatures(message) = policy else { panic!("no message signatures") };
@@ -466,6 +519,8 @@ mod tests {
             json!({"kind": "sns", "signature_version": 2}),
             json!({"kind": "morse"}),
             json!({}),
+            json!(["stripe"]),
+            json!(["github", true]),
         ] {
             assert!(serde_json::from_value::<SigningPolicy>(policy.clone()).is_err(), "{policy}");
         }

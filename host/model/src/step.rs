@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::nullable::required;
 use crate::variables::{Names, check_names, mentions};
-use crate::{Mistake, Mistakes, RetrySchedule, Timestamp, When};
+use crate::whole::whole_or_null;
+use crate::{Mistake, Mistakes, RetrySchedule, Timestamp, When, check_display_name};
 
 /// What a step calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +37,40 @@ pub enum OnError {
 
 /// How long a step lets time pass. The values may hold variables.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "Value")]
 pub enum Wait {
     /// So many seconds, from 0 to [`Wait::MOST_SECONDS`].
     Seconds(Value),
     /// Until this time (RFC 3339), at most [`Wait::MOST_SECONDS`] from now. A time that is past is not waited for.
     Until(Value),
+}
+
+impl TryFrom<Value> for Wait {
+    type Error = String;
+
+    fn try_from(mut given: Value) -> Result<Self, String> {
+        if let Some(members) = given.as_object_mut().filter(|members| members.len() == 1) {
+            if let Some(seconds) = members.shift_remove("seconds") {
+                return Ok(Self::Seconds(seconds));
+            }
+            if let Some(until) = members.shift_remove("until") {
+                return Ok(Self::Until(until));
+            }
+        }
+        let text = given.to_string();
+        let is_number = given.is_number() || given.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok());
+        let example = match &given {
+            _ if text.len() > 40 => None,
+            value if is_number => Some(format!("{{\"seconds\": {value}}}")),
+            Value::String(time) if Timestamp::read(time).is_some() => Some(format!("{{\"until\": {text}}}")),
+            _ => None,
+        };
+        let example = example.unwrap_or_else(|| "{\"seconds\": 60}".to_owned());
+        let shown = crate::abridged(&text);
+        Err(format!(
+            "`{shown}` is not a valid wait: give an object with either `seconds` or `until`, such as {example}"
+        ))
+    }
 }
 
 impl Wait {
@@ -61,7 +91,7 @@ impl Wait {
     pub fn end(&self, value: &Value, now: Timestamp) -> Result<Timestamp, String> {
         let latest = now.millis().saturating_add(i64::from(Self::MOST_SECONDS).saturating_mul(1000));
         let wrong = |wanted: String| {
-            let shown: String = value.to_string().chars().take(80).collect();
+            let shown = crate::abridged(&value.to_string());
             format!("it is {shown}: give {wanted}")
         };
         let end = match self {
@@ -75,15 +105,22 @@ impl Wait {
                     fits.ok_or_else(|| wrong(format!("seconds from 0 to {} (366 days)", Self::MOST_SECONDS)))?;
                 now.after(std::time::Duration::from_secs_f64(seconds))
             }
-            Self::Until(_) => value
-                .as_str()
-                .and_then(Timestamp::parse)
-                .ok_or_else(|| wrong("an RFC 3339 time, such as 2026-01-31T12:00:00Z".to_owned()))?,
+            Self::Until(_) => until(value)
+                .ok_or_else(|| wrong("a time with an offset (RFC 3339), such as 2026-01-31T12:00:00Z".to_owned()))?,
         };
         if end.millis() > latest {
             return Err(wrong("a time at most 366 days from now".to_owned()));
         }
         Ok(end)
+    }
+}
+
+/// The instant that a value names: a text in any form that [`Timestamp::read`] takes, or a number since 1970.
+fn until(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => Timestamp::read(text),
+        Value::Number(number) => Timestamp::read(&number.to_string()),
+        _ => None,
     }
 }
 
@@ -116,7 +153,10 @@ pub struct Step {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a step: an object with `action`, `transform` or `wait`, such as {\"action\": \"NAME\", \"with\": {}}"
+)]
 struct StepInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -130,16 +170,54 @@ struct StepInput {
     when: Option<When>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     for_each: Option<Value>,
-    #[serde(default)]
-    with: Map<String, Value>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    with: Option<Map<String, Value>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     input: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry: Option<RetrySchedule>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "whole_or_null::<_, LEAST_TIMEOUT_MS, MOST_TIMEOUT_MS>",
+        skip_serializing_if = "Option::is_none"
+    )]
     timeout_ms: Option<u32>,
     #[serde(default)]
     on_error: OnError,
+}
+
+/// Reads what may be absent but not null.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A step as a caller sends it: one that waits has no `with`. Such steps were stored with an empty one at first.
+#[derive(Deserialize)]
+#[serde(try_from = "StepInput")]
+struct SentStep(Step);
+
+impl TryFrom<StepInput> for SentStep {
+    type Error = String;
+
+    fn try_from(input: StepInput) -> Result<Self, String> {
+        let has_with = input.with.is_some();
+        let step = Step::try_from(input)?;
+        if has_with && step.kind == StepKind::Wait { Err(not_of_a_wait("with")) } else { Ok(Self(step)) }
+    }
+}
+
+/// Reads steps as a caller sends them; null is refused.
+pub(crate) fn sent_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Step>>, D::Error> {
+    let steps: Option<Vec<SentStep>> = required(deserializer)?;
+    Ok(steps.map(|steps| steps.into_iter().map(|sent| sent.0).collect()))
+}
+
+fn not_of_a_wait(field: &str) -> String {
+    format!("`{field}` belongs to a step that calls a plugin; this one waits: leave it out")
 }
 
 /// What a step that waits is called unless it has a name of its own.
@@ -153,27 +231,28 @@ impl TryFrom<StepInput> for Step {
             (Some(plugin), None, None) => (StepKind::Action, plugin),
             (None, Some(plugin), None) => (StepKind::Transform, plugin),
             (None, None, Some(_)) => (StepKind::Wait, WAIT.to_owned()),
-            _ => return Err("wants exactly one of `action`, `transform` or `wait`".to_owned()),
+            _ => return Err("requires exactly one of `action`, `transform` or `wait`".to_owned()),
         };
-        if kind != StepKind::Transform && input.input.is_some() {
-            return Err("`input` belongs to a transform; an action takes all in `with`".to_owned());
+        if kind == StepKind::Action && input.input.is_some() {
+            return Err("`input` belongs to a transform; an action takes all in `with`: leave it out".to_owned());
         }
         if kind == StepKind::Wait {
             let others = [
-                ("with", !input.with.is_empty()),
+                ("with", input.with.as_ref().is_some_and(|with| !with.is_empty())),
+                ("input", input.input.is_some()),
                 ("for_each", input.for_each.is_some()),
                 ("retry", input.retry.is_some()),
                 ("timeout_ms", input.timeout_ms.is_some()),
             ];
             if let Some((name, _)) = others.iter().find(|(_, given)| *given) {
-                return Err(format!("`{name}` belongs to a step that calls a plugin; this one waits"));
+                return Err(not_of_a_wait(name));
             }
         }
         Ok(Self {
             kind,
             plugin,
             name: input.name,
-            with: input.with,
+            with: input.with.unwrap_or_default(),
             input: input.input,
             on_error: input.on_error,
             when: input.when,
@@ -199,7 +278,7 @@ impl From<Step> for StepInput {
             wait: step.wait,
             when: step.when,
             for_each: step.for_each,
-            with: step.with,
+            with: (step.kind != StepKind::Wait).then_some(step.with),
             input: step.input,
             retry: step.retry,
             timeout_ms: step.timeout_ms,
@@ -209,7 +288,8 @@ impl From<Step> for StepInput {
 }
 
 const MAX_STEPS: usize = 100;
-const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 10..=300_000;
+const LEAST_TIMEOUT_MS: u32 = 10;
+const MOST_TIMEOUT_MS: u32 = 300_000;
 
 /// What stays the same however often it is asked for, so that a list of it does, too.
 const CHANGING: [&str; 5] = ["ticket", "record", "now", "item", "index"];
@@ -217,7 +297,7 @@ const CHANGING: [&str; 5] = ["ticket", "record", "now", "item", "index"];
 impl Step {
     /// What its variables may name, after steps with the names `earlier`.
     pub fn names<'a>(&self, earlier: &'a [String], input: bool) -> Names<'a> {
-        Names { steps: earlier, item: self.for_each.is_some(), input }
+        Names { steps: earlier, item: self.for_each.is_some(), input, ..Names::default() }
     }
 
     /// Whether it calls the plugin itself; its conditions do not count.
@@ -228,12 +308,23 @@ impl Step {
     fn check(&self, path: &str, earlier: &[String], input: bool, mistakes: &mut Mistakes) {
         let names = self.names(earlier, input);
         let before = Names { item: false, ..names };
+        if let Some(name) = &self.name {
+            let path = format!("{path}.name");
+            let known = mistakes.0.len();
+            check_display_name(&path, name, mistakes);
+            if mistakes.0.len() == known
+                && let Some(wrong) = unnameable(name)
+            {
+                mistakes.add(path, wrong);
+            }
+        }
         if let Some(wrong) = self.retry.as_ref().and_then(RetrySchedule::mistake) {
             mistakes.add(format!("{path}.retry"), wrong);
         }
-        if let Some(timeout) = self.timeout_ms.filter(|timeout| !TIMEOUT_MS.contains(timeout)) {
-            let (least, most) = (TIMEOUT_MS.start(), TIMEOUT_MS.end());
-            mistakes.add(format!("{path}.timeout_ms"), format!("is {timeout}: give {least} to {most}"));
+        let fits = |timeout: &u32| (LEAST_TIMEOUT_MS..=MOST_TIMEOUT_MS).contains(timeout);
+        if let Some(timeout) = self.timeout_ms.filter(|timeout| !fits(timeout)) {
+            let message = format!("is {timeout}: give {LEAST_TIMEOUT_MS} to {MOST_TIMEOUT_MS}");
+            mistakes.add(format!("{path}.timeout_ms"), message);
         }
         if let Some(when) = &self.when {
             when.check(&format!("{path}.if"), names, mistakes);
@@ -245,7 +336,8 @@ impl Step {
                 mistakes.add(&path, "give a list, or one variable that stands for one: \"{{event.data.items}}\"");
             }
             if let Some(changing) = CHANGING.iter().find(|root| mentions(list, root)) {
-                let message = format!("`{changing}` may change meanwhile: take event, analytics_event, input or steps");
+                let message =
+                    format!("`{changing}` may change while the run waits: use event, analytics_event, input or steps");
                 mistakes.add(&path, message);
             }
             mistakes.0.extend(check_names(list, &path, before));
@@ -256,12 +348,31 @@ impl Step {
             if !crate::has_variables(value)
                 && let Err(wrong) = wait.end(value, Timestamp::from_millis(0))
                 // How far away a time is depends on when it is asked.
-                && (matches!(wait, Wait::Seconds(_)) || value.as_str().and_then(Timestamp::parse).is_none())
+                && (matches!(wait, Wait::Seconds(_)) || until(value).is_none())
             {
                 mistakes.add(&path, wrong);
             }
         }
     }
+}
+
+/// Why no variable can name a step of this name, and what to call it; none: one can.
+fn unnameable(name: &str) -> Option<String> {
+    let what = if name.contains('.') {
+        "a dot, which separates the words of a variable"
+    } else if name.contains("}}") {
+        "`}}`, which ends a variable"
+    } else if name.trim() != name {
+        "a blank at its start or its end"
+    } else {
+        return None;
+    };
+    let better = name.replace("}}", "-").replace('.', "-");
+    let (shown, better) = (crate::abridged(name), crate::abridged(better.trim()));
+    Some(format!(
+        "`{shown}` has {what}, so that later steps could not refer to its result: call it `{better}`, for instance, \
+         and refer to `{{{{steps.{better}.result}}}}`"
+    ))
 }
 
 /// What is wrong with steps, without a look at any plugin.
@@ -335,11 +446,13 @@ mod tests {
         for step in [
             json!({"action": "a", "with": {"x": 1}, "on_error": "retry", "retry": {"delays_seconds": [1], "jitter": 0.0},
                 "timeout_ms": 500, "for_each": "{{event.data.items}}", "if": {"condition": "c", "with": {}}}),
-            json!({"wait": {"seconds": 60}, "with": {}, "on_error": "continue"}),
-            json!({"wait": {"until": "{{event.data.due}}"}, "name": "due", "with": {}, "on_error": "stop"}),
+            json!({"wait": {"seconds": 60}, "on_error": "continue"}),
+            json!({"wait": {"until": "{{event.data.due}}"}, "name": "due", "on_error": "stop"}),
         ] {
             assert_eq!(serde_json::to_value(read(step.clone()).unwrap()).unwrap(), step);
         }
+        let stored = read(json!({"wait": {"seconds": 60}, "with": {}})).unwrap();
+        assert_eq!(stored, read(json!({"wait": {"seconds": 60}})).unwrap(), "as it was stored at first");
     }
 
     #[test]
@@ -349,7 +462,25 @@ mod tests {
             (json!({}), "exactly one of"),
             (json!({"wait": {"seconds": 1}, "with": {"x": 1}}), "`with` belongs"),
             (json!({"wait": {"seconds": 1}, "for_each": []}), "`for_each` belongs"),
-            (json!({"wait": {"minutes": 1}}), "minutes"),
+            (
+                json!({"wait": {"seconds": 1}, "input": 1}),
+                "`input` belongs to a step that calls a plugin; this one waits",
+            ),
+            (json!({"action": "a", "with": null}), "expected a map"),
+            (json!({"action": "a", "timeout_ms": "x"}), "expected a whole number from 10 to 300000"),
+            (json!({"wait": {"minutes": 1}}), "`{\"minutes\":1}` is not a valid wait"),
+            (
+                json!({"wait": 5}),
+                "`5` is not a valid wait: give an object with either `seconds` or `until`, such as {\"seconds\": 5}",
+            ),
+            (json!({"wait": "5"}), "such as {\"seconds\": \"5\"}"),
+            (json!({"wait": "2100-01-01T00:00:00Z"}), "such as {\"until\": \"2100-01-01T00:00:00Z\"}"),
+            (json!({"wait": []}), "`[]` is not a valid wait"),
+            (json!({"wait": {}}), "`{}` is not a valid wait"),
+            (json!({"wait": {"seconds": 1, "until": "x"}}), "with either `seconds` or `until`"),
+            (json!("note-add"), "expected a step: an object with `action`, `transform` or `wait`"),
+            (json!({"action": "a", "if": "c"}), "expected an object such as {\"condition\": \"NAME\""),
+            (json!({"action": "a", "retry": 5}), "such as {\"delays_seconds\": [5, 60]}"),
             (json!({"action": "a", "input": 1}), "`input` belongs"),
             (json!({"action": "a", "on_error": "ignore"}), "ignore"),
         ] {
@@ -363,6 +494,10 @@ mod tests {
         for (step, path, part) in [
             (json!({"action": "a", "retry": {"delays_seconds": [9_000_000]}}), "then[0].retry", "at most 30 days"),
             (json!({"action": "a", "timeout_ms": 5}), "then[0].timeout_ms", "give 10 to 300000"),
+            (json!({"action": "a", "name": "a.b"}), "then[0].name", "refer to `{{steps.a-b.result}}`"),
+            (json!({"action": "a", "name": "a}}b"}), "then[0].name", "call it `a-b`"),
+            (json!({"action": "a", "name": " a"}), "then[0].name", "a blank at its start or its end"),
+            (json!({"action": "a", "name": "\u{200b}"}), "then[0].name", "invisible characters only"),
             (json!({"action": "a", "for_each": "x"}), "then[0].for_each", "give a list"),
             (json!({"action": "a", "for_each": "{{ticket.tags}}"}), "then[0].for_each", "may change"),
             (json!({"action": "a", "for_each": ["{{steps.b.result}}"]}), "then[0].for_each[0]", "no earlier step"),
@@ -387,6 +522,23 @@ mod tests {
         let until = json!({"wait": {"until": "2100-01-01T00:00:00Z"}});
         check_steps(&[read(good).unwrap(), read(until).unwrap()], "then", Names::default(), &mut mistakes);
         assert!(mistakes.0.is_empty(), "{mistakes}");
+    }
+
+    #[test]
+    fn the_end_of_a_wait_is_read_as_everywhere_else() {
+        let table: Value = serde_json::from_str(include_str!("../../../plugins/sdk/dates.json")).unwrap();
+        let end = |value: &Value| {
+            // Far in the future, so that no time is more than a year away.
+            Wait::Until(Value::Null).end(value, Timestamp::parse("9990-01-01T00:00:00Z").unwrap())
+        };
+        for row in table["read"].as_array().unwrap() {
+            let instant = Timestamp::parse(row[1].as_str().unwrap());
+            assert_eq!(end(&row[0]).ok(), instant, "{row}");
+        }
+        for row in table["refused"].as_array().unwrap() {
+            assert!(end(row).unwrap_err().contains("a time with an offset"), "{row}");
+        }
+        assert_eq!(end(&json!(1_717_243_200_123_u64)).ok(), Timestamp::parse("2024-06-01T12:00:00.123Z"));
     }
 
     #[test]

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Failure, Kept, KvKey, KvSize, RecordKey, RecordKind, SpaceId, StateView, StoredRecord, Timestamp};
+use crate::{
+    Failure, Kept, KvKey, KvSize, RecordKey, RecordKind, SpaceId, StateView, StoredNote, StoredRecord, Timestamp,
+};
 
 /// How many questions that were not recorded are remembered.
 const MAX_ANEW: usize = 20;
@@ -215,8 +217,12 @@ impl StateView for TapedView {
         Ok(found?.map(|(version, value)| StoredRecord { version, value }))
     }
 
-    fn notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<Value>, Failure> {
-        self.tape.answer("notes", || format!("{key} {limit}"), || self.view.notes(space, key, limit))
+    fn notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<StoredNote>, Failure> {
+        let make = || -> Result<Vec<Value>, Failure> {
+            self.view.notes(space, key, limit)?.iter().map(StoredNote::value).collect()
+        };
+        let notes = self.tape.answer("notes", || format!("{key} {limit}"), make)?;
+        Ok(notes.iter().map(StoredNote::from).collect())
     }
 
     fn next_id(&self, space: &SpaceId, kind: &str) -> Result<u64, Failure> {

@@ -1,11 +1,16 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Merge, Mistake, Mistakes, Timestamp, builtin_kind};
+use crate::{Merge, Mistake, Mistakes, Timestamp, User, UserId, builtin_kind};
 
-/// The kind under which tickets are stored. Its fields are those of the support service's ticket packet (R2.2), and stand
+/// The kind under which tickets are stored. Its fields are those of the support service's ticket packet, and stand
 /// in `host/model/kinds/ticket.json`.
 pub const TICKET: &str = "ticket";
+
+/// What a person of the ticket packet is: a person, not a company or a department.
+const PERSON: i64 = 1;
+/// What that person does: an agent, since clients of the help desk hold no API keys.
+const AGENT: i64 = 1;
 
 /// A note on a record; an `Action` in the words of the ticket packet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +31,9 @@ pub struct Note {
     /// Who wrote it.
     #[serde(default)]
     pub author: Option<String>,
+    /// The id of the user who wrote it, if the API key that it was added with stands for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author_id: Option<UserId>,
     /// When it was added.
     pub created_at: Timestamp,
 }
@@ -70,6 +78,19 @@ pub struct Person {
     pub phone: Option<String>,
 }
 
+impl From<&User> for Person {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            person_type: PERSON,
+            profile_type: AGENT,
+            business_name: user.name.clone(),
+            email: user.email.clone(),
+            phone: None,
+        }
+    }
+}
+
 /// What a caller may set on a ticket; what is absent keeps its value, `null` clears what may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
@@ -77,10 +98,10 @@ pub struct TicketChanges(Map<String, Value>);
 
 impl TicketChanges {
     /// Reads them from a JSON object.
-    pub fn from_value(value: &Value) -> Result<Self, Mistake> {
+    pub fn from_value(value: &Value) -> Result<Self, Mistakes> {
         let Value::Object(fields) = value else {
-            let shown: String = value.to_string().chars().take(80).collect();
-            return Err(Mistake::new("", format!("`{shown}` is no object: give the fields of a ticket")));
+            let shown = crate::abridged(&value.to_string());
+            return Err(Mistake::new("", format!("`{shown}` is not an object: give the fields of a ticket")).into());
         };
         let changes = Self(fields.clone());
         changes.check()?;
@@ -88,22 +109,27 @@ impl TicketChanges {
     }
 
     /// Checks the bounds of every field.
-    pub fn check(&self) -> Result<(), Mistake> {
+    pub fn check(&self) -> Result<(), Mistakes> {
         let Some(kind) = builtin_kind(TICKET) else { return Ok(()) };
         let nothing = Value::Object(Map::new());
-        let changed = kind.change(&nothing, self.0.clone(), Merge::Fields, Timestamp::default());
-        changed.map(|_| ()).map_err(first)
+        kind.change(&nothing, self.0.clone(), Merge::Fields, Timestamp::default()).map(|_| ())
+    }
+
+    /// The same, and that every field is there that a new ticket must have.
+    pub fn check_new(&self) -> Result<(), Mistakes> {
+        let mut mistakes = self.check().err().unwrap_or_default();
+        let made = builtin_kind(TICKET).map(|kind| kind.make(0, self.0.clone(), Timestamp::default()));
+        let is_new = |one: &Mistake| mistakes.0.iter().all(|known| known.path != one.path);
+        let more: Vec<Mistake> =
+            made.and_then(Result::err).map_or_else(Vec::new, |found| found.0.into_iter().filter(is_new).collect());
+        mistakes.0.extend(more);
+        mistakes.check()
     }
 
     /// The fields, for a new ticket.
     pub fn into_fields(self) -> Map<String, Value> {
         self.0
     }
-}
-
-/// The first of several mistakes, for who tells one.
-fn first(mistakes: Mistakes) -> Mistake {
-    mistakes.0.into_iter().next().unwrap_or_else(|| Mistake::new("", "cannot be used"))
 }
 
 /// Checks a ticket as a whole, what the server sets included.
@@ -134,6 +160,15 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_a_person_who_is_an_agent() {
+        let given = json!({"id": 5, "name": "Ada Lovelace", "email": "ada@example.com"});
+        let user: User = serde_json::from_value(given).unwrap();
+        let expected = json!({"id": "5", "person_type": 1, "profile_type": 1, "business_name": "Ada Lovelace",
+            "email": "ada@example.com", "phone": null});
+        assert_eq!(json!(Person::from(&user)), expected);
+    }
+
+    #[test]
     fn the_values_of_custom_fields_are_completed() {
         let fields = json!({"subject": "S", "custom_field_values": [{"custom_field_id": 1, "items": [{"team": "t"}]}]});
         let fields = TicketChanges::from_value(&fields).unwrap().into_fields();
@@ -155,8 +190,12 @@ mod tests {
             (json!({"id": 1}), "id"),
             (json!({"custom_field_values": [{"custom_field_id": "x"}]}), "custom_field_values[0].custom_field_id"),
         ] {
-            assert_eq!(TicketChanges::from_value(&value).unwrap_err().path, path);
+            let mistakes = TicketChanges::from_value(&value).unwrap_err();
+            assert_eq!(mistakes.0.iter().map(|mistake| mistake.path.as_str()).collect::<Vec<_>>(), [path]);
         }
+        let several = TicketChanges(json!({"urgency": 1, "statsu": "x"}).as_object().unwrap().clone());
+        let paths: Vec<String> = several.check_new().unwrap_err().0.into_iter().map(|mistake| mistake.path).collect();
+        assert_eq!(paths.len(), 3, "the wrong type, the unknown field and the missing subject: {paths:?}");
         let missing = builtin_kind(TICKET).unwrap().make(1, Map::new(), Timestamp::default());
         assert_eq!(missing.unwrap_err().0[0].path, "subject");
     }

@@ -1,4 +1,4 @@
-//! The tools of a space as clients of Uspacy's REST API know them (R3): which kind of record stands behind each path, what
+//! The tools of a space as clients of Uspacy's REST API know them: which kind of record stands behind each path, what
 //! its answers look like field by field, and what becomes of what is sent. They are data: `catalogue/uspacy-tools.json`.
 
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{FieldType, RecordKind};
+use crate::{FieldType, RecordKind, UserId};
 
 /// Every word that access can be given by.
 pub const ACCESS_WORDS: [&str; 6] = ["crm", "tasks", "chats", "activities", "newsfeed", "comments"];
@@ -93,7 +93,7 @@ impl Tool {
     }
 
     /// The fields of a new record, made by this user.
-    pub fn make(&self, kind: &RecordKind, sent: Map<String, Value>, user: u64) -> Map<String, Value> {
+    pub fn make(&self, kind: &RecordKind, sent: Map<String, Value>, user: &UserId) -> Map<String, Value> {
         let mut fields = self.taken(kind, sent);
         fields.retain(|_, value| !value.is_null());
         for (name, value) in &self.made {
@@ -107,7 +107,7 @@ impl Tool {
     }
 
     /// The changes of a record, made by this user. Empty: nothing was sent that can be changed.
-    pub fn change(&self, kind: &RecordKind, sent: Map<String, Value>, user: u64) -> Map<String, Value> {
+    pub fn change(&self, kind: &RecordKind, sent: Map<String, Value>, user: &UserId) -> Map<String, Value> {
         let mut changes = self.taken(kind, sent);
         if let (Some(changer), false) = (&self.changer, changes.is_empty()) {
             changes.insert(changer.clone(), self.user(changer, user));
@@ -116,9 +116,13 @@ impl Tool {
     }
 
     /// A user's id as the field has it.
-    fn user(&self, field: &str, user: u64) -> Value {
+    fn user(&self, field: &str, user: &UserId) -> Value {
         let form = self.fields.get(field).and_then(|rule| rule.get(0)).and_then(Value::as_str);
-        told(&user.into(), form.unwrap_or_default())
+        let id = match user {
+            UserId::Number(number) => Value::from(*number),
+            UserId::Text(text) => text.as_str().into(),
+        };
+        told(&id, form.unwrap_or_default())
     }
 
     /// What was sent, without what cannot be, each value as the record's kind wants it.
@@ -188,7 +192,7 @@ mod tests {
     fn made(path: &str, sent: Value) -> Value {
         let tool = at(path).tool;
         let kind = builtin_kind(tool.kind()).unwrap();
-        let fields = tool.make(kind, object(sent), 1);
+        let fields = tool.make(kind, object(sent), &UserId::Number(1));
         tool.shown(&kind.make(414, fields, Timestamp::from_millis(1_732_627_155_000)).unwrap())
     }
 
@@ -208,7 +212,7 @@ mod tests {
             // The kind's own example is told in full, and what is told can be sent back.
             let example = &kind.declaration().example;
             let shown = tool.shown(example);
-            let back = tool.change(kind, object(shown.clone()), 1);
+            let back = tool.change(kind, object(shown.clone()), &UserId::Number(1));
             let after = kind.change(example, back, crate::Merge::Fields, Timestamp::from_millis(0));
             assert!(after.is_ok(), "{}: {after:?}", tool.kind());
         }
@@ -271,9 +275,22 @@ mod tests {
     fn what_is_read_only_is_passed_over() {
         let tool = at("/crm/v1/entities/leads/1").tool;
         let kind = builtin_kind("lead").unwrap();
-        let changes = tool.change(kind, object(json!({"id": 9, "created_by": 7, "table_name": "x"})), 1);
+        let changes =
+            tool.change(kind, object(json!({"id": 9, "created_by": 7, "table_name": "x"})), &UserId::Number(1));
         assert!(changes.is_empty());
-        let changes = tool.change(kind, object(json!({"title": "New", "kanban_stage_id": "2", "changed_by": 7})), 5);
+        let changes = tool.change(
+            kind,
+            object(json!({"title": "New", "kanban_stage_id": "2", "changed_by": 7})),
+            &UserId::Number(5),
+        );
         assert_eq!(Value::Object(changes), json!({"title": "New", "kanban_stage_id": 2, "changed_by": 5}));
+        for (id, shown) in [("usr_7", json!("usr_7")), ("7", json!(7))] {
+            let by = UserId::Text(id.to_owned());
+            let changes = tool.change(kind, object(json!({"title": "New"})), &by);
+            assert_eq!(changes["changed_by"], shown, "a user's id may be a text");
+            let made = tool.make(kind, object(json!({"title": "New"})), &by);
+            assert_eq!(made["created_by"], shown);
+            kind.make(1, made, Timestamp::from_millis(0)).unwrap();
+        }
     }
 }

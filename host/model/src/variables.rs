@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::{Event, Mistake, SpaceId, TICKET, Timestamp};
+use crate::{Event, Mistake, SpaceId, TICKET, Timestamp, json_size};
 
 /// The first words that a variable may begin with.
 const ROOTS: [&str; 10] =
@@ -16,14 +16,24 @@ pub struct Scope {
     values: Map<String, Value>,
 }
 
-/// A variable that stands for nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VariableError {
-    /// The variable.
-    pub variable: String,
-    /// What was there instead.
-    pub message: String,
+/// Why variables cannot be replaced.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VariableError {
+    /// One stands for nothing.
+    #[error("`{{{{{variable}}}}}`: {message}")]
+    Missing {
+        /// The variable.
+        variable: String,
+        /// What was there instead.
+        message: String,
+    },
+    /// What they stand for is too large together: a variable may stand in a hundred places.
+    #[error("with its variables filled in it has more than {MAX_RENDERED} bytes: name fewer, or smaller, values")]
+    TooLarge,
 }
+
+/// How many bytes a value may have once its variables are replaced.
+const MAX_RENDERED: usize = 8 * 1024 * 1024;
 
 impl Scope {
     /// What every run can name.
@@ -74,7 +84,7 @@ impl Scope {
 
     /// The value at a dotted path.
     pub fn find(&self, path: &str) -> Result<&Value, VariableError> {
-        let missing = |message: String| VariableError { variable: path.to_owned(), message };
+        let missing = |message: String| VariableError::Missing { variable: path.to_owned(), message };
         let mut words = path.split('.');
         let root = words.next().unwrap_or_default();
         let Some(mut value) = self.values.get(root) else {
@@ -144,6 +154,20 @@ pub fn mentions(value: &Value, root: &str) -> bool {
     }
 }
 
+/// The parts of `text` that are written out, around its variables; `None` if it is one variable and nothing else.
+pub fn written(text: &str) -> Option<Vec<&str>> {
+    let mut parts = pieces(text);
+    if let (Some(Piece::Variable(_)), None) = (parts.next(), parts.next()) {
+        return None;
+    }
+    let parts = pieces(text).filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text),
+        Piece::Open => Some("{{"),
+        Piece::Variable(_) => None,
+    });
+    Some(parts.collect())
+}
+
 /// The second words of the variables in `text` that begin with `root`.
 pub fn named<'a>(text: &'a str, root: &str) -> Vec<&'a str> {
     let names = pieces(text).filter_map(|piece| match piece {
@@ -153,35 +177,80 @@ pub fn named<'a>(text: &'a str, root: &str) -> Vec<&'a str> {
     names.collect()
 }
 
+/// Whether any variable in `value` names the step `name`, or all steps.
+pub fn names_step(value: &Value, name: &str) -> bool {
+    match value {
+        Value::String(text) => pieces(text).any(|piece| match piece {
+            Piece::Variable(path) => {
+                let mut words = path.split('.');
+                words.next() == Some("steps") && words.next().is_none_or(|word| word == name)
+            }
+            Piece::Text(_) | Piece::Open => false,
+        }),
+        Value::Array(list) => list.iter().any(|part| names_step(part, name)),
+        Value::Object(object) => object.values().any(|part| names_step(part, name)),
+        _ => false,
+    }
+}
+
 /// `value` with every variable replaced. A text that is one variable and nothing else takes the variable's type.
+///
+/// # Errors
+/// A variable stands for nothing, or all of them for more than may be held.
 pub fn render(value: &Value, scope: &Scope) -> Result<Value, VariableError> {
+    filled(value, scope, &mut Room(MAX_RENDERED))
+}
+
+/// Bytes that may still be filled in.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), VariableError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(VariableError::TooLarge)?;
+        Ok(())
+    }
+}
+
+fn filled(value: &Value, scope: &Scope, room: &mut Room) -> Result<Value, VariableError> {
     Ok(match value {
-        Value::String(text) if text.contains("{{") => render_text(text, scope)?,
-        Value::Array(list) => Value::Array(list.iter().map(|part| render(part, scope)).collect::<Result<_, _>>()?),
+        Value::String(text) if text.contains("{{") => render_text(text, scope, room)?,
+        Value::Array(list) => {
+            Value::Array(list.iter().map(|part| filled(part, scope, room)).collect::<Result<_, _>>()?)
+        }
         Value::Object(object) => Value::Object(
-            object.iter().map(|(name, part)| Ok((name.clone(), render(part, scope)?))).collect::<Result<_, _>>()?,
+            object
+                .iter()
+                .map(|(name, part)| Ok((name.clone(), filled(part, scope, room)?)))
+                .collect::<Result<_, _>>()?,
         ),
         other => other.clone(),
     })
 }
 
-fn render_text(text: &str, scope: &Scope) -> Result<Value, VariableError> {
+fn render_text(text: &str, scope: &Scope, room: &mut Room) -> Result<Value, VariableError> {
     let mut parts = pieces(text);
     if let (Some(Piece::Variable(path)), None) = (parts.next(), parts.next()) {
-        return scope.find(path).cloned();
+        let value = scope.find(path)?;
+        // Counted before it is copied.
+        room.take(json_size(value))?;
+        return Ok(value.clone());
     }
     let mut rendered = String::with_capacity(text.len());
     for piece in pieces(text) {
         match piece {
             Piece::Text(text) => rendered.push_str(text),
             Piece::Open => rendered.push_str("{{"),
-            Piece::Variable(path) => match scope.find(path)? {
-                Value::String(text) => rendered.push_str(text),
-                Value::Null => {}
-                other => {
-                    let _ = write!(rendered, "{other}");
+            Piece::Variable(path) => {
+                let value = scope.find(path)?;
+                room.take(json_size(value))?;
+                match value {
+                    Value::String(text) => rendered.push_str(text),
+                    Value::Null => {}
+                    other => {
+                        let _ = write!(rendered, "{other}");
+                    }
                 }
-            },
+            }
         }
     }
     Ok(Value::String(rendered))
@@ -190,15 +259,19 @@ fn render_text(text: &str, scope: &Scope) -> Result<Value, VariableError> {
 enum Piece<'a> {
     Text(&'a str),
     Variable(&'a str),
-    /// `{{` that nothing closes.
+    /// `{{` that nothing closes. What follows is text.
     Open,
 }
 
 fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
+    let mut unclosed = false;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
+        }
+        if unclosed {
+            return Some(Piece::Text(std::mem::take(&mut rest)));
         }
         let Some(after) = rest.strip_prefix("{{") else {
             let (before, after) = rest.split_at(rest.find("{{").unwrap_or(rest.len()));
@@ -206,7 +279,9 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
             return Some(Piece::Text(before));
         };
         let Some((path, after_close)) = after.split_once("}}") else {
-            rest = after;
+            // Nothing that follows is closed either. It is not searched again at each further `{{`: in a text of many,
+            // the work would grow with the square of its length.
+            (rest, unclosed) = (after, true);
             return Some(Piece::Open);
         };
         rest = after_close;
@@ -223,6 +298,8 @@ pub struct Names<'a> {
     pub item: bool,
     /// Whether there is an input: `input`.
     pub input: bool,
+    /// Whether secrets may be named: `secrets.NAME`.
+    pub secrets: bool,
 }
 
 /// Checks the variables in `value`, which stands at `path`: closed, not empty, with a known first word, and of the
@@ -255,12 +332,15 @@ fn mistake_in(piece: &Piece<'_>, names: Names<'_>) -> Option<String> {
         Piece::Open => return Some("`{{` is not closed: write `}}` after the variable".to_owned()),
         Piece::Variable(path) => *path,
     };
-    let shown: String = path.chars().take(120).collect();
+    let shown = crate::abridged(path);
     if path.split('.').any(|word| word.is_empty() || word.trim() != word) {
-        return Some(format!("`{{{{{shown}}}}}` is no variable: write words joined by dots, such as event.data.id"));
+        return Some(format!("`{{{{{shown}}}}}` is not a variable: write words joined by dots, such as event.data.id"));
     }
     let mut words = path.split('.');
     let root = words.next().unwrap_or_default();
+    if names.secrets && root == "secrets" && words.clone().next().is_some() {
+        return None;
+    }
     if !ROOTS.contains(&root) {
         return Some(format!("`{shown}`: a variable begins with one of {}", ROOTS.join(", ")));
     }
@@ -269,6 +349,7 @@ fn mistake_in(piece: &Piece<'_>, names: Names<'_>) -> Option<String> {
             let (name, steps) = (words.next().unwrap_or_default(), names.steps);
             if !steps.iter().any(|step| step == name) {
                 let known = if steps.is_empty() { "there is none".to_owned() } else { steps.join(", ") };
+                let name = crate::abridged(name);
                 return Some(format!("`{shown}`: no earlier step is called `{name}`; earlier steps: {known}"));
             }
             None
@@ -278,6 +359,9 @@ fn mistake_in(piece: &Piece<'_>, names: Names<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -294,6 +378,37 @@ mod tests {
         let mut scope = Scope::new(&event, &SpaceId::main(), Timestamp::from_millis(0));
         scope.set_steps(serde_json::from_value(json!({"first": {"result": {"n": 1}}})).unwrap());
         scope
+    }
+
+    #[test]
+    fn a_value_is_filled_in_as_often_as_there_is_room_for_it() {
+        let mut scope = scope();
+        scope.set_item(json!("x".repeat(1024 * 1024)), 0);
+        assert!(render(&json!(vec!["{{item}}"; 7]), &scope).is_ok());
+        for too_many in
+            [json!(vec!["{{item}}"; 8]), json!("{{item}} ".repeat(8)), json!({"a": vec!["<{{item}}>"; 1000]})]
+        {
+            assert_eq!(render(&too_many, &scope), Err(VariableError::TooLarge));
+        }
+    }
+
+    #[test]
+    fn long_numbers_count_for_their_digits() {
+        let mut scope = scope();
+        scope.set_item(serde_json::from_str(&"9".repeat(1000)).unwrap(), 0);
+        assert!(render(&json!("{{item}} ".repeat(8000)), &scope).is_ok());
+        for too_many in [json!("{{item}} ".repeat(10_000)), json!(vec!["{{item}}"; 10_000])] {
+            assert_eq!(render(&too_many, &scope), Err(VariableError::TooLarge));
+        }
+    }
+
+    #[test]
+    fn a_text_full_of_unclosed_variables_is_read_once_and_reported_once() {
+        let text = "{{".repeat(1000);
+        assert_eq!(pieces(&text).count(), 2);
+        assert_eq!(render(&json!(text), &scope()), Ok(json!(text)));
+        assert_eq!(check_variables(&json!(text), "with", &[]).len(), 1);
+        assert_eq!(render(&json!("{{event.data.id}} {{ {{"), &scope()), Ok(json!("42 {{ {{")));
     }
 
     #[test]
@@ -315,11 +430,12 @@ mod tests {
     #[test]
     fn a_missing_path_says_what_was_there() {
         let error = render(&json!("x {{analytics_event.attributes.issue.id}}"), &scope()).unwrap_err();
-        assert_eq!(error.variable, "analytics_event.attributes.issue.id");
-        assert!(error.message.contains("`analytics_event.attributes` has no `issue`: it has id, key"), "{error:?}");
-        assert!(scope().find("event.data.id.x").unwrap_err().message.contains("is 42"));
-        assert!(scope().find("event.data.labels.7").unwrap_err().message.contains("list of 2"));
-        assert!(scope().find("ticket.id").unwrap_err().message.contains("no `ticket`"));
+        let VariableError::Missing { variable, message } = error else { panic!("{error}") };
+        assert_eq!(variable, "analytics_event.attributes.issue.id");
+        assert!(message.contains("`analytics_event.attributes` has no `issue`: it has id, key"), "{message}");
+        assert!(scope().find("event.data.id.x").unwrap_err().to_string().contains("is 42"));
+        assert!(scope().find("event.data.labels.7").unwrap_err().to_string().contains("list of 2"));
+        assert!(scope().find("ticket.id").unwrap_err().to_string().contains("no `ticket`"));
     }
 
     #[test]
@@ -327,8 +443,8 @@ mod tests {
         let steps = ["first".to_owned()];
         for (text, part) in [
             ("{{evnt.data}}", "begins with one of"),
-            ("{{}}", "no variable"),
-            ("{{event..data}}", "no variable"),
+            ("{{}}", "not a variable"),
+            ("{{event..data}}", "not a variable"),
             ("{{event.data", "not closed"),
             ("{{steps.second.result}}", "earlier steps: first"),
             ("{{item.id}}", "only a step with `for_each`"),
@@ -341,6 +457,20 @@ mod tests {
             assert!(found[0].message.contains(part), "{}", found[0]);
         }
         assert!(check_variables(&json!("{{steps.first.result}} {{now}}"), "", &steps).is_empty());
+    }
+
+    #[test]
+    fn secrets_are_named_only_where_that_is_permitted() {
+        let names = Names { secrets: true, ..Names::default() };
+        for (text, mistakes) in [
+            ("{{secrets.token}}", 0),
+            ("{{secrets}}", 1),
+            ("{{secrets.token}} {{data.secrets}}", 1),
+            ("{{secrets.token}} {{secrets.other}} {{event.id}}", 0),
+        ] {
+            assert_eq!(check_names(&json!(text), "", names).len(), mistakes, "{text}");
+        }
+        assert_eq!(check_variables(&json!("{{secrets.token}}"), "", &[]).len(), 1);
     }
 
     #[test]

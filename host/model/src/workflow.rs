@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::automation::given;
-use crate::step::{check_steps, plugins_of, repeated_names};
+use crate::nullable::{given, required};
+use crate::step::{check_steps, plugins_of, repeated_names, sent_steps};
 use crate::variables::Names;
-use crate::{Automation, AutomationId, Concurrency, Mistake, Mistakes, OnUnavailable, Run, Step, Timestamp};
+use crate::{Automation, AutomationId, Concurrency, Creates, Mistake, Mistakes, OnUnavailable, Step, Timestamp};
 
 /// The type of the event that starts a workflow.
 pub const WORKFLOW_STARTED: &str = "workflow.started";
@@ -44,25 +44,41 @@ pub struct Workflow {
     pub updated_at: Timestamp,
 }
 
-/// What a caller sends to make or change a workflow; what is absent keeps its value.
+/// What a caller sends to make or change a workflow; what is absent keeps its value, null restores the default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowInput {
     /// See [`Workflow::name`]. It stays as it is.
+    #[serde(default, deserialize_with = "required")]
     pub name: Option<String>,
     /// See [`Workflow::description`].
-    pub description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub description: Option<Option<String>>,
     /// See [`Workflow::input`].
-    pub input: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "given")]
+    pub input: Option<Option<Map<String, Value>>>,
     /// See [`Workflow::steps`].
+    #[serde(default, deserialize_with = "sent_steps")]
     pub steps: Option<Vec<Step>>,
     /// See [`Workflow::on_unavailable`].
-    pub on_unavailable: Option<OnUnavailable>,
-    /// See [`Workflow::concurrency`]. A null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub on_unavailable: Option<Option<OnUnavailable>>,
+    /// See [`Workflow::concurrency`].
     #[serde(default, deserialize_with = "given")]
     pub concurrency: Option<Option<Concurrency>>,
     /// See [`Workflow::enabled`].
-    pub enabled: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    pub enabled: Option<Option<bool>>,
+}
+
+impl Creates for WorkflowInput {
+    fn missing(has: &dyn Fn(&str) -> bool) -> Mistakes {
+        let fields = [
+            ("name", "is missing: 1 to 64 of a-z, 0-9, - and _"),
+            ("steps", "is missing: the steps that are carried out"),
+        ];
+        Mistakes::of_missing(&fields, has)
+    }
 }
 
 /// Which workflow an event starts.
@@ -88,8 +104,8 @@ impl Workflow {
         if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
             return Ok(());
         }
-        let shown: String = name.chars().take(80).collect();
-        Err(Mistake::new("name", format!("`{shown}` is no name of a workflow: 1 to 64 of a-z, 0-9, - and _")))
+        let shown = crate::abridged(name);
+        Err(Mistake::new("name", format!("`{shown}` is not a valid workflow name: give 1 to 64 of a-z, 0-9, - and _")))
     }
 
     /// What is wrong with it, checked without looking at any plugin.
@@ -129,6 +145,7 @@ impl Workflow {
             on_unavailable: self.on_unavailable,
             concurrency: self.concurrency.clone(),
             enabled: true,
+            switched: None,
             revision: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -145,13 +162,6 @@ impl AutomationId {
     /// The workflow's name, if it stands for one.
     pub fn workflow(&self) -> Option<&str> {
         self.as_str().strip_prefix(PREFIX)
-    }
-}
-
-impl Run {
-    /// The name of the workflow that it is a run of, if it is.
-    pub fn workflow(&self) -> Option<&str> {
-        self.automation.workflow()
     }
 }
 

@@ -1,78 +1,74 @@
-//! What is done from time to time while the server runs.
+//! Periodic maintenance while the server runs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookwright_model::Timestamp;
+use hookwright_store::Store;
 
-use crate::Pipeline;
+use crate::clock_watch::ClockWatch;
+use crate::delivery::notices::Notices;
+use crate::foundation::settings::PipelineSettings;
+use crate::foundation::stopping::Stopping;
+use crate::foundation::sweep::sweep;
+use crate::foundation::watched_clock::WatchedClock;
+use crate::intake::accept::Intake;
+use crate::intake::source_log::SourceLog;
+use crate::invoke::parked::Parked;
 
-/// How often.
-const ROUND: Duration = Duration::from_secs(15);
-/// How many old attempts are removed in one commit.
-const ATTEMPTS_SWEPT: usize = 1000;
-/// How many expired values are removed in one commit.
-const SWEPT: usize = 1000;
+/// The interval between two rounds.
+const INTERVAL: Duration = Duration::from_secs(15);
 
-/// Removes what has expired, and lets go on what need not wait any more, until the pipeline stops.
-pub(crate) async fn keep_up(pipeline: Arc<Pipeline>) {
-    let mut stopping = pipeline.stopping.subscribe();
+/// Removes what has expired and continues what no longer needs to wait, until the pipeline stops.
+pub(crate) async fn keep_up(upkeep: Arc<Upkeep>) {
+    let mut stopping = upkeep.stopping.subscribe();
     while !*stopping.borrow_and_update() {
-        loop {
-            match pipeline.store.sweep_kept(pipeline.now(), SWEPT).await {
-                Ok(SWEPT) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "expired values stay for now");
-                    break;
-                }
-            }
-        }
-        pipeline.release_waiting();
-        pipeline.mail_exceptions().await;
-        pipeline.sweep_attempts().await;
-        pipeline.sweep_recordings().await;
-        pipeline.sweep_requests().await;
+        upkeep.stopping.until_recording(&upkeep.store).await;
+        upkeep.clock_watch.watch_clock().await;
+        sweep("expired values", |limit| upkeep.store.kv.sweep_kept(upkeep.clock.now(), limit)).await;
+        upkeep.parked.release_waiting();
+        upkeep.notices.mail_exceptions().await;
+        upkeep.sweep_attempts().await;
+        upkeep.sweep_recordings().await;
+        upkeep.source_log.sweep_requests().await;
+        upkeep.sweep_idempotency_keys().await;
         tokio::select! {
-            () = tokio::time::sleep(ROUND) => {}
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = upkeep.clock.until_moved() => {}
             _ = stopping.changed() => {}
         }
     }
 }
 
-impl Pipeline {
-    /// Lets go recorded calls that are older than is wanted.
+/// Periodic maintenance while the server runs.
+pub(crate) struct Upkeep {
+    pub(crate) clock_watch: Arc<ClockWatch>,
+    pub(crate) clock: Arc<WatchedClock>,
+    pub(crate) settings: Arc<PipelineSettings>,
+    pub(crate) stopping: Stopping,
+    pub(crate) store: Store,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) notices: Arc<Notices>,
+    pub(crate) parked: Arc<Parked>,
+    pub(crate) source_log: Arc<SourceLog>,
+}
+
+impl Upkeep {
+    /// Removes recorded calls that are older than the retention.
     async fn sweep_recordings(&self) {
-        let age = i64::try_from(self.settings.recording_retention.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_millis(self.now().millis().saturating_sub(age));
-        loop {
-            match self.store.sweep_recordings(before, SWEPT).await {
-                Ok(SWEPT) => {}
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "old recordings stay for now");
-                    return;
-                }
-            }
-        }
+        let before = self.clock.retained_since(self.settings.recording_retention);
+        sweep("old recordings", |limit| self.store.recordings.sweep_recordings(before, limit)).await;
     }
 
-    /// Removes requests from the log that are older than is wanted, or more than are.
+    /// Removes attempts that are older than the retention, or beyond the number that is retained.
     async fn sweep_attempts(&self) {
-        let before = Timestamp::from_millis(
-            self.now()
-                .millis()
-                .saturating_sub(i64::try_from(self.settings.attempt_retention.as_millis()).unwrap_or(i64::MAX)),
-        );
-        loop {
-            match self.store.sweep_attempts(before, self.settings.attempts_kept, ATTEMPTS_SWEPT).await {
-                Ok(ATTEMPTS_SWEPT) => {}
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "old attempts stay for now");
-                    return;
-                }
-            }
-        }
+        let before = self.clock.retained_since(self.settings.attempt_retention);
+        let most = self.settings.attempts_kept;
+        sweep("old attempts", |limit| self.store.attempts.sweep_attempts(before, most, limit)).await;
+    }
+
+    /// Removes idempotency keys that have expired.
+    async fn sweep_idempotency_keys(&self) {
+        let before = self.intake.key_window().since;
+        sweep("expired idempotency keys", |limit| self.store.idempotency.sweep_idempotency_keys(before, limit)).await;
     }
 }

@@ -1,14 +1,15 @@
 //! What a plugin may do in a space, made ready for its calls.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use hookwright_model::{Failure, Grants, InstancePolicy, Limits};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::exchange::Secrets;
 use crate::meter::Meter;
+use crate::secrets::Secrets;
 
 /// What a plugin may do in a space. Made when a policy, a secret or a setting changes, and shared by the calls.
 pub struct Access {
@@ -24,6 +25,8 @@ pub struct Access {
     pub instance: Option<InstancePolicy>,
     /// The secrets that it was granted.
     pub secrets: Secrets,
+    /// Names of the secrets that are set in the space, granted or not: a refusal says which of the two is missing.
+    pub secrets_set: Vec<String>,
     /// Settings that it reads through `config`.
     pub config: Arc<HashMap<String, String>>,
     /// How many of its calls are kept so that they can be repeated; 0: none.
@@ -32,6 +35,13 @@ pub struct Access {
     pub meter: Arc<Meter>,
     /// How many calls of it may be under way.
     pub slots: Semaphore,
+}
+
+impl fmt::Debug for Access {
+    /// Only its name: it holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
 }
 
 impl Access {
@@ -44,6 +54,7 @@ impl Access {
             limits,
             instance: None,
             secrets: Secrets::default(),
+            secrets_set: Vec::new(),
             config: Arc::default(),
             recordings: 0,
             meter: Arc::default(),
@@ -67,7 +78,7 @@ impl Access {
         if self.trusted || self.grants.record(kind, write) {
             return Ok(());
         }
-        let kind = crate::output::cut(kind, 64);
+        let kind = crate::cut::cut(kind, 64);
         let what = if write { "changing" } else { "reading" };
         Err(self.refused(
             &format!("{what} records of the kind `{kind}` is not granted to `{}`", self.plugin),

@@ -70,11 +70,12 @@ impl Cache {
         self.path(digest).exists()
     }
 
-    /// Keeps the compiled form of a component.
-    pub(crate) fn keep(&self, digest: &str, component: &Component) {
-        let kept = component.serialize().map_err(io::Error::other).and_then(|code| self.write(digest, &code));
+    /// Keeps the compiled form of a component: `code`, if it was compiled apart.
+    pub(crate) fn keep(&self, digest: &str, component: &Component, code: Option<Vec<u8>>) {
+        let code = code.map_or_else(|| component.serialize().map_err(io::Error::other), Ok);
+        let kept = code.and_then(|code| self.write(digest, &code));
         if let Err(error) = kept {
-            tracing::warn!(%error, digest, "a compiled plugin cannot be kept: it will be compiled again at the next start");
+            tracing::warn!(%error, digest, "a compiled plugin cannot be cached: it will be compiled again at the next start");
         }
     }
 
@@ -149,15 +150,16 @@ fn checked(file: &[u8]) -> Option<&[u8]> {
     (*Sha256::digest(code) == *digest).then_some(code)
 }
 
-/// Makes a component of machine code. `code` must be what [`Cache::keep`] wrote: [`checked`] says so.
+/// Makes a component of machine code. `code` must be what [`Cache::keep`] wrote, which [`checked`] says, or what the process
+/// that compiles has just answered.
 #[allow(
     unsafe_code,
     reason = "wasmtime runs whatever bytes it is given here. These were written by this server into a directory that \
-              only its user can write, carry a digest that was compared over these very bytes in memory, and never \
-              come from a request: components that arrive precompiled are refused. wasmtime itself compares version, \
-              settings and processor."
+              only its user can write, carry a digest that was compared over these very bytes in memory, or were \
+              read from a process of this very program, and never come from a request: components that arrive \
+              precompiled are refused. wasmtime itself compares version, settings and processor."
 )]
-fn load_checked(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+pub(crate) fn load_checked(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: see the reason above.
     unsafe { Component::deserialize(engine, code) }
 }

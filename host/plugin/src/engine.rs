@@ -2,21 +2,19 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use hookwright_model::Limits;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::cache::Cache;
 use crate::error::EngineError;
+use crate::hashed::HashedComponent;
+use crate::limits::{CORE_INSTANCES, MEMORIES, TABLES, TICK};
+use crate::memory::MemoryBudget;
 use crate::options::EngineOptions;
-use crate::state::{CORE_INSTANCES, MEMORIES, TABLES};
 use crate::warm::Warm;
 
-/// How often the time that plugins compute is counted.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// After how many ticks instances that wait are looked through.
 const TIDY: u64 = 100;
 /// What stays in memory of a returned memory or table, so that the next call finds it warm.
@@ -37,7 +35,8 @@ pub(crate) struct Inner {
     pub(crate) compiling: Arc<Semaphore>,
     pub(crate) cache: Option<Cache>,
     pub(crate) warm: Warm,
-    pooled: bool,
+    pub(crate) memory: Arc<MemoryBudget>,
+    pub(crate) pooled: bool,
 }
 
 impl Engine {
@@ -55,7 +54,14 @@ impl Engine {
             wasm,
             cache,
             warm: Warm::new(kept(options)),
+            memory: MemoryBudget::new(options.memory_total),
             pooled,
+        });
+        let engine = Arc::downgrade(&inner);
+        inner.memory.shed_by(move || {
+            if let Some(engine) = engine.upgrade() {
+                engine.warm.shed();
+            }
         });
         tick(Arc::downgrade(&inner))?;
         Ok(Self(inner))
@@ -72,9 +78,8 @@ impl Engine {
     }
 
     /// Whether loading this component takes a moment only, since it was compiled before.
-    pub fn is_compiled(&self, component: &[u8]) -> bool {
-        let digest = hex::encode(Sha256::digest(component));
-        self.0.cache.as_ref().is_some_and(|cache| cache.has(&digest))
+    pub fn is_compiled(&self, component: &HashedComponent) -> bool {
+        self.0.cache.as_ref().is_some_and(|cache| cache.has(component.digest()))
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -100,21 +105,25 @@ fn wasm_engine(options: &EngineOptions) -> Result<(wasmtime::Engine, bool), Engi
             Ok(engine) => return Ok((engine, true)),
             Err(error) => tracing::warn!(
                 reason = %format!("{error:#}"),
-                "memory for {} plugin instances cannot be reserved in advance: it is taken call by call, which is slower",
+                "memory for {} plugin instances cannot be reserved in advance: it is allocated per call, which is slower",
                 options.instances
             ),
         }
     }
     let mut config = config(options);
-    // Where addresses are scarce, no more is reserved than a call may use.
-    config.memory_reservation(options.limits.memory_bytes);
-    config.memory_guard_size(64 * 1024);
+    reserve_little(&mut config, options.limits.memory_bytes);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     let engine = wasmtime::Engine::new(&config).map_err(|error| EngineError::Settings(format!("{error:#}")))?;
     Ok((engine, false))
 }
 
-fn config(options: &EngineOptions) -> Config {
+/// Where addresses are scarce, no more is reserved for a memory than a call may use.
+pub(crate) fn reserve_little(config: &mut Config, bytes: u64) {
+    config.memory_reservation(bytes);
+    config.memory_guard_size(64 * 1024);
+}
+
+pub(crate) fn config(options: &EngineOptions) -> Config {
     let mut config = Config::new();
     config
         .concurrency_support(false)

@@ -26,7 +26,7 @@ pub enum EngineError {
 pub enum LoadError {
     /// It has more bytes than are taken.
     #[error(
-        "the component has {size} bytes: at most {most} are taken; leave out debug information (`wasm-tools strip`) or raise the limit"
+        "the component has {size} bytes: at most {most} are accepted; leave out debug information (`wasm-tools strip`) or raise the limit"
     )]
     TooLarge {
         /// Its size in bytes.
@@ -35,7 +35,7 @@ pub enum LoadError {
         most: usize,
     },
     /// It is not WebAssembly at all.
-    #[error("this is no WebAssembly: it begins with {0}; send the bytes of a component (`.wasm`)")]
+    #[error("this is not WebAssembly: it begins with {0}; send the bytes of a component (`.wasm`)")]
     NotWasm(String),
     /// It is a core module, which has no typed interfaces.
     #[error(
@@ -44,12 +44,10 @@ pub enum LoadError {
     )]
     CoreModule,
     /// It is machine code that an engine compiled in advance.
-    #[error(
-        "this is precompiled machine code, which is never taken from outside: send the component that it was compiled from"
-    )]
+    #[error("this is precompiled machine code, which is never accepted: send the component that it was compiled from")]
     Precompiled,
     /// Its bytes do not follow the format.
-    #[error("the component is damaged or uses what this server does not know: {0}; build it again")]
+    #[error("the component is damaged or uses features that this server does not support: {0}; build it again")]
     Malformed(String),
     /// It exports nothing that makes it a plugin.
     #[error("{0}")]
@@ -60,6 +58,9 @@ pub enum LoadError {
     /// It is valid, but no machine code could be made of it within the limits.
     #[error("the component could not be compiled: {0}")]
     CompileFailed(String),
+    /// The process that compiles was ended by a signal that nothing about the component causes, such as SIGTERM.
+    #[error("compiling the component was interrupted by signal {0}: restart the server, or load the plugin again")]
+    CompileInterrupted(i32),
     /// An import or export has another type than the WIT says.
     #[error(
         "the component does not fit hookwright:plugin@{version}: {reason}; build it again with the WIT of that version, unchanged"
@@ -84,7 +85,7 @@ pub enum LoadError {
     NameInvalid(String),
     /// Signatures are required, and there is none.
     #[error(
-        "the component is not signed, and only those that are signed by a trusted key ({0}) are taken: sign it with `hookwright plugin sign`"
+        "the component is not signed, and only components that are signed by a trusted key ({0}) are accepted: sign it with `hookwright plugin sign`"
     )]
     Unsigned(String),
     /// A signature is none, or not over this component by a trusted key.
@@ -96,6 +97,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// No machine code could be made of it, because.
+    pub(crate) fn compile_failed(error: &dyn std::fmt::Display) -> Self {
+        Self::CompileFailed(crate::cut::cut(&error.to_string(), 600))
+    }
+
     /// Stable, `plugin.problem`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -107,6 +113,7 @@ impl LoadError {
             Self::NoKnownWorld(_) => "plugin.no_known_world",
             Self::ImportNotGranted(_) => "plugin.import_not_granted",
             Self::CompileFailed(_) => "plugin.compile_failed",
+            Self::CompileInterrupted(_) => "plugin.compile_interrupted",
             Self::TypeMismatch { .. } => "plugin.type_mismatch",
             Self::DescribeTrapped(_) => "plugin.describe_trapped",
             Self::DescribeFailed(_) => "plugin.describe_failed",

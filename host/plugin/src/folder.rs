@@ -13,12 +13,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::error::LoadError;
+use crate::hashed::HashedComponent;
 use crate::registry::{Registry, Scope, check_name};
 
 /// How long a file must keep still before it is taken.
@@ -155,7 +155,7 @@ async fn keep(
             },
             _ = round.tick() => match keeper.names().await {
                 Ok(names) => for name in names { due.entry(name).or_insert_with(Instant::now); },
-                Err(error) => tracing::warn!(%error, "what is in the plugin folder stays as it is"),
+                Err(error) => tracing::warn!(%error, "the plugins that are loaded from the folder stay loaded"),
             },
             () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                 let now = Instant::now();
@@ -239,7 +239,11 @@ impl Keeper<'_> {
         if self::stamp(&path).await != Some(stamp) {
             return Synced::Moving;
         }
-        let digest = hex::encode(Sha256::digest(&bytes));
+        let component = match HashedComponent::of(bytes).await {
+            Ok(component) => component,
+            Err(error) => return self.note(name, stamp, "", error),
+        };
+        let digest = component.digest().to_owned();
         let known = match self.registry.find(&Scope::Folder, name) {
             Some((_, Some(failed))) => failed.digest == digest,
             Some((Some(plugin), None)) => plugin.digest() == digest,
@@ -249,16 +253,14 @@ impl Keeper<'_> {
             self.seen.insert(name.to_owned(), stamp);
             return Synced::Same;
         }
-        let trust = &self.registry.engine().options().trust;
-        let signed = check_name(name).and_then(|()| trust.check(&digest, &signatures(&path)));
-        let loaded = match signed {
-            Ok(_) => self.registry.prepare(bytes).await,
+        let loaded = match check_name(name) {
+            Ok(()) => self.registry.prepare_signed(component, &signatures(&path)).await,
             Err(error) => Err(error),
         };
         if self::stamp(&path).await != Some(stamp) {
             return Synced::Moving;
         }
-        match loaded.and_then(|plugin| self.registry.activate(Scope::Folder, name, plugin)) {
+        match loaded.and_then(|(plugin, _)| self.registry.activate(Scope::Folder, name, plugin)) {
             Ok(_) => {
                 self.seen.insert(name.to_owned(), stamp);
                 Synced::Changed

@@ -7,8 +7,9 @@ use semver::Version;
 
 use crate::capability::{ALL, Capability, Link};
 use crate::error::LoadError;
+use crate::guest::WitVersion;
 use crate::inspect::{Import, Interfaces};
-use crate::versions::{self, WitVersion};
+use crate::versions;
 
 /// The WIT package.
 const PACKAGE: &str = "hookwright:plugin";
@@ -39,7 +40,7 @@ pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
     let (kinds, version) = kinds(&interfaces.exports)?;
     let mut links: Vec<&'static Link> = Vec::new();
     let mut wants = Vec::new();
-    let mut refused = String::new();
+    let mut refused: Vec<(Vec<String>, String)> = Vec::new();
     for import in &interfaces.imports {
         match wanted(import, &kinds) {
             Ok(Some((_, link))) if links.iter().any(|linked| std::ptr::eq(*linked, link)) => {}
@@ -51,14 +52,19 @@ pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
             }
             Ok(None) => {}
             Err(why) => {
-                let separator = if refused.is_empty() { "" } else { "; " };
-                let _ = write!(refused, "{separator}`{}`: {why}", crate::output::cut(&import.name, 120));
+                let name = format!("`{}`", crate::cut::cut(&import.name, 120));
+                // Each piece of advice once, however many imports it is about: a WASI component has two dozen of them.
+                match refused.iter_mut().find(|(_, known)| *known == why) {
+                    Some((names, _)) => names.push(name),
+                    None => refused.push((vec![name], why)),
+                }
             }
         }
     }
     if refused.is_empty() {
         return Ok(Granted { kinds, version, links, wants });
     }
+    let refused: Vec<String> = refused.into_iter().map(|(names, why)| format!("{}: {why}", listed(&names))).collect();
     let kinds_named = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" and ");
     let granted = ALL
         .iter()
@@ -67,10 +73,23 @@ pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
         .collect::<Vec<_>>()
         .join(", ");
     Err(LoadError::ImportNotGranted(format!(
-        "the component imports what it does not get. {refused}. As {kinds_named} it gets {granted} of {PACKAGE}@{}: \
+        "the component imports interfaces that it has no access to. {}. As {kinds_named} it gets {granted} of {PACKAGE}@{}: \
          build it without the others",
+        refused.join("; "),
         version.name
     )))
+}
+
+/// How many refused imports of one sort are named.
+const NAMED: usize = 4;
+
+/// The first names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let mut named: Vec<String> = names.iter().take(NAMED).cloned().collect();
+    if names.len() > named.len() {
+        named.push(format!("{} more", names.len() - named.len()));
+    }
+    named.join(", ")
 }
 
 fn is_granted(capability: &Capability, kinds: &[Kind]) -> bool {
@@ -82,7 +101,9 @@ fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<(&'static Capability
     let name = parse(&import.name);
     if name.package != PACKAGE {
         return Err(if name.package.starts_with("wasi:") {
-            "plugins get no WASI; build for wasm32-unknown-unknown, or let the toolchain leave WASI out".to_owned()
+            "plugins have no access to WASI: build for wasm32-unknown-unknown, or have the toolchain leave WASI out (componentize-py \
+             and componentize-qjs: --stub-wasi; jco: --disable all)"
+                .to_owned()
         } else if import.is_interface {
             format!("only interfaces of {PACKAGE} can be imported")
         } else {
@@ -99,7 +120,7 @@ fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<(&'static Capability
     let version = known_version(&name)?;
     if !is_granted(capability, kinds) {
         let those = capability.kinds.iter().map(|kind| format!("{kind}s")).collect::<Vec<_>>().join(" and ");
-        return Err(format!("only {those} get it"));
+        return Err(format!("only {those} have access to it"));
     }
     let Some(link) = capability.links.iter().find(|link| link.version == version.name) else {
         return Err(format!("version {} of {PACKAGE} does not have it", version.name));
@@ -125,7 +146,7 @@ fn no_known_world(exports: &[String], ours: &[Name<'_>]) -> LoadError {
         "the component exports nothing".to_owned()
     } else {
         let mut list: Vec<String> =
-            exports.iter().take(20).map(|name| format!("`{}`", crate::output::cut(name, 120))).collect();
+            exports.iter().take(20).map(|name| format!("`{}`", crate::cut::cut(name, 120))).collect();
         if exports.len() > list.len() {
             list.push(format!("{} more", exports.len() - list.len()));
         }
@@ -165,7 +186,7 @@ fn known_version(name: &Name<'_>) -> Result<&'static WitVersion, String> {
         _ => false,
     };
     versions::ALL.into_iter().find(|ours| serves(ours)).ok_or_else(|| {
-        let version = crate::output::cut(name.version.unwrap_or("none"), 40);
+        let version = crate::cut::cut(name.version.unwrap_or("none"), 40);
         format!("version {version} of {PACKAGE} is not known here; known: {}", known_names())
     })
 }
@@ -227,13 +248,27 @@ mod tests {
         assert_eq!(error.code(), "plugin.import_not_granted");
         let text = error.to_string();
         for part in [
-            "`hookwright:plugin/tickets@0.1.0`: only actions get it",
-            "`wasi:cli/environment@0.2.0`: plugins get no WASI",
+            "`hookwright:plugin/tickets@0.1.0`: only actions have access to it",
+            "`wasi:cli/environment@0.2.0`: plugins have no access to WASI",
             "`hookwright:plugin/files@0.1.0`: there is no such interface; there are log, clock",
             "`hookwright:plugin/log@0.2.0`: version 0.2.0 of hookwright:plugin is not known here; known: 0.1.0",
             "`print`: only interfaces can be imported",
             "As condition it gets log, clock, random, config, crypto, encoding of hookwright:plugin@0.1.0",
         ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn advice_is_given_once_for_all_imports_that_it_is_about() {
+        let wasi: Vec<String> = (0..18).map(|number| format!("wasi:cli/thing-{number}@0.2.0")).collect();
+        let mut imports: Vec<&str> = wasi.iter().map(String::as_str).collect();
+        imports.push(TICKETS);
+        let text = grant(&interfaces(&imports, &[META, CONDITION])).err().unwrap().to_string();
+        assert_eq!(text.matches("plugins have no access to WASI").count(), 1, "{text}");
+        for part in
+            ["`wasi:cli/thing-3@0.2.0`, 14 more: plugins have no access to WASI", "only actions have access to it"]
+        {
             assert!(text.contains(part), "{part}\n{text}");
         }
     }

@@ -1,13 +1,24 @@
-//! A component of whichever version, ready to be called.
+//! A component of whichever version, ready to be called, and what makes it so.
 
 use async_trait::async_trait;
-use hookwright_model::{Event, Failure, Outcome, Verdict};
+use hookwright_model::{Event, Failure, Kind, Outcome, Verdict};
 use wasmtime::Store;
-use wasmtime::component::Instance;
+use wasmtime::component::{Instance, InstancePre};
 
 use crate::exchange::{Message, Reception, SourceRequest, Transformed};
 use crate::manifest::Described;
 use crate::state::State;
+
+/// A version of the WIT package.
+pub(crate) struct WitVersion {
+    /// Such as `0.1.0`.
+    pub(crate) name: &'static str,
+    /// Makes a component that exports these kinds of it ready to be called.
+    pub(crate) open: Open,
+}
+
+/// Looks up the exports that the kinds need.
+type Open = fn(InstancePre<State>, &[Kind]) -> wasmtime::Result<Box<dyn Guest>>;
 
 /// What came of a call that ran to its end: the plugin's answer, or its failure, or an answer that is not acceptable.
 pub(crate) type Answered<T> = wasmtime::Result<Result<T, Failure>>;

@@ -3,6 +3,7 @@
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use crate::error::LoadError;
+use crate::expansion::{Expansion, malformed};
 
 /// How many functions a component may have. A whole Python interpreter has some 20,000.
 const FUNCTIONS: u32 = 200_000;
@@ -53,8 +54,11 @@ pub(crate) fn inspect(bytes: &[u8], most: usize) -> Result<Interfaces, LoadError
 fn read(bytes: &[u8]) -> Result<Interfaces, LoadError> {
     let mut found = Interfaces { imports: Vec::new(), exports: Vec::new() };
     let (mut depth, mut functions) = (0_usize, 0_u32);
+    let mut expansion = Expansion::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(|error| malformed(&error))? {
+        let payload = payload.map_err(|error| malformed(&error))?;
+        expansion.take(&payload)?;
+        match payload {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(LoadError::CoreModule),
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 depth = depth.saturating_add(1);
@@ -104,10 +108,6 @@ pub(crate) fn defect(bytes: &[u8]) -> Option<LoadError> {
     wasmparser::Validator::new().validate_all(bytes).err().map(|error| malformed(&error))
 }
 
-fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
-    LoadError::Malformed(crate::output::cut(&error.to_string(), 400))
-}
-
 fn beginning(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "nothing: it is empty".to_owned();
@@ -122,6 +122,56 @@ fn beginning(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Components that instantiate the one before twice, so many times over.
+    fn doubled(levels: usize, how: &str) -> Vec<u8> {
+        let mut text = String::from("(component $c0)");
+        for level in 1..=levels {
+            let before = level - 1;
+            let instance = match how {
+                "inline" => format!("(instance (instantiate $c{before})) (instance (instantiate $c{before}))"),
+                "outer alias" => format!(
+                    "(alias outer $whole $c{before} (component $own)) (instance (instantiate $own)) (instance (instantiate \
+                     $own))"
+                ),
+                _ => format!(
+                    "(alias outer $whole $c{before} (component $own)) (export $named \"c\" (component $own)) (instance \
+                     (instantiate $named)) (instance (instantiate $named))"
+                ),
+            };
+            text = if how == "inline" {
+                format!("(component $c{level} {text} {instance})")
+            } else {
+                format!("{text} (component $c{level} {instance})")
+            };
+        }
+        wat::parse_str(format!("(component $whole {text} (instance (instantiate $c{levels})))")).unwrap()
+    }
+
+    #[test]
+    fn a_component_is_as_large_as_what_it_instantiates() {
+        for how in ["inline", "outer alias", "export"] {
+            assert!(read(&doubled(8, how)).is_ok(), "{how}");
+            let bytes = doubled(24, how);
+            assert!(bytes.len() < 20_000, "{how}: {}", bytes.len());
+            let Err(error) = read(&bytes) else { panic!("{how}: taken") };
+            assert_eq!(error.code(), "plugin.compile_failed", "{how}: {error}");
+            assert!(error.to_string().contains("once every component in it is instantiated"), "{error}");
+        }
+    }
+
+    #[test]
+    fn components_that_come_from_outside_are_not_instantiated() {
+        for text in [
+            "(component (component $a (import \"c\" (component $c)) (instance (instantiate $c))) (component $b) (instance \
+             (instantiate $a (with \"c\" (component $b)))))",
+            "(component (component $a (component $in) (export \"c\" (component $in))) (instance $i (instantiate $a)) (alias \
+             export $i \"c\" (component $c)) (instance (instantiate $c)))",
+        ] {
+            let Err(error) = read(&wat::parse_str(text).unwrap()) else { panic!("taken: {text}") };
+            assert!(error.to_string().contains("pass none on"), "{error}");
+        }
+    }
 
     #[test]
     fn what_is_no_component_is_told_apart() {

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use hookwright_model::{SpaceId, Timestamp};
-use sha2::{Digest as _, Sha256};
+use hookwright_model::{FailureKind, SpaceId, Timestamp};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
 use crate::access::Access;
+use crate::blocking::blocking;
+use crate::cache::load_checked;
+use crate::call::Call;
+use crate::compile::compile;
 use crate::engine::{Engine, Inner, permits};
 use crate::error::LoadError;
-use crate::exchange::Call;
 use crate::grant::{Granted, grant};
 use crate::guest::{Guest, Introduction};
+use crate::hashed::HashedComponent;
 use crate::inspect::{defect, inspect};
 use crate::manifest::Described;
 use crate::plugin::Plugin;
@@ -25,7 +28,7 @@ use crate::stop;
 /// A component whose bytes were looked at: it is one, is a plugin, and wants nothing that it does not get.
 pub(crate) struct Admitted {
     bytes: Bytes,
-    pub(crate) digest: String,
+    digest: String,
     granted: Granted,
     imports: Vec<String>,
     started: Instant,
@@ -35,13 +38,13 @@ pub(crate) struct Admitted {
 ///
 /// # Errors
 /// They are no component, or none that is granted all it wants.
-pub(crate) async fn admit(engine: &Engine, bytes: Bytes) -> Result<Admitted, LoadError> {
+pub(crate) async fn admit(engine: &Engine, component: HashedComponent) -> Result<Admitted, LoadError> {
     let started = Instant::now();
     let most = engine.options().max_component_bytes;
     blocking(move || {
+        let (bytes, digest) = component.into_parts();
         let interfaces = inspect(&bytes, most)?;
         let granted = grant(&interfaces)?;
-        let digest = hex::encode(Sha256::digest(&bytes));
         let imports = interfaces.imports.into_iter().map(|import| import.name).collect();
         Ok(Admitted { bytes, digest, granted, imports, started })
     })
@@ -59,7 +62,7 @@ pub(crate) async fn load(engine: &Engine, admitted: Admitted) -> Result<Plugin, 
     let (component, compiled) = component(inner, bytes, &digest).await?;
     let mismatch = |error: wasmtime::Error| LoadError::TypeMismatch {
         version: granted.version.name,
-        reason: crate::output::cut(&format!("{error:#}"), 600),
+        reason: crate::cut::cut(&format!("{error:#}"), 600),
     };
     let guest = link(inner, &granted, &component).map_err(mismatch)?;
     let (manifest, schema) = introduce(engine, guest.as_ref(), &mismatch).await?.check()?;
@@ -99,16 +102,29 @@ async fn component(inner: &Arc<Inner>, bytes: Bytes, digest: &str) -> Result<(Co
     }
     let wall = inner.options.compile_wall;
     let compiling = async {
-        let permit = Arc::clone(&inner.compiling).acquire_owned().await.map_err(|error| failed(&error))?;
+        let permit =
+            Arc::clone(&inner.compiling).acquire_owned().await.map_err(|error| LoadError::compile_failed(&error))?;
         let (inner, digest) = (Arc::clone(inner), digest.to_owned());
         blocking(move || {
-            // Held here, since compiling cannot be ended from outside: what takes too long keeps others waiting, and no
-            // second one begins beside it.
+            // Held here, since compiling in this process cannot be ended from outside: what takes too long keeps others
+            // waiting, and no second one begins beside it.
             let _permit = permit;
-            let component = Component::from_binary(&inner.wasm, &bytes)
-                .map_err(|error| defect(&bytes).unwrap_or_else(|| failed(&format!("{error:#}"))))?;
+            let (component, code) = match &inner.options.compiler {
+                Some(process) => {
+                    let code = compile(&inner, process, &bytes).map_err(|error| defect(&bytes).unwrap_or(error))?;
+                    let component = load_checked(&inner.wasm, &code)
+                        .map_err(|error| LoadError::compile_failed(&format!("{error:#}")))?;
+                    (component, Some(code))
+                }
+                None => {
+                    let component = Component::from_binary(&inner.wasm, &bytes).map_err(|error| {
+                        defect(&bytes).unwrap_or_else(|| LoadError::compile_failed(&format!("{error:#}")))
+                    })?;
+                    (component, None)
+                }
+            };
             if let Some(cache) = &inner.cache {
-                cache.keep(&digest, &component);
+                cache.keep(&digest, &component, code);
             }
             Ok(component)
         })
@@ -116,12 +132,11 @@ async fn component(inner: &Arc<Inner>, bytes: Bytes, digest: &str) -> Result<(Co
     };
     match tokio::time::timeout(wall, compiling).await {
         Ok(component) => component.map(|component| (component, true)),
-        Err(_) => Err(failed(&format!("it took longer than {} s: make the component smaller", wall.as_secs()))),
+        Err(_) => Err(LoadError::compile_failed(&format!(
+            "it took longer than {} s: make the component smaller",
+            wall.as_secs()
+        ))),
     }
-}
-
-fn failed(error: &dyn std::fmt::Display) -> LoadError {
-    LoadError::CompileFailed(crate::output::cut(&error.to_string(), 600))
 }
 
 async fn introduce(
@@ -137,21 +152,19 @@ async fn introduce(
     // `describe` says the same whoever asks, so it gets the basics and nothing of any space.
     let access = Arc::new(Access::new("describe", options.limits));
     let call = Call::new(SpaceId::main(), Timestamp::from_millis(0), access);
-    let mut store = State::store(&inner.wasm, options.describe_cpu, call);
+    let mut store = State::store(&inner.wasm, options.describe_cpu, call, inner.memory.open(&SpaceId::main()));
     match tokio::time::timeout(wall, guest.introduce(&mut store)).await {
         Ok(Ok(described)) => Ok(described),
         Ok(Err(Introduction::Mismatch(error))) => Err(mismatch(error)),
         Ok(Err(Introduction::Failed(error))) => {
-            let failure = stop::failure_of(&error);
-            Err(match failure.code.as_str() {
-                "plugin.trapped" => LoadError::DescribeTrapped(failure.message),
+            let log = &mut store.data_mut().log;
+            log.end();
+            let failure = stop::failure_of(&error, log.explanation());
+            Err(match failure.kind() {
+                FailureKind::PluginTrapped => LoadError::DescribeTrapped(failure.message),
                 _ => LoadError::DescribeFailed(failure.message),
             })
         }
         Err(_) => Err(LoadError::DescribeFailed(stop::timeout(wall).message)),
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))
 }

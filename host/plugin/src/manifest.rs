@@ -1,6 +1,6 @@
 //! What a plugin says of itself, checked.
 
-use hookwright_model::{MAX_DEPTH, Manifest, json_depth};
+use hookwright_model::{Manifest, json_span};
 
 use crate::error::LoadError;
 use crate::exchange::Pairs;
@@ -32,7 +32,7 @@ impl Described {
         if let Err(error) = semver::Version::parse(&self.version) {
             let shown = shown(&self.version);
             return invalid(format!(
-                "`version` is `{shown}`, which is no semantic version ({error}): write one such as 1.0.0"
+                "`version` is `{shown}`, which is not a semantic version ({error}): write one such as 1.0.0"
             ));
         }
         if self.summary.len() > SUMMARY || self.summary.chars().any(char::is_control) {
@@ -51,15 +51,15 @@ impl Described {
             let size = self.parameters.len();
             return invalid(format!("`parameters` has {size} bytes: give a JSON Schema of at most {SCHEMA}"));
         }
-        if json_depth(self.parameters.as_bytes()) > MAX_DEPTH {
-            return invalid(format!("`parameters` is nested more than {MAX_DEPTH} levels deep: use `$defs`"));
-        }
-        let parameters = match serde_json::from_str(&self.parameters) {
+        let read = json_span(self.parameters.as_bytes(), "")
+            .map_err(|mistake| mistake.to_string())
+            .and_then(|()| serde_json::from_str(&self.parameters).map_err(|error| error.to_string()));
+        let parameters = match read {
             Ok(parameters) => parameters,
             Err(error) => {
                 let shown = shown(&self.parameters);
                 return invalid(format!(
-                    "`parameters` is not JSON ({error}): `{shown}`; give a JSON Schema, such as {{}}"
+                    "`parameters` cannot be read ({error}): `{shown}`; give a JSON Schema, such as {{}}"
                 ));
             }
         };
@@ -71,7 +71,7 @@ impl Described {
 }
 
 fn shown(text: &str) -> String {
-    crate::output::cut(text, 80)
+    crate::cut::cut(text, 80)
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
         assert!(described().check().is_ok());
         for (wrong, part) in [
             (Described { name: " ".to_owned(), ..described() }, "`name`"),
-            (Described { version: "1.0".to_owned(), ..described() }, "`1.0`, which is no semantic version"),
+            (Described { version: "1.0".to_owned(), ..described() }, "`1.0`, which is not a semantic version"),
             (Described { summary: "a\nb".to_owned(), ..described() }, "one line"),
             (Described { parameters: "{".to_owned(), ..described() }, "is not JSON"),
             (Described { parameters: "[]".to_owned(), ..described() }, "JSON Schema"),

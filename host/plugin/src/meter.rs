@@ -1,11 +1,35 @@
 //! What a plugin has used in a space, over all its calls.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use hookwright_model::Limits;
 use serde_json::{Map, Value, json};
 
-use crate::exchange::Usage;
+/// What a call used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// From the instance to the answer; waiting for a free one does not count.
+    pub duration: Duration,
+    /// The part of it that was spent computing, in the plugin and in the host on its behalf.
+    pub cpu: Duration,
+    /// The most linear memory that it had, in bytes.
+    pub memory_peak: usize,
+    /// How often it called the host.
+    pub host_calls: u32,
+    /// How many requests it sent. One that an earlier try of the step had sent is not among them.
+    pub requests: u32,
+    /// Bytes of those requests and of their answers.
+    pub egress_bytes: u64,
+    /// Bytes of its answer.
+    pub output_bytes: u64,
+    /// Bytes that it logged.
+    pub log_bytes: u64,
+    /// Whether an instance from an earlier call was used.
+    pub warm: bool,
+    /// Whether it is a re-run of a step after a write conflict.
+    pub rerun: bool,
+}
 
 /// Sums and peaks over the calls of a plugin. Reading it while calls end gives each number as of some moment.
 #[derive(Debug, Default)]
@@ -14,6 +38,7 @@ pub struct Meter {
     failures: AtomicU64,
     stops: AtomicU64,
     warm_calls: AtomicU64,
+    reruns: AtomicU64,
     cpu_us: AtomicU64,
     wall_us: AtomicU64,
     host_calls: AtomicU64,
@@ -53,6 +78,7 @@ impl Meter {
         add(&self.failures, u64::from(failed));
         add(&self.stops, u64::from(stopped));
         add(&self.warm_calls, u64::from(usage.warm));
+        add(&self.reruns, u64::from(usage.rerun));
         for (sum, most, value) in [
             (Some(&self.cpu_us), &self.cpu_us_peak, cpu),
             (Some(&self.wall_us), &self.wall_us_peak, wall),
@@ -96,6 +122,7 @@ impl Meter {
             "failures": read(&self.failures),
             "stops": read(&self.stops),
             "warm_calls": read(&self.warm_calls),
+            "reruns": read(&self.reruns),
             "cpu_us": read(&self.cpu_us),
             "wall_us": read(&self.wall_us),
             "host_calls": read(&self.host_calls),
@@ -128,12 +155,13 @@ mod tests {
     fn sums_peaks_and_headroom_follow_the_calls() {
         let meter = Meter::default();
         for cpu in [100, 250] {
-            let usage = Usage { cpu: Duration::from_millis(cpu), host_calls: 3, ..Usage::default() };
+            let rerun = cpu > 200;
+            let usage = Usage { cpu: Duration::from_millis(cpu), host_calls: 3, rerun, ..Usage::default() };
             meter.count(&usage, cpu > 200, false);
         }
         let report = meter.report(&Limits { cpu_ms: 1000, ..Limits::default() });
         assert_eq!((&report["calls"], &report["failures"], &report["host_calls"]), (&json!(2), &json!(1), &json!(6)));
-        assert_eq!(report["cpu_us"], 350_000);
+        assert_eq!((&report["cpu_us"], &report["reruns"]), (&json!(350_000), &json!(1)));
         assert_eq!(report["headroom"]["cpu_ms"], json!({"peak": 250, "limit": 1000, "left": 0.75}));
     }
 }

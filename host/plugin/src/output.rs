@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
-use hookwright_model::{Failure, MAX_DEPTH, Outcome, Verdict, json_depth};
+use hookwright_model::{Failure, Outcome, Verdict, json, json_span};
 use serde_json::Value;
 
+use crate::cut::{cut, prefix};
 use crate::exchange::{Answer, Intake, Message, Pairs, Reception, SourceDraft, Transformed};
 
 /// The longest text that is meant for people, in bytes. More is cut.
@@ -19,26 +20,14 @@ const EVENTS: usize = 1000;
 /// How much more a source may make of a request than other plugins may answer.
 const INTAKE_FACTOR: usize = 4;
 
-/// The longest part from the start of `text` that has at most `most` bytes and ends between characters.
-pub(crate) fn prefix(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default()
-}
-
-/// `text`, with an ellipsis if it has more than `most` bytes.
-pub(crate) fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most { text.to_owned() } else { format!("{}…", prefix(text, most)) }
-}
-
 fn for_people(text: String) -> String {
     if text.len() <= TEXT { text } else { cut(&text, TEXT) }
 }
 
 fn too_large(what: &str, size: usize, most: usize) -> Failure {
-    let message = format!("{what} has {size} bytes: at most {most}; make the plugin answer with less");
+    let message = format!(
+        "{what} has {size} bytes: at most {most}; make the plugin answer with less, or raise `limits.output_bytes` in its policy"
+    );
     Failure::permanent("plugin.output_too_large", message)
 }
 
@@ -80,7 +69,9 @@ pub(crate) fn send(message: Message, most: usize) -> Result<Transformed, Failure
     }
     if message.content_type.len() > 256 || message.content_type.chars().any(char::is_control) {
         let shown = cut(&message.content_type, 80);
-        return Err(invalid(format!("`{shown}` is no content type: give a media type, such as application/json")));
+        return Err(invalid(format!(
+            "`{shown}` is not a valid content type: give a media type, such as application/json"
+        )));
     }
     Ok(Transformed::Send(message))
 }
@@ -94,7 +85,7 @@ pub(crate) fn dropped(reason: String) -> Transformed {
 pub(crate) fn accepted(intake: Intake, output_bytes: usize) -> Result<Reception, Failure> {
     let most = output_bytes.saturating_mul(INTAKE_FACTOR);
     if intake.events.len() > EVENTS {
-        return Err(invalid(format!("one request brought {} events: at most {EVENTS}", intake.events.len())));
+        return Err(invalid(format!("one request produced {} events: at most {EVENTS}", intake.events.len())));
     }
     let mut size = intake.answer.body.len().saturating_add(size_of_pairs("the answer", &intake.answer.headers)?);
     for draft in &intake.events {
@@ -104,7 +95,9 @@ pub(crate) fn accepted(intake: Intake, output_bytes: usize) -> Result<Reception,
         return Err(too_large("what the source made of the request", size, most));
     }
     for (place, draft) in intake.events.iter().enumerate() {
-        event_data(place, draft)?;
+        if let Some(refused) = event_data(place, draft)? {
+            return Ok(refused);
+        }
     }
     let Answer { status, .. } = intake.answer;
     if status != 0 && !(200..=599).contains(&status) {
@@ -115,9 +108,19 @@ pub(crate) fn accepted(intake: Intake, output_bytes: usize) -> Result<Reception,
     Ok(Reception::Accepted(intake))
 }
 
-fn event_data(place: usize, draft: &SourceDraft) -> Result<(), Failure> {
-    hookwright_model::json_span(draft.data.as_bytes(), &format!("events[{place}].data"))
-        .map_err(|mistake| invalid(mistake.to_string()))
+/// The refusal of a request whose JSON readers would take for different things: a source passes on what it was sent.
+fn event_data(place: usize, draft: &SourceDraft) -> Result<Option<Reception>, Failure> {
+    let Err(refused) = json::check(draft.data.as_bytes()) else { return Ok(None) };
+    let code = match refused.rule {
+        json::Rule::Syntax | json::Rule::Utf8 => return Err(invalid(format!("events[{place}].data {refused}"))),
+        json::Rule::Depth => "body.too_deep",
+        _ => "body.ambiguous",
+    };
+    let message = match refused.path.as_str() {
+        "" => format!("the event's data {}", refused.message),
+        path => format!("`{path}` in the event's data {}", refused.message),
+    };
+    Ok(Some(Reception::Refused { status: 400, code: code.to_owned(), message: for_people(message) }))
 }
 
 /// Why a source refused a request.
@@ -134,13 +137,11 @@ pub(crate) fn value(what: &str, json: &str, most: usize) -> Result<Value, Failur
     if json.len() > most {
         return Err(too_large(what, json.len(), most));
     }
-    if json_depth(json.as_bytes()) > MAX_DEPTH {
-        return Err(invalid(format!("{what} is nested more than {MAX_DEPTH} levels deep: flatten it")));
-    }
-    serde_json::from_str(json).map_err(|error| {
+    let read = json_span(json.as_bytes(), "").map_err(|mistake| mistake.to_string());
+    read.and_then(|()| serde_json::from_str(json).map_err(|error| error.to_string())).map_err(|error| {
         let shown: Cow<'_, str> =
             if json.is_empty() { "nothing".into() } else { format!("`{}`", cut(json, 200)).into() };
-        invalid(format!("{what} is not JSON ({error}): {shown}"))
+        invalid(format!("{what} cannot be read as JSON ({error}): {shown}"))
     })
 }
 
@@ -195,6 +196,13 @@ mod tests {
         let intake =
             |data: &str, status| Intake { events: vec![draft(data)], answer: Answer { status, ..Answer::default() } };
         assert!(accepted(intake("{}", 0), 100).is_ok());
+        for data in [r#"{"a":1,"a":2}"#, r#"{"a":"\ud83d"}"#, r#"{"a":1e400}"#] {
+            let Ok(Reception::Refused { status, code, message }) = accepted(intake(data, 0), 100) else {
+                panic!("{data} was taken");
+            };
+            assert_eq!((status, code.as_str()), (400, "body.ambiguous"), "{data}");
+            assert!(message.starts_with("`a` in the event's data"), "{message}");
+        }
         for (intake, part) in [
             (intake("{", 0), "events[0].data"),
             (intake("{}", 100), "status 100"),

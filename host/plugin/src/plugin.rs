@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hookwright_model::{Event, Failure, InstancePolicy, Kind, Manifest, Mistake, Outcome, Verdict};
+use hookwright_model::{
+    Event, Failure, FailureKind, InstancePolicy, Kind, Manifest, Mistake, Outcome, Verdict, json_size,
+};
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
@@ -14,10 +16,12 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::access::Access;
+use crate::call::{Call, Called};
 use crate::engine::Inner;
-use crate::exchange::{Call, Called, Message, Reception, SourceRequest, Transformed, Usage};
+use crate::exchange::{Message, Reception, SourceRequest, Transformed};
 use crate::guest::{Answered, Guest, Live};
-use crate::schema::Schema;
+use crate::meter::Usage;
+use crate::schema::{NameOf, Schema};
 use crate::state::State;
 use crate::stop;
 use crate::warm::{Bounds, Idle};
@@ -106,6 +110,17 @@ impl Plugin {
         self.schema.check_template(parameters)
     }
 
+    /// What is wrong with `filled`, which is `parameters` with the variables filled in: what they stand for is data, so it
+    /// names no secret and takes no place in which the schema gives an object a meaning beside plain text.
+    pub fn check_filled_parameters(&self, parameters: &Value, filled: &Value) -> Vec<Mistake> {
+        self.schema.check_filled(parameters, filled)
+    }
+
+    /// Names that variables gave where a parameter is called after a secret: no secret is handed out under them.
+    pub fn names_from_data(&self, parameters: &Value, filled: &Value) -> Vec<String> {
+        self.schema.names_from_data(parameters, filled)
+    }
+
     /// Names of top-level parameters whose `{{` belongs to the plugin: the host replaces no variables in them. Their
     /// schema says `"x-hookwright-verbatim": true`.
     pub fn verbatim(&self) -> &[String] {
@@ -125,6 +140,17 @@ impl Plugin {
         named.or(event.subject.as_deref())
     }
 
+    /// The parameter that names the record into which paths lead. Its schema says `"x-hookwright-record": true`.
+    pub fn record_parameter(&self) -> Option<&str> {
+        self.schema.record()
+    }
+
+    /// Top-level parameters that have the name of a workflow or of a kind of record. Their schema says
+    /// `"x-hookwright-name-of": "workflow"` or `"kind"`.
+    pub fn names(&self) -> &[(String, NameOf)] {
+        self.schema.names()
+    }
+
     /// The interfaces that it imports besides those that harm nobody: what it needs to be granted.
     pub fn wants(&self) -> &[String] {
         &self.wants
@@ -133,6 +159,11 @@ impl Plugin {
     /// Whether it asks for its instances to be kept, unless an operator decides otherwise.
     pub fn prefers_warm(&self) -> bool {
         self.has_hint("instance", "warm")
+    }
+
+    /// Whether it is handed the bodies of requests as they were sent, compressed or not.
+    pub fn wants_body_as_sent(&self) -> bool {
+        self.has_hint("body", "as-sent")
     }
 
     fn has_hint(&self, name: &str, value: &str) -> bool {
@@ -178,7 +209,8 @@ impl Plugin {
     }
 
     /// Hands a provider's request to a source.
-    pub async fn receive(&self, call: Call, request: SourceRequest, parameters: &Value) -> Called<Reception> {
+    pub async fn receive(&self, mut call: Call, request: SourceRequest, parameters: &Value) -> Called<Reception> {
+        call.body_bytes = u64::try_from(request.body.len().max(request.decoded_bytes)).unwrap_or(u64::MAX);
         let parameters = parameters.to_string();
         let work = async |visit: &mut Visit<'_>| {
             let live = visit.live(self).await?;
@@ -202,13 +234,22 @@ impl Plugin {
         let wall = Duration::from_millis(access.limits.wall_ms);
         let wall = call.timeout.map_or(wall, |timeout| timeout.min(wall));
         if let Some(workbench) = &mut call.workbench {
-            workbench.limit_changes(usize::try_from(access.limits.effects).unwrap_or(usize::MAX));
+            let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+            let limits = &access.limits;
+            workbench.limit(size(limits.effects), size(limits.effects_bytes), size(limits.read_bytes));
         }
         let permits = match self.enter(&access, wall).await {
             Ok(permits) => permits,
             Err(failure) => {
                 let usage = Usage::default();
-                return Called { result: Err(failure), workbench: None, log: Vec::new(), usage, stopped: false };
+                return Called {
+                    result: Err(failure),
+                    workbench: None,
+                    log: Vec::new(),
+                    usage,
+                    stopped: false,
+                    held: None,
+                };
             }
         };
         let mut visit = Visit::begin(self, call, permits);
@@ -236,16 +277,6 @@ impl Plugin {
         };
         let waited = tokio::time::timeout(wall, waiting).await;
         waited.ok().flatten().ok_or_else(|| stop::busy(wall))
-    }
-}
-
-/// Bytes of a value as JSON, near enough to count with.
-fn json_size(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(json_size).sum(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + json_size(value)).sum(),
     }
 }
 
@@ -281,16 +312,17 @@ struct Visit<'p> {
 
 impl<'p> Visit<'p> {
     fn begin(plugin: &Plugin, call: Call, permits: Permits<'p>) -> Self {
-        let cpu = Duration::from_millis(call.access.limits.cpu_ms);
+        let cpu = Duration::from_millis(call.limits().cpu_ms);
         let policy = call.access.instance.or_else(|| plugin.prefers_warm().then(InstancePolicy::warm));
         let started = Instant::now();
         let wasm = &plugin.engine.wasm;
+        let held = plugin.engine.memory.open(&call.space);
         let Some(InstancePolicy::Warm { calls, age_seconds, idle }) = policy else {
-            let store = State::store(wasm, cpu, call);
+            let store = State::store(wasm, cpu, call, held);
             return Self { store, instance: None, warm: None, was_warm: false, started, permits };
         };
         let bounds = Bounds { calls, age: Duration::from_secs(u64::from(age_seconds)), idle };
-        let memory = usize::try_from(call.access.limits.memory_bytes).unwrap_or(usize::MAX);
+        let memory = usize::try_from(call.limits().memory_bytes).unwrap_or(usize::MAX);
         match plugin.engine.warm.take(&plugin.digest, &call.space, memory) {
             Some(Idle { mut store, instance, calls, born }) => {
                 State::renew(&mut store, cpu, call);
@@ -298,7 +330,7 @@ impl<'p> Visit<'p> {
                 Self { store, instance: Some(instance), warm, was_warm: true, started, permits }
             }
             None => {
-                let store = State::store(wasm, cpu, call);
+                let store = State::store(wasm, cpu, call, held);
                 let warm = Some(Kept { bounds, calls: 0, born: started });
                 Self { store, instance: None, warm, was_warm: false, started, permits }
             }
@@ -328,27 +360,38 @@ impl<'p> Visit<'p> {
         size: impl Fn(&T) -> usize,
     ) -> Called<T> {
         let duration = self.started.elapsed();
-        let (result, stopped) = match answer {
+        let (mut result, stopped) = match answer {
             Ok(Ok(answer)) => (answer, false),
-            Ok(Err(error)) => (Err(stop::failure_of(&error)), true),
+            Ok(Err(error)) => {
+                let log = &mut self.store.data_mut().log;
+                log.end();
+                (Err(stop::failure_of(&error, log.explanation())), true)
+            }
             Err(_) => (Err(stop::timeout(wall)), true),
         };
         let state = self.store.data_mut();
+        if let (true, Err(error)) = (result.is_ok(), state.hold_changes()) {
+            result = Err(stop::failure_of(&error, None));
+        }
+        let held = result.is_ok().then(|| state.changes.take());
         let log = state.log.take();
         let usage = Usage {
             duration,
             cpu,
             memory_peak: state.budget.memory_peak,
             host_calls: state.budget.host_calls,
-            requests: state.budget.requests,
+            requests: state.budget.requests.saturating_sub(state.budget.answered),
             egress_bytes: state.budget.egress,
             output_bytes: result.as_ref().map_or(0, |answer| u64::try_from(size(answer)).unwrap_or(u64::MAX)),
             log_bytes: state.log.written,
             warm: self.was_warm,
+            rerun: state.call.tries.as_ref().is_some_and(|tries| tries.reruns() > 0),
         };
         let access = Arc::clone(&state.call.access);
         let workbench = state.call.workbench.take().filter(|_| result.is_ok());
-        access.meter.count(&usage, result.is_err(), stopped);
+        // That others hold all memory is not held against the plugin, but its instance was stopped all the same.
+        let busy = result.as_ref().is_err_and(|failure| failure.kind() == FailureKind::PluginMemoryBusy);
+        access.meter.count(&usage, result.is_err(), stopped && !busy);
         let Self { store, instance, warm, permits, .. } = self;
         if let (false, Some(Kept { bounds, calls, born }), Some(instance)) = (stopped, warm, instance) {
             let space = store.data().call.space.clone();
@@ -358,7 +401,7 @@ impl<'p> Visit<'p> {
             drop(store);
         }
         drop(permits);
-        Called { result, workbench, log, usage, stopped }
+        Called { result, workbench, log, usage, stopped: stopped && !busy, held }
     }
 }
 

@@ -9,6 +9,7 @@ use hookwright_model::SpaceId;
 
 use crate::engine::Engine;
 use crate::error::LoadError;
+use crate::hashed::HashedComponent;
 use crate::load::{admit, load};
 use crate::plugin::Plugin;
 
@@ -91,11 +92,33 @@ impl Registry {
     /// # Errors
     /// What is wrong with the component.
     pub async fn prepare(&self, bytes: Bytes) -> Result<Arc<Plugin>, LoadError> {
-        let admitted = admit(&self.engine, bytes).await?;
-        if let Some(plugin) = self.loaded(&admitted.digest) {
+        self.prepare_hashed(HashedComponent::of(bytes).await?).await
+    }
+
+    /// Does the same for a component from outside. Returns the names of the trusted keys that signed it, too.
+    ///
+    /// # Errors
+    /// What is wrong with its signatures, or else with the component.
+    pub async fn prepare_signed(
+        &self,
+        component: HashedComponent,
+        signatures: &[String],
+    ) -> Result<(Arc<Plugin>, Vec<String>), LoadError> {
+        // First: nobody's bytes are parsed, let alone compiled, if those of trusted signers are required.
+        let signed_by = self.engine.options().trust.check(component.digest(), signatures)?;
+        Ok((self.prepare_hashed(component).await?, signed_by))
+    }
+
+    /// Does the same as [`Registry::prepare`] for a component whose digest is known.
+    ///
+    /// # Errors
+    /// What is wrong with the component.
+    pub async fn prepare_hashed(&self, component: HashedComponent) -> Result<Arc<Plugin>, LoadError> {
+        let digest = component.digest().to_owned();
+        if let Some(plugin) = self.loaded(&digest) {
             return Ok(plugin);
         }
-        let digest = admitted.digest.clone();
+        let admitted = admit(&self.engine, component).await?;
         let turn = {
             let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
             loading.retain(|_, turn| Arc::strong_count(turn) > 1);
@@ -201,5 +224,5 @@ impl Registry {
 pub fn check_name(name: &str) -> Result<(), LoadError> {
     let fits = (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if fits { Ok(()) } else { Err(LoadError::NameInvalid(crate::output::cut(name, 80))) }
+    if fits { Ok(()) } else { Err(LoadError::NameInvalid(crate::cut::cut(name, 80))) }
 }

@@ -2,23 +2,17 @@
 
 use std::time::Duration;
 
-use hookwright_model::Limits;
+use hookwright_model::{Limits, Workbench};
 use rand_chacha::ChaCha20Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 
-use crate::engine::TICK;
-use crate::exchange::Call;
+use crate::call::Call;
+use crate::limits::{CORE_INSTANCES, MEMORIES, TABLES, TICK};
+use crate::memory::{Exhausted, Held};
 use crate::stop::Stop;
 
-/// How many core instances, memories and tables one component may have. An interpreter with its libraries, each of them
-/// a module, needs a hundred or more.
-pub(crate) const CORE_INSTANCES: usize = 500;
-/// See [`CORE_INSTANCES`].
-pub(crate) const MEMORIES: usize = 8;
-/// See [`CORE_INSTANCES`].
-pub(crate) const TABLES: usize = 32;
 /// Handles of resources; no interface has resources yet.
 const HANDLES: usize = 1000;
 
@@ -27,6 +21,8 @@ pub(crate) struct State {
     pub(crate) call: Call,
     pub(crate) budget: Budget,
     pub(crate) log: LogLines,
+    /// What the workbench holds, of the memory that all calls share.
+    pub(crate) changes: Held,
     /// Placeholders that this call was given, with the names of their secrets.
     pub(crate) placeholders: Vec<(String, String)>,
     /// What random numbers come from in a call that can be repeated.
@@ -46,16 +42,20 @@ pub(crate) struct Budget {
     cpu: Duration,
     host_calls_most: u32,
     pub(crate) host_calls: u32,
-    /// Requests sent, so that each has an idempotency key of its own.
+    /// Requests that the plugin made.
     pub(crate) requests: u32,
+    /// Those of them that an earlier try of the step had sent, so that they did not leave again.
+    pub(crate) answered: u32,
     pub(crate) requests_most: u32,
     pub(crate) egress: u64,
     pub(crate) egress_most: u64,
     pub(crate) output_bytes: usize,
+    /// Its memory, of what all calls share.
+    held: Held,
 }
 
 impl Budget {
-    fn new(limits: &Limits, cpu: Duration) -> Self {
+    fn new(limits: &Limits, cpu: Duration, held: Held) -> Self {
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let count = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         Self {
@@ -69,10 +69,12 @@ impl Budget {
             host_calls_most: count(limits.host_calls),
             host_calls: 0,
             requests: 0,
+            answered: 0,
             requests_most: count(limits.requests),
             egress: 0,
             egress_most: limits.egress_bytes,
             output_bytes: size(limits.output_bytes),
+            held,
         }
     }
 
@@ -84,18 +86,19 @@ impl Budget {
 
 /// How much one value may pass to the host at a time.
 fn transfer(call: &Call) -> usize {
-    usize::try_from(call.access.limits.transfer_bytes).unwrap_or(usize::MAX)
+    usize::try_from(call.limits().transfer_bytes).unwrap_or(usize::MAX)
 }
 
 impl State {
     /// A fresh store for one call, with every limit in force.
-    pub(crate) fn store(engine: &wasmtime::Engine, cpu: Duration, call: Call) -> Store<Self> {
+    pub(crate) fn store(engine: &wasmtime::Engine, cpu: Duration, call: Call, held: Held) -> Store<Self> {
         let transfer = transfer(&call);
-        let limits = &call.access.limits;
-        let (budget, log) = (Budget::new(limits, cpu), LogLines::new(limits));
+        let limits = &call.limits();
+        let (changes, log) = (held.beside(), LogLines::new(limits));
+        let budget = Budget::new(limits, cpu, held);
         let mut store = Store::new(
             engine,
-            Self { call, budget, log, placeholders: Vec::new(), repeatable: None, wrapped_secrets: false },
+            Self { call, budget, log, changes, placeholders: Vec::new(), repeatable: None, wrapped_secrets: false },
         );
         store.limiter(|state| &mut state.budget);
         store.set_hostcall_fuel(transfer);
@@ -121,9 +124,10 @@ impl State {
         store.set_hostcall_fuel(transfer(&call));
         store.set_epoch_deadline(1);
         let state = store.data_mut();
-        let limits = &call.access.limits;
-        let held = (state.budget.memory, state.budget.tables);
-        state.budget = Budget { memory: held.0, memory_peak: held.0, tables: held.1, ..Budget::new(limits, cpu) };
+        let limits = &call.limits();
+        let (memory, tables) = (state.budget.memory, state.budget.tables);
+        let held = state.budget.held.take();
+        state.budget = Budget { memory, memory_peak: memory, tables, ..Budget::new(limits, cpu, held) };
         state.log = LogLines::new(limits);
         state.placeholders.clear();
         state.repeatable = None;
@@ -150,7 +154,13 @@ impl State {
         if budget.host_calls > budget.host_calls_most {
             return Err(Stop::HostCalls(budget.host_calls_most).into());
         }
-        Ok(())
+        self.hold_changes()
+    }
+
+    /// Takes memory for what the calls of the host so far have left on the workbench.
+    pub(crate) fn hold_changes(&mut self) -> wasmtime::Result<()> {
+        let bytes = self.call.workbench.as_ref().map_or(0, Workbench::held_bytes);
+        self.changes.grow_to(bytes).map_err(|Exhausted| Stop::MemoryBusy.into())
     }
 }
 
@@ -163,6 +173,7 @@ impl ResourceLimiter for Budget {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
+        self.held.grow_to(wanted).map_err(|Exhausted| Stop::MemoryBusy)?;
         self.memory = wanted;
         self.memory_peak = self.memory_peak.max(wanted);
         Ok(true)
@@ -202,7 +213,16 @@ pub(crate) struct LogLines {
     /// What was printed and has no end of line yet.
     printed: Vec<u8>,
     pub(crate) written: u64,
+    /// What the plugin last said was wrong: a trap that follows is explained by it.
+    last_error: Option<String>,
 }
+
+/// How much of an explanation is kept, in bytes.
+const EXPLANATION: usize = 1000;
+/// What runtimes print first when they end a program: the last is of C's `assert`.
+const LAST_WORDS: [&str; 4] = ["panic: ", "fatal error: ", "runtime error: ", "Assertion failed: "];
+/// What libc++ prints after the name of an exception, where a program without exceptions would throw it.
+const WOULD_THROW: &str = " was thrown in -fno-exceptions mode";
 
 /// The longest line that is put together of what is printed, in bytes.
 const PRINTED: usize = 4096;
@@ -214,7 +234,7 @@ impl LogLines {
     }
 
     fn within(room: usize, bytes: usize) -> Self {
-        Self { lines: Vec::new(), room, bytes, cut: false, printed: Vec::new(), written: 0 }
+        Self { lines: Vec::new(), room, bytes, cut: false, printed: Vec::new(), written: 0, last_error: None }
     }
 
     /// Keeps `line`, or the part of it that there is room for.
@@ -229,13 +249,23 @@ impl LogLines {
             return;
         }
         self.room = self.room.saturating_sub(1);
-        let kept = crate::output::prefix(line, self.bytes);
+        let kept = crate::cut::prefix(line, self.bytes);
         self.bytes = self.bytes.saturating_sub(line.len());
         self.lines.push(kept.to_owned());
         if kept.len() < line.len() {
             self.cut = true;
             self.lines.push("(the log is cut here: more bytes than one call may write)".to_owned());
         }
+    }
+
+    /// Notes what the plugin says is wrong, whether the log has room for it or not.
+    pub(crate) fn explain(&mut self, message: &str) {
+        self.last_error = Some(crate::cut::cut(message, EXPLANATION));
+    }
+
+    /// What the plugin said of its end.
+    pub(crate) fn explanation(&self) -> Option<&str> {
+        self.last_error.as_deref()
     }
 
     /// Takes what a runtime prints, and adds each line that is whole.
@@ -253,9 +283,17 @@ impl LogLines {
     fn end_line(&mut self) {
         let printed = std::mem::take(&mut self.printed);
         let text: String = String::from_utf8_lossy(&printed).chars().filter(|c| !c.is_control()).collect();
+        if LAST_WORDS.iter().any(|words| text.starts_with(words)) || text.contains(WOULD_THROW) {
+            self.explain(&text);
+        }
         if !text.is_empty() {
             self.add(&format!("info {text}"));
         }
+    }
+
+    /// Ends a line that was printed without an end.
+    pub(crate) fn end(&mut self) {
+        self.end_line();
     }
 
     /// The lines, and nothing left here.
@@ -286,6 +324,23 @@ mod tests {
         }
         // One byte is left, and no half character is kept.
         assert_eq!(lines.take(), ["abc", "", "(the log is cut here: more bytes than one call may write)"]);
+    }
+
+    #[test]
+    fn what_was_last_said_to_be_wrong_explains_a_trap() {
+        let mut lines = log(0, 0);
+        assert_eq!(lines.explanation(), None);
+        lines.explain("panicked at src/lib.rs:3: no");
+        assert_eq!(lines.explanation(), Some("panicked at src/lib.rs:3: no"));
+        for last in [
+            "panic: index out of range",
+            "Assertion failed: n > 0 (src/plugin.c: run: 20)",
+            "out_of_range was thrown in -fno-exceptions mode with message \"vector\"",
+        ] {
+            lines.print(format!("all is well\n{last}").as_bytes());
+            lines.end();
+            assert_eq!(lines.explanation(), Some(last));
+        }
     }
 
     #[test]

@@ -7,22 +7,38 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 /// How much of a backtrace is shown.
 const FRAMES: usize = 6;
+/// What tells an error of wasmtime from others that it has no public type for, so that its text has to decide: more
+/// bytes were handed over than [`wasmtime::Store::set_hostcall_fuel`] permits. `tests/plugin/limits.rs` makes wasmtime
+/// say it.
+const TOO_MUCH_COPIED: &str = "fuel allocated for hostcalls";
+/// The same for a component of more instances, memories or tables than [`wasmtime::ResourceLimiter`] permits. The test
+/// below makes wasmtime say it.
+const TOO_MANY_PARTS: &str = "resource limit exceeded";
 /// The longest account of what happened inside a plugin, in bytes.
 const MOST: usize = 1500;
 
 /// Why the host ended a call. It travels through wasmtime as an error and comes out as a [`Failure`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stop {
-    #[error("the plugin computed for more than {} ms: make it do less per call, or raise the limit", .0.as_millis())]
+    #[error("the plugin used more than {} ms of CPU time: make it do less per call, or raise `limits.cpu_ms` in its policy", .0.as_millis())]
     Cpu(Duration),
     #[error(
-        "the plugin wanted {wanted} bytes of memory: at most {most} are given to a call; make it hold less at a time, or raise the limit"
+        "the plugin requested {wanted} bytes of memory: at most {most} per call; make it use less at a time, or raise `limits.memory_bytes` in its policy"
     )]
     Memory { wanted: usize, most: usize },
-    #[error("the plugin wanted tables with {wanted} entries: at most {most} are given to a call")]
+    #[error(
+        "the plugin requested tables with {wanted} entries: at most {most} per call, as `limits.table_elements` in its policy says"
+    )]
     Table { wanted: usize, most: usize },
-    #[error("the plugin called the host more than {0} times: make it do less per call, or raise the limit")]
+    #[error(
+        "the plugin called the host more than {0} times: make it do less per call, or raise `limits.host_calls` in its policy"
+    )]
     HostCalls(u32),
+    #[error(
+        "the calls in flight hold all memory for plugins: this call is retried later; process fewer events at once, or raise \
+         plugin_memory_total_bytes"
+    )]
+    MemoryBusy,
     #[error("{0}")]
     Misuse(String),
 }
@@ -32,8 +48,10 @@ impl Stop {
         let code = match self {
             Self::Cpu(_) => "plugin.cpu_exhausted",
             Self::Memory { .. } | Self::Table { .. } => "plugin.memory_exhausted",
+            // Others hold it, so it is no fault of this plugin.
+            Self::MemoryBusy => return Failure::transient(Failure::PLUGIN_MEMORY_BUSY, self.to_string()),
             Self::HostCalls(_) => "plugin.host_calls_exhausted",
-            Self::Misuse(_) => "plugin.trapped",
+            Self::Misuse(_) => Failure::PLUGIN_TRAPPED,
         };
         Failure::permanent(code, self.to_string())
     }
@@ -41,46 +59,53 @@ impl Stop {
 
 /// The call took too long, whatever it was waiting for.
 pub(crate) fn timeout(wall: Duration) -> Failure {
-    let message = format!("the plugin had not answered after {} ms: what it waits for may be slow", wall.as_millis());
+    let message = format!("the plugin did not return within {} ms: what it waits for may be slow", wall.as_millis());
     Failure::transient("plugin.timeout", message)
 }
 
 /// No instance became free in time.
 pub(crate) fn busy(wall: Duration) -> Failure {
     let message = format!(
-        "no instance became free within {} ms: too many calls are under way; try later, or allow more instances",
+        "no instance became free within {} ms: too many calls are in progress; try again later, or allow more instances",
         wall.as_millis()
     );
-    Failure::transient("plugin.busy", message)
+    Failure::transient(Failure::PLUGIN_BUSY, message)
 }
 
-/// What went wrong, in words for whoever uses the plugin.
-pub(crate) fn failure_of(error: &wasmtime::Error) -> Failure {
+/// What went wrong, in words for whoever uses the plugin. `explanation` is what the plugin itself last said of it.
+pub(crate) fn failure_of(error: &wasmtime::Error, explanation: Option<&str>) -> Failure {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.failure();
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
-        return Failure::transient("plugin.busy", format!("no instance is free: {}", brief(&format!("{error:#}"))));
+        return Failure::transient(
+            Failure::PLUGIN_BUSY,
+            format!("no instance is free: {}", brief(&format!("{error:#}"))),
+        );
     }
     let root = error.root_cause().to_string();
-    if root.contains("fuel allocated for hostcalls") {
-        let message =
-            "the plugin handed the host more bytes at a time than it may: make its results and requests smaller";
+    if root.contains(TOO_MUCH_COPIED) {
+        let message = "the plugin passed too many bytes to the host in one call: make its results and requests smaller, or raise \
+             `limits.transfer_bytes` in its policy";
         return Failure::permanent("plugin.output_too_large", message);
     }
-    if root.contains("resource limit exceeded") {
+    if root.contains(TOO_MANY_PARTS) {
         return Failure::permanent(
             "plugin.memory_exhausted",
-            format!("the plugin wanted too much at once: {}", brief(&root)),
+            format!("the plugin requested too much at once: {}", brief(&root)),
         );
     }
     let what = match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => "the call stack was used up (endless recursion?)".to_owned(),
+        Some(Trap::StackOverflow) => "the call stack overflowed (infinite recursion?)".to_owned(),
         Some(trap) => trap.to_string(),
         None => root,
     };
     let place = error.downcast_ref::<WasmBacktrace>().map(backtrace).unwrap_or_default();
-    Failure::permanent("plugin.trapped", brief(&format!("the plugin trapped: {what}{place}")))
+    let message = match explanation {
+        Some(explanation) => format!("the plugin trapped: {explanation} ({what}{place})"),
+        None => format!("the plugin trapped: {what}{place}"),
+    };
+    Failure::permanent(Failure::PLUGIN_TRAPPED, brief(&message))
 }
 
 fn backtrace(backtrace: &WasmBacktrace) -> String {
@@ -95,5 +120,22 @@ fn backtrace(backtrace: &WasmBacktrace) -> String {
 }
 
 fn brief(text: &str) -> String {
-    crate::output::cut(text, MOST)
+    crate::cut::cut(text, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Engine, Instance, Module, Store, StoreLimitsBuilder};
+
+    use super::*;
+
+    #[test]
+    fn more_instances_than_permitted_are_told_from_a_trap() {
+        let engine = Engine::default();
+        let module = Module::new(&engine, b"\0asm\x01\0\0\0").unwrap();
+        let mut store = Store::new(&engine, StoreLimitsBuilder::new().instances(0).build());
+        store.limiter(|limits| limits);
+        let error = Instance::new(&mut store, &module, &[]).unwrap_err();
+        assert_eq!(failure_of(&error, None).code, "plugin.memory_exhausted", "{error:?}");
+    }
 }

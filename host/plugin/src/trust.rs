@@ -28,7 +28,9 @@ impl Trust {
         for (name, text) in keys {
             let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
             let key = bytes.and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-            let key = key.ok_or_else(|| format!("the key `{name}` is no ed25519 public key: 32 bytes in base64"))?;
+            let key = key.ok_or_else(|| {
+                format!("the key `{name}` is not a valid ed25519 public key: give 32 bytes in base64")
+            })?;
             trusted.push((name.to_owned(), key));
         }
         if required && trusted.is_empty() {
@@ -53,8 +55,10 @@ impl Trust {
             let bytes = STANDARD.decode(signature.trim()).ok();
             let parsed = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
             let Some(parsed) = parsed else {
-                let shown = crate::output::cut(signature.trim(), 40);
-                return Err(LoadError::SignatureWrong(format!("`{shown}` is no signature: 64 bytes in base64")));
+                let shown = crate::cut::cut(signature.trim(), 40);
+                return Err(LoadError::SignatureWrong(format!(
+                    "`{shown}` is not a valid signature: give 64 bytes in base64"
+                )));
             };
             let fits = |(_, key): &&(String, VerifyingKey)| key.verify_strict(text.as_bytes(), &parsed).is_ok();
             match self.keys.iter().find(fits) {
@@ -62,7 +66,7 @@ impl Trust {
                 Some(_) => {}
                 None => {
                     return Err(LoadError::SignatureWrong(format!(
-                        "a signature fits none of the trusted keys ({}) over `{text}`",
+                        "a signature over `{text}` does not verify with any of the trusted keys ({})",
                         self.names()
                     )));
                 }

@@ -3,23 +3,8 @@
 //! folder to `wit/`, copy the newest folder here, change what differs, link the capabilities that have it (their `links`),
 //! and list it below. A plugin built for any of them loads for ever, which `tests/golden` holds.
 
-use hookwright_model::Kind;
-use wasmtime::component::InstancePre;
-
-use crate::guest::Guest;
-use crate::state::State;
+use crate::guest::WitVersion;
 use crate::v0_1_0;
-
-/// A version of the WIT package.
-pub(crate) struct WitVersion {
-    /// Such as `0.1.0`.
-    pub(crate) name: &'static str,
-    /// Makes a component that exports these kinds of it ready to be called.
-    pub(crate) open: Open,
-}
-
-/// Looks up the exports that the kinds need.
-type Open = fn(InstancePre<State>, &[Kind]) -> wasmtime::Result<Box<dyn Guest>>;
 
 /// Every version, the oldest first.
 pub(crate) const ALL: [&WitVersion; 1] = [&v0_1_0::VERSION];

@@ -93,6 +93,12 @@ impl Warm {
         waiting.count = waiting.instances.values().map(Vec::len).sum();
     }
 
+    /// Lets go of every instance, since memory is short.
+    pub(crate) fn shed(&self) {
+        let all = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(all);
+    }
+
     /// Lets go the instances of a component that is no longer in use.
     pub(crate) fn forget(&self, digest: &str) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The log of requests to webhooks, and sending again.
+//! The log of requests to webhooks, and redelivery.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -8,21 +8,23 @@ use hookwright_pipeline::RedeliveryFilter;
 use hookwright_store::{AttemptQuery, LogCursor, Page};
 use http::{StatusCode, header};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::Shared;
 use crate::auth::Caller;
 use crate::body::Json;
-use crate::outcomes::{Parsed, parsed};
-use crate::page::{Listed, Named, Paging};
+use crate::page::{Listed, Named, Paging, Window};
 use crate::problem::Problem;
+use crate::query::Query;
 
-/// How many attempts an export reads at a time.
-const EXPORTED: usize = 200;
+/// The number of attempts that an export reads at a time.
+const EXPORT_PAGE: usize = 200;
 
-/// Which requests are wanted.
+/// Filters requests.
 #[derive(Clone, Deserialize)]
-pub(crate) struct Filter {
+#[serde(deny_unknown_fields)]
+pub(crate) struct AttemptFilter {
     from: Option<Timestamp>,
     until: Option<Timestamp>,
     webhook: Option<String>,
@@ -32,9 +34,14 @@ pub(crate) struct Filter {
     status: Option<u16>,
     succeeded: Option<bool>,
     error: Option<String>,
+    /// Part of the query for paging, which [`Paging`] parses.
+    #[serde(rename = "limit")]
+    _limit: Option<IgnoredAny>,
+    #[serde(rename = "cursor")]
+    _cursor: Option<IgnoredAny>,
 }
 
-impl Filter {
+impl AttemptFilter {
     fn keeps(&self, delivery: &Delivery, attempt: &Attempt) -> bool {
         let about = |ticket: &u64| delivery.subject.as_deref() == Some(format!("ticket/{ticket}").as_str());
         self.event.as_ref().is_none_or(|event| *event == delivery.event)
@@ -54,7 +61,7 @@ impl Filter {
 fn page(
     app: &Shared,
     caller: &Caller,
-    filter: &Filter,
+    filter: &AttemptFilter,
     queue: Option<u64>,
     page: Page<LogCursor>,
 ) -> Result<(Vec<Value>, Option<LogCursor>), Problem> {
@@ -67,12 +74,12 @@ fn page(
         status: filter.status,
         keep: &keep,
     };
-    let listing = app.pipeline.store().attempt_log(&caller.space, &query, page)?;
-    Ok((listing.items.iter().map(|(delivery, attempt)| shown(delivery, attempt)).collect(), listing.next))
+    let listing = app.pipeline.store().attempts.attempt_log(&caller.space, &query, page)?;
+    Ok((listing.items.iter().map(|(delivery, attempt)| shown(app, delivery, attempt)).collect(), listing.next))
 }
 
-/// An attempt with what it was an attempt of.
-fn shown(delivery: &Delivery, attempt: &Attempt) -> Value {
+/// An attempt with its delivery, and the present state of that.
+fn shown(app: &Shared, delivery: &Delivery, attempt: &Attempt) -> Value {
     let mut shown = json!(attempt);
     if let Value::Object(shown) = &mut shown {
         let about = json!({
@@ -90,44 +97,46 @@ fn shown(delivery: &Delivery, attempt: &Attempt) -> Value {
         if let Value::Object(about) = about {
             shown.extend(about);
         }
+        shown.insert("delivery_state".to_owned(), delivery.state.name().into());
+        if let Some(waiting) = app.pipeline.holds.delivery_view(delivery.clone()).waiting {
+            shown.insert("waiting".to_owned(), waiting.into());
+        }
         shown.insert("succeeded".to_owned(), attempt.outcome.succeeded().into());
     }
     shown
 }
 
-/// The number of the webhook that the filter names; none in `Some`: there is no such webhook, so nothing fits.
-fn queue_of(app: &Shared, caller: &Caller, filter: &Filter) -> Result<Option<u64>, Problem> {
+/// The number of the webhook that the filter names; none in `Some`: there is no such webhook, so nothing matches.
+fn queue_of(app: &Shared, caller: &Caller, filter: &AttemptFilter) -> Result<Option<u64>, Problem> {
     let Some(id) = &filter.webhook else { return Ok(None) };
-    Ok(Some(app.pipeline.webhook(&caller.space, id)?.number))
+    Ok(Some(app.pipeline.catalogue().existing_webhook(&caller.space, id)?.number))
 }
 
 pub(crate) async fn list(
     State(app): State<Shared>,
     caller: Caller,
     paging: Paging,
-    filter: Parsed<Filter>,
+    Query(filter): Query<AttemptFilter>,
 ) -> Result<Response, Problem> {
-    let filter = parsed(filter)?;
     let queue = queue_of(&app, &caller, &filter)?;
     let wanted = Page { before: paging.parse()?, limit: paging.limit };
     let (data, next) = page(&app, &caller, &filter, queue, wanted)?;
     Ok(axum::Json(Listed { data, next: next.map(|cursor| cursor.to_string()) }).into_response())
 }
 
-/// All that fit, one a line, newest first, read as the caller takes them.
+/// All matching attempts, one per line, newest first, read while the caller receives them.
 pub(crate) async fn export(
     State(app): State<Shared>,
     caller: Caller,
-    filter: Parsed<Filter>,
+    Query(filter): Query<AttemptFilter>,
 ) -> Result<Response, Problem> {
-    let filter = parsed(filter)?;
     let queue = queue_of(&app, &caller, &filter)?;
     let first = Some(None::<LogCursor>);
     let lines = futures_util::stream::unfold(first, move |state| {
         let (app, caller, filter) = (app.clone(), caller.clone(), filter.clone());
         async move {
             let before = state?;
-            match page(&app, &caller, &filter, queue, Page { before, limit: EXPORTED }) {
+            match page(&app, &caller, &filter, queue, Page { before, limit: EXPORT_PAGE }) {
                 Ok((data, next)) => {
                     let mut text = String::new();
                     for line in data {
@@ -136,7 +145,7 @@ pub(crate) async fn export(
                     }
                     Some((Ok::<_, std::io::Error>(Bytes::from(text)), next.map(Some)))
                 }
-                // Broken off, so that nobody takes it for the whole.
+                // Abort the response, so that the caller does not mistake it for a complete one.
                 Err(_) => Some((Err(std::io::Error::other("the log cannot be read")), None)),
             }
         }
@@ -150,9 +159,10 @@ pub(crate) async fn redeliver(
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let delivery: DeliveryId = id.parse().map_err(|()| Problem::not_found("delivery", &id))?;
-    let made = app.pipeline.redeliver(&caller.space, delivery).await?;
+    let made = app.pipeline.resending.redeliver(&caller.space, delivery).await?;
     let location = format!("/v1/deliveries/{}", made.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(made)).into_response())
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(app.pipeline.holds.delivery_view(made)))
+        .into_response())
 }
 
 pub(crate) async fn redeliver_all(
@@ -160,16 +170,21 @@ pub(crate) async fn redeliver_all(
     caller: Caller,
     Json(filter): Json<RedeliveryFilter>,
 ) -> Result<Response, Problem> {
-    if let Some(webhook) = &filter.webhook {
-        app.pipeline.webhook(&caller.space, webhook.as_str())?;
+    send_again(&app, &caller, filter).await
+}
+
+/// Starts a redelivery, or counts the deliveries that it would send.
+pub(crate) async fn send_again(app: &Shared, caller: &Caller, filter: RedeliveryFilter) -> Result<Response, Problem> {
+    if filter.preview {
+        return Ok(axum::Json(app.pipeline.resending.preview_redelivery(&caller.space, &filter).await?).into_response());
     }
-    let redelivery = app.pipeline.redeliver_all(&caller.space, filter);
+    let redelivery = app.pipeline.resending.redeliver_all(&caller.space, filter)?;
     let location = format!("/v1/redeliveries/{}", redelivery.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(redelivery)).into_response())
 }
 
-pub(crate) async fn redeliveries(State(app): State<Shared>, caller: Caller) -> Result<Response, Problem> {
-    Ok(Listed::whole(app.pipeline.redeliveries(&caller.space)).into_response())
+pub(crate) async fn redeliveries(State(app): State<Shared>, caller: Caller, window: Window) -> Response {
+    window.descending(app.pipeline.resending.redeliveries(&caller.space), |one| one.id.clone()).into_response()
 }
 
 pub(crate) async fn redelivery(
@@ -177,5 +192,5 @@ pub(crate) async fn redelivery(
     caller: Caller,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.redelivery(&caller.space, &id)?).into_response())
+    Ok(axum::Json(app.pipeline.resending.redelivery(&caller.space, &id)?).into_response())
 }

@@ -1,20 +1,23 @@
-//! Who is calling. Each route says in the table what it needs; a request that does not bring it never reaches the
-//! route's handler.
+//! Authentication. The table of routes defines the permission that each route needs; a request without it never reaches
+//! the route's handler.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Author, KeyId, Role, SpaceId};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::Shared;
 use crate::problem::Problem;
+use crate::unauthenticated::ConnectionHandle;
 
-/// What a route needs of its caller.
+/// The permission that a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: the URL is the secret, or there is none.
+    /// No key: the URL is the credential, or the route is public.
     Nothing,
     /// To send events.
     Ingest,
@@ -50,61 +53,76 @@ impl Needs {
     }
 }
 
-/// The caller, once its key was checked.
+/// The authenticated caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) space: SpaceId,
     pub(crate) key: KeyId,
-    /// The key's name.
-    pub(crate) name: String,
-}
-
-impl Caller {
-    /// The caller as who changes a record.
-    pub(crate) fn author(&self) -> Author {
-        Author { key: Some(self.key.to_string()), key_name: Some(self.name.clone()), ..Author::default() }
-    }
+    /// The author of the caller's changes: the key, with the user that it stands for.
+    pub(crate) author: Author,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Only a route whose table row says `Nothing` has no caller, and those do not ask for one.
+        // Only a route with `Nothing` in the table has no caller, and its handler does not use one.
         parts.extensions.get::<Self>().cloned().ok_or_else(missing)
     }
 }
 
-/// Own name and the reference system's (R0.1).
+/// Our header and the one of the reference system.
 const SPACE_HEADERS: [&str; 2] = ["x-hookwright-id", "x-capacity-id"];
 
 pub(crate) async fn check(State((app, needs)): State<(Shared, Needs)>, mut request: Request, next: Next) -> Response {
-    match caller(&app, needs, request.headers()) {
+    let extensions = request.extensions();
+    let remote = extensions.get::<SocketAddr>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);
+    match caller(&app, needs, remote, request.headers()) {
         Ok(caller) => {
+            if let Some(handle) = extensions.get::<ConnectionHandle>() {
+                handle.known();
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => problem.unread(request.headers()).into_response(),
+        Err(problem) => {
+            if problem.status() == StatusCode::UNAUTHORIZED || problem.is("auth.throttled") {
+                let (path, key) = (request.uri().path(), bearer(request.headers()));
+                app.keys.auth_log.refused(remote, path, key, &problem, app.pipeline.now());
+            }
+            problem.unread(request.headers()).into_response()
+        }
     }
 }
 
-fn caller(app: &Shared, needs: Needs, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
-    let text = value.to_str().unwrap_or_default();
-    let (scheme, key) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") || key.trim().is_empty() {
+/// The key in the `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = text.split_once(' ')?;
+    Some(key.trim()).filter(|key| scheme.eq_ignore_ascii_case("bearer") && !key.is_empty())
+}
+
+fn caller(app: &Shared, needs: Needs, remote: IpAddr, headers: &HeaderMap) -> Result<Caller, Problem> {
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Err(missing());
+    }
+    let Some(key) = bearer(headers) else {
         let detail = "the Authorization header is not of the form `Bearer KEY`";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "auth.malformed", detail));
-    }
-    let known = app.keys.find(key.trim(), app.pipeline.now()).ok_or_else(|| {
-        let detail = "the API key is not known: it is wrong, or was revoked";
+    };
+    let now = app.pipeline.now();
+    app.keys.admit(remote, key, now).map_err(|seconds| {
+        let detail = format!("too many failed authentication attempts from this address: try again in {seconds} s");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "auth.throttled", detail).retry_after(seconds)
+    })?;
+    let known = app.keys.find(remote, key, now).ok_or_else(|| {
+        let detail = "the API key is not known: it is wrong, was revoked, or has expired";
         Problem::new(StatusCode::UNAUTHORIZED, "auth.invalid", detail)
     })?;
     let space = &known.key.space;
-    let named = SPACE_HEADERS.iter().find_map(|name| headers.get(*name).map(|value| (*name, value)));
-    match named {
+    match named_space(headers)? {
         Some((name, value)) if value.as_bytes() != space.as_str().as_bytes() => {
-            let detail = format!("{name} names another space than the one that the API key is bound to");
+            let detail = format!("{name} names a different space than the one the API key is bound to");
             return Err(Problem::new(StatusCode::FORBIDDEN, "space.mismatch", detail));
         }
         None if needs == Needs::IngestNamed => {
@@ -119,7 +137,35 @@ fn caller(app: &Shared, needs: Needs, headers: &HeaderMap) -> Result<Caller, Pro
         let detail = format!("the API key has the role {role}: this needs {wanted}");
         return Err(Problem::new(StatusCode::FORBIDDEN, "auth.forbidden", detail));
     }
-    Ok(Caller { space: space.clone(), key: known.key.id.clone(), name: known.key.name.clone() })
+    Ok(Caller { space: space.clone(), key: known.key.id.clone(), author: Author::of_key(&known.key) })
+}
+
+/// The header that names the space, with its value. All of these headers in a request must name the same space: a proxy
+/// that checks another one than this server would otherwise let a request pass that is executed in another space.
+fn named_space(headers: &HeaderMap) -> Result<Option<(&'static str, &HeaderValue)>, Problem> {
+    let mut all =
+        SPACE_HEADERS.into_iter().flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+    let Some((name, value)) = all.next() else { return Ok(None) };
+    let Some((other_name, other)) = all.find(|(_, other)| *other != value) else { return Ok(Some((name, value))) };
+    let shown = |value: &HeaderValue| hookwright_model::abridged(&String::from_utf8_lossy(value.as_bytes()));
+    let detail = format!(
+        "the headers name different spaces: {name} `{}`, {other_name} `{}`: send one of them",
+        shown(value),
+        shown(other)
+    );
+    Err(Problem::bad("space.ambiguous", detail))
+}
+
+/// The space that a request concerns: that of its key, or, if the key is unknown, the one that a header names, which is
+/// not authenticated (true).
+pub(crate) fn claimed_space(app: &Shared, headers: &HeaderMap) -> Option<(SpaceId, bool)> {
+    let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = text.split_once(' ').map_or("", |(_, key)| key.trim());
+    if let Some(known) = app.keys.peek(key, app.pipeline.now()) {
+        return Some((known.key.space.clone(), false));
+    }
+    let (_, named) = named_space(headers).ok()??;
+    named.to_str().ok()?.parse().ok().map(|space| (space, true))
 }
 
 fn missing() -> Problem {

@@ -2,30 +2,32 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use hookwright_model::{AutomationInput, Mistake};
+use hookwright_model::{Automation, AutomationInput, Mistake};
 use hookwright_pipeline::Requests;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::auth::Caller;
-use crate::body::{self, Json};
+use crate::body::{self, Json, NewJson};
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
+use crate::records::expected;
 use crate::{Shared, events};
 
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    Json(input): Json<AutomationInput>,
+    NewJson(input): NewJson<AutomationInput>,
 ) -> Result<Response, Problem> {
-    let automation = app.pipeline.create_automation(&caller.space, input).await?;
+    let automation = app.pipeline.automations.create_automation(&caller.space, input, &caller.author.label()).await?;
     let location = format!("/v1/automations/{}", automation.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(automation)).into_response())
+    let headers = [(header::LOCATION, location), (header::ETAG, tag(&automation))];
+    Ok((StatusCode::CREATED, headers, axum::Json(automation)).into_response())
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
-    let mut all = app.pipeline.store().automations(&caller.space)?;
+    let mut all = app.pipeline.store().automations.automations(&caller.space)?;
     all.sort_by(|a, b| b.id.cmp(&a.id));
     let all = all.into_iter().filter(|a| paging.cursor.as_deref().is_none_or(|cursor| a.id.as_str() < cursor));
     let mut data: Vec<_> = all.take(paging.limit.saturating_add(1)).collect();
@@ -36,74 +38,89 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Pagi
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.automation(&caller.space, &id)?).into_response())
+    Ok(tagged(app.pipeline.automations.automation(&caller.space, &id)?))
 }
 
-/// `PATCH`: what is absent keeps its value; `"when": null` takes the conditions away.
+/// An automation's revision as its entity tag.
+fn tag(automation: &Automation) -> String {
+    format!("\"{}\"", automation.revision)
+}
+
+/// An automation with its entity tag, for `If-Match`.
+fn tagged(automation: Automation) -> Response {
+    ([(header::ETAG, tag(&automation))], axum::Json(automation)).into_response()
+}
+
+/// `PATCH`: an absent field keeps its value; null restores the default.
 pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let bytes = body::read(body, app.limits.body_bytes, app.limits.time).await?;
     let input: AutomationInput = body::json(&bytes)?;
-    let clear = serde_json::from_slice::<Value>(&bytes).is_ok_and(|v| v.get("when").is_some_and(Value::is_null));
-    Ok(axum::Json(app.pipeline.change_automation(&caller.space, &id, input, clear).await?).into_response())
+    let (expected, by) = (expected(&headers), caller.author.label());
+    Ok(tagged(app.pipeline.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?))
 }
 
-pub(crate) async fn enable(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    switch(app, caller, &id, true).await
+/// Enables an automation, or disables it.
+pub(crate) async fn switch<const ENABLED: bool>(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(id): Named,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let input = AutomationInput { enabled: Some(Some(ENABLED)), ..AutomationInput::default() };
+    let (expected, by) = (expected(&headers), caller.author.label());
+    Ok(tagged(app.pipeline.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?))
 }
 
-pub(crate) async fn disable(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    switch(app, caller, &id, false).await
-}
-
-async fn switch(app: Shared, caller: Caller, id: &str, enabled: bool) -> Result<Response, Problem> {
-    let input = AutomationInput { enabled: Some(enabled), ..AutomationInput::default() };
-    Ok(axum::Json(app.pipeline.change_automation(&caller.space, id, input, false).await?).into_response())
-}
-
-/// What an automation is tried with.
+/// The input of an automation's dry run.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trial {
-    /// An event, as `POST /v1/events` takes it.
+    /// An event, in the form of `POST /v1/events`.
     #[serde(default)]
     event: Option<Value>,
-    /// Or one of the journal.
+    /// Or the id of a stored event.
     #[serde(default)]
     event_id: Option<String>,
-    /// The source of that one, if several have its id.
+    /// The source of that event, if several used its id.
     #[serde(default)]
     event_source: Option<String>,
     #[serde(default)]
     requests: Requests,
 }
 
-/// `POST /v1/automations/{id}/test`: what it would do, without doing any of it.
+/// `POST /v1/automations/{id}/test`: a dry run.
 pub(crate) async fn test(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
     Json(trial): Json<Trial>,
 ) -> Result<Response, Problem> {
-    // Asked first, so that whoever names another space's automation learns nothing about the event.
-    app.pipeline.automation(&caller.space, &id)?;
+    // Checked first, so that a caller that names another space's automation learns nothing about the event.
+    app.pipeline.automations.automation(&caller.space, &id)?;
     let event = match (trial.event, trial.event_id) {
         (Some(event), None) => {
             let draft = events::native(Bytes::from(event.to_string()))?;
-            app.pipeline.imagined(&caller.space, draft)?
+            app.pipeline.routing.imagined(&caller.space, draft)?
         }
         (None, Some(event)) => events::find(&app, &caller.space, &event, trial.event_source.as_deref())?.1,
         _ => return Err(Mistake::new("event", "give either `event` or `event_id`").into()),
     };
     let send = trial.requests == Requests::Send;
-    Ok(axum::Json(app.pipeline.rehearse(&caller.space, &id, &event, send).await?).into_response())
+    Ok(axum::Json(app.pipeline.dry_runs.run(&caller.space, &id, &event, send).await?).into_response())
 }
 
-pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_automation(&caller.space, &id).await?;
+pub(crate) async fn delete(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(id): Named,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    app.pipeline.automations.delete_automation(&caller.space, &id, expected(&headers).as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,31 +1,34 @@
 //! CloudEvents 1.0 over HTTP: structured, binary and batched mode (HTTP protocol binding 1.0.2, JSON format 1.0.2).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use axum::body::Bytes;
 use base64::Engine as _;
-use hookwright_model::{Data, EventDraft, Mistake};
+use fluent_uri::UriRef;
+use hookwright_model::{Data, EventDraft, Mistake, json};
 use http::{HeaderMap, header};
+use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
-use crate::events::span_of;
+use crate::body::span_of;
 use crate::problem::Problem;
 
-/// The most events in one batch.
+/// The maximum number of events in one batch.
 const MAX_BATCH: usize = 1000;
 
-/// Whether the attributes come in headers.
+/// Whether the attributes are in headers.
 pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
     headers.contains_key("ce-specversion") || headers.contains_key("ce-id") || headers.contains_key("ce-type")
 }
 
-/// The event in `body[range]`, which was checked to be JSON.
+/// The event in `body[range]`, which must be valid JSON.
 pub(crate) fn structured(body: &Bytes, range: Range<usize>) -> Result<EventDraft, Mistake> {
     let payload = body.slice(range);
     let members: BTreeMap<String, &RawValue> = serde_json::from_slice(&payload)
-        .map_err(|error| Mistake::new("", format!("a CloudEvent is a JSON object: {error}")))?;
-    let mut draft = Reading::default();
+        .map_err(|error| Mistake::new("", format!("a CloudEvent is a JSON object: {}", plain(&error))))?;
+    let mut draft = AttributeReader::default();
     for (name, value) in members {
         match name.as_str() {
             "data" => draft.data = Some(span_of(&payload, value)),
@@ -33,7 +36,7 @@ pub(crate) fn structured(body: &Bytes, range: Range<usize>) -> Result<EventDraft
                 let text = text_of("data_base64", value)?.unwrap_or_default();
                 let bytes = base64::engine::general_purpose::STANDARD
                     .decode(text)
-                    .map_err(|error| Mistake::new("data_base64", format!("is no base64: {error}")))?;
+                    .map_err(|error| Mistake::new("data_base64", format!("is not valid base64: {error}")))?;
                 draft.base64 = Some(bytes);
             }
             _ => {
@@ -44,15 +47,15 @@ pub(crate) fn structured(body: &Bytes, range: Range<usize>) -> Result<EventDraft
         }
     }
     if draft.data.is_some() && draft.base64.is_some() {
-        return Err(Mistake::new("data_base64", "stands beside data: give one of them"));
+        return Err(Mistake::new("data_base64", "cannot be combined with data: give one of them"));
     }
     draft.finish(payload)
 }
 
 /// The events of a batch.
 pub(crate) fn batched(body: &Bytes) -> Result<Vec<EventDraft>, Problem> {
-    let parts: Vec<&RawValue> = serde_json::from_slice(body)
-        .map_err(|error| Mistake::new("", format!("a batch is a JSON array of CloudEvents: {error}")))?;
+    let parts: Vec<&RawValue> = serde_json::from_slice(json::without_mark(body))
+        .map_err(|error| Mistake::new("", format!("a batch is a JSON array of CloudEvents: {}", plain(&error))))?;
     if parts.len() > MAX_BATCH {
         let message = format!("{} events: at most {MAX_BATCH} in one batch", parts.len());
         return Err(Mistake::new("", message).into());
@@ -65,7 +68,11 @@ pub(crate) fn batched(body: &Bytes) -> Result<Vec<EventDraft>, Problem> {
     Ok(drafts)
 }
 
-/// The mistake with the place of its event in the batch.
+fn plain(error: &serde_json::Error) -> String {
+    json::plain(&error.to_string())
+}
+
+/// The validation error with the position of its event in the batch.
 fn within(place: usize, mistake: Mistake) -> Mistake {
     let joint = if mistake.path.is_empty() { "" } else { "." };
     Mistake { path: format!("[{place}]{joint}{}", mistake.path), ..mistake }
@@ -73,7 +80,7 @@ fn within(place: usize, mistake: Mistake) -> Mistake {
 
 /// The event whose attributes are in headers and whose payload is the body.
 pub(crate) fn binary(headers: &HeaderMap, body: Bytes) -> Result<EventDraft, Problem> {
-    let mut draft = Reading::default();
+    let mut draft = AttributeReader::default();
     for (name, value) in headers {
         let Some(attribute) = name.as_str().strip_prefix("ce-") else { continue };
         let text = value
@@ -93,9 +100,9 @@ pub(crate) fn binary(headers: &HeaderMap, body: Bytes) -> Result<EventDraft, Pro
     Ok(draft.finish(body)?)
 }
 
-/// What was read of a CloudEvent so far.
+/// A CloudEvent that is being parsed.
 #[derive(Default)]
-struct Reading {
+struct AttributeReader {
     specversion: Option<String>,
     id: Option<String>,
     source: Option<String>,
@@ -110,7 +117,7 @@ struct Reading {
     is_payload: bool,
 }
 
-impl Reading {
+impl AttributeReader {
     fn attribute(&mut self, name: &str, value: String) -> Result<(), Mistake> {
         match name {
             "specversion" => self.specversion = Some(value),
@@ -132,17 +139,25 @@ impl Reading {
         match self.specversion.as_deref() {
             Some("1.0") => {}
             Some(other) => {
-                let shown: String = other.chars().take(40).collect();
-                return Err(Mistake::new("specversion", format!("`{shown}`: only 1.0 is taken")));
+                let shown = hookwright_model::abridged(other);
+                return Err(Mistake::new("specversion", format!("`{shown}`: only 1.0 is supported")));
             }
             None => return Err(Mistake::new("specversion", "is missing: it must be 1.0")),
         }
         let needed = |name: &str, value: Option<String>| {
             value.ok_or_else(|| Mistake::new(name, "is missing: every CloudEvent has one"))
         };
+        let source = needed("source", self.source)?;
+        if let Err(error) = UriRef::parse(source.as_str()) {
+            let shown = hookwright_model::abridged(&source);
+            let message = format!(
+                "`{shown}` is not a URI-reference (RFC 3986): {error}; percent-encode the characters that are not allowed in one"
+            );
+            return Err(Mistake::new("source", message));
+        }
         let mut draft = EventDraft {
             id: Some(needed("id", self.id)?),
-            source: needed("source", self.source)?,
+            source,
             event_type: needed("type", self.event_type)?,
             subject: self.subject,
             time: self.time,
@@ -152,9 +167,10 @@ impl Reading {
             data: self.data,
             cause: None,
             starts: None,
+            ingress: None,
         };
         if let Some(bytes) = self.base64 {
-            // The data proper is what the base64 stands for.
+            // The data is the decoded base64.
             draft.payload = Bytes::from(bytes);
             draft.content_type.get_or_insert_with(|| "application/octet-stream".to_owned());
         } else if draft.data.is_none() && !self.is_payload {
@@ -171,27 +187,20 @@ fn text_of(name: &str, value: &RawValue) -> Result<Option<String>, Mistake> {
         Ok(serde_json::Value::Bool(truth)) => Ok(Some(truth.to_string())),
         Ok(serde_json::Value::Number(number)) if number.is_i64() => Ok(Some(number.to_string())),
         Ok(serde_json::Value::Null) => Ok(None),
-        _ => Err(Mistake::new(name, "attributes are texts, booleans or whole numbers")),
+        _ => Err(Mistake::new(name, "attributes are strings, booleans or integers")),
     }
 }
 
-/// Percent-decoding as the HTTP protocol binding, section 3.1.3.2, has it.
+/// Percent-decoding by the HTTP protocol binding, section 3.1.3.2. `None`: a percent sign without two digits, or bytes
+/// that are not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
+    // The decoder leaves such a percent sign as it is.
+    let has_digits =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(has_digits) {
+        return None;
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -199,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_structured_event_keeps_its_data_where_it_stands() {
+    fn a_structured_event_borrows_its_data_from_the_body() {
         let body = Bytes::from_static(
             br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","ext":true,"data":{"n": 1.50},"time":null}"#,
         );
@@ -211,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cloud_event_lacks_is_named() {
+    fn missing_attributes_of_a_cloud_event_are_reported() {
         for (text, part) in [
             (r#"{"id":"1","source":"/s","type":"t"}"#, "specversion"),
             (r#"{"specversion":"0.3","id":"1","source":"/s","type":"t"}"#, "specversion"),
@@ -219,6 +228,10 @@ mod tests {
             (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","Bad":1}"#, "Bad"),
             (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","x":{}}"#, "x"),
             (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":1,"data_base64":"AA=="}"#, "data_base64"),
+            (r#"{"specversion":"1.0","id":"1","source":"my shop","type":"t"}"#, "URI-reference"),
+            (r#"{"specversion":"1.0","id":"1","source":"/caf\u00e9","type":"t"}"#, "URI-reference"),
+            (r#"{"specversion":"1.0","id":"1","source":"/a%2","type":"t"}"#, "URI-reference"),
+            (r#"{"specversion":"1.0","id":"1","source":"1:/a","type":"t"}"#, "URI-reference"),
             ("[]", "object"),
         ] {
             let mistake = structured(&Bytes::copy_from_slice(text.as_bytes()), 0..text.len()).unwrap_err();
@@ -227,9 +240,28 @@ mod tests {
     }
 
     #[test]
+    fn a_source_may_be_any_uri_reference() {
+        for source in [
+            "/s",
+            "urn:uuid:6e8bc430",
+            "https://shop.example/a?b#c",
+            "my-shop",
+            "../a",
+            "//host/a",
+            "a%20b",
+            "mailto:a@b",
+        ] {
+            let text = format!(r#"{{"specversion":"1.0","id":"1","source":"{source}","type":"t"}}"#);
+            structured(&Bytes::from(text.clone()), 0..text.len()).unwrap();
+        }
+    }
+
+    #[test]
     fn header_values_are_percent_decoded() {
         assert_eq!(percent_decoded("Euro%20%E2%82%AC").as_deref(), Some("Euro €"));
-        assert_eq!(percent_decoded("bad%2"), None);
-        assert_eq!(percent_decoded("bad%ff"), None);
+        assert_eq!(percent_decoded("100%2525 of").as_deref(), Some("100%25 of"));
+        for wrong in ["bad%2", "bad%ff", "%", "%%41", "%+1", "%zz"] {
+            assert_eq!(percent_decoded(wrong), None, "{wrong}");
+        }
     }
 }

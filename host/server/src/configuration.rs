@@ -1,9 +1,8 @@
-//! Everything that people set up in a space, as one document: `/v1/configuration`.
+//! The configuration of a space as one document: `/v1/configuration`.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_pipeline::{ConfigurationInput, ShownOnce};
+use hookwright_pipeline::{ConfigurationInput, Section, ShownOnce};
 use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use crate::Shared;
 use crate::auth::Caller;
 use crate::body::Json;
 use crate::problem::Problem;
+use crate::query::{self, Query};
 use crate::sources::url_of;
 
 /// What a document would change.
@@ -20,19 +20,22 @@ pub(crate) async fn plan(
     caller: Caller,
     Json(input): Json<ConfigurationInput>,
 ) -> Result<Response, Problem> {
-    let plan = app.pipeline.plan_configuration(&caller.space, input, &caller.key).await?;
+    let plan = app.pipeline.configurations.plan_configuration(&caller.space, input, &caller.key).await?;
     Ok(axum::Json(plan).into_response())
 }
 
-/// Makes the space be as a document says, all of it or nothing. What is shown only once stands in `shown`.
+/// Applies a document to the space, all or nothing. Values that are shown only once are in `shown`.
 pub(crate) async fn apply(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
     Json(input): Json<ConfigurationInput>,
 ) -> Result<Response, Problem> {
-    let applied = app.pipeline.apply_configuration(&caller.space, input, &caller.key).await?;
+    let changing = app.keys.changing.lock(&caller.space).await;
+    let applied =
+        app.pipeline.configurations.apply_configuration(&caller.space, input, &caller.key, &caller.author).await?;
     app.keys.follow(&applied.keys, &applied.keys_gone);
+    drop(changing);
     let shown: Vec<Value> = applied.shown.into_iter().map(|one| shown(&app, &headers, one)).collect();
     let mut body = json!(applied.plan);
     if let Some(body) = body.as_object_mut() {
@@ -41,7 +44,7 @@ pub(crate) async fn apply(
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
 }
 
-/// A source's token as the URL that it is the end of.
+/// Shows a source's token as the source's URL.
 fn shown(app: &Shared, headers: &HeaderMap, one: ShownOnce) -> Value {
     match one.field {
         "token" => {
@@ -53,27 +56,27 @@ fn shown(app: &Shared, headers: &HeaderMap, one: ShownOnce) -> Value {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Which {
-    /// A section's name; none: all of them.
+pub(crate) struct ExportQuery {
+    /// Names of sections, separated by commas; none: all of them.
     section: Option<String>,
 }
 
-/// What the space holds, as a document, without secrets.
+/// The space's configuration as a document, without secrets.
 pub(crate) async fn export(
     State(app): State<Shared>,
     caller: Caller,
-    query: Result<Query<Which>, QueryRejection>,
+    Query(which): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let Query(which) = query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
-    let mut exported = json!(app.pipeline.export_configuration(&caller.space)?);
-    let sections = exported.get_mut("configuration").and_then(Value::as_object_mut);
-    if let (Some(wanted), Some(sections)) = (which.section, sections) {
-        if !sections.contains_key(&wanted) {
-            let known: Vec<&str> = sections.keys().map(String::as_str).collect();
-            let wanted: String = wanted.chars().take(40).collect();
-            return Err(Problem::bad("query.invalid", format!("section `{wanted}`: one of {}", known.join(", "))));
-        }
-        sections.retain(|section, _| *section == wanted);
-    }
-    Ok(axum::Json(exported).into_response())
+    let named = |name: &str| {
+        Section::ALL.into_iter().find(|section| section.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = Section::ALL.into_iter().map(Section::name).collect();
+            let name = hookwright_model::abridged(name);
+            query::invalid(format!("section `{name}`: give one of {}", known.join(", ")))
+        })
+    };
+    let wanted = match &which.section {
+        Some(names) => names.split(',').map(named).collect::<Result<Vec<_>, _>>()?,
+        None => Section::ALL.to_vec(),
+    };
+    Ok(axum::Json(app.pipeline.configurations.export_configuration(&caller.space, &wanted)?).into_response())
 }

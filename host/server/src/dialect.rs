@@ -1,4 +1,5 @@
-//! Errors in the shapes of the systems whose paths are served: a client written for one of them reads what it knows.
+//! Errors in the formats of the reference systems, on their paths: a client that was written for one of them can parse
+//! them.
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -8,27 +9,27 @@ use serde_json::{Value, json};
 
 use crate::problem::Problem;
 
-/// Whose words a path speaks, where it is not Hookwright's own.
+/// The system whose error format a path uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `{"message", "errors": [{"message", "resource", "field"}]}`.
     Capsule,
     /// `{"message", "errors": [..]}`.
     Xurrent,
-    /// `{"errors": {FIELD: [..], "text": [..]}, "status"}`: spoken below the URLs of incoming webhooks.
+    /// `{"errors": {FIELD: [..], "text": [..]}, "status"}`: used below the URLs of incoming webhooks.
     Uspacy,
 }
 
-/// The code of what an incoming webhook may not do. Its answer is the article's, letter by letter.
-pub(crate) const DENIED: &str = "access.denied";
+/// The code of an access that an incoming webhook does not have. Its response is exactly the one in the article.
+pub(crate) const ACCESS_DENIED: &str = "access.denied";
 
-/// What the fields of a webhook are called, beside Hookwright's words for them.
+/// Hookwright's names of a webhook's fields, with the system's names.
 const CAPSULE: [(&str, &str); 3] = [("url", "targetUrl"), ("events", "event"), ("batching", "batched")];
 const XURRENT: [(&str, &str); 4] =
     [("url", "uri"), ("events", "event"), ("source_id", "sourceID"), ("policy", "webhook_policy")];
 
 impl Dialect {
-    /// Whose words this path speaks; none: Hookwright's own.
+    /// The system of a path; `None`: Hookwright's own format.
     pub(crate) fn of(path: &str) -> Option<Self> {
         let within = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if within("/api/v2/resthooks") {
@@ -40,7 +41,7 @@ impl Dialect {
         }
     }
 
-    /// An answer to a path, in its words.
+    /// A response to a path, in its format.
     pub(crate) fn answer(path: &str, problem: Problem) -> Response {
         let response = problem.into_response();
         match Self::of(path) {
@@ -49,7 +50,7 @@ impl Dialect {
         }
     }
 
-    /// The answer with its body in these words, if it tells of a problem. `code` stays, for who knows it.
+    /// The response with its body in this format, if it is an error. It also has `code`, for clients that know it.
     pub(crate) fn spoken(self, mut response: Response) -> Response {
         let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
         *response.body_mut() = Body::from(self.body(&problem).to_string());
@@ -62,19 +63,22 @@ impl Dialect {
     fn body(self, problem: &Problem) -> Value {
         let (detail, errors) = (problem.detail(), problem.errors());
         match self {
-            Self::Uspacy if problem.is(DENIED) => json!({"errors": {"text": ["Access is denied!"]}, "status": true}),
+            Self::Uspacy if problem.is(ACCESS_DENIED) => {
+                json!({"errors": {"text": ["Access is denied!"]}, "status": true})
+            }
             Self::Uspacy => {
-                let mut told = serde_json::Map::new();
+                let mut fields = serde_json::Map::new();
                 for Mistake { path, message } in errors {
-                    let place = told.entry(if path.is_empty() { "text" } else { path }).or_insert_with(|| json!([]));
-                    if let Some(list) = place.as_array_mut() {
+                    let messages =
+                        fields.entry(if path.is_empty() { "text" } else { path }).or_insert_with(|| json!([]));
+                    if let Some(list) = messages.as_array_mut() {
                         list.push(message.as_str().into());
                     }
                 }
-                if told.is_empty() {
-                    told.insert("text".to_owned(), json!([detail]));
+                if fields.is_empty() {
+                    fields.insert("text".to_owned(), json!([detail]));
                 }
-                json!({"errors": told, "status": true, "code": problem.code()})
+                json!({"errors": fields, "status": true, "code": problem.code()})
             }
             Self::Capsule if !errors.is_empty() => {
                 let errors: Vec<Value> = errors
@@ -87,8 +91,8 @@ impl Dialect {
                 json!({"message": "Validation Failed", "errors": errors, "code": problem.code()})
             }
             Self::Xurrent if !errors.is_empty() => {
-                let told = |Mistake { path, message }: &Mistake| format!("{} {message}", renamed(path, &XURRENT));
-                let errors: Vec<String> = errors.iter().map(|one| told(one).trim().to_owned()).collect();
+                let sentence = |Mistake { path, message }: &Mistake| format!("{} {message}", renamed(path, &XURRENT));
+                let errors: Vec<String> = errors.iter().map(|one| sentence(one).trim().to_owned()).collect();
                 json!({"message": errors.join("; "), "errors": errors, "code": problem.code()})
             }
             _ => json!({"message": detail, "code": problem.code()}),
@@ -96,7 +100,7 @@ impl Dialect {
     }
 }
 
-/// A path whose first word is said in other words.
+/// A path with its first name translated.
 fn renamed(path: &str, words: &[(&str, &str)]) -> String {
     let end = path.find(['.', '[']).unwrap_or(path.len());
     let (first, rest) = path.split_at(end);
@@ -114,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_paths_of_the_other_systems_speak_their_words() {
+    fn only_paths_of_reference_systems_use_their_error_formats() {
         for (path, dialect) in [
             ("/api/v2/resthooks", Some(Dialect::Capsule)),
             ("/api/v2/resthooks/1", Some(Dialect::Capsule)),
@@ -129,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_named_as_its_caller_names_it() {
+    fn fields_in_errors_have_the_callers_names() {
         let mut mistakes = Mistakes::default();
         mistakes.add("url", "is missing");
         mistakes.add("events[0]", "is none");
@@ -144,13 +148,13 @@ mod tests {
         assert_eq!(xurrent["message"], "uri is missing; event is none");
         assert_eq!(xurrent["errors"], json!(["uri is missing", "event is none"]));
         let uspacy = Dialect::Uspacy.body(&problem);
-        let told = json!({"url": ["is missing"], "events[0]": ["is none"]});
-        assert_eq!(uspacy, json!({"errors": told, "status": true, "code": "input.invalid"}));
+        let fields = json!({"url": ["is missing"], "events[0]": ["is none"]});
+        assert_eq!(uspacy, json!({"errors": fields, "status": true, "code": "input.invalid"}));
     }
 
     #[test]
-    fn what_is_denied_is_told_as_the_article_has_it() {
-        let denied = Problem::new(StatusCode::FORBIDDEN, DENIED, "the webhook has no access to crm");
+    fn denied_access_is_answered_as_in_the_article() {
+        let denied = Problem::new(StatusCode::FORBIDDEN, ACCESS_DENIED, "the webhook has no access to crm");
         let body = Dialect::Uspacy.body(&denied).to_string();
         assert_eq!(body, r#"{"errors":{"text":["Access is denied!"]},"status":true}"#);
         let other = Dialect::Uspacy.body(&Problem::not_found("lead", "9"));

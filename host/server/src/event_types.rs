@@ -1,8 +1,8 @@
-//! The event catalogue: which types of event there are, and what the reference systems call them.
+//! The event catalogue: the types of events, and their names in the reference systems.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{EventTypeInput, Mistake, Vocabulary};
+use hookwright_model::{Creates, EventTypeInput, Mistake, Mistakes, Vocabulary};
 use hookwright_pipeline::{EventTypeChange, KnownType};
 use http::{StatusCode, header};
 use serde::Deserialize;
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::body::Json;
-use crate::outcomes::{Parsed, parsed};
-use crate::page::{Listed, Named, Paging};
+use crate::body::{Json, NewJson};
+use crate::page::{Listed, Named, Paging, Window};
 use crate::problem::Problem;
+use crate::query::{self, Query};
 
-/// Which types are wanted.
+/// Filters types.
 #[derive(Deserialize)]
-pub(crate) struct Filter {
+pub(crate) struct EventTypeFilter {
     vocabulary: Option<String>,
     search: Option<String>,
     builtin: Option<bool>,
 }
 
-impl Filter {
+impl EventTypeFilter {
     fn keeps(&self, known: &KnownType) -> bool {
         let about = &known.event_type;
         let says = |text: &String| {
@@ -42,16 +42,15 @@ pub(crate) async fn list(
     State(app): State<Shared>,
     caller: Caller,
     paging: Paging,
-    filter: Parsed<Filter>,
+    Query(filter): Query<EventTypeFilter>,
 ) -> Result<Response, Problem> {
-    let filter = parsed(filter)?;
     if let Some(name) = filter.vocabulary.as_deref().filter(|name| Vocabulary::named(name).is_none()) {
         let known: Vec<&str> = Vocabulary::all().iter().map(Vocabulary::name).collect();
-        let name: String = name.chars().take(40).collect();
-        return Err(Problem::bad("query.invalid", format!("vocabulary `{name}`: one of {}", known.join(", "))));
+        let name = hookwright_model::abridged(name);
+        return Err(query::invalid(format!("vocabulary `{name}`: give one of {}", known.join(", "))));
     }
     let after = paging.cursor.as_deref().unwrap_or_default();
-    let all = app.pipeline.event_types(&caller.space)?;
+    let all = app.pipeline.event_types.event_types(&caller.space)?;
     let mut rest = all.into_iter().filter(|(name, known)| name.as_str() > after && filter.keeps(known));
     let data: Vec<KnownType> = rest.by_ref().take(paging.limit).map(|(_, known)| known).collect();
     let next = rest.next().and(data.last()).map(|last| last.event_type.name.clone());
@@ -59,14 +58,14 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    let found = app.pipeline.find_event_type(&caller.space, &name)?;
+    let found = app.pipeline.event_types.find_event_type(&caller.space, &name)?;
     Ok(axum::Json(found.ok_or_else(|| Problem::not_found("event_type", &name))?).into_response())
 }
 
-/// A type of event as a caller gives it.
+/// The declaration of a type of event.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Input {
+pub(crate) struct Declaration {
     name: Option<String>,
     #[serde(default)]
     summary: String,
@@ -76,7 +75,13 @@ pub(crate) struct Input {
     strict: bool,
 }
 
-impl Input {
+impl Creates for Declaration {
+    fn missing(has: &dyn Fn(&str) -> bool) -> Mistakes {
+        Mistakes::of_missing(&[("name", "is missing: dotted words, such as `order.paid`")], has)
+    }
+}
+
+impl Declaration {
     fn of(self, name: String) -> (EventTypeInput, bool) {
         let Self { summary, schema, example, strict, .. } = self;
         (EventTypeInput { name, summary, schema, example }, strict)
@@ -86,12 +91,12 @@ impl Input {
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    Json(mut input): Json<Input>,
+    NewJson(mut input): NewJson<Declaration>,
 ) -> Result<Response, Problem> {
-    let missing = || Mistake::new("name", "is missing: dotted words, such as `order.paid`");
-    let name = input.name.take().ok_or_else(missing)?;
+    Declaration::missing(&|_| input.name.is_some()).check().map_err(Problem::invalid)?;
+    let name = input.name.take().unwrap_or_default();
     let (input, strict) = input.of(name);
-    let (made, _) = app.pipeline.put_event_type(&caller.space, input, strict, EventTypeChange::New).await?;
+    let (made, _) = app.pipeline.event_types.put_event_type(&caller.space, input, strict, EventTypeChange::New).await?;
     let location = format!("/v1/event-types/{}", made.event_type.name);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(made)).into_response())
 }
@@ -101,13 +106,14 @@ pub(crate) async fn replace(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
-    Json(input): Json<Input>,
+    Json(input): Json<Declaration>,
 ) -> Result<Response, Problem> {
     if input.name.as_ref().is_some_and(|given| *given != name) {
-        return Err(Mistake::new("name", "is another than in the path: leave it out").into());
+        return Err(Mistake::new("name", "differs from the name in the path: leave it out").into());
     }
     let (input, strict) = input.of(name);
-    let (made, new) = app.pipeline.put_event_type(&caller.space, input, strict, EventTypeChange::Replace).await?;
+    let (made, new) =
+        app.pipeline.event_types.put_event_type(&caller.space, input, strict, EventTypeChange::Replace).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, axum::Json(made)).into_response())
 }
@@ -117,12 +123,12 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_event_type(&caller.space, &name).await?;
+    app.pipeline.event_types.delete_event_type(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET /v1/vocabularies`: every name that the reference systems have, with the types that it stands for.
-pub(crate) async fn vocabularies() -> Response {
+/// `GET /v1/vocabularies`: every name of the reference systems, with the types that it stands for.
+pub(crate) async fn vocabularies(window: Window) -> Response {
     let words = |vocabulary: &Vocabulary| {
         let names: Vec<Value> = vocabulary
             .names()
@@ -134,5 +140,8 @@ pub(crate) async fn vocabularies() -> Response {
             .collect();
         json!({"name": vocabulary.name(), "title": vocabulary.title(), "events": names})
     };
-    Listed::whole(Vocabulary::all().iter().map(words).collect()).into_response()
+    let mut all: Vec<&Vocabulary> = Vocabulary::all().iter().collect();
+    all.sort_by_key(|vocabulary| vocabulary.name());
+    let axum::Json(Listed { data, next }) = window.ascending(all, |vocabulary| vocabulary.name().to_owned());
+    axum::Json(Listed { data: data.into_iter().map(words).collect(), next }).into_response()
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::Shared;
 use crate::auth::Caller;
 use crate::body::Json;
-use crate::page::{Listed, Named};
+use crate::page::{Listed, Named, Window};
 use crate::problem::Problem;
 
 /// A kind in a list.
@@ -17,7 +17,7 @@ fn brief(kind: &RecordKind) -> Value {
     json!({"name": kind.name(), "noun": kind.noun(), "built_in": kind.is_builtin()})
 }
 
-/// A kind as a whole: its declaration, and what follows from it.
+/// A complete kind: its declaration, and what is derived from it.
 fn whole(kind: &RecordKind) -> Value {
     let mut shown = Map::new();
     shown.insert("name".to_owned(), kind.name().into());
@@ -39,13 +39,14 @@ fn event(event_type: &EventType) -> Value {
     json!({"type": name, "summary": summary, "vocabularies": vocabularies})
 }
 
-pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Response, Problem> {
-    let kinds = app.pipeline.kinds(&caller.space)?;
-    Ok(Listed::whole(kinds.iter().map(|kind| brief(kind)).collect()).into_response())
+pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Window) -> Result<Response, Problem> {
+    let kinds = app.pipeline.records.kinds(&caller.space)?;
+    let axum::Json(Listed { data, next }) = window.ascending(kinds, |kind| kind.name().to_owned());
+    Ok(axum::Json(Listed { data: data.iter().map(|kind| brief(kind)).collect(), next }).into_response())
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(kind): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(whole(&*app.pipeline.kind(&caller.space, &kind)?)).into_response())
+    Ok(axum::Json(whole(&*app.pipeline.records.kind(&caller.space, &kind)?)).into_response())
 }
 
 /// `PUT`: 201 for a new kind, 200 for a changed one.
@@ -55,7 +56,7 @@ pub(crate) async fn declare(
     Named(name): Named,
     Json(input): Json<KindInput>,
 ) -> Result<Response, Problem> {
-    let (kind, is_new) = app.pipeline.declare_kind(&caller.space, &name, input).await?;
+    let (kind, is_new) = app.pipeline.records.declare_kind(&caller.space, &name, input).await?;
     let body = axum::Json(whole(&kind));
     if is_new {
         let location = [(header::LOCATION, format!("/v1/kinds/{name}"))];
@@ -69,6 +70,6 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_kind(&caller.space, &name).await?;
+    app.pipeline.records.delete_kind(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,14 +1,23 @@
-//! The HTTP server: routes, who may use them, and how errors look. What they do is the pipeline's.
+//! The HTTP server: routes, their permissions, and the format of errors. The pipeline implements the operations.
 
+mod app;
 mod attempts;
 mod auth;
+mod auth_log;
+mod auth_throttle;
 mod automations;
 mod body;
 mod cloudevents;
 mod configuration;
+mod content;
 mod dialect;
+mod envelope;
 mod event_types;
 mod events;
+mod framing;
+mod health;
+mod idempotency;
+mod keyring;
 mod keys;
 mod kinds;
 mod listener;
@@ -16,10 +25,13 @@ mod mails;
 mod outcomes;
 mod page;
 mod pages;
+mod plugin_view;
 mod plugins;
 mod policies;
 mod problem;
+mod query;
 mod records;
+mod refusals;
 mod replays;
 mod resthooks;
 mod rollouts;
@@ -29,6 +41,7 @@ mod secrets;
 mod source_log;
 mod sources;
 mod tickets;
+mod unauthenticated;
 mod uspacy;
 mod versions;
 mod webhook_policies;
@@ -38,33 +51,19 @@ mod xurrent;
 
 use std::sync::Arc;
 
-use hookwright_pipeline::Pipeline;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub(crate) use app::Shared;
+pub use app::{App, BodyLimits};
 pub use auth::Needs;
-pub use body::BodyLimits;
-pub use keys::{Keys, write_admin_key};
+pub use health::VERSION;
+pub use keyring::{KeyDraft, Keys, write_admin_key};
 pub use listener::ConnectionLimits;
 pub use problem::Problem;
 pub use routes::{ROUTES, Route};
 
-/// What every handler shares.
-pub(crate) type Shared = Arc<App>;
-
-/// The server's parts.
-pub struct App {
-    /// What the routes do.
-    pub pipeline: Arc<Pipeline>,
-    /// Who may call.
-    pub keys: Keys,
-    /// Bounds of bodies.
-    pub limits: BodyLimits,
-    /// The address under which others reach the server, for URLs that it gives out; none: what the caller used.
-    pub public_url: Option<String>,
-}
-
-/// Serves until `stop` becomes true, then lets what is under way finish.
+/// Serves until `stop` becomes true, then waits for requests in progress.
 pub async fn serve(app: Arc<App>, listener: TcpListener, limits: ConnectionLimits, stop: watch::Receiver<bool>) {
     listener::serve(listener, routes::router(app), limits, stop).await;
 }

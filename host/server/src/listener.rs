@@ -1,41 +1,54 @@
-//! Connections: a permit before accept, a bound on everything, and an end that lets what is under way finish.
+//! Connections: a permit before accept, limits, and a graceful shutdown.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinError;
 use tower_service::Service as _;
 
-use crate::problem::Problem;
+use crate::framing::{Framed, last_words, too_slow};
+use crate::unauthenticated::{ConnectionHandle, Unauthenticated};
 
-/// Bounds of connections.
+/// How much of a refused request is read and dropped, so that its sender reads the response,
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+/// for how long,
+const LINGER: Duration = Duration::from_secs(10);
+/// and the maximum pause between its bytes.
+const LINGER_IDLE: Duration = Duration::from_secs(2);
+
+/// Limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
-    /// How many may be open.
+    /// The maximum number of open connections.
     pub connections: usize,
-    /// From the first byte of a request's header to its end.
+    /// The maximum number of them without credentials.
+    pub unknown: usize,
+    /// The timeout from the first byte of a request's header to its end.
     pub header_time: Duration,
-    /// How large a header may be, in bytes.
+    /// The maximum size of a header, in bytes.
     pub header_bytes: usize,
-    /// How long requests under way may take once the server is told to stop.
+    /// How long requests in progress may take after the stop signal.
     pub grace: Duration,
 }
 
-/// Accepts connections until `stop` says so, then waits for those that are open.
+/// Accepts connections until `stop` becomes true, then waits for the open ones.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -44,6 +57,7 @@ pub(crate) async fn serve(
 ) {
     let most = limits.connections.max(1);
     let permits = Arc::new(Semaphore::new(most));
+    let connections = Unauthenticated::new(limits.unknown.min(most));
     let mut pause = Duration::from_millis(5);
     loop {
         let accepted = tokio::select! {
@@ -53,7 +67,7 @@ pub(crate) async fn serve(
         let (permit, stream, remote) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Too many open files, mostly: give connections time to end.
+                // Usually too many open files: back off, so that connections can close.
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
@@ -61,23 +75,46 @@ pub(crate) async fn serve(
             }
         };
         pause = Duration::from_millis(5);
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, stop, handle) = (router.clone(), stop.clone(), connections.enter());
         tokio::spawn(async move {
-            connection(stream, remote, router, limits, stop).await;
-            drop(permit);
+            tokio::select! {
+                () = connection(stream, remote, &handle, router, limits, stop, Arc::new(permit)) => {}
+                () = handle.cut() => {}
+            }
         });
     }
     drop(listener);
     let all = permits.acquire_many(u32::try_from(most).unwrap_or(u32::MAX));
     if tokio::time::timeout(limits.grace, all).await.is_err() {
-        tracing::warn!("some connections did not end in time and are cut");
+        tracing::warn!("closing connections that did not finish in time");
+    }
+}
+
+/// The response to a request. What changes something runs to its end although the client goes away: a change that is
+/// committed has still to reach the memory that requests and deliveries are served from. Until then it counts as its
+/// connection.
+async fn answer(mut router: Router, request: Request<Body>, permit: Arc<OwnedSemaphorePermit>) -> Response {
+    let follows_link = request.uri().path().starts_with("/confirm/");
+    if request.method().is_safe() && !follows_link {
+        return router.call(request).await.unwrap_or_else(|never| match never {});
+    }
+    let work = tokio::spawn(async move {
+        let response = router.call(request).await.unwrap_or_else(|never| match never {});
+        drop(permit);
+        response
+    });
+    match work.await.map_err(JoinError::try_into_panic) {
+        Ok(response) => response,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // Only at the end of the process.
+        Err(Err(_)) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> io::Result<(tokio::sync::OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+) -> io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, remote) = listener.accept().await?;
     Ok((permit, stream, remote))
@@ -86,55 +123,81 @@ async fn accept(
 async fn connection(
     stream: TcpStream,
     remote: SocketAddr,
+    handle: &ConnectionHandle,
     router: Router,
     limits: ConnectionLimits,
     mut stop: watch::Receiver<bool>,
+    permit: Arc<OwnedSemaphorePermit>,
 ) {
     let _ = stream.set_nodelay(true);
+    let refusal = Arc::new(OnceLock::new());
+    let in_progress = Arc::new(AtomicBool::new(false));
+    let (handle, busy) = (handle.clone(), Arc::clone(&in_progress));
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut router = router.clone();
+        let (router, handle, busy) = (router.clone(), handle.clone(), Arc::clone(&busy));
+        let permit = Arc::clone(&permit);
         // Boxed because the connection moves it.
         Box::pin(async move {
+            busy.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(remote);
-            let response = router.call(request).await;
-            Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
+            request.extensions_mut().insert(handle);
+            let response = answer(router, request, permit).await;
+            busy.store(false, Ordering::Relaxed);
+            Ok::<_, Infallible>(response)
         })
     });
+    let most = limits.header_bytes.max(8192);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)
-        .max_buf_size(limits.header_bytes.max(8192))
-        .serve_connection(TokioIo::new(stream), service);
+        .max_buf_size(most)
+        .serve_connection(TokioIo::new(Framed::new(stream, most, Arc::clone(&refusal))), service);
     let mut stopping = pin!(stop.wait_for(|stop| *stop));
-    let mut told = false;
+    let mut is_stopping = false;
     let result = loop {
         tokio::select! {
             result = poll_fn(|context| connection.poll_without_shutdown(context)) => break result,
-            _ = &mut stopping, if !told => {
-                told = true;
+            _ = &mut stopping, if !is_stopping => {
+                is_stopping = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
         }
     };
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner();
-    if let Err(error) = result
-        && error.is_timeout()
-        && !parts.read_buf.is_empty()
-    {
-        let _ = stream.write_all(&too_slow(limits.header_time)).await;
+    let mut stream = parts.io.into_inner().into_inner();
+    let last = match (result, refusal.get()) {
+        // Not in the middle of another response. The library reports no error if a connection is closed before the
+        // first byte of a request that it saw.
+        (_, Some(problem)) if !in_progress.load(Ordering::Relaxed) => Some(last_words(problem)),
+        (Err(error), _) if error.is_timeout() && !parts.read_buf.is_empty() => {
+            Some(last_words(&too_slow(limits.header_time.as_secs_f64())))
+        }
+        _ => None,
+    };
+    if let Some(last) = last {
+        let _ = stream.write_all(&last).await;
     }
-    let _ = stream.shutdown().await;
+    if stream.shutdown().await.is_ok() && !is_stopping {
+        tokio::select! {
+            () = linger(&mut stream) => {}
+            _ = &mut stopping => {}
+        }
+    }
 }
 
-/// The answer to a header that does not end: the HTTP library only cuts the connection.
-fn too_slow(time: Duration) -> Vec<u8> {
-    let detail = format!("the request's header did not end within {} s", time.as_secs_f64());
-    let body = Problem::new(StatusCode::REQUEST_TIMEOUT, "header.timeout", detail).to_json().to_string();
-    format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+/// Reads and drops the rest of the request. If the connection were closed with unread data, the sender would get a
+/// reset, possibly before it has read the response.
+async fn linger(stream: &mut TcpStream) {
+    let dropping = async {
+        let mut dropped = 0_usize;
+        let mut buffer = vec![0; 16 * 1024];
+        while dropped < LINGER_BYTES {
+            match tokio::time::timeout(LINGER_IDLE, stream.read(&mut buffer)).await {
+                Ok(Ok(read)) if read > 0 => dropped = dropped.saturating_add(read),
+                _ => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, dropping).await;
 }

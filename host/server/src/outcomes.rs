@@ -1,23 +1,20 @@
-//! What happened: runs and deliveries.
+//! The outcomes: runs and deliveries.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunState, Timestamp};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::Shared;
 use crate::auth::Caller;
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
-
-pub(crate) type Parsed<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
-
-pub(crate) fn parsed<T>(filter: Parsed<T>) -> Result<T, Problem> {
-    filter.map(|Query(filter)| filter).map_err(|error| Problem::bad("query.invalid", error.body_text()))
-}
+use crate::query::Query;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RunFilter {
     automation: Option<String>,
     workflow: Option<String>,
@@ -30,6 +27,11 @@ pub(crate) struct RunFilter {
     from: Option<Timestamp>,
     until: Option<Timestamp>,
     error: Option<String>,
+    /// Of the page, which [`Paging`] reads.
+    #[serde(rename = "limit")]
+    _limit: Option<IgnoredAny>,
+    #[serde(rename = "cursor")]
+    _cursor: Option<IgnoredAny>,
 }
 
 impl RunFilter {
@@ -54,54 +56,59 @@ pub(crate) async fn runs(
     State(app): State<Shared>,
     caller: Caller,
     paging: Paging,
-    filter: Parsed<RunFilter>,
+    Query(filter): Query<RunFilter>,
 ) -> Result<Response, Problem> {
-    let filter = parsed(filter)?;
-    let listing = app.pipeline.store().runs(&caller.space, paging.page()?, &|run| filter.keeps(run))?;
+    let listing = app.pipeline.store().runs.runs(&caller.space, paging.page()?, &|run| filter.keeps(run))?;
     let next = listing.next.map(|cursor| cursor.to_string());
     Ok(axum::Json(Listed { data: listing.items, next }).into_response())
 }
 
 pub(crate) async fn run(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.run(&caller.space, &id)?).into_response())
+    Ok(axum::Json(app.pipeline.runs.run(&caller.space, &id)?).into_response())
 }
 
-/// `POST /v1/runs/{id}/cancel`: ends a run before its last step.
+/// `POST /v1/runs/{id}/cancel`: cancels a run before its last step.
 pub(crate) async fn cancel(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.cancel_run(&caller.space, &id).await?).into_response())
+    Ok(axum::Json(app.pipeline.runs.cancel_run(&caller.space, &id).await?).into_response())
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DeliveryFilter {
     webhook: Option<String>,
     event: Option<String>,
     state: Option<DeliveryState>,
+    /// Of the page, which [`Paging`] reads.
+    #[serde(rename = "limit")]
+    _limit: Option<IgnoredAny>,
+    #[serde(rename = "cursor")]
+    _cursor: Option<IgnoredAny>,
 }
 
 pub(crate) async fn deliveries(
     State(app): State<Shared>,
     caller: Caller,
     paging: Paging,
-    filter: Parsed<DeliveryFilter>,
+    Query(filter): Query<DeliveryFilter>,
 ) -> Result<Response, Problem> {
-    let filter = parsed(filter)?;
     let keep = |delivery: &Delivery| {
         filter.webhook.as_deref().is_none_or(|id| delivery.webhook.as_str() == id)
             && filter.event.as_deref().is_none_or(|id| delivery.event == id)
             && filter.state.is_none_or(|state| delivery.state == state)
     };
-    let listing = app.pipeline.store().deliveries(&caller.space, paging.page()?, &keep)?;
+    let listing = app.pipeline.store().deliveries.deliveries(&caller.space, paging.page()?, &keep)?;
     let next = listing.next.map(|cursor| cursor.to_string());
-    Ok(axum::Json(Listed { data: listing.items, next }).into_response())
+    let data = listing.items.into_iter().map(|one| app.pipeline.holds.delivery_view(one)).collect();
+    Ok(axum::Json(Listed { data, next }).into_response())
 }
 
 /// A delivery with its attempts.
 pub(crate) async fn delivery(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
     let not_found = || Problem::not_found("delivery", &id);
     let delivery: DeliveryId = id.parse().map_err(|()| not_found())?;
-    let found = app.pipeline.store().delivery(&caller.space, delivery)?.ok_or_else(not_found)?;
-    let log = app.pipeline.store().attempts(&caller.space, delivery)?;
-    let mut shown = json!(found);
+    let found = app.pipeline.store().deliveries.delivery(&caller.space, delivery)?.ok_or_else(not_found)?;
+    let log = app.pipeline.store().attempts.attempts(&caller.space, delivery)?;
+    let mut shown = json!(app.pipeline.holds.delivery_view(found));
     if let Value::Object(object) = &mut shown {
         object.insert("log".to_owned(), json!(log));
     }

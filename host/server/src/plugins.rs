@@ -1,26 +1,19 @@
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::RolloutMode;
-use hookwright_pipeline::Installed;
-use hookwright_plugin::{Listed as Found, Plugin, Scope};
+use hookwright_pipeline::Upload;
+use hookwright_plugin::{Listed as Found, Scope, check_name};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
-use crate::page::{Listed, Named};
+use crate::page::{Listed, Named, Window};
+use crate::plugin_view::{about, installed_version, version};
 use crate::problem::Problem;
-use crate::rollouts::Rolling;
-use crate::{Shared, body, versions};
-
-fn about(plugin: &Plugin) -> Map<String, Value> {
-    let mut about = plugin.about();
-    about.insert("compiled".to_owned(), plugin.compiled().into());
-    about.insert("load_ms".to_owned(), (plugin.load_time().as_secs_f64() * 1000.0).into());
-    about
-}
+use crate::query::{self, Query};
+use crate::rollouts::RolloutQuery;
+use crate::{Shared, body};
 
 fn shown(found: &Found) -> Value {
     let mut shown = Map::new();
@@ -52,14 +45,33 @@ fn shown(found: &Found) -> Value {
     Value::Object(shown)
 }
 
-pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Response, Problem> {
-    app.pipeline.all_loaded().await;
+/// Whether the list of plugins can have returned this cursor: a name and the number of a layer, joined by a comma,
+/// which sorts before every character of a name, so that places are in the order of names.
+fn is_place(cursor: &str) -> bool {
+    let parts = cursor.split_once(',');
+    parts.is_some_and(|(name, layer)| check_name(name).is_ok() && ["0", "1", "2"].contains(&layer))
+}
+
+/// A name may occur several times: the plugin that hides the others comes first.
+pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Window) -> Result<Response, Problem> {
+    let window = window.checked(is_place)?;
+    app.pipeline.loading.all_loaded().await;
     let found = app.pipeline.registry().list(&caller.space);
-    Ok(Listed::whole(found.iter().map(shown).collect()).into_response())
+    let place = |found: &Found| {
+        let layer = match found.scope {
+            Scope::Space(_) => 0,
+            Scope::Folder => 1,
+            Scope::Builtin => 2,
+        };
+        format!("{},{layer}", found.name)
+    };
+    let axum::Json(Listed { data, next }) = window.ascending(found, place);
+    let data: Vec<Value> = data.iter().map(shown).collect();
+    Ok(axum::Json(Listed { data, next }).into_response())
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    app.pipeline.loaded(&caller.space, &[name.as_str()].into()).await;
+    app.pipeline.loading.loaded(&caller.space, &[name.as_str()].into()).await;
     let found = app.pipeline.registry().list(&caller.space);
     let found = found
         .iter()
@@ -67,24 +79,27 @@ pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name):
         .ok_or_else(|| Problem::not_found("plugin", &name))?;
     let mut shown = shown(found);
     if let Value::Object(shown) = &mut shown {
-        shown.insert("usage".to_owned(), app.pipeline.usage(&caller.space, &name)?);
-        shown.insert("recordings".to_owned(), app.pipeline.recorded(&caller.space, &name)?);
-        let (rollout, last_rollout) = app.pipeline.rollout(&caller.space, &name)?;
+        shown.insert("usage".to_owned(), app.pipeline.plugin_policies.usage(&caller.space, &name)?);
+        shown.insert("recordings".to_owned(), app.pipeline.tapes.recorded(&caller.space, &name)?);
+        let (rollout, last_rollout) = app.pipeline.plugins.rollout(&caller.space, &name)?;
         shown.insert("rollout".to_owned(), rollout);
         shown.insert("last_rollout".to_owned(), last_rollout);
     }
     Ok(axum::Json(shown).into_response())
 }
 
-/// What may be said with an upload, besides the bytes.
+/// The query parameters of an upload.
 #[derive(Deserialize)]
-pub(crate) struct Upload {
-    /// Grant what the version wants beyond what was granted.
+pub(crate) struct UploadQuery {
+    /// Grant what the version needs beyond the existing grants.
     #[serde(default)]
     approve: bool,
-    /// Put the version in use; false: only keep it.
+    /// Activate the version; false: only store it.
     #[serde(default = "yes")]
     activate: bool,
+    /// A development version: its number may be reused for other bytes, and it never evicts a release.
+    #[serde(default)]
+    dev: bool,
 }
 
 fn yes() -> bool {
@@ -99,35 +114,32 @@ pub(crate) async fn install(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
-    query: Result<Query<Upload>, QueryRejection>,
-    rolling: Result<Query<Rolling>, QueryRejection>,
+    Query(UploadQuery { approve, activate, dev }): Query<UploadQuery>,
+    Query(rolling): Query<RolloutQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Query(Upload { approve, activate }) =
-        query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
-    let Query(rolling) = rolling.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
-    let (component, signatures) = (component(&app, body).await?, signatures(&headers));
+    let upload = Upload { component: component(&app, body).await?, signatures: signatures(&headers), approve, dev };
     let (pipeline, space) = (&app.pipeline, &caller.space);
     if !activate {
-        if approve || rolling.input().is_some() {
-            let detail = "activate=false with approve or rollout: what is only kept is granted nothing and called by nobody, \
-                          leave one of them out";
-            return Err(Problem::bad("query.invalid", detail));
+        if approve || dev || rolling.input().is_some() {
+            let detail = "activate=false cannot be combined with approve, dev or rollout: a version that is only stored \
+                          gets no grants and is not called";
+            return Err(query::invalid(detail));
         }
-        let kept = pipeline.keep_plugin(space, &name, component, &signatures).await?;
-        let mut shown = versions::shown(&kept);
+        let kept = pipeline.plugins.store_plugin(space, &name, upload).await?;
+        let mut shown = version(&kept);
         if let Some(shown) = shown.as_object_mut() {
             shown.shift_insert(0, "name".to_owned(), name.into());
         }
         return Ok(axum::Json(shown).into_response());
     }
     let Some(input) = rolling.input() else {
-        let installed = pipeline.install_plugin(space, &name, component, &signatures, approve).await?;
-        return Ok(put_in(&name, &installed, None));
+        let installed = pipeline.plugins.install_plugin(space, &name, upload).await?;
+        return Ok(installed_version(&name, &installed, None));
     };
-    let installed = pipeline.install_for_rollout(space, &name, component, &signatures, approve, &input).await?;
-    Ok(put_in(&name, &installed, input.mode))
+    let installed = pipeline.plugins.install_for_rollout(space, &name, upload, &input).await?;
+    Ok(installed_version(&name, &installed, input.mode))
 }
 
 /// The component that a request carries.
@@ -143,38 +155,6 @@ pub(crate) fn signatures(headers: &HeaderMap) -> Vec<String> {
     fields.flat_map(|value| value.split(',')).map(|signature| signature.trim().to_owned()).collect()
 }
 
-/// The answer to whoever put a version in.
-pub(crate) fn put_in(name: &str, installed: &Installed, rollout: Option<RolloutMode>) -> Response {
-    let held = !installed.held.is_empty();
-    let mut shown = Map::new();
-    shown.insert("name".to_owned(), name.into());
-    shown.insert("origin".to_owned(), "uploaded".into());
-    let state = match rollout {
-        _ if held => "held",
-        None => "live",
-        Some(RolloutMode::Shadow) => "shadow",
-        Some(RolloutMode::Canary) => "canary",
-    };
-    shown.insert("state".to_owned(), state.into());
-    shown.extend(about(&installed.plugin));
-    if held {
-        shown.insert("wants_more".to_owned(), json!(installed.held));
-        let detail = format!(
-            "it wants more than was granted, so the version before stays in use; to approve it, POST to \
-             /v1/plugins/{name}/approve"
-        );
-        shown.insert("detail".to_owned(), detail.into());
-    }
-    if !installed.signed_by.is_empty() {
-        shown.insert("signed_by".to_owned(), json!(installed.signed_by));
-    }
-    let replaced = installed.replaced.as_ref();
-    let replaced = replaced.map(|old| json!({"version": old.manifest().version, "digest": old.digest()}));
-    shown.insert("replaced".to_owned(), replaced.unwrap_or_default());
-    let status = if held { StatusCode::ACCEPTED } else { StatusCode::OK };
-    (status, axum::Json(shown)).into_response()
-}
-
 #[derive(Deserialize)]
 pub(crate) struct Removal {
     /// Even if automations use it.
@@ -186,9 +166,8 @@ pub(crate) async fn remove(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
-    query: Result<Query<Removal>, QueryRejection>,
+    Query(removal): Query<Removal>,
 ) -> Result<StatusCode, Problem> {
-    let Query(removal) = query.map_err(|error| Problem::bad("query.invalid", error.body_text()))?;
-    app.pipeline.remove_plugin(&caller.space, &name, removal.force).await?;
+    app.pipeline.plugins.remove_plugin(&caller.space, &name, removal.force).await?;
     Ok(StatusCode::NO_CONTENT)
 }

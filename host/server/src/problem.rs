@@ -1,15 +1,42 @@
-//! Every error leaves as problem JSON (RFC 9457) with a stable `code`. This is the one place where the errors of the
-//! rooms below become a status.
+//! Every error is returned as problem JSON (RFC 9457) with a stable `code`. Only here are the errors of the other
+//! crates mapped to a status.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Failure, Mistake, Mistakes};
+use hookwright_model::{Failure, FailureKind, Mistake, Mistakes, abridged, abridged_message};
 use hookwright_pipeline::PipelineError;
+use hookwright_plugin::{ACCEPTED_CODINGS, LoadError};
 use hookwright_store::StoreError;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-/// An error as a client sees it.
+/// The error code for an unknown coding; the response lists the known ones.
+pub(crate) const ENCODING_UNKNOWN: &str = "body.encoding_unknown";
+/// The maximum number of validation errors in a response.
+const MAX_ERRORS: usize = 500;
+/// The maximum number of them in `detail`.
+const MAX_IN_DETAIL: usize = 50;
+
+/// The validation errors of a response: of very many the first ones, and their number.
+fn bounded(Mistakes(mut all): Mistakes) -> Vec<Mistake> {
+    let count = all.len();
+    if count > MAX_ERRORS {
+        all.truncate(MAX_ERRORS);
+        all.push(Mistake::new("", format!("{count} validation errors in all: correct the first {MAX_ERRORS}")));
+    }
+    all
+}
+
+/// Validation errors as one text.
+fn in_detail(all: &Mistakes) -> String {
+    let first = all.0.iter().take(MAX_IN_DETAIL).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    match all.0.len().saturating_sub(MAX_IN_DETAIL) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
+}
+
+/// An error, as a client receives it.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -17,26 +44,26 @@ pub struct Problem {
     detail: String,
     errors: Vec<Mistake>,
     retry_after: Option<u32>,
-    /// Whether the connection can be used again: not when part of the request was left unread.
+    /// Whether the connection is closed, because part of the request was not read.
     close: bool,
 }
 
 impl Problem {
-    /// A problem with a stable code and a text for people.
+    /// A problem with a stable code and a text for people, which is truncated if it repeats a long value.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        let (code, detail) = (code.to_owned(), detail.into());
+        let (code, detail) = (code.to_owned(), abridged_message(detail.into()));
         Self { status, code, detail, errors: Vec::new(), retry_after: None, close: false }
     }
 
-    /// Something in what was sent is wrong, and where.
+    /// Validation errors with their paths.
     pub fn invalid(mistakes: Mistakes) -> Self {
-        let detail = mistakes.to_string();
-        Self { errors: mistakes.0, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "input.invalid", detail) }
+        let detail = in_detail(&mistakes);
+        Self { errors: bounded(mistakes), detail, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "input.invalid", "") }
     }
 
-    /// There is nothing of that name in the caller's space.
+    /// The object does not exist in the caller's space.
     pub fn not_found(what: &str, id: &str) -> Self {
-        let id: String = id.chars().take(80).collect();
+        let id = abridged(id);
         Self::new(
             StatusCode::NOT_FOUND,
             &format!("{what}.not_found"),
@@ -46,6 +73,12 @@ impl Problem {
 
     pub(crate) fn bad(code: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// The same, with the path of the error.
+    pub(crate) fn at(mut self, mistake: Mistake) -> Self {
+        self.errors.push(mistake);
+        self
     }
 
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
@@ -58,7 +91,7 @@ impl Problem {
         self
     }
 
-    /// For an answer given before the body was read: the connection ends if there is one.
+    /// For a response that is sent before the body was read: if the request has a body, the connection is closed.
     pub(crate) fn unread(self, request: &HeaderMap) -> Self {
         let length = request.get(header::CONTENT_LENGTH);
         let has_body = length.is_some_and(|length| length.as_bytes() != b"0");
@@ -85,10 +118,10 @@ impl Problem {
         &self.errors
     }
 
-    /// Some events' data is not what their types' schemas want, and where.
+    /// The data of events does not match their types' schemas, with the paths.
     pub(crate) fn mismatch(detail: String, mistakes: Mistakes) -> Self {
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "event.schema_mismatch", detail);
-        Self { errors: mistakes.0, ..problem }
+        Self { errors: bounded(mistakes), ..problem }
     }
 
     pub(crate) fn renamed(mut self, code: &str) -> Self {
@@ -124,10 +157,13 @@ impl IntoResponse for Problem {
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if self.code == ENCODING_UNKNOWN {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED_CODINGS));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hookwright\""));
         }
-        // For those routes whose callers read errors in another shape.
+        // For routes that return errors in another format.
         response.extensions_mut().insert(self);
         response
     }
@@ -155,6 +191,21 @@ impl From<StoreError> for Problem {
             StoreError::Busy => unavailable("queue.full").retry_after(1),
             StoreError::Backlog(_) => unavailable("backlog.full").retry_after(5),
             StoreError::Closed => unavailable("server.stopping").retry_after(5),
+            StoreError::Full(reason) => {
+                tracing::debug!(reason, "request refused: too little disk space is left");
+                let detail = "the server's disk is full and refuses new data: send it again later";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "store.full", detail).retry_after(10)
+            }
+            StoreError::Unavailable(reason) => {
+                tracing::warn!(reason, "request refused: the store cannot be read or written");
+                let detail = "the server's storage cannot currently be read or written: send it again in a moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store.unavailable", detail).retry_after(5)
+            }
+            StoreError::Damaged(reason) => {
+                tracing::error!(reason, "the store is damaged");
+                let detail = "the server's storage is damaged, and the server stops: its log says what to do";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store.damaged", detail)
+            }
             other => {
                 tracing::error!(error = %other, "the store failed");
                 Self::new(
@@ -177,9 +228,11 @@ impl From<PipelineError> for Problem {
                 Self::new(StatusCode::NOT_FOUND, &format!("{}.not_found", what.replace(' ', "_")), detail)
             }
             PipelineError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
+            PipelineError::Gone { code, .. } => Self::new(StatusCode::GONE, code, detail),
+            PipelineError::Precondition { code, .. } => Self::new(StatusCode::PRECONDITION_FAILED, code, detail),
             PipelineError::Load(error) => {
-                let status = match error.code() {
-                    "plugin.too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+                let status = match error {
+                    LoadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 Self::new(status, error.code(), detail)
@@ -208,17 +261,24 @@ impl From<PipelineError> for Problem {
 }
 
 fn failed(failure: &Failure) -> Problem {
-    let status = match failure.code.as_str() {
-        code if code.ends_with(".not_found") => StatusCode::NOT_FOUND,
-        "parameters.invalid" => StatusCode::UNPROCESSABLE_ENTITY,
-        "record.kind_invalid" => StatusCode::NOT_FOUND,
-        "record.changed" => StatusCode::PRECONDITION_FAILED,
-        code if code.starts_with("store.") => StatusCode::SERVICE_UNAVAILABLE,
-        "plugin.busy" | "plugin.unavailable" => StatusCode::SERVICE_UNAVAILABLE,
-        code if code.starts_with("plugin.") => StatusCode::BAD_GATEWAY,
-        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    let kind = failure.kind();
+    let (status, retry_after) = match kind {
+        FailureKind::NotFound | FailureKind::NoSuchRecordKind => (StatusCode::NOT_FOUND, None),
+        FailureKind::VersionChanged => (StatusCode::PRECONDITION_FAILED, None),
+        FailureKind::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, Some(10)),
+        FailureKind::StorageUnavailable | FailureKind::PluginUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
+        FailureKind::PluginMemoryBusy | FailureKind::PluginTrapped | FailureKind::PluginFailed => {
+            (StatusCode::BAD_GATEWAY, None)
+        }
+        FailureKind::InvalidParameters | FailureKind::NotRecorded | FailureKind::Refused => {
+            (StatusCode::UNPROCESSABLE_ENTITY, None)
+        }
     };
-    let code = if failure.code == "parameters.invalid" { "input.invalid" } else { &failure.code };
+    // A body has the same mistakes as the parameters of a step, and those who send one know them by this code.
+    let code = if kind == FailureKind::InvalidParameters { "input.invalid" } else { &failure.code };
     let problem = Problem::new(status, code, failure.message.clone());
-    if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(5) } else { problem }
+    match retry_after {
+        Some(seconds) => problem.retry_after(seconds),
+        None => problem,
+    }
 }

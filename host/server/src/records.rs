@@ -1,35 +1,39 @@
-//! Records of any kind. Tickets have routes of their own beside these.
+//! Records of any kind. Tickets also have separate routes.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{
-    Expected, Failure, Merge, NoteInput, Query, RecordKey, RecordKind, Refused, Version, Workbench,
+    Expected, Failure, KeyedRequest, Made, Merge, NoteInput, Query, RecordKey, RecordKind, Refused, StoredRecord,
+    Version, Workbench,
 };
-use hookwright_pipeline::PipelineError;
+use hookwright_pipeline::{Once, PipelineError};
+use hookwright_store::StoreError;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::body::Json;
-use crate::page::{Filters, Listed, Named, Paging};
+use crate::body::{self, Json};
+use crate::idempotency::KeyedBody;
+use crate::page::{Filters, Named, Paging, invalid_path};
 use crate::problem::Problem;
+use crate::query;
 
-type Place = Result<Path<(String, String)>, PathRejection>;
+type RecordPath = Result<Path<(String, String)>, PathRejection>;
 
-fn place(path: Place) -> Result<(String, String), Problem> {
-    let Path(place) = path.map_err(|error| Problem::bad("path.invalid", error.body_text()))?;
+fn place(path: RecordPath) -> Result<(String, String), Problem> {
+    let Path(place) = path.map_err(|error| invalid_path(&error))?;
     Ok(place)
 }
 
 /// A version as an entity tag (RFC 9110, section 8.8.3).
-fn tag(version: Version) -> String {
+pub(crate) fn tag(version: Version) -> String {
     format!("\"{version}\"")
 }
 
-/// The versions that a header of entity tags names; none: any. Tags that this server never gave are no version.
+/// The versions that a header of entity tags names; `None`: any. Tags that this server never issued are ignored.
 fn versions(header: &str) -> Option<Vec<Version>> {
     if header.trim() == "*" {
         return None;
@@ -50,7 +54,7 @@ fn is_known(headers: &HeaderMap, version: Version) -> bool {
     versions(&value.replace("W/", "")).is_none_or(|versions| versions.contains(&version))
 }
 
-/// A record with its entity tag; 304 without it if the caller has that version.
+/// A record with its entity tag; 304 without the record if the caller has that version.
 pub(crate) fn answer(headers: &HeaderMap, version: Version, record: Value) -> Response {
     let tag = [(header::ETAG, tag(version))];
     if is_known(headers, version) {
@@ -63,16 +67,66 @@ pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
     Named(kind): Named,
-    Json(fields): Json<Map<String, Value>>,
+    KeyedBody { bytes, request }: KeyedBody,
 ) -> Result<Response, Problem> {
+    let fields: Map<String, Value> = body::json(&bytes)?;
     let make = |bench: &mut Workbench| {
         let key = bench.make_record(&kind, fields.clone())?;
         Ok::<_, Refused>(shown(bench, &key)?)
     };
-    let (record, version) = app.pipeline.change(&caller.space, &caller.author(), make).await?.value;
+    let made = |(record, _): &(Value, Version)| Made::record(&kind, record);
+    let once = app.pipeline.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
+    let (record, version) = match once {
+        Once::Done(made) => made,
+        Once::Retry(made) => {
+            let (_, StoredRecord { version, value }) = record_made(&app, &caller, &made)?;
+            (value, version)
+        }
+    };
     let location = format!("/v1/records/{kind}/{}", record.get("id").unwrap_or(&Value::Null));
     let headers = [(header::LOCATION, location), (header::ETAG, tag(version))];
     Ok((StatusCode::CREATED, headers, axum::Json(record)).into_response())
+}
+
+/// The record that an earlier request with the same key created, or added a note to, in its present state.
+pub(crate) fn record_made(
+    app: &Shared,
+    caller: &Caller,
+    made: &Made,
+) -> Result<(RecordKey, StoredRecord), PipelineError> {
+    match made {
+        Made::Record { kind, id } | Made::Note { kind, id, .. } => {
+            app.pipeline.records.record(&caller.space, kind, &id.to_string())
+        }
+        // The route is part of the fingerprint, so this does not happen.
+        Made::Events(_) => {
+            Err(StoreError::Corrupt("an idempotency key of events, used for a record".to_owned()).into())
+        }
+    }
+}
+
+/// The note that an earlier request with the same key added.
+fn note_made(app: &Shared, caller: &Caller, made: &Made) -> Result<Value, PipelineError> {
+    let (key, _) = record_made(app, caller, made)?;
+    let Made::Note { note, .. } = made else { return Ok(Value::Null) };
+    let found = app.pipeline.store().records.all_notes(&caller.space, &key, note.checked_sub(1), 1)?;
+    found.into_iter().next().ok_or_else(|| PipelineError::NotFound { what: "note", id: note.to_string() })
+}
+
+/// Adds a note to a record, once if the request has a key.
+pub(crate) async fn add_note_once(
+    app: &Shared,
+    caller: &Caller,
+    request: Option<&KeyedRequest>,
+    (kind, id): (&str, &str),
+    add: impl Fn(&mut Workbench) -> Result<Value, Failure>,
+) -> Result<Response, Problem> {
+    let made = |note: &Value| Made::note(kind, id, note);
+    let note = match app.pipeline.records.change_once(&caller.space, &caller.author, request, add, made).await? {
+        Once::Done(note) => note,
+        Once::Retry(made) => note_made(app, caller, &made)?,
+    };
+    Ok((StatusCode::CREATED, axum::Json(note)).into_response())
 }
 
 /// The record as it will be, and its version.
@@ -96,7 +150,7 @@ pub(crate) async fn list(
     paging: Paging,
     filters: Filters,
 ) -> Result<Response, Problem> {
-    let kind = app.pipeline.kind(&caller.space, &kind)?;
+    let kind = app.pipeline.records.kind(&caller.space, &kind)?;
     page(&app, &caller, &kind, &paging, &filters)
 }
 
@@ -107,11 +161,10 @@ pub(crate) fn page(
     paging: &Paging,
     filters: &Filters,
 ) -> Result<Response, Problem> {
-    let query =
-        Query::parse(kind, filters.iter()).map_err(|mistake| Problem::bad("query.invalid", mistake.to_string()))?;
-    let found = app.pipeline.list_records(&caller.space, kind, &query, paging.cursor.as_deref(), paging.limit);
+    let query = Query::parse(kind, filters.iter()).map_err(|mistake| query::invalid(mistake.to_string()))?;
+    let found = app.pipeline.records.list_records(&caller.space, kind, &query, paging.cursor.as_deref(), paging.limit);
     let found = found.map_err(|error| match error {
-        PipelineError::Invalid(mistakes) => Problem::bad("query.invalid", mistakes.to_string()),
+        PipelineError::Invalid(mistakes) => query::invalid(mistakes.to_string()),
         other => other.into(),
     })?;
     let (data, etags) = found.records.into_iter().map(|(_, record)| (record.value, tag(record.version))).unzip();
@@ -122,14 +175,14 @@ pub(crate) async fn read(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    path: Place,
+    path: RecordPath,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
     let look = |bench: &mut Workbench| {
         let key = bench.record_key(&kind, &id)?;
         shown(bench, &key)
     };
-    let (record, version) = app.pipeline.look(&caller.space, look)?;
+    let (record, version) = app.pipeline.records.look(&caller.space, look)?;
     Ok(answer(&headers, version, record))
 }
 
@@ -138,7 +191,7 @@ pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    path: Place,
+    path: RecordPath,
     Json(changes): Json<Map<String, Value>>,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
@@ -150,7 +203,7 @@ pub(crate) async fn change(
         let key = bench.amend_record(&kind, &id, changes.clone(), Merge::Patch)?;
         Ok::<_, Refused>(shown(bench, &key)?)
     };
-    let (record, version) = app.pipeline.change(&caller.space, &caller.author(), update).await?.value;
+    let (record, version) = app.pipeline.records.change(&caller.space, &caller.author, update).await?.value;
     Ok(([(header::ETAG, tag(version))], axum::Json(record)).into_response())
 }
 
@@ -158,7 +211,7 @@ pub(crate) async fn delete(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    path: Place,
+    path: RecordPath,
 ) -> Result<StatusCode, Problem> {
     let (kind, id) = place(path)?;
     let expected = expected(&headers);
@@ -168,45 +221,43 @@ pub(crate) async fn delete(
         }
         bench.remove_record(&kind, &id)
     };
-    app.pipeline.change(&caller.space, &caller.author(), remove).await?;
+    app.pipeline.records.change(&caller.space, &caller.author, remove).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn history(
     State(app): State<Shared>,
     caller: Caller,
-    path: Place,
+    path: RecordPath,
     paging: Paging,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
-    app.pipeline.kind(&caller.space, &kind)?;
+    app.pipeline.records.kind(&caller.space, &kind)?;
     let before = paging.parse::<u64>()?;
-    let data = app.pipeline.history(&caller.space, &kind, &id, before, paging.limit)?;
-    let full = data.len() >= paging.limit;
-    let next = data.last().filter(|_| full).map(|entry| entry.version.to_string());
-    Ok(axum::Json(Listed { data, next }).into_response())
+    let data = app.pipeline.records.history(&caller.space, &kind, &id, before, paging.one_more())?;
+    Ok(paging.list(data, |entry| Some(entry.version.to_string())).into_response())
 }
 
 pub(crate) async fn add_note(
     State(app): State<Shared>,
     caller: Caller,
-    path: Place,
-    Json(note): Json<NoteInput>,
+    path: RecordPath,
+    KeyedBody { bytes, request }: KeyedBody,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
+    let note: NoteInput = body::json(&bytes)?;
     let add = |bench: &mut Workbench| bench.add_record_note(&kind, &id, note.clone());
-    let added = app.pipeline.change(&caller.space, &caller.author(), add).await?;
-    Ok((StatusCode::CREATED, axum::Json(added.value)).into_response())
+    add_note_once(&app, &caller, request.as_ref(), (&kind, &id), add).await
 }
 
 pub(crate) async fn notes(
     State(app): State<Shared>,
     caller: Caller,
-    path: Place,
+    path: RecordPath,
     paging: Paging,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
-    app.pipeline.kind(&caller.space, &kind)?;
+    app.pipeline.records.kind(&caller.space, &kind)?;
     notes_of(&app, &caller, &kind, &id, &paging)
 }
 
@@ -218,10 +269,8 @@ pub(crate) fn notes_of(
     id: &str,
     paging: &Paging,
 ) -> Result<Response, Problem> {
-    let (key, _) = app.pipeline.record(&caller.space, kind, id)?;
+    let (key, _) = app.pipeline.records.record(&caller.space, kind, id)?;
     let after = paging.parse::<u64>()?;
-    let data = app.pipeline.store().all_notes(&caller.space, &key, after, paging.limit)?;
-    let full = data.len() >= paging.limit;
-    let next = data.last().filter(|_| full).and_then(|note| note.get("id")).map(ToString::to_string);
-    Ok(axum::Json(Listed { data, next }).into_response())
+    let data = app.pipeline.store().records.all_notes(&caller.space, &key, after, paging.one_more())?;
+    Ok(paging.list(data, |note| note.get("id").map(ToString::to_string)).into_response())
 }

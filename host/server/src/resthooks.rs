@@ -1,5 +1,7 @@
-//! `/api/v2/resthooks`: webhooks as Capsule's REST hooks (R1). The list is that of `/v1/webhooks`; a hook's id is the
+//! `/api/v2/resthooks`: webhooks as Capsule's REST hooks. The list is that of `/v1/webhooks`; a hook's id is the
 //! webhook's number.
+
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -15,13 +17,13 @@ use crate::page::Named;
 use crate::pages::{Numbered, linked};
 use crate::problem::Problem;
 
-/// How many hooks a page has unless the caller says otherwise.
-const USUAL: usize = 50;
-/// How many records one message of a batched hook carries at most, and where they stand in it.
-const BATCH: u32 = 100;
+/// The default page size.
+const DEFAULT_PER_PAGE: usize = 50;
+/// The maximum number of records in one message of a batched hook, and their position in it.
+const MAX_BATCH: u32 = 100;
 const PAYLOAD: &str = "/payload";
-/// For how long the first record of a batch waits for others, in milliseconds.
-const BATCH_WAIT: u32 = 1000;
+/// How long the first record of a batch waits for others, in milliseconds.
+const MAX_BATCH_WAIT_MS: u32 = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,8 +70,8 @@ impl From<Webhook> for Hook {
     }
 }
 
-/// What a webhook's event is called by the clients of a system: as it was made, in that system's word for it, or as it
-/// stands.
+/// The name of a webhook's event for clients of a system: the name that it was created with, or the system's name for
+/// it, or the type itself.
 pub(crate) fn event_of(webhook: &Webhook, profile: Profile) -> String {
     if let Some(event) = webhook.event.as_ref().filter(|_| webhook.profile == profile) {
         return event.clone();
@@ -82,14 +84,17 @@ pub(crate) fn event_of(webhook: &Webhook, profile: Profile) -> String {
 /// The webhook that an id of these systems names.
 pub(crate) fn numbered(app: &Shared, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
     let number = id.parse().map_err(|_| Problem::not_found("webhook", id))?;
-    Ok(app.pipeline.webhook_numbered(&caller.space, number)?)
+    Ok(app.pipeline.webhooks.webhook_numbered(&caller.space, number)?)
 }
 
-/// Every webhook of the space, the newest first.
-pub(crate) fn newest_first(app: &Shared, caller: &Caller) -> Result<Vec<Webhook>, Problem> {
-    let mut webhooks = app.pipeline.store().webhooks(&caller.space)?;
-    webhooks.sort_by_key(|webhook| std::cmp::Reverse(webhook.number));
-    Ok(webhooks)
+/// Whether it is among Capsule's hooks: a dead one is unsubscribed, as Capsule defines.
+fn is_subscribed(webhook: &Webhook) -> bool {
+    !(webhook.profile == Profile::Capsule && webhook.dead)
+}
+
+fn hook(app: &Shared, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
+    let webhook = numbered(app, caller, id)?;
+    if is_subscribed(&webhook) { Ok(webhook) } else { Err(Problem::not_found("webhook", id)) }
 }
 
 pub(crate) async fn create(
@@ -98,38 +103,43 @@ pub(crate) async fn create(
     Json(Envelope { rest_hook }): Json<Envelope>,
 ) -> Result<Response, Problem> {
     let Input { target_url, event, description, embed, batched } = rest_hook;
-    let batching =
-        batched.unwrap_or_default().then(|| Batching { most: BATCH, wait_ms: BATCH_WAIT, list: PAYLOAD.to_owned() });
+    let batching = batched.unwrap_or_default().then(|| Batching {
+        most: MAX_BATCH,
+        wait_ms: MAX_BATCH_WAIT_MS,
+        list: PAYLOAD.to_owned(),
+    });
     let input = WebhookInput {
-        profile: Some(Profile::Capsule),
+        profile: Some(Some(Profile::Capsule)),
         url: target_url,
-        event,
-        description,
-        embed,
+        event: event.map(Some),
+        description: description.map(Some),
+        embed: embed.map(Some),
         batching: Some(batching),
-        // There is no place in these messages, or in these answers, for a signature's secret.
-        signing: Some(SigningPolicy::None {}),
+        // Neither these messages nor these responses have a field for a signature or its secret.
+        signing: Some(Some(SigningPolicy::None {})),
         ..WebhookInput::default()
     };
-    let made = app.pipeline.create_webhook(&caller.space, input).await?;
+    let made = app.pipeline.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
     let location = format!("/api/v2/resthooks/{}", made.webhook.number);
     let body = axum::Json(json!({"restHook": Hook::from(made.webhook)}));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, wanted: Numbered) -> Result<Response, Problem> {
-    let slice = wanted.of(newest_first(&app, &caller)?, USUAL, "perPage");
-    let hooks: Vec<Hook> = slice.items.into_iter().map(Hook::from).collect();
+    let subscribed =
+        app.pipeline.webhooks.webhooks(&caller.space).into_iter().filter(|one| is_subscribed(one)).collect();
+    let slice = wanted.of(subscribed, DEFAULT_PER_PAGE, "perPage");
+    let hooks: Vec<Hook> = slice.items.into_iter().map(|webhook| Hook::from(Arc::unwrap_or_clone(webhook))).collect();
     Ok(linked(slice.links, axum::Json(json!({"restHooks": hooks}))))
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let webhook = numbered(&app, &caller, &id)?;
+    let webhook = hook(&app, &caller, &id)?;
     Ok(axum::Json(json!({"restHook": Hook::from(webhook)})).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    let webhook = numbered(&app, &caller, &id)?;
-    app.pipeline.delete_webhook(&caller.space, webhook.id.as_str()).await?;
+    let webhook = hook(&app, &caller, &id)?;
+    app.pipeline.webhooks.delete_webhook(&caller.space, webhook.id.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,29 +1,29 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{ScheduleId, ScheduleInput};
-use http::{StatusCode, header};
+use hookwright_model::{Schedule, ScheduleId, ScheduleInput};
+use http::{HeaderMap, StatusCode, header};
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::body::Json;
+use crate::body::{Json, NewJson};
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
+use crate::records::expected;
 
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    Json(input): Json<ScheduleInput>,
+    NewJson(input): NewJson<ScheduleInput>,
 ) -> Result<Response, Problem> {
-    let schedule = app.pipeline.create_schedule(&caller.space, input).await?;
+    let schedule = app.pipeline.schedules.create_schedule(&caller.space, input).await?;
     let location = format!("/v1/schedules/{}", schedule.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(schedule)).into_response())
+    let headers = [(header::LOCATION, location), (header::ETAG, tag(&schedule))];
+    Ok((StatusCode::CREATED, headers, axum::Json(schedule)).into_response())
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
-    let wrong = || Problem::bad("query.invalid", "`cursor` is no id of a schedule: take `next` of an answer");
-    let before: Option<ScheduleId> =
-        paging.cursor.as_deref().map(|cursor| cursor.parse().map_err(|()| wrong())).transpose()?;
-    let all = app.pipeline.store().schedules(&caller.space)?;
+    let before: Option<ScheduleId> = paging.parse()?;
+    let all = app.pipeline.store().schedules.schedules(&caller.space)?;
     let all = all.into_iter().filter(|one| before.is_none_or(|before| one.id < before));
     let mut data: Vec<_> = all.take(paging.limit.saturating_add(1)).collect();
     let more = data.len() > paging.limit;
@@ -33,20 +33,38 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Pagi
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.schedule(&caller.space, &id)?).into_response())
+    Ok(tagged(app.pipeline.schedules.schedule(&caller.space, &id)?))
 }
 
-/// `PATCH`: what is absent keeps its value.
+/// A schedule's revision as its entity tag. It stays the same when the schedule fires.
+fn tag(schedule: &Schedule) -> String {
+    format!("\"{}\"", schedule.revision)
+}
+
+/// A schedule with its entity tag, for `If-Match`.
+fn tagged(schedule: Schedule) -> Response {
+    ([(header::ETAG, tag(&schedule))], axum::Json(schedule)).into_response()
+}
+
+/// `PATCH`: an absent field keeps its value.
 pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
+    headers: HeaderMap,
     Json(input): Json<ScheduleInput>,
 ) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.change_schedule(&caller.space, &id, input).await?).into_response())
+    let expected = expected(&headers);
+    Ok(tagged(app.pipeline.schedules.change_schedule(&caller.space, &id, input, expected.as_ref()).await?))
 }
 
-pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_schedule(&caller.space, &id).await?;
+pub(crate) async fn delete(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(id): Named,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let expected = expected(&headers);
+    app.pipeline.schedules.delete_schedule(&caller.space, &id, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

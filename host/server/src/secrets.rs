@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::Shared;
 use crate::auth::Caller;
 use crate::body::Json;
-use crate::page::{Listed, Named};
+use crate::page::{Listed, Named, Window};
 use crate::problem::Problem;
 
 fn shown(secret: &Secret) -> Value {
@@ -20,7 +20,7 @@ fn shown(secret: &Secret) -> Value {
 /// A secret's value.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Given {
+pub(crate) struct SecretInput {
     value: String,
 }
 
@@ -28,15 +28,16 @@ pub(crate) async fn put(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
-    Json(given): Json<Given>,
+    Json(given): Json<SecretInput>,
 ) -> Result<Response, Problem> {
-    let secret = app.pipeline.set_secret(&caller.space, &name, &given.value).await?;
+    let secret = app.pipeline.plugin_policies.set_secret(&caller.space, &name, &given.value).await?;
     Ok(axum::Json(shown(&secret)).into_response())
 }
 
-pub(crate) async fn list(State(app): State<Shared>, caller: Caller) -> Result<Response, Problem> {
-    let secrets = app.pipeline.store().secrets(&caller.space)?;
-    Ok(Listed::whole(secrets.iter().map(shown).collect()).into_response())
+pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Window) -> Result<Response, Problem> {
+    let secrets = app.pipeline.store().secrets.secrets(&caller.space)?;
+    let axum::Json(Listed { data, next }) = window.ascending(secrets, |secret| secret.name.clone());
+    Ok(axum::Json(Listed { data: data.iter().map(shown).collect(), next }).into_response())
 }
 
 pub(crate) async fn delete(
@@ -44,6 +45,6 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_secret(&caller.space, &name).await?;
+    app.pipeline.plugin_policies.delete_secret(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

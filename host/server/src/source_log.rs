@@ -1,4 +1,4 @@
-//! `/v1/sources/{id}/requests`: what came to a source's URL, and what to make of it.
+//! `/v1/sources/{id}/requests`: the requests to a source's URL, and automations derived from them.
 
 use std::cmp::Reverse;
 
@@ -10,28 +10,28 @@ use serde::Serialize;
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::page::{Listed, Named, Paging};
+use crate::page::{Listed, Named, Paging, invalid_path};
 use crate::problem::Problem;
 
-type Place = Result<Path<(String, String)>, PathRejection>;
+type RequestPath = Result<Path<(String, String)>, PathRejection>;
 
 #[derive(Serialize)]
-struct Shown {
+pub(crate) struct RequestView {
     id: String,
     #[serde(flatten)]
     entry: RequestEntry,
 }
 
-impl From<(u64, RequestEntry)> for Shown {
+impl From<(u64, RequestEntry)> for RequestView {
     fn from((number, entry): (u64, RequestEntry)) -> Self {
         Self { id: format!("req_{number}"), entry }
     }
 }
 
 /// The source that a path names, and the request.
-fn place(app: &Shared, caller: &Caller, path: Place) -> Result<(Source, String), Problem> {
-    let Path((source, request)) = path.map_err(|error| Problem::bad("path.invalid", error.body_text()))?;
-    Ok((app.pipeline.source(&caller.space, &source)?, request))
+fn place(app: &Shared, caller: &Caller, path: RequestPath) -> Result<(Source, String), Problem> {
+    let Path((source, request)) = path.map_err(|error| invalid_path(&error))?;
+    Ok((app.pipeline.sources.source(&caller.space, &source)?, request))
 }
 
 pub(crate) async fn list(
@@ -40,22 +40,22 @@ pub(crate) async fn list(
     Named(id): Named,
     paging: Paging,
 ) -> Result<Response, Problem> {
-    let source = app.pipeline.source(&caller.space, &id)?;
-    let mut found = app.pipeline.requests(&source, paging.parse()?, paging.limit).await?;
-    let next = found.last().filter(|_| found.len() >= paging.limit).map(|(number, _)| number.to_string());
-    // What became no event is written a moment later than what did.
+    let source = app.pipeline.sources.source(&caller.space, &id)?;
+    let found = app.pipeline.source_log.requests(&source, paging.parse()?, paging.one_more()).await?;
+    let axum::Json(Listed { data: mut found, next }) = paging.list(found, |(number, _)| Some(number.to_string()));
+    // Requests that became no event are stored a moment later than those that did.
     found.sort_by_key(|(_, entry)| Reverse(entry.at));
-    let data: Vec<Shown> = found.into_iter().map(Shown::from).collect();
+    let data: Vec<RequestView> = found.into_iter().map(RequestView::from).collect();
     Ok(axum::Json(Listed { data, next }).into_response())
 }
 
-pub(crate) async fn read(State(app): State<Shared>, caller: Caller, path: Place) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<Shared>, caller: Caller, path: RequestPath) -> Result<Response, Problem> {
     let (source, request) = place(&app, &caller, path)?;
-    Ok(axum::Json(Shown::from(app.pipeline.request(&source, &request).await?)).into_response())
+    Ok(axum::Json(RequestView::from(app.pipeline.source_log.request(&source, &request).await?)).into_response())
 }
 
-/// The body of `POST /v1/automations` for an automation that takes requests such as this one.
-pub(crate) async fn propose(State(app): State<Shared>, caller: Caller, path: Place) -> Result<Response, Problem> {
+/// The body of `POST /v1/automations` for an automation that fires for requests such as this one.
+pub(crate) async fn propose(State(app): State<Shared>, caller: Caller, path: RequestPath) -> Result<Response, Problem> {
     let (source, request) = place(&app, &caller, path)?;
-    Ok(axum::Json(app.pipeline.propose_automation(&source, &request).await?).into_response())
+    Ok(axum::Json(app.pipeline.source_log.propose_automation(&source, &request).await?).into_response())
 }

@@ -4,24 +4,24 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{INCOMING, Mistake, PollStatus, PollTimes, Polling, Rate, Role, Source, SourceId, Timestamp};
-use hookwright_pipeline::{Arrival, Received, SourceInput, SourceRefusal};
+use hookwright_pipeline::{Arrival, PipelineError, Received, SourceInput, SourceRefusal};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
-use crate::body::Json;
+use crate::body::{Json, NewJson, optional};
 use crate::dialect::Dialect;
-use crate::page::{Listed, Named};
+use crate::page::{Named, Window};
 use crate::problem::Problem;
-use crate::webhooks::optional;
-use crate::{Shared, body, uspacy};
+use crate::unauthenticated::ConnectionHandle;
+use crate::{Shared, body, content, uspacy};
 
-/// Where sources take their requests.
+/// The path prefix of the sources' URLs.
 const PREFIX: &str = "/in/";
 
 #[derive(Serialize)]
-struct Shown {
+struct SourceView {
     id: SourceId,
     name: String,
     kind: String,
@@ -29,27 +29,27 @@ struct Shown {
     active: bool,
     with: Map<String, Value>,
     url: String,
-    /// The key that answers for it; null: none does.
+    /// The key that owns it; null: none.
     owner: Option<Owner>,
     /// Null: the server's setting.
     rate: Option<Rate>,
     created_at: Timestamp,
-    /// When the server asks it by itself.
+    /// Its polling schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<PollTimes>,
-    /// How that goes.
+    /// The progress of polling.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<PollStatus>,
     rotated_at: Option<Timestamp>,
-    /// Until when the URL before this one works too.
+    /// The time until which the previous URL also works.
     #[serde(skip_serializing_if = "Option::is_none")]
     former_url_until: Option<Timestamp>,
-    /// Only in the answer to the creation, if Hookwright made it.
+    /// Only in the response to the creation, if Hookwright generated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
-/// A key that answers for a source. Of one that was revoked only the id is known.
+/// A key that owns a source. Only the id of a revoked one is known.
 #[derive(Serialize)]
 struct Owner {
     key: String,
@@ -72,11 +72,11 @@ impl Owner {
     }
 }
 
-/// Refuses an owner that is no key of the space.
+/// Refuses an owner that is not a key of the space.
 fn check_owner(app: &Shared, caller: &Caller, input: &SourceInput) -> Result<(), Problem> {
-    match input.owner.as_deref() {
+    match input.owner.as_ref().and_then(Option::as_deref) {
         Some(owner) if app.keys.get(&caller.space, owner).is_none() => {
-            let owner: String = owner.chars().take(80).collect();
+            let owner = hookwright_model::abridged(owner);
             let message =
                 format!("there is no key `{owner}` in this space: give the id of one, as `GET /v1/keys` has it");
             Err(Mistake::new("owner", message).into())
@@ -87,14 +87,18 @@ fn check_owner(app: &Shared, caller: &Caller, input: &SourceInput) -> Result<(),
 
 /// The URL of the source with this token.
 pub(crate) fn url_of(app: &Shared, headers: &HeaderMap, token: &str) -> String {
-    let base = match &app.public_url {
+    format!("{}{PREFIX}{token}", base_of(app, headers))
+}
+
+/// The address under which the caller reaches the server, without a slash at its end.
+pub(crate) fn base_of(app: &Shared, headers: &HeaderMap) -> String {
+    match &app.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => {
             let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
             format!("http://{host}")
         }
-    };
-    format!("{base}{PREFIX}{token}")
+    }
 }
 
 fn shown(
@@ -103,12 +107,12 @@ fn shown(
     source: Source,
     token: &str,
     secret: Option<String>,
-) -> Result<Shown, Problem> {
-    let polling = app.pipeline.polling(&source)?;
+) -> Result<SourceView, Problem> {
+    let polling = app.pipeline.polling.polling(&source)?;
     Ok(shown_with(app, headers, source, polling, token, secret))
 }
 
-/// As [`shown`], of a source whose times are known already.
+/// As [`shown`], for a source whose polling schedule is known already.
 fn shown_with(
     app: &Shared,
     headers: &HeaderMap,
@@ -116,10 +120,10 @@ fn shown_with(
     polling: Option<Polling>,
     token: &str,
     secret: Option<String>,
-) -> Shown {
+) -> SourceView {
     let (poll, status) = polling.map(|polling| (polling.times, polling.status)).unzip();
     let former = source.former.as_ref().map(|former| former.until).filter(|until| app.pipeline.now() < *until);
-    Shown {
+    SourceView {
         owner: Owner::of(app, &source),
         rate: source.rate,
         rotated_at: source.rotated_at,
@@ -142,26 +146,31 @@ pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    Json(input): Json<SourceInput>,
+    NewJson(input): NewJson<SourceInput>,
 ) -> Result<Response, Problem> {
     check_owner(&app, &caller, &input)?;
-    let made = app.pipeline.create_source(&caller.space, &caller.key, input).await?;
+    let made = app.pipeline.sources.create_source(&caller.space, &caller.key, input).await?;
     let location = format!("/v1/sources/{}", made.source.id);
     let body = axum::Json(shown(&app, &headers, made.source, &made.token, made.secret)?);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
-pub(crate) async fn list(State(app): State<Shared>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
-    let mut sources = app.pipeline.store().sources(&caller.space)?;
+pub(crate) async fn list(
+    State(app): State<Shared>,
+    caller: Caller,
+    headers: HeaderMap,
+    window: Window,
+) -> Result<Response, Problem> {
+    let mut sources = app.pipeline.store().sources.sources(&caller.space)?;
     sources.sort_by(|a, b| b.id.cmp(&a.id));
     let mut data = Vec::with_capacity(sources.len());
-    let mut pollings = app.pipeline.pollings(&caller.space)?;
+    let mut pollings = app.pipeline.polling.pollings(&caller.space)?;
     for source in sources {
-        let token = app.pipeline.source_token(&source)?;
+        let token = app.pipeline.sources.source_token(&source)?;
         let polling = pollings.remove(&source.id);
         data.push(shown_with(&app, &headers, source, polling, &token, None));
     }
-    Ok(Listed::whole(data).into_response())
+    Ok(window.descending(data, |source| source.id.to_string()).into_response())
 }
 
 pub(crate) async fn read(
@@ -170,8 +179,8 @@ pub(crate) async fn read(
     headers: HeaderMap,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let source = app.pipeline.source(&caller.space, &id)?;
-    let token = app.pipeline.source_token(&source)?;
+    let source = app.pipeline.sources.source(&caller.space, &id)?;
+    let token = app.pipeline.sources.source_token(&source)?;
     Ok(axum::Json(shown(&app, &headers, source, &token, None)?).into_response())
 }
 
@@ -183,8 +192,8 @@ pub(crate) async fn change(
     Json(input): Json<SourceInput>,
 ) -> Result<Response, Problem> {
     check_owner(&app, &caller, &input)?;
-    let source = app.pipeline.change_source(&caller.space, &id, input).await?;
-    let token = app.pipeline.source_token(&source)?;
+    let source = app.pipeline.sources.change_source(&caller.space, &id, input).await?;
+    let token = app.pipeline.sources.source_token(&source)?;
     Ok(axum::Json(shown(&app, &headers, source, &token, None)?).into_response())
 }
 
@@ -196,37 +205,43 @@ pub(crate) async fn rotate(
     Named(id): Named,
     bytes: axum::body::Bytes,
 ) -> Result<Response, Problem> {
-    let made = app.pipeline.rotate_source(&caller.space, &id, optional(&bytes)?).await?;
+    let made = app.pipeline.sources.rotate_source(&caller.space, &id, optional(&bytes)?).await?;
     Ok(axum::Json(shown(&app, &headers, made.source, &made.token, None)?).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_source(&caller.space, &id).await?;
+    app.pipeline.sources.delete_source(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Asks a source for news now.
+/// Polls a source now.
 pub(crate) async fn poll(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
 ) -> Result<axum::Json<Value>, Problem> {
-    let ids = app.pipeline.poll(&caller.space, &id).await?;
-    let source = app.pipeline.source(&caller.space, &id)?;
-    let status = app.pipeline.polling(&source)?.map(|polling| polling.status);
+    let ids = app.pipeline.sources.poll(&caller.space, &id).await?;
+    let source = app.pipeline.sources.source(&caller.space, &id)?;
+    let status = app.pipeline.polling.polling(&source)?.map(|polling| polling.status);
     Ok(axum::Json(json!({"ids": ids, "status": status})))
 }
 
-/// `/in/{token}` and what follows it: any method, taken by the source plugin behind the token, or by the tools that an
-/// incoming webhook reaches. Whatever comes of it is in the source's log.
+/// `/in/{token}` and the paths below it: any method, handled by the source plugin of the token, or by the tools of an
+/// incoming webhook. The outcome is in the source's log.
 pub(crate) async fn receive(State(app): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let rest = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let (token, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let source = match app.pipeline.source_at(token) {
+    // A trailing slash is the same URL: some senders add it.
+    let path = if path == "/" { "" } else { path };
+    let source = match app.pipeline.inbound.source_at(token) {
         Ok(source) => source,
         Err(error) => return Problem::from(error).unread(&parts.headers).into_response(),
     };
+    if let Some(handle) = parts.extensions.get::<ConnectionHandle>() {
+        // The URL is the credential.
+        handle.known();
+    }
     let remote = parts.extensions.get::<SocketAddr>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);
     let headers = parts.headers.iter();
     let mut arrival = Arrival {
@@ -234,17 +249,53 @@ pub(crate) async fn receive(State(app): State<Shared>, request: Request) -> Resp
         path: path.to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: headers.map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into())).collect(),
+        sent: axum::body::Bytes::new(),
         body: axum::body::Bytes::new(),
         remote,
     };
     match taken(&app, &source, &mut arrival, &parts.headers, body).await {
         Ok(response) => response,
-        Err(problem) => {
-            let (status, code, detail) = (problem.status().as_u16(), problem.code(), problem.detail());
-            app.pipeline.note_refused(&source, &arrival, status, code, detail);
-            let response = problem.into_response();
+        Err(SourceFailure { problem, public }) => {
+            let answered = public.as_ref().unwrap_or(&problem).status().as_u16();
+            app.pipeline.source_log.log_refused(&source, &arrival, answered, problem.code(), problem.detail());
+            let response = public.unwrap_or(problem).into_response();
             if source.kind == INCOMING { Dialect::Uspacy.spoken(response) } else { response }
         }
+    }
+}
+
+/// The reason why a request was refused.
+struct SourceFailure {
+    /// The problem in the source's log.
+    problem: Problem,
+    /// The problem that the caller receives, if it has less detail, because the caller is not authenticated.
+    public: Option<Problem>,
+}
+
+impl From<Problem> for SourceFailure {
+    fn from(problem: Problem) -> Self {
+        Self { problem, public: None }
+    }
+}
+
+impl From<PipelineError> for SourceFailure {
+    /// A plugin's failure may name secrets, grants and code, and concerns the operator. The caller sees only
+    /// errors in its request, and temporary failures.
+    fn from(error: PipelineError) -> Self {
+        let public = match &error {
+            PipelineError::Failed(failure) => {
+                let generic = |status| {
+                    Problem::new(status, "source.failed", "the source could not process the request; its log says why")
+                };
+                Some(match failure.retry_after_ms {
+                    None => generic(StatusCode::BAD_GATEWAY),
+                    Some(0) => generic(StatusCode::SERVICE_UNAVAILABLE).retry_after(5),
+                    Some(ms) => generic(StatusCode::SERVICE_UNAVAILABLE).retry_after(ms.div_ceil(1000)),
+                })
+            }
+            _ => None,
+        };
+        Self { problem: error.into(), public }
     }
 }
 
@@ -254,16 +305,25 @@ async fn taken(
     arrival: &mut Arrival,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
-    app.pipeline.admit(source).map_err(|refusal| refused(refusal).unread(headers))?;
-    arrival.body = body::read(body, app.limits.body_bytes, app.limits.time).await?;
+) -> Result<Response, SourceFailure> {
+    app.pipeline.inbound.admit(source).map_err(|refusal| refused(refusal).unread(headers))?;
+    let limit = app.limits.body_bytes;
+    arrival.sent = body::read(body, limit, app.limits.time).await?;
+    arrival.body = arrival.sent.clone();
+    arrival.body = content::decoded(headers, arrival.sent.clone(), limit).await?;
     if source.kind == INCOMING {
-        return uspacy::answer(app, source, arrival).await;
+        return Ok(uspacy::answer(app, source, arrival).await?);
     }
-    match app.pipeline.receive(source, arrival).await? {
-        Received::Refused(refusal) => Err(refused(refusal)),
-        Received::Accepted { ids, status: 0, .. } => {
-            Ok((StatusCode::ACCEPTED, axum::Json(json!({"id": ids.first(), "ids": ids}))).into_response())
+    match app.pipeline.inbound.receive(source, arrival).await? {
+        Received::Refused(refusal) => Err(refused(refusal).into()),
+        Received::Accepted { ids, repeats, changed, status: 0, .. } => {
+            let mut answer = json!({"id": ids.first(), "ids": ids});
+            for (name, ids) in [("repeats", repeats), ("changed", changed)] {
+                if let (false, Some(answer)) = (ids.is_empty(), answer.as_object_mut()) {
+                    answer.insert(name.to_owned(), json!(ids));
+                }
+            }
+            Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
         }
         Received::Accepted { status, headers, body, .. } => {
             let mut response = Response::new(Body::from(body));

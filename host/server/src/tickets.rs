@@ -1,11 +1,15 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{NoteInput, StateView as _, TICKET, TicketChanges, Workbench};
+use hookwright_model::{
+    Failure, Made, NoteInput, RecordKey, StateView as _, StoredNote, TICKET, TicketChanges, Version, Workbench,
+};
+use hookwright_pipeline::{Once, PipelineError};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
 use crate::auth::Caller;
-use crate::body::Json;
+use crate::body::{self, Json};
+use crate::idempotency::KeyedBody;
 use crate::page::{Filters, Named, Paging};
 use crate::problem::Problem;
 use crate::{Shared, records};
@@ -13,13 +17,26 @@ use crate::{Shared, records};
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    Json(changes): Json<TicketChanges>,
+    KeyedBody { bytes, request }: KeyedBody,
 ) -> Result<Response, Problem> {
-    changes.check()?;
-    let make = |bench: &mut Workbench| bench.create_ticket(changes.clone());
-    let made = app.pipeline.change(&caller.space, &caller.author(), make).await?;
-    let location = format!("/v1/tickets/{}", made.value.get("id").unwrap_or(&Value::Null));
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(with_notes(made.value))).into_response())
+    let changes: TicketChanges = body::json(&bytes)?;
+    changes.check_new().map_err(Problem::invalid)?;
+    let make = |bench: &mut Workbench| {
+        let ticket = bench.create_ticket(changes.clone())?;
+        Ok::<_, Failure>(versioned(bench, ticket))
+    };
+    let made = |(ticket, _): &(Value, Version)| Made::record(TICKET, ticket);
+    let once = app.pipeline.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
+    let (ticket, version) = match once {
+        Once::Done((ticket, version)) => (with_notes(ticket), version),
+        Once::Retry(made) => {
+            let (key, record) = records::record_made(&app, &caller, &made)?;
+            (noted(&app, &caller, &key, record.value)?, record.version)
+        }
+    };
+    let location = format!("/v1/tickets/{}", ticket.get("id").unwrap_or(&Value::Null));
+    let headers = [(header::LOCATION, location), (header::ETAG, records::tag(version))];
+    Ok((StatusCode::CREATED, headers, axum::Json(ticket)).into_response())
 }
 
 pub(crate) async fn list(
@@ -28,7 +45,7 @@ pub(crate) async fn list(
     paging: Paging,
     filters: Filters,
 ) -> Result<Response, Problem> {
-    let kind = app.pipeline.kind(&caller.space, TICKET)?;
+    let kind = app.pipeline.records.kind(&caller.space, TICKET)?;
     records::page(&app, &caller, &kind, &paging, &filters)
 }
 
@@ -38,14 +55,19 @@ pub(crate) async fn read(
     headers: HeaderMap,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let (key, record) = app.pipeline.record(&caller.space, TICKET, &id)?;
-    let notes =
-        app.pipeline.store().notes(&caller.space, &key, 100).map_err(hookwright_pipeline::PipelineError::from)?;
-    let mut ticket = record.value;
+    let (key, record) = app.pipeline.records.record(&caller.space, TICKET, &id)?;
+    let ticket = noted(&app, &caller, &key, record.value)?;
+    Ok(records::answer(&headers, record.version, ticket))
+}
+
+/// A ticket with its newest notes.
+fn noted(app: &Shared, caller: &Caller, key: &RecordKey, mut ticket: Value) -> Result<Value, PipelineError> {
+    let notes = app.pipeline.store().notes(&caller.space, key, 100)?;
+    let notes = notes.iter().map(StoredNote::value).collect::<Result<Vec<Value>, Failure>>()?;
     if let Some(object) = ticket.as_object_mut() {
         object.insert("notes".to_owned(), Value::from(notes));
     }
-    Ok(records::answer(&headers, record.version, ticket))
+    Ok(ticket)
 }
 
 pub(crate) async fn change(
@@ -55,27 +77,28 @@ pub(crate) async fn change(
     Named(id): Named,
     Json(changes): Json<TicketChanges>,
 ) -> Result<Response, Problem> {
-    changes.check()?;
+    changes.check().map_err(Problem::invalid)?;
     let expected = records::expected(&headers);
     let update = |bench: &mut Workbench| {
         if let Some(expected) = &expected {
             bench.expect_version(TICKET, &id, expected)?;
         }
-        bench.update_ticket(&id, changes.clone())
+        let ticket = bench.update_ticket(&id, changes.clone())?;
+        Ok::<_, Failure>(versioned(bench, ticket))
     };
-    let changed = app.pipeline.change(&caller.space, &caller.author(), update).await?;
-    Ok(axum::Json(with_notes(changed.value)).into_response())
+    let (ticket, version) = app.pipeline.records.change(&caller.space, &caller.author, update).await?.value;
+    Ok(([(header::ETAG, records::tag(version))], axum::Json(with_notes(ticket))).into_response())
 }
 
 pub(crate) async fn add_note(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
-    Json(note): Json<NoteInput>,
+    KeyedBody { bytes, request }: KeyedBody,
 ) -> Result<Response, Problem> {
+    let note: NoteInput = body::json(&bytes)?;
     let add = |bench: &mut Workbench| bench.add_note(&id, note.clone());
-    let added = app.pipeline.change(&caller.space, &caller.author(), add).await?;
-    Ok((StatusCode::CREATED, axum::Json(added.value)).into_response())
+    records::add_note_once(&app, &caller, request.as_ref(), (TICKET, &id), add).await
 }
 
 pub(crate) async fn notes(
@@ -85,6 +108,13 @@ pub(crate) async fn notes(
     paging: Paging,
 ) -> Result<Response, Problem> {
     records::notes_of(&app, &caller, TICKET, &id, &paging)
+}
+
+/// A ticket with the version that it will have.
+fn versioned(bench: &Workbench, ticket: Value) -> (Value, Version) {
+    let id = ticket.get("id").and_then(Value::as_u64).unwrap_or_default();
+    let version = bench.version_of(&RecordKey::ticket(id));
+    (ticket, version)
 }
 
 /// A ticket shows its notes even when it has none.

@@ -1,4 +1,4 @@
-//! Policies that say how several webhooks' messages are signed, and the public halves of keys.
+//! Signing policies that webhooks share, and public keys.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,58 +10,58 @@ use serde_json::{Value, json};
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::body::Json;
+use crate::body::{Json, NewJson, optional};
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
-use crate::webhooks::{Key, keys, optional};
+use crate::webhooks::{Key, keys};
 
 #[derive(Serialize)]
-struct Shown {
+struct PolicyView {
     id: u64,
     name: String,
     signing: SigningPolicy,
     keys: Vec<Key>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Only in the answer to what made it, and only if both sides need it.
+    /// Only in the response to the request that created it, and only for a shared secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-    /// The public half of the newest key, if it has one.
+    /// The public half of the newest key, if that is a pair.
     #[serde(skip_serializing_if = "Option::is_none")]
     public: Option<Value>,
 }
 
-fn shown(policy: WebhookPolicy, key: ShownKey) -> Shown {
+fn shown(policy: WebhookPolicy, key: ShownKey) -> PolicyView {
     let WebhookPolicy { number, name, signing, keys: all, created_at, updated_at, .. } = policy;
     let public = all.first().and_then(|key| key.public.clone());
-    Shown { id: number, name, signing, keys: keys(all), created_at, updated_at, secret: key.secret, public }
+    PolicyView { id: number, name, signing, keys: keys(all), created_at, updated_at, secret: key.secret, public }
 }
 
 /// The policy that a path names.
 fn found(app: &Shared, caller: &Caller, id: &str) -> Result<WebhookPolicy, Problem> {
     let number = id.parse().map_err(|_| Problem::not_found("webhook_policy", id))?;
-    Ok(app.pipeline.webhook_policy(&caller.space, number)?)
+    Ok(app.pipeline.signing.webhook_policy(&caller.space, number)?)
 }
 
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    Json(input): Json<WebhookPolicyInput>,
+    NewJson(input): NewJson<WebhookPolicyInput>,
 ) -> Result<Response, Problem> {
-    let (policy, key) = app.pipeline.create_webhook_policy(&caller.space, input).await?;
+    let (policy, key) = app.pipeline.webhook_policies.create_webhook_policy(&caller.space, input).await?;
     let location = format!("/v1/webhook-policies/{}", policy.number);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(shown(policy, key))).into_response())
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
     let before = paging.parse::<u64>()?.unwrap_or(u64::MAX);
-    let mut policies = app.pipeline.store().webhook_policies(&caller.space)?;
+    let mut policies = app.pipeline.store().webhooks.webhook_policies(&caller.space)?;
     policies.retain(|policy| policy.number < before);
     policies.sort_by_key(|policy| std::cmp::Reverse(policy.number));
     let more = policies.len() > paging.limit;
     policies.truncate(paging.limit);
     let next = policies.last().filter(|_| more).map(|last| last.number.to_string());
-    let data: Vec<Shown> = policies.into_iter().map(|policy| shown(policy, ShownKey::default())).collect();
+    let data: Vec<PolicyView> = policies.into_iter().map(|policy| shown(policy, ShownKey::default())).collect();
     Ok(axum::Json(Listed { data, next }).into_response())
 }
 
@@ -76,13 +76,13 @@ pub(crate) async fn change(
     Json(input): Json<WebhookPolicyInput>,
 ) -> Result<Response, Problem> {
     let number = found(&app, &caller, &id)?.number;
-    let (policy, key) = app.pipeline.change_webhook_policy(&caller.space, number, input).await?;
+    let (policy, key) = app.pipeline.webhook_policies.change_webhook_policy(&caller.space, number, input).await?;
     Ok(axum::Json(shown(policy, key)).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let number = found(&app, &caller, &id)?.number;
-    app.pipeline.delete_webhook_policy(&caller.space, number).await?;
+    app.pipeline.webhook_policies.delete_webhook_policy(&caller.space, number).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -95,11 +95,11 @@ pub(crate) async fn rotate(
 ) -> Result<Response, Problem> {
     let input: RotateInput = optional(&bytes)?;
     let number = found(&app, &caller, &id)?.number;
-    let (policy, key) = app.pipeline.rotate_webhook_policy(&caller.space, number, input).await?;
+    let (policy, key) = app.pipeline.webhook_policies.rotate_webhook_policy(&caller.space, number, input).await?;
     Ok(axum::Json(shown(policy, key)).into_response())
 }
 
-/// The public half of the newest key as PEM (RFC 7468 section 13), to be saved as a file.
+/// The public key of the newest key as PEM (RFC 7468 section 13), to be saved as a file.
 pub(crate) async fn public_key(
     State(app): State<Shared>,
     caller: Caller,
@@ -118,9 +118,9 @@ pub(crate) async fn public_key(
     Ok((headers, pem).into_response())
 }
 
-/// The public halves of the keys that sign a webhook's messages, as a key set (RFC 7517 section 5).
+/// The public keys that verify a webhook's messages, as a key set (RFC 7517 section 5).
 pub(crate) async fn key_set(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let keys = app.pipeline.webhook_keys(&caller.space, &id)?;
+    let keys = app.pipeline.webhook_policies.webhook_keys(&caller.space, &id)?;
     let keys: Vec<Value> = keys
         .into_iter()
         .filter_map(|key| {

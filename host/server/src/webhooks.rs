@@ -1,4 +1,6 @@
-//! `/v1/webhooks`: everything that a webhook can be.
+//! `/v1/webhooks`: webhooks with all their fields.
+
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -7,19 +9,19 @@ use hookwright_model::{
     Rate, RetrySchedule, SigningKey, SigningPolicy, Timestamp, TransportSettings, Webhook, WebhookId, WebhookInput,
     When,
 };
-use hookwright_pipeline::{RedeliveryFilter, RotateInput, ShownKey};
-use http::{HeaderMap, StatusCode, header};
+use hookwright_pipeline::{PipelineError, RedeliveryFilter, RotateInput, ShownKey};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::auth::Caller;
-use crate::body::Json;
-use crate::outcomes::{Parsed, parsed};
+use crate::body::{Json, NewJson, optional};
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
-use crate::{Shared, body};
+use crate::query::{self, Query};
+use crate::{Shared, attempts};
 
-/// A key, as it may be shown: never its private part.
+/// A key without its private part.
 #[derive(Serialize)]
 pub(crate) struct Key {
     id: String,
@@ -36,7 +38,7 @@ pub(crate) fn keys(keys: Vec<SigningKey>) -> Vec<Key> {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct WebhookView {
     id: WebhookId,
     number: u64,
     name: String,
@@ -45,6 +47,8 @@ struct Shown {
     events: Vec<EventPattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embed: Option<String>,
     description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
@@ -70,6 +74,9 @@ struct Shown {
     state_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_at: Option<Timestamp>,
+    /// The time until which nothing is sent, while the state is `circuit-open` or `throttled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<Timestamp>,
     handshake: Handshake,
     #[serde(skip_serializing_if = "Option::is_none")]
     confirmed_at: Option<Timestamp>,
@@ -95,16 +102,16 @@ struct Shown {
     last_error: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Only in the answer to what made it.
+    /// Only in the response to the request that created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
-fn shown(app: &Shared, webhook: Webhook, key: ShownKey) -> Shown {
-    let state =
-        if webhook.delivers() && app.pipeline.is_throttled(&webhook) { "throttled" } else { webhook.state().name() };
+fn shown(app: &Shared, webhook: Webhook, key: ShownKey) -> WebhookView {
+    let hold = app.pipeline.holds.hold(&webhook);
+    let state = hold.as_ref().map_or(webhook.state().name(), |hold| hold.state);
     let Confirmation { handshake, confirmed_at, .. } = webhook.confirmation;
-    Shown {
+    WebhookView {
         state,
         id: webhook.id,
         number: webhook.number,
@@ -113,6 +120,7 @@ fn shown(app: &Shared, webhook: Webhook, key: ShownKey) -> Shown {
         url: webhook.url,
         events: webhook.events,
         event: webhook.event,
+        embed: webhook.embed,
         description: webhook.description,
         source: webhook.source,
         source_id: webhook.source_id,
@@ -124,7 +132,8 @@ fn shown(app: &Shared, webhook: Webhook, key: ShownKey) -> Shown {
         policy: webhook.policy,
         keys: keys(webhook.keys),
         enabled: webhook.enabled,
-        state_reason: webhook.state_reason,
+        held_until: hold.as_ref().map(|hold| hold.until).filter(|until| app.pipeline.now() < *until),
+        state_reason: hold.map(|hold| hold.reason).or(webhook.state_reason),
         state_by: webhook.state_by,
         state_at: webhook.state_at,
         handshake,
@@ -147,55 +156,49 @@ fn shown(app: &Shared, webhook: Webhook, key: ShownKey) -> Shown {
     }
 }
 
-/// Who changes something, for the record.
-pub(crate) fn by(caller: &Caller) -> String {
-    format!("key {}", caller.key)
-}
-
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    Json(input): Json<WebhookInput>,
+    NewJson(input): NewJson<WebhookInput>,
 ) -> Result<Response, Problem> {
-    let made = app.pipeline.create_webhook(&caller.space, input).await?;
+    input.check_alternatives().map_err(PipelineError::Invalid)?;
+    let made = app.pipeline.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
     let location = format!("/v1/webhooks/{}", made.webhook.id);
     let body = axum::Json(shown(&app, made.webhook, made.key));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Filter {
+pub(crate) struct WebhookFilter {
     state: Option<String>,
     profile: Option<Profile>,
     event: Option<String>,
     enabled: Option<bool>,
 }
 
-const STATES: [&str; 5] = ["unconfirmed", "active", "throttled", "disabled", "dead"];
+const STATES: [&str; 6] = ["unconfirmed", "active", "circuit-open", "throttled", "disabled", "dead"];
 
 pub(crate) async fn list(
     State(app): State<Shared>,
     caller: Caller,
     paging: Paging,
-    filter: Parsed<Filter>,
+    Query(filter): Query<WebhookFilter>,
 ) -> Result<Response, Problem> {
-    let filter = parsed(filter)?;
     if let Some(state) = filter.state.as_deref().filter(|state| !STATES.contains(state)) {
-        let state: String = state.chars().take(40).collect();
-        return Err(Problem::bad("query.invalid", format!("state `{state}`: one of {}", STATES.join(", "))));
+        let state = hookwright_model::abridged(state);
+        return Err(query::invalid(format!("state `{state}`: give one of {}", STATES.join(", "))));
     }
     let before = paging.parse::<u64>()?.unwrap_or(u64::MAX);
-    let mut webhooks = app.pipeline.store().webhooks(&caller.space)?;
-    webhooks.sort_by_key(|webhook| std::cmp::Reverse(webhook.number));
-    let mut page: Vec<Shown> = Vec::new();
+    let webhooks = app.pipeline.webhooks.webhooks(&caller.space);
+    let mut page: Vec<WebhookView> = Vec::new();
     let mut next = None;
     let wanted = |webhook: &Webhook| {
         filter.profile.is_none_or(|profile| webhook.profile == profile)
             && filter.enabled.is_none_or(|enabled| webhook.enabled == enabled)
             && filter.event.as_deref().is_none_or(|event| webhook.events.iter().any(|pattern| pattern.takes(event)))
     };
-    for webhook in webhooks.into_iter().filter(|one| one.number < before).filter(wanted) {
-        let one = shown(&app, webhook, ShownKey::default());
+    for webhook in webhooks.into_iter().filter(|one| one.number < before && wanted(one)) {
+        let one = shown(&app, Arc::unwrap_or_clone(webhook), ShownKey::default());
         if filter.state.as_deref().is_some_and(|state| state != one.state) {
             continue;
         }
@@ -209,8 +212,8 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let webhook = app.pipeline.webhook(&caller.space, &id)?;
-    let status = app.pipeline.webhook_status(&webhook)?;
+    let webhook = app.pipeline.catalogue().existing_webhook(&caller.space, &id)?;
+    let status = app.pipeline.webhooks.webhook_status(&webhook)?;
     let mut body = json!(shown(&app, webhook, ShownKey::default()));
     if let Some(body) = body.as_object_mut() {
         body.insert("status".to_owned(), status);
@@ -224,33 +227,41 @@ pub(crate) async fn change(
     Named(id): Named,
     Json(input): Json<WebhookInput>,
 ) -> Result<Response, Problem> {
-    let changed = app.pipeline.change_webhook(&caller.space, &id, input, &by(&caller)).await?;
+    input.check_alternatives().map_err(PipelineError::Invalid)?;
+    let changed = app.pipeline.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
     Ok(axum::Json(shown(&app, changed.webhook, changed.key)).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_webhook(&caller.space, &id).await?;
+    app.pipeline.webhooks.delete_webhook(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn switch(app: &Shared, caller: &Caller, id: &str, enabled: bool) -> Result<Response, Problem> {
-    let input = WebhookInput { enabled: Some(enabled), ..WebhookInput::default() };
-    let changed = app.pipeline.change_webhook(&caller.space, id, input, &by(caller)).await?;
-    Ok(axum::Json(shown(app, changed.webhook, changed.key)).into_response())
+/// Enables a webhook, or disables it.
+pub(crate) async fn switch<const ENABLED: bool>(
+    State(app): State<Shared>,
+    caller: Caller,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    let input = WebhookInput { enabled: Some(Some(ENABLED)), ..WebhookInput::default() };
+    let changed = app.pipeline.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
+    Ok(axum::Json(shown(&app, changed.webhook, changed.key)).into_response())
 }
 
-pub(crate) async fn enable(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    switch(&app, &caller, &id, true).await
-}
-
-pub(crate) async fn disable(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    switch(&app, &caller, &id, false).await
-}
-
-/// Sends a test. The answer names the event that was made for it, whose story shows what came of it.
+/// Sends a test at once. The response has its outcome, and names the event that was created for it.
 pub(crate) async fn test(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let event = app.pipeline.test_webhook(&caller.space, &id).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(json!({"event": event}))).into_response())
+    let test = app.pipeline.out_of_turn.test_webhook(&caller.space, &id, &caller.author).await?;
+    let (event, delivery) = (test.event.clone(), test.delivery);
+    let view = app.pipeline.out_of_turn.test_result(&caller.space, test).await?;
+    let body = json!({
+        "event": event,
+        "delivery": delivery.to_string(),
+        "state": view.delivery.state,
+        "last_error": view.delivery.last_error,
+        "waiting": view.waiting,
+        "log": app.pipeline.store().attempts.attempts(&caller.space, delivery)?,
+    });
+    Ok((StatusCode::ACCEPTED, axum::Json(body)).into_response())
 }
 
 /// Gives the webhook a new key.
@@ -261,54 +272,72 @@ pub(crate) async fn rotate(
     bytes: axum::body::Bytes,
 ) -> Result<Response, Problem> {
     let input: RotateInput = optional(&bytes)?;
-    let (webhook, key) = app.pipeline.rotate_webhook(&caller.space, &id, input).await?;
+    let (webhook, key) = app.pipeline.webhook_policies.rotate_webhook(&caller.space, &id, input).await?;
     Ok(axum::Json(shown(&app, webhook, key)).into_response())
 }
 
-/// A JSON body that may be left out.
-pub(crate) fn optional<T: serde::de::DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Problem> {
-    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { body::json(bytes) }
-}
-
-/// Asks the receiver again.
+/// Sends the receiver another verification challenge.
 pub(crate) async fn verify(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let webhook = app.pipeline.verify_again(&caller.space, &id).await?;
+    let webhook = app.pipeline.confirmations.verify_again(&caller.space, &id, &caller.author).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, webhook, ShownKey::default()))).into_response())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Recover {
     from: Option<Timestamp>,
     until: Option<Timestamp>,
+    #[serde(default = "yes")]
+    missed: bool,
+    #[serde(default)]
+    preview: bool,
 }
 
-/// Sends again what a webhook did not take.
+impl Default for Recover {
+    fn default() -> Self {
+        Self { from: None, until: None, missed: true, preview: false }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Redelivers a webhook's dead letters, and the events that it missed while it was disabled or dead.
 pub(crate) async fn recover(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
     bytes: axum::body::Bytes,
 ) -> Result<Response, Problem> {
-    let Recover { from, until } = optional(&bytes)?;
-    let webhook = app.pipeline.webhook(&caller.space, &id)?;
-    let filter = RedeliveryFilter { webhook: Some(webhook.id), from, until, ..RedeliveryFilter::default() };
-    let redelivery = app.pipeline.redeliver_all(&caller.space, filter);
-    let location = format!("/v1/redeliveries/{}", redelivery.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(redelivery)).into_response())
+    let Recover { from, until, missed, preview } = optional(&bytes)?;
+    let webhook = Some(app.pipeline.catalogue().existing_webhook(&caller.space, &id)?.id);
+    let filter = RedeliveryFilter { webhook, from, until, missed, preview, ..RedeliveryFilter::default() };
+    attempts::send_again(&app, &caller, filter).await
 }
 
-/// A receiver follows the link that it was sent. It works once.
+/// A receiver follows the link of its verification challenge, which works once. `GET` follows it, and `POST` where the
+/// handshake permits that; `HEAD` and other methods, which link checkers send, change nothing.
 pub(crate) async fn confirm(
     State(app): State<Shared>,
     Named(token): Named,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let asked = app.pipeline.confirmations.webhook_of_link(&token)?;
+    let posts = asked.confirmation.handshake.link_takes_post();
+    if method == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
+    if method != Method::GET && !(posts && method == Method::POST) {
+        let allow = if posts { "GET, HEAD, POST" } else { "GET, HEAD" };
+        let method: String = method.as_str().chars().take(20).collect();
+        let detail = format!("a confirmation link does not support {method}; it supports {allow}, and GET follows it");
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", detail).unread(&headers);
+        return Ok(([(header::ALLOW, allow)], problem).into_response());
+    }
     let allowed = headers.get("webhook-allowed-rate").and_then(|rate| rate.to_str().ok());
-    let confirmed = app.pipeline.follow_link(&token, allowed).await.map_err(|error| {
-        let problem = Problem::from(error);
-        if problem.is("confirmation.gone") { problem.with_status(StatusCode::GONE) } else { problem }
-    })?;
+    let confirmed = app.pipeline.confirmations.follow_link(&token, allowed).await?;
     let webhook = confirmed.webhook;
     let body = json!({"confirmed": true, "webhook": webhook.id, "topic": confirmed.topic_arn});
     Ok(axum::Json(body).into_response())
@@ -329,7 +358,7 @@ pub(crate) async fn certificate(
     let missing = || Problem::not_found("certificate", &file);
     let key = file.strip_suffix(".pem").ok_or_else(missing)?;
     let space = space.parse().map_err(|_| missing())?;
-    let pem = app.pipeline.certificate(&space, &webhook, key)?;
+    let pem = app.pipeline.webhook_policies.certificate(&space, &webhook, key)?;
     let cached = "public, max-age=86400, immutable";
     Ok(([(header::CONTENT_TYPE, "application/x-pem-file"), (header::CACHE_CONTROL, cached)], pem).into_response())
 }

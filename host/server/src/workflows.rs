@@ -7,22 +7,23 @@ use serde_json::{Map, Value};
 
 use crate::Shared;
 use crate::auth::Caller;
-use crate::body::Json;
+use crate::body::{self, Json, NewJson};
+use crate::idempotency::KeyedBody;
 use crate::page::{Listed, Named, Paging};
 use crate::problem::Problem;
 
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    Json(input): Json<WorkflowInput>,
+    NewJson(input): NewJson<WorkflowInput>,
 ) -> Result<Response, Problem> {
-    let workflow = app.pipeline.create_workflow(&caller.space, input).await?;
+    let workflow = app.pipeline.workflows.create_workflow(&caller.space, input).await?;
     let location = format!("/v1/workflows/{}", workflow.name);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(workflow)).into_response())
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
-    let all = app.pipeline.store().workflows(&caller.space)?;
+    let all = app.pipeline.store().workflows.workflows(&caller.space)?;
     let all = all.into_iter().filter(|one| paging.cursor.as_ref().is_none_or(|cursor| one.name > *cursor));
     let mut data: Vec<_> = all.take(paging.limit.saturating_add(1)).collect();
     let more = data.len() > paging.limit;
@@ -32,17 +33,17 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Pagi
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.workflow(&caller.space, &name)?).into_response())
+    Ok(axum::Json(app.pipeline.workflows.workflow(&caller.space, &name)?).into_response())
 }
 
-/// `PATCH`: what is absent keeps its value. Makes a new version.
+/// `PATCH`: an absent field keeps its value. Creates a new version.
 pub(crate) async fn change(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
     Json(input): Json<WorkflowInput>,
 ) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.change_workflow(&caller.space, &name, input).await?).into_response())
+    Ok(axum::Json(app.pipeline.workflows.change_workflow(&caller.space, &name, input).await?).into_response())
 }
 
 pub(crate) async fn delete(
@@ -50,7 +51,7 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.delete_workflow(&caller.space, &name).await?;
+    app.pipeline.workflows.delete_workflow(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -61,32 +62,33 @@ pub(crate) async fn versions(
     Named(name): Named,
     paging: Paging,
 ) -> Result<Response, Problem> {
-    app.pipeline.workflow(&caller.space, &name)?;
-    let wrong = || Problem::bad("query.invalid", "`cursor` is none of a list of versions: take `next` of an answer");
-    let before = paging.cursor.as_deref().map_or(Ok(u32::MAX), |cursor| cursor.parse().map_err(|_| wrong()))?;
+    app.pipeline.workflows.workflow(&caller.space, &name)?;
+    let before = paging.parse::<u32>()?.unwrap_or(u32::MAX);
     let limit = paging.limit.saturating_add(1);
-    let mut data = app.pipeline.store().workflow_versions(&caller.space, &name, before, limit)?;
+    let mut data = app.pipeline.store().workflows.workflow_versions(&caller.space, &name, before, limit)?;
     let more = data.len() > paging.limit;
     data.truncate(paging.limit);
     let next = data.last().filter(|_| more).map(|last| last.version.to_string());
     Ok(axum::Json(Listed { data, next }).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Start {
     #[serde(default)]
     input: Option<Value>,
 }
 
-/// `POST /v1/workflows/{name}/start`: without `input` it is started with `{}`.
+/// `POST /v1/workflows/{name}/start`: without a body, or without `input` in it, it is started with `{}`.
 pub(crate) async fn start(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
-    Json(start): Json<Start>,
+    KeyedBody { bytes, request }: KeyedBody,
 ) -> Result<Response, Problem> {
+    let start: Start = body::optional(&bytes)?;
     let input = start.input.unwrap_or_else(|| Value::Object(Map::new()));
-    let started = app.pipeline.start_workflow(&caller.space, &name, &input).await?;
+    let started =
+        app.pipeline.workflows.start_workflow(&caller.space, &name, &input, &caller.author, request.as_ref()).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(started)).into_response())
 }

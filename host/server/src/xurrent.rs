@@ -1,8 +1,12 @@
-//! `/webhooks`: webhooks as Xurrent's (R4). The list is that of `/v1/webhooks`; an id is the webhook's number.
+//! `/webhooks`: webhooks in the form of Xurrent's API. The list is that of `/v1/webhooks`; an id is the webhook's
+//! number.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Mistake, Profile, SigningPolicy, Vocabulary, Webhook, WebhookInput, WebhookState};
+use hookwright_model::nullable::given;
+use hookwright_model::{
+    ANSWERED, Mistake, Profile, SigningPolicy, Vocabulary, Webhook, WebhookInput, WebhookState, split_addresses,
+};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -13,13 +17,12 @@ use crate::body::Json;
 use crate::page::Named;
 use crate::pages::{Numbered, linked};
 use crate::problem::Problem;
-use crate::resthooks::{event_of, newest_first, numbered};
-use crate::webhooks::by;
+use crate::resthooks::{event_of, numbered};
 
-/// How many webhooks a page has unless the caller says otherwise.
-const USUAL: usize = 20;
+/// The default page size.
+const DEFAULT_PER_PAGE: usize = 20;
 
-/// What a caller sends. What is read-only may stand in it and is passed over, so that what was read can be sent back.
+/// The body of a request. Read-only fields are accepted and ignored, so that a response can be sent back.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
@@ -52,18 +55,19 @@ pub(crate) struct Input {
 
 /// A policy: its id, or an object with it.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Reference {
-    Id(u64),
-    Object { id: u64 },
+#[serde(try_from = "Value")]
+struct Reference(u64);
+
+impl TryFrom<Value> for Reference {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, &'static str> {
+        let id = value.as_object().map_or(Some(&value), |object| object.get("id")).and_then(Value::as_u64);
+        id.map(Self).ok_or("give the id of a policy, or an object with it: {\"id\": 1}")
+    }
 }
 
-/// A field that is there, be it null.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-/// True or false, or the same as text: that is how the article shows it in an answer.
+/// True or false, or the same as text, which is the form in the article's responses.
 fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
@@ -75,7 +79,7 @@ fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D:
 }
 
 impl Input {
-    /// The change in Hookwright's words. `old` is the webhook that is changed.
+    /// The change in the form of Hookwright's API. `old` is the webhook that is changed.
     fn change(self, old: Option<&Webhook>) -> Result<WebhookInput, Problem> {
         if self.description_attachments.is_some_and(|list| !list.is_null() && list != json!([])) {
             let message = "cannot be stored here: leave it out, and link to the files in the description";
@@ -83,43 +87,45 @@ impl Input {
         }
         let mut input = WebhookInput {
             url: self.uri,
-            name: self.name,
-            description: self.description,
-            enabled: self.disabled.map(|disabled| !disabled),
+            name: self.name.map(Some),
+            description: self.description.map(Some),
+            enabled: self.disabled.map(|disabled| Some(!disabled)),
             source: self.source,
             source_id: self.source_id,
-            policy: self.webhook_policy.map(|policy| {
-                policy.map(|reference| match reference {
-                    Reference::Id(id) | Reference::Object { id } => id,
-                })
-            }),
-            mail_exceptions_to: self.mail_exceptions_to.map(|list| addresses(list.as_deref().unwrap_or_default())),
+            policy: self.webhook_policy.map(|policy| policy.map(|Reference(id)| id)),
+            mail_exceptions_to: self.mail_exceptions_to.map(|list| list.as_deref().map(addresses)),
             ..WebhookInput::default()
         };
         match (self.event, old) {
             (Some(event), Some(old)) if old.profile != Profile::Xurrent => {
                 if event != event_of(old, Profile::Xurrent) {
                     let words = Vocabulary::named(Profile::Xurrent.name());
-                    input.events = words.map(|words| words.parse(&event)).transpose()?;
+                    input.events = words.map(|words| words.parse(&event)).transpose()?.map(Some);
                 }
             }
-            (event, _) => input.event = event,
+            (event, _) => input.event = event.map(Some),
         }
         Ok(input)
     }
 }
 
-/// The addresses of a list with commas.
+/// The addresses of a comma-separated list.
 fn addresses(list: &str) -> Vec<String> {
-    list.split(',').map(str::trim).filter(|address| !address.is_empty()).map(str::to_owned).collect()
+    split_addresses(list).into_iter().map(str::to_owned).collect()
 }
 
-/// Whether nothing is sent: switched off, or given up.
+/// Whether nothing is sent: disabled or dead.
 fn is_off(webhook: &Webhook) -> bool {
     matches!(webhook.state(), WebhookState::Disabled | WebhookState::Dead)
 }
 
-/// What a list shows of a webhook. What has no value is left out, as in the article.
+/// The last error; if the receiver answered, in the article's form: `404 Not Found`.
+fn last_error(error: &str) -> String {
+    let status = error.strip_prefix(ANSWERED).and_then(|status| status.parse::<StatusCode>().ok());
+    status.map_or_else(|| error.to_owned(), |status| status.to_string())
+}
+
+/// A webhook in a list. Fields without a value are left out, as in the article.
 fn listed(webhook: &Webhook) -> Map<String, Value> {
     let mut shown = Map::new();
     let mut put = |name: &str, value: Value| {
@@ -131,12 +137,13 @@ fn listed(webhook: &Webhook) -> Map<String, Value> {
     put("event", event.into());
     put("uri", webhook.url.clone().into());
     if is_off(webhook) {
-        // A text: that is how the article has it.
+        // A text, as in the article.
         put("disabled", "true".into());
     }
-    for (name, text) in
-        [("last_error", &webhook.last_error), ("source", &webhook.source), ("sourceID", &webhook.source_id)]
-    {
+    if let Some(error) = &webhook.last_error {
+        put("last_error", last_error(error).into());
+    }
+    for (name, text) in [("source", &webhook.source), ("sourceID", &webhook.source_id)] {
         if let Some(text) = text {
             put(name, text.clone().into());
         }
@@ -146,7 +153,7 @@ fn listed(webhook: &Webhook) -> Map<String, Value> {
     shown
 }
 
-/// A webhook with everything.
+/// A webhook with all fields.
 fn shown(app: &Shared, webhook: &Webhook) -> Result<Value, Problem> {
     let mut shown = listed(webhook);
     if !webhook.description.is_empty() {
@@ -156,7 +163,7 @@ fn shown(app: &Shared, webhook: &Webhook) -> Result<Value, Problem> {
         shown.insert("mail_exceptions_to".to_owned(), webhook.mail_exceptions_to.join(",").into());
     }
     if let Some(number) = webhook.policy {
-        let policy = app.pipeline.webhook_policy(&webhook.space, number)?;
+        let policy = app.pipeline.signing.webhook_policy(&webhook.space, number)?;
         shown.insert("webhook_policy".to_owned(), json!({"id": number, "name": policy.name}));
     }
     shown.insert("attachments".to_owned(), json!([]));
@@ -169,9 +176,9 @@ fn page(
     wanted: &Numbered,
     keep: impl Fn(&Webhook) -> bool,
 ) -> Result<Response, Problem> {
-    let all = newest_first(app, caller)?.into_iter().filter(keep).collect();
-    let slice = wanted.of(all, USUAL, "per_page");
-    let body: Vec<_> = slice.items.iter().map(listed).collect();
+    let all = app.pipeline.webhooks.webhooks(&caller.space).into_iter().filter(|webhook| keep(webhook)).collect();
+    let slice = wanted.of(all, DEFAULT_PER_PAGE, "per_page");
+    let body: Vec<_> = slice.items.iter().map(|webhook| listed(webhook)).collect();
     let mut response = linked(slice.links, axum::Json(body));
     for (name, value) in [
         ("x-pagination-per-page", slice.per_page),
@@ -196,19 +203,19 @@ pub(crate) async fn disabled(State(app): State<Shared>, caller: Caller, wanted: 
     page(&app, &caller, &wanted, is_off)
 }
 
-/// Answers 200, as the article says.
+/// Responds with 200, as the article defines.
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
     Json(input): Json<Input>,
 ) -> Result<Response, Problem> {
     let input = WebhookInput {
-        profile: Some(Profile::Xurrent),
-        // Signed if a policy says so, and not otherwise.
-        signing: Some(SigningPolicy::None {}),
+        profile: Some(Some(Profile::Xurrent)),
+        // Signed only if a policy is given.
+        signing: Some(Some(SigningPolicy::None {})),
         ..input.change(None)?
     };
-    let made = app.pipeline.create_webhook(&caller.space, input).await?;
+    let made = app.pipeline.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
     Ok(axum::Json(shown(&app, &made.webhook)?).into_response())
 }
 
@@ -225,19 +232,36 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let old = numbered(&app, &caller, &id)?;
     let input = input.change(Some(&old))?;
-    let changed = app.pipeline.change_webhook(&caller.space, old.id.as_str(), input, &by(&caller)).await?;
+    let changed = app.pipeline.webhooks.change_webhook(&caller.space, old.id.as_str(), input, &caller.author).await?;
     Ok(axum::Json(shown(&app, &changed.webhook)?).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let webhook = numbered(&app, &caller, &id)?;
-    app.pipeline.delete_webhook(&caller.space, webhook.id.as_str()).await?;
+    app.pipeline.webhooks.delete_webhook(&caller.space, webhook.id.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sends a test, be the webhook on or off.
+/// Sends a test, even if the webhook is disabled.
 pub(crate) async fn test(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let webhook = numbered(&app, &caller, &id)?;
-    app.pipeline.test_webhook(&caller.space, webhook.id.as_str()).await?;
+    app.pipeline.out_of_turn.test_webhook(&caller.space, webhook.id.as_str(), &caller.author).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_error;
+
+    #[test]
+    fn statuses_are_formatted_as_in_the_article() {
+        for (error, shown) in [
+            ("the receiver answered 404", "404 Not Found"),
+            ("the receiver answered 500", "500 Internal Server Error"),
+            ("the receiver answered 599", "599 <unknown status code>"),
+            ("timeout: no answer within 100 ms", "timeout: no answer within 100 ms"),
+        ] {
+            assert_eq!(last_error(error), shown);
+        }
+    }
 }

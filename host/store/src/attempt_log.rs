@@ -1,4 +1,4 @@
-//! Every attempt by its time.
+//! The log of attempts, by time.
 
 use std::fmt;
 use std::ops::Bound;
@@ -6,16 +6,17 @@ use std::str::FromStr;
 
 use hookwright_model::{Attempt, Delivery, SpaceId, Timestamp};
 
+use crate::attempts::Attempts;
 use crate::page::{Listing, Page};
 use crate::tables::{ATTEMPT_LOG, ATTEMPTS, DELIVERIES, LogKey};
-use crate::{Store, StoreError, rows};
+use crate::{StoreError, rows};
 
-/// How many summaries one call reads.
+/// The maximum number of summaries that one call reads.
 const SUMMARIES: usize = 20_000;
-/// How many attempts one call reads whole: each can have 128 KiB.
+/// The maximum number of complete attempts that one call reads: each can have 128 KiB.
 const WHOLE: usize = 1_000;
 
-/// Which attempts are wanted.
+/// Filters attempts.
 #[derive(Clone, Copy)]
 pub struct AttemptQuery<'a> {
     /// Only those that began at this time or later.
@@ -28,7 +29,7 @@ pub struct AttemptQuery<'a> {
     pub succeeded: Option<bool>,
     /// Only those with this status.
     pub status: Option<u16>,
-    /// Only those for which this says yes. Asked last.
+    /// Only those for which this returns true. It is called last.
     pub keep: &'a dyn Fn(&Delivery, &Attempt) -> bool,
 }
 
@@ -66,9 +67,9 @@ impl FromStr for LogCursor {
     }
 }
 
-impl Store {
-    /// Attempts by when they began, newest first, each with its delivery. A part can be short of its limit, even empty,
-    /// with more to follow: one call reads no more than 20,000 summaries and 1,000 attempts whole.
+impl Attempts {
+    /// Attempts by their start, newest first, each with its delivery. A page can have fewer entries than its limit,
+    /// even none, with more to follow: one call reads at most 20,000 summaries and 1,000 complete attempts.
     pub fn attempt_log(
         &self,
         space: &SpaceId,
@@ -76,7 +77,7 @@ impl Store {
         page: Page<LogCursor>,
     ) -> Result<Listing<(Delivery, Attempt), LogCursor>, StoreError> {
         let mut listing = Listing::empty();
-        let Some(number) = self.number(space) else { return Ok(listing) };
+        let Some(number) = self.db.number(space) else { return Ok(listing) };
         let first = (number, query.from.map_or(i64::MIN, Timestamp::millis), 0, 0, 0);
         let until = query.until.map(|until| (number, until.millis(), 0, 0, 0));
         let before = page.before.map(|at| (number, at.started_at.millis(), at.seq, at.ordinal, at.number));
@@ -88,7 +89,7 @@ impl Store {
         if matches!(end, Bound::Excluded(end) if end <= first) {
             return Ok(listing);
         }
-        let read = self.begin_read()?;
+        let read = self.db.begin_read()?;
         let (log, deliveries) = (read.open_table(ATTEMPT_LOG)?, read.open_table(DELIVERIES)?);
         let attempts = read.open_table(ATTEMPTS)?;
         let mut whole = 0_usize;

@@ -1,4 +1,4 @@
-//! What came of requests to webhooks.
+//! The outcomes of requests to webhooks.
 
 use hookwright_model::{
     Attempt, Cause, Delivery, DeliveryId, DeliveryState, Letter, Mail, MailState, NewEvent, SpaceId, Timestamp,
@@ -6,24 +6,26 @@ use hookwright_model::{
 };
 use redb::ReadableTable as _;
 
+use crate::batch::{Batch, Faults};
+use crate::db::Db;
+use crate::ids::Ids;
 use crate::journal::Prepared;
-use crate::records::MAIL;
-use crate::tables::{ATTEMPT_COUNT, ATTEMPTS, LogSummary};
-use crate::writer::{Batch, Faults};
-use crate::{Store, StoreError, journal, mails, queue, rows, webhooks};
+use crate::mails::{self, MAIL};
+use crate::tables::{ATTEMPT_COUNT, ATTEMPTS};
+use crate::{StoreError, journal, queue, rows, webhooks};
 
 const ATTEMPT: Faults = Faults { before: "attempt.before-commit", after: "attempt.after-commit" };
 
-/// What came of one request, or of deciding that none is made: committed together.
+/// The outcome of one request, or of the decision not to send one. It is committed as a whole.
 #[derive(Debug)]
 pub struct AttemptCommit {
-    /// Whose it is.
+    /// The space.
     pub space: SpaceId,
-    /// The present instant: deliveries that this lets go are due then, and mails.
+    /// The present time: deliveries that this releases, and mails, are due then.
     pub now: Timestamp,
-    /// The deliveries that it was about.
+    /// The deliveries concerned.
     pub tries: Vec<Tried>,
-    /// What it changes of the webhook.
+    /// The change of the webhook.
     pub webhook: Option<WebhookChange>,
     /// Events to be appended.
     pub events: Vec<NewEvent>,
@@ -31,31 +33,31 @@ pub struct AttemptCommit {
     pub mails: Vec<(Letter, Cause)>,
 }
 
-/// One delivery, and what it came to.
+/// One delivery with its outcome.
 #[derive(Debug)]
 pub struct Tried {
     /// The delivery as it is now.
     pub delivery: Delivery,
-    /// How many attempts the stored one must have.
+    /// The number of attempts that the stored delivery must have (compare-and-swap).
     pub expected_attempts: u32,
     /// The request, if one was made.
     pub attempt: Option<Attempt>,
     /// When this try was due.
     pub due_was: Option<Timestamp>,
-    /// Whether the next of its key goes out although this one is tried again.
+    /// Whether the next delivery of its key is released although this one is retried.
     pub release_key: bool,
 }
 
-/// What becomes of a webhook.
+/// A change of a webhook.
 #[derive(Debug)]
 pub enum WebhookChange {
-    /// It is now like this. One that was deleted meanwhile stays deleted.
+    /// Replaces it. A webhook that was deleted in the meantime stays deleted.
     Put(Box<Webhook>),
-    /// It is deleted; what waits for it is still to be given up.
+    /// Deletes it; its waiting deliveries are still to be dead-lettered.
     Delete(WebhookId),
 }
 
-/// A try made ready by its caller, so that the writer has little left to do.
+/// A try that the caller has prepared, so that the writer has little work.
 struct Prepare {
     tried: Tried,
     row: Vec<u8>,
@@ -66,7 +68,7 @@ impl Prepare {
     fn new(mut tried: Tried, now: Timestamp) -> Result<Self, StoreError> {
         let delivery = &mut tried.delivery;
         if delivery.state == DeliveryState::Pending {
-            // Without a time it would be forgotten.
+            // A pending delivery without a time would never be found again.
             delivery.next_attempt_at.get_or_insert(now);
         } else {
             delivery.next_attempt_at = None;
@@ -74,6 +76,10 @@ impl Prepare {
         }
         let row = rows::json(delivery)?;
         let attempt = tried.attempt.as_ref().map(rows::json).transpose()?;
+        if let Some(written) = &mut tried.attempt {
+            // They are in the row, whose bytes are counted; a second copy of them would not be.
+            written.clear_messages();
+        }
         Ok(Self { tried, row, attempt })
     }
 
@@ -82,10 +88,17 @@ impl Prepare {
     }
 }
 
-impl Store {
-    /// Writes down what a request came to, all of it in one commit, and returns for how many deliveries. One that was
-    /// finished meanwhile, or has another number of attempts than expected, is left as it is; if there is no other,
-    /// nothing at all is written. A finished delivery makes the next of its key due.
+/// Attempts to send deliveries.
+#[derive(Clone)]
+pub struct Attempts {
+    pub(crate) db: Db,
+    pub(crate) ids: Ids,
+}
+
+impl Attempts {
+    /// Records the outcome of a request in one commit, and returns the number of deliveries that were updated. A
+    /// delivery that was finished in the meantime, or has another number of attempts than expected, is not changed; if
+    /// there is no other, nothing is written. A finished delivery makes the next of its key due.
     pub async fn record_attempts(&self, commit: AttemptCommit) -> Result<usize, StoreError> {
         let AttemptCommit { space, now, tries, webhook, events, mails } = commit;
         let tries = tries.into_iter().map(|tried| Prepare::new(tried, now)).collect::<Result<Vec<_>, _>>()?;
@@ -93,32 +106,34 @@ impl Store {
         let mails = mails.into_iter().map(|(letter, cause)| self.queue_mail(&space, letter, cause, now));
         let mails = mails.collect::<Result<Vec<_>, _>>()?;
         let bytes = tries.iter().map(Prepare::bytes).chain(events.iter().map(Prepared::bytes));
+        let bytes = bytes.chain(mails.iter().map(|(_, row)| row.len()));
         let bytes = bytes.fold(0, usize::saturating_add);
-        self.write(Some(ATTEMPT), bytes, move |batch| {
-            let number = batch.number(&space)?;
-            let asked = tries.len();
-            let mut done = 0_usize;
-            for tried in tries {
-                done = done.saturating_add(usize::from(record(batch, number, tried, now)?));
-            }
-            if done == 0 && asked > 0 {
-                return Ok(0);
-            }
-            match webhook {
-                Some(WebhookChange::Put(webhook)) => webhooks::replace(batch, number, *webhook)?,
-                Some(WebhookChange::Delete(id)) => webhooks::remove(batch, number, id.as_str()).map(|_| ())?,
-                None => {}
-            }
-            for event in events {
-                journal::append(batch, event)?;
-            }
-            for (id, row) in mails {
-                mails::write(batch, number, id, Some(now), &row)?;
-                batch.count(number, MAIL, id)?;
-            }
-            Ok(done)
-        })
-        .await
+        self.db
+            .write(Some(ATTEMPT), bytes, move |batch| {
+                let number = batch.number(&space)?;
+                let asked = tries.len();
+                let mut done = 0_usize;
+                for tried in tries {
+                    done = done.saturating_add(usize::from(record(batch, number, tried, now)?));
+                }
+                if done == 0 && asked > 0 {
+                    return Ok(0);
+                }
+                match webhook {
+                    Some(WebhookChange::Put(webhook)) => webhooks::replace(batch, number, *webhook)?,
+                    Some(WebhookChange::Delete(id)) => webhooks::remove(batch, number, id.as_str()).map(|_| ())?,
+                    None => {}
+                }
+                for event in events {
+                    journal::append(batch, event)?;
+                }
+                for (id, row) in mails {
+                    mails::write(batch, number, id, Some(now), &row)?;
+                    batch.count(number, MAIL, id)?;
+                }
+                Ok(done)
+            })
+            .await
     }
 
     fn queue_mail(
@@ -129,13 +144,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<(u64, Vec<u8>), StoreError> {
         let mail = Mail {
-            id: self.give_id(space, MAIL)?,
+            id: self.ids.give_id(space, MAIL)?,
             space: space.clone(),
             letter,
             cause,
             state: MailState::Queued,
             attempts: 0,
             next_attempt_at: Some(now),
+            tried_at: None,
             last_error: None,
             created_at: now,
             sent_at: None,
@@ -143,23 +159,23 @@ impl Store {
         Ok((mail.id, rows::json(&mail)?))
     }
 
-    /// The attempts of a delivery that are still kept, the first one first.
+    /// The retained attempts of a delivery, oldest first.
     pub fn attempts(&self, space: &SpaceId, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
+        let read = self.db.begin_read()?;
         let table = read.open_table(ATTEMPTS)?;
         let (first, last) = ((number, id.seq, id.ordinal, 0), (number, id.seq, id.ordinal, u32::MAX));
         table.range(first..=last)?.map(|row| rows::read(row?.1.value())).collect()
     }
 }
 
-/// Writes down what a delivery came to; false if somebody else was here before.
+/// Records the outcome of a delivery; false if another caller was faster.
 fn record(batch: &mut Batch<'_>, space: u32, prepared: Prepare, now: Timestamp) -> Result<bool, StoreError> {
     let Prepare { tried, mut row, attempt: attempt_row } = prepared;
     let Tried { mut delivery, expected_attempts, attempt, due_was, release_key } = tried;
     let id = delivery.id;
     let stored = queue::load(batch, space, id)?;
-    // Of one that was moved to another time, what the caller knows of is gone already.
+    // If it was moved to another time, the row that the caller knows no longer exists.
     if let Some(was) = due_was
         && !stored.as_ref().is_some_and(|old| old.state == DeliveryState::Pending && old.next_attempt_at == Some(was))
     {
@@ -178,7 +194,7 @@ fn record(batch: &mut Batch<'_>, space: u32, prepared: Prepare, now: Timestamp) 
         && delivery.key == stored.key
         && (delivery.redelivered_by.is_some() || stored.redelivered_by.is_none());
     if !same {
-        // What was decided when it was queued, or done by others meanwhile, stays.
+        // Fields that were set when it was queued, or by others in the meantime, are retained.
         delivery.queue = stored.queue;
         delivery.key = stored.key;
         delivery.redelivered_by = delivery.redelivered_by.or(stored.redelivered_by);
@@ -204,7 +220,7 @@ fn record(batch: &mut Batch<'_>, space: u32, prepared: Prepare, now: Timestamp) 
     Ok(true)
 }
 
-/// Writes an attempt and its place in the log.
+/// Writes an attempt and its position in the log.
 fn log(
     batch: &mut Batch<'_>,
     space: u32,
@@ -215,15 +231,10 @@ fn log(
     let DeliveryId { seq, ordinal } = delivery.id;
     let former = batch.attempts()?.insert((space, seq, ordinal, attempt.number), row)?.is_some();
     let place = (space, attempt.started_at.millis(), seq, ordinal, attempt.number);
-    batch.attempt_log()?.insert(place, summary(delivery.queue, attempt))?;
+    batch.attempt_log()?.insert(place, rows::log_summary(delivery.queue, attempt))?;
     if !former {
         let count = batch.counters()?.get(ATTEMPT_COUNT)?.map_or(0, |count| count.value());
         batch.counters()?.insert(ATTEMPT_COUNT, count.saturating_add(1))?;
     }
     Ok(())
-}
-
-/// What the log tells of an attempt without its row being read.
-pub(crate) fn summary(queue: u64, attempt: &Attempt) -> LogSummary {
-    (queue, attempt.outcome.status().unwrap_or(0), u8::from(attempt.outcome.succeeded()))
 }

@@ -1,8 +1,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Every place where the tests can make the process die.
-pub const FAULT_POINTS: [&str; 18] = [
+/// Every point at which tests can end the process.
+pub const FAULT_POINTS: [&str; 24] = [
     "append.before-commit",
     "append.after-commit",
     "run.before-conditions",
@@ -21,10 +21,16 @@ pub const FAULT_POINTS: [&str; 18] = [
     "attempt.after-commit",
     "configuration.before-commit",
     "configuration.after-commit",
+    "install.before-commit",
+    "install.after-commit",
+    "uninstall.before-commit",
+    "uninstall.after-commit",
+    "move-up.before-commit",
+    "move-up.after-commit",
 ];
 
-/// Ends the process, as a power cut would, if `HOOKWRIGHT_FAULT_POINT` is `NAME` or `NAME@N` and this is the Nth pass.
-/// For crash tests: without the variable it does nothing.
+/// Ends the process, like a crash, if `HOOKWRIGHT_FAULT_POINT` is `NAME` or `NAME@N` and this is the Nth pass. For
+/// crash tests: without the variable it does nothing.
 pub fn fault_point(name: &str) {
     static CHOSEN: OnceLock<Option<(String, u32)>> = OnceLock::new();
     static PASSES: AtomicU32 = AtomicU32::new(0);
@@ -39,7 +45,7 @@ pub fn fault_point(name: &str) {
         && chosen == name
         && PASSES.fetch_add(1, Ordering::SeqCst).saturating_add(1) == *pass
     {
-        tracing::error!(name, "dying at a fault point, as told");
+        tracing::error!(name, "aborting at a fault point, as configured");
         std::process::abort();
     }
 }

@@ -1,33 +1,36 @@
-//! The journal: events as they were accepted, and the work that they give.
+//! The journal: accepted events.
 
 use std::time::Duration;
 
 use hookwright_model::{
-    AutomationId, Delivery, DeliveryId, DeliveryState, Effects, Event, NewDelivery, NewEvent, NewLane, SpaceId,
-    Timestamp,
+    Delivery, DeliveryId, DeliveryState, Event, NewDelivery, NewEvent, SpaceId, Timestamp, scoped_source,
 };
-use serde::{Deserialize, Serialize};
+use redb::ReadableTable as _;
 
+use crate::backlog::Backlog;
+use crate::batch::{Batch, Faults};
+use crate::db::Db;
 use crate::page::{Cursor, Listing, Page};
-use crate::records::{self, Ready};
-use crate::tables::{EVENT_IDS, EVENTS, WORK};
-use crate::writer::{Batch, Faults};
-use crate::{Store, StoreError, lanes, queue, rows};
+use crate::tables::{DESCENDANTS, EVENT_IDS, EVENTS};
+use crate::work::WorkRow;
+use crate::{StoreError, lanes, queue, rows};
 
-const FAULTS: Faults = Faults { before: "append.before-commit", after: "append.after-commit" };
+pub(crate) const FAULTS: Faults = Faults { before: "append.before-commit", after: "append.after-commit" };
 
-/// What became of an event that was to be appended.
+/// The result of appending an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Its place in the journal.
+    /// Its position in the journal.
     pub seq: u64,
     /// Its id.
     pub id: String,
     /// The same source had sent this id before: nothing was written.
     pub repeat: bool,
+    /// It is a repeat, but with another payload than the stored event with this id.
+    pub changed: bool,
 }
 
-/// Which events have an id.
+/// The events that have an id.
 #[derive(Debug)]
 pub enum EventLookup {
     /// None.
@@ -38,42 +41,17 @@ pub enum EventLookup {
     Several(Vec<String>),
 }
 
-/// Automations that are still to be considered for an event, or carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// The event's place in the journal.
-    pub seq: u64,
-    /// Its space.
-    pub space: SpaceId,
-    /// The automations.
-    pub automations: Vec<AutomationId>,
-    /// Lanes that their runs are in.
-    pub lanes: Vec<NewLane>,
-}
-
-impl Work {
-    /// The key of the lane that a run of this ordinal is in.
-    pub fn lane(&self, ordinal: u32) -> Option<&str> {
-        self.lanes.iter().find(|lane| lane.ordinal == ordinal).map(|lane| lane.key.as_str())
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct WorkRow {
-    space: SpaceId,
-    automations: Vec<AutomationId>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    lanes: Vec<NewLane>,
-}
-
-/// An event made ready by its caller, so that the writer has little left to do.
+/// An event that the caller has prepared, so that the writer has little work.
 pub(crate) struct Prepared {
     space: SpaceId,
     id: String,
-    source: String,
+    /// The scope in which the id is unique.
+    id_scope: String,
     event_type: String,
     subject: Option<String>,
     received_at: Timestamp,
+    /// The root event that it was caused by, if automations emitted it.
+    root: Option<String>,
     row: Vec<u8>,
     work: Option<Vec<u8>>,
     /// Ordinals with the names of their lanes.
@@ -97,12 +75,13 @@ impl Prepared {
             Some(rows::json(&WorkRow { space: event.space.clone(), automations, lanes })?)
         };
         Ok(Self {
+            id_scope: event.id_scope().into_owned(),
             space: event.space,
             id: event.id,
-            source: event.source,
             event_type: event.event_type,
             subject: event.subject,
             received_at: event.received_at,
+            root: event.cause.and_then(|cause| cause.root),
             row,
             work,
             lanes,
@@ -119,17 +98,26 @@ impl Prepared {
 pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended, StoreError> {
     let space = batch.number(&event.space)?;
     let seq = batch.next_seq;
-    let id_key = (space, event.id.as_str(), event.source.as_str());
+    let id_key = (space, event.id.as_str(), event.id_scope.as_str());
     let known = batch.event_ids()?.insert(id_key, seq)?.map(|known| known.value());
     if let Some(known) = known {
         batch.event_ids()?.insert(id_key, known)?;
-        return Ok(Appended { seq: known, id: event.id, repeat: true });
+        let changed = match batch.events()?.get((space, known))? {
+            Some(row) => rows::event_payload(row.value())? != rows::event_payload(&event.row)?,
+            None => false,
+        };
+        return Ok(Appended { seq: known, id: event.id, repeat: true, changed });
     }
     batch.next_seq = seq.saturating_add(1);
     batch.events()?.insert((space, seq), event.row.as_slice())?;
     if let Some(work) = event.work {
         batch.work()?.insert(seq, work.as_slice())?;
-        batch.work_opened = batch.work_opened.saturating_add(1);
+        batch.work_opened.push((space, seq));
+        if let Some(root) = &event.root {
+            let key = (space, root.as_str());
+            let made = batch.descendants()?.get(key)?.map_or(0, |count| count.value()).saturating_add(1);
+            batch.descendants()?.insert(key, made)?;
+        }
     }
     for (ordinal, lane) in &event.lanes {
         batch.lanes()?.insert((space, lane.as_str(), seq, *ordinal), ())?;
@@ -160,56 +148,56 @@ pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended,
         queue::enqueue(batch, space, &mut delivery, due)?;
         queue::store(batch, space, &delivery)?;
     }
-    Ok(Appended { seq, id: event.id, repeat: false })
+    Ok(Appended { seq, id: event.id, repeat: false, changed: false })
 }
 
-impl Store {
-    /// Appends events as one: when this returns they are durable, with the work and the deliveries that they give. An
-    /// event whose id the same source sent before is left out and reported as a repeat.
+/// Prepares events, and refuses those beyond the limit of their space's backlog.
+pub(crate) fn prepare(backlog: &Backlog, events: Vec<NewEvent>) -> Result<Vec<Prepared>, StoreError> {
+    for new in events.iter().filter(|new| !new.plan.automations.is_empty()) {
+        backlog.takes_events(&new.event.space)?;
+    }
+    events.into_iter().map(Prepared::new).collect()
+}
+
+/// Accepted events.
+#[derive(Clone)]
+pub struct Events {
+    pub(crate) db: Db,
+    pub(crate) backlog: Backlog,
+}
+
+impl Events {
+    /// Appends events atomically: when this returns they are durable, with their work and deliveries. An event whose id
+    /// the same source sent before is left out and reported as a repeat.
     pub async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
-        let prepared = self.prepare(events)?;
+        let Some(space) = events.first().map(|new| new.event.space.clone()) else { return Ok(Vec::new()) };
+        let prepared = prepare(&self.backlog, events)?;
         let bytes = prepared.iter().map(Prepared::bytes).sum();
-        self.write_now(Some(FAULTS), bytes, move |batch| {
-            prepared.into_iter().map(|event| append(batch, event)).collect()
-        })
-        .await
+        self.db
+            .write_now(&space, Some(FAULTS), bytes, move |batch| {
+                prepared.into_iter().map(|event| append(batch, event)).collect()
+            })
+            .await
     }
 
-    /// Refuses work beyond the backlog's bound.
-    fn prepare(&self, events: Vec<NewEvent>) -> Result<Vec<Prepared>, StoreError> {
-        let backlog = self.backlog();
-        if backlog >= self.inner.max_backlog && events.iter().any(|new| !new.plan.automations.is_empty()) {
-            return Err(StoreError::Backlog(backlog));
+    /// Appends events that the server makes itself because of a change that is carried out already. They are refused only
+    /// where nothing is written at all, not while little space is left or the backlog of their space is full, and they wait
+    /// for capacity.
+    pub async fn append_own(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
         }
-        events.into_iter().map(Prepared::new).collect()
-    }
-
-    /// Appends events together with effects; none if what those read has changed, and then nothing is written.
-    pub async fn append_with(
-        &self,
-        space: &SpaceId,
-        events: Vec<NewEvent>,
-        effects: Effects,
-    ) -> Result<Option<Vec<Appended>>, StoreError> {
-        let (space, prepared) = (space.clone(), self.prepare(events)?);
-        let ready = Ready::new(effects)?;
-        let bytes = prepared.iter().map(Prepared::bytes).fold(ready.bytes(), usize::saturating_add);
-        self.write_now(Some(FAULTS), bytes, move |batch| {
-            let number = batch.number(&space)?;
-            if records::conflict(batch, number, &ready)?.is_some() {
-                return Ok(None);
-            }
-            records::apply(batch, number, ready)?;
-            let appended: Result<Vec<_>, _> = prepared.into_iter().map(|event| append(batch, event)).collect();
-            Ok(Some(appended?))
-        })
-        .await
+        let prepared: Vec<Prepared> = events.into_iter().map(Prepared::new).collect::<Result<_, _>>()?;
+        let bytes = prepared.iter().map(Prepared::bytes).sum();
+        self.db
+            .write(Some(FAULTS), bytes, move |batch| prepared.into_iter().map(|event| append(batch, event)).collect())
+            .await
     }
 
     /// The event with this id.
     pub fn event(&self, space: &SpaceId, id: &str, source: Option<&str>) -> Result<EventLookup, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(EventLookup::None) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(EventLookup::None) };
+        let read = self.db.begin_read()?;
         let ids = read.open_table(EVENT_IDS)?;
         let mut found = Vec::new();
         for row in ids.range((number, id, "")..)? {
@@ -218,8 +206,15 @@ impl Store {
             if other != number || other_id != id || found.len() >= 20 {
                 break;
             }
-            if source.is_none_or(|source| source == other_source) {
-                found.push((other_source.to_owned(), seq.value()));
+            let name = scoped_source(other_source);
+            if source.is_some_and(|source| source != name) {
+                continue;
+            }
+            // Of two that differ only in how they came in, the one that came to a source's URL sorts last and is
+            // returned.
+            match found.last_mut() {
+                Some((known, place)) if *known == name => *place = seq.value(),
+                _ => found.push((name.to_owned(), seq.value())),
             }
         }
         match found.as_slice() {
@@ -232,23 +227,56 @@ impl Store {
         }
     }
 
-    /// The event at a place in the journal.
+    /// The event at a position in the journal.
     pub fn event_at(&self, space: &SpaceId, seq: u64) -> Result<Option<Event>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(None) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(None) };
+        let read = self.db.begin_read()?;
         let row = read.open_table(EVENTS)?.get((number, seq))?;
         row.map(|row| rows::read_event(space, row.value())).transpose()
     }
 
-    /// Events for which `keep` says yes, newest first.
+    /// The journal position of a space's newest event; `None`: it has no event.
+    pub fn last_seq(&self, space: &SpaceId) -> Result<Option<u64>, StoreError> {
+        let Some(number) = self.db.number(space) else { return Ok(None) };
+        let read = self.db.begin_read()?;
+        let table = read.open_table(EVENTS)?;
+        let last = table.range((number, 0)..=(number, u64::MAX))?.next_back().transpose()?;
+        Ok(last.map(|(key, _)| key.value().1))
+    }
+
+    /// Calls `visit` with the events from position `from` up to `to` in the journal, at most `limit` of them. Returns
+    /// the position to continue with; `None`: there are no more.
+    pub fn visit_events(
+        &self,
+        space: &SpaceId,
+        from: u64,
+        to: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(u64, &Event),
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(number) = self.db.number(space).filter(|_| from <= to) else { return Ok(None) };
+        let read = self.db.begin_read()?;
+        let table = read.open_table(EVENTS)?;
+        for (seen, row) in table.range((number, from)..=(number, to))?.enumerate() {
+            let (key, row) = row?;
+            let seq = key.value().1;
+            if seen >= limit {
+                return Ok(Some(seq));
+            }
+            visit(seq, &rows::read_event(space, row.value())?);
+        }
+        Ok(None)
+    }
+
+    /// Events for which `keep` returns true, newest first.
     pub fn events(
         &self,
         space: &SpaceId,
         page: Page,
         keep: &dyn Fn(&Event) -> bool,
     ) -> Result<Listing<(u64, Event)>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Listing::empty()) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(Listing::empty()) };
+        let read = self.db.begin_read()?;
         let table = read.open_table(EVENTS)?;
         let before = page.before.map_or(u64::MAX, |cursor| cursor.seq);
         let rows = table.range((number, 0)..(number, before))?.rev().map(|row| row.map_err(StoreError::from));
@@ -263,33 +291,12 @@ impl Store {
         )
     }
 
-    /// Work of events after `after`, in the order of the journal.
-    pub fn work(&self, after: u64, limit: usize) -> Result<Vec<Work>, StoreError> {
-        let read = self.begin_read()?;
-        let table = read.open_table(WORK)?;
-        let mut work = Vec::new();
-        for row in table.range(after.saturating_add(1)..)?.take(limit) {
-            let (seq, row) = row?;
-            let WorkRow { space, automations, lanes } = rows::read(row.value())?;
-            work.push(Work { seq: seq.value(), space, automations, lanes });
-        }
-        Ok(work)
+    /// The number of events caused by this one, directly or through others, for which automations were to be
+    /// considered.
+    pub fn descendants(&self, space: &SpaceId, root: &str) -> Result<u64, StoreError> {
+        let Some(number) = self.db.number(space) else { return Ok(0) };
+        let read = self.db.begin_read()?;
+        let count = read.open_table(DESCENDANTS)?.get((number, root))?;
+        Ok(count.map_or(0, |count| count.value()))
     }
-
-    /// The work of one event, if something is still to be done for it.
-    pub fn work_of(&self, seq: u64) -> Result<Option<Work>, StoreError> {
-        Ok(self.work(seq.saturating_sub(1), 1)?.into_iter().next().filter(|work| work.seq == seq))
-    }
-
-    /// Notes that nothing is left to be done for an event.
-    pub async fn close_work(&self, seq: u64) -> Result<(), StoreError> {
-        self.write(None, 16, move |batch| close_work(batch, seq)).await
-    }
-}
-
-pub(crate) fn close_work(batch: &mut Batch<'_>, seq: u64) -> Result<(), StoreError> {
-    if batch.work()?.remove(seq)?.is_some() {
-        batch.work_closed = batch.work_closed.saturating_add(1);
-    }
-    Ok(())
 }

@@ -1,14 +1,15 @@
-//! What plugins keep from one call to the next.
+//! The key-value store of plugins (`kv`).
 
 use bytes::Bytes;
 use hookwright_model::{Kept, KvKey, KvSize, KvWrite, SpaceId, Timestamp, Version};
 use redb::ReadableTable as _;
 
+use crate::batch::Batch;
+use crate::db::Db;
 use crate::tables::{KEPT, KEPT_EXPIRY, KEPT_SIZES};
-use crate::writer::Batch;
-use crate::{Store, StoreError, rows};
+use crate::{StoreError, rows};
 
-/// Stands for a value that never expires.
+/// The expiry of a value that never expires.
 const NEVER: i64 = i64::MAX;
 /// Version and expiry, before the value.
 const HEAD: usize = 16;
@@ -22,7 +23,7 @@ fn row(version: Version, expires_at: Option<Timestamp>, value: &[u8]) -> Vec<u8>
 }
 
 fn read(row: &[u8]) -> Result<(Version, i64, &[u8]), StoreError> {
-    let short = || rows::corrupt("a kept value cut short");
+    let short = || rows::corrupt("a truncated value");
     let (version, rest) = row.split_first_chunk::<8>().ok_or_else(short)?;
     let (expires_at, value) = rest.split_first_chunk::<8>().ok_or_else(short)?;
     Ok((Version::from_le_bytes(*version), i64::from_le_bytes(*expires_at), value))
@@ -32,7 +33,7 @@ fn expiry(millis: i64) -> Option<Timestamp> {
     (millis != NEVER).then(|| Timestamp::from_millis(millis))
 }
 
-/// Whether a value is still as it was read.
+/// Whether a value still has the version that was read.
 pub(crate) fn is_current(
     batch: &mut Batch<'_>,
     space: u32,
@@ -65,7 +66,7 @@ pub(crate) fn write(batch: &mut Batch<'_>, space: u32, write: KvWrite) -> Result
         Some((value, expires_at)) => {
             bytes = bytes.saturating_add(size(&key.key, value.len()));
             keys = keys.saturating_add(1);
-            // A random one: a value that was removed and kept again is not taken for the former.
+            // A random version: a value that was removed and set again must not be mistaken for the previous one.
             let row = row(rand::random(), expires_at, &value);
             batch.kept()?.insert(place, row.as_slice())?;
             if let Some(at) = expires_at {
@@ -84,10 +85,16 @@ fn size(key: &str, length: usize) -> u64 {
     u64::try_from(key.len().saturating_add(length)).unwrap_or(u64::MAX)
 }
 
-impl Store {
+/// The key-value store of plugins.
+#[derive(Clone)]
+pub struct KeyValues {
+    pub(crate) db: Db,
+}
+
+impl KeyValues {
     pub(crate) fn read_kept(&self, space: &SpaceId, key: &KvKey) -> Result<Option<Kept>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(None) };
-        let transaction = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(None) };
+        let transaction = self.db.begin_read()?;
         let found = transaction.open_table(KEPT)?.get((number, key.plugin.as_str(), key.key.as_str()))?;
         let Some(row) = found else { return Ok(None) };
         let (version, expires_at, value) = read(row.value())?;
@@ -101,8 +108,8 @@ impl Store {
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<(String, Option<Timestamp>)>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let transaction = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
+        let transaction = self.db.begin_read()?;
         let table = transaction.open_table(KEPT)?;
         let mut keys = Vec::new();
         for found in table.range((number, plugin, prefix)..)?.take(limit) {
@@ -116,10 +123,10 @@ impl Store {
         Ok(keys)
     }
 
-    /// How much a plugin keeps in a space.
+    /// The size of a plugin's values in a space.
     pub fn kept_by(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(KvSize::default()) };
-        let transaction = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(KvSize::default()) };
+        let transaction = self.db.begin_read()?;
         let found = transaction.open_table(KEPT_SIZES)?.get((number, plugin))?;
         Ok(found.map(|sizes| sizes.value()).map_or_else(KvSize::default, |(bytes, keys)| KvSize { bytes, keys }))
     }
@@ -127,7 +134,7 @@ impl Store {
     /// Removes at most `limit` values that have expired; returns how many there were.
     pub async fn sweep_kept(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let due = {
-            let transaction = self.begin_read()?;
+            let transaction = self.db.begin_read()?;
             let table = transaction.open_table(KEPT_EXPIRY)?;
             let mut due = Vec::new();
             for found in table.range(..(now.millis().saturating_add(1), 0, "", ""))?.take(limit) {
@@ -142,17 +149,18 @@ impl Store {
         };
         let count = due.len();
         if count > 0 {
-            self.write(None, count.saturating_mul(64), move |batch| {
-                for (at, space, key) in due {
-                    let row = (at, space, key.plugin.as_str(), key.key.as_str());
-                    // Kept again meanwhile: that value has a row of its own.
-                    if batch.kept_expiry()?.get(row)?.is_some() {
-                        write(batch, space, KvWrite { key, value: None })?;
+            self.db
+                .write(None, count.saturating_mul(64), move |batch| {
+                    for (at, space, key) in due {
+                        let row = (at, space, key.plugin.as_str(), key.key.as_str());
+                        // The value was set again in the meantime, and has another row.
+                        if batch.kept_expiry()?.get(row)?.is_some() {
+                            write(batch, space, KvWrite { key, value: None })?;
+                        }
                     }
-                }
-                Ok(())
-            })
-            .await?;
+                    Ok(())
+                })
+                .await?;
         }
         Ok(count)
     }

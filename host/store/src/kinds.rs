@@ -1,56 +1,55 @@
-//! Kinds of record that spaces declare, and the histories of records.
+//! Kinds of record that spaces declare.
 
-use hookwright_model::{HistoryEntry, RecordKey, RecordKind, SpaceId};
+use hookwright_model::{RecordKind, SpaceId};
 use redb::ReadableTable as _;
 
-use crate::config::{KIND, insert};
-use crate::tables::HISTORY;
-use crate::writer::Batch;
-use crate::{Store, StoreError, index, rows};
+use crate::batch::Batch;
+use crate::config::{self, insert};
+use crate::db::Db;
+use crate::tables::KIND;
+use crate::{StoreError, index, rows};
 
-/// How many changes of a record are remembered.
-pub(crate) const REMEMBERED: u64 = 100;
-/// How many kinds a space may declare.
+/// The maximum number of kinds that a space may declare.
 const MOST_KINDS: usize = 200;
-/// How many records a kind may have whose indexed fields change.
+/// The maximum number of records of a kind whose indexed fields can be changed.
 const MOST_REINDEXED: usize = 10_000;
 
-/// What became of a declaration.
+/// The result of a declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindStored {
     /// It is durable.
     Done,
-    /// Somebody else declared the kind meanwhile: nothing was written.
+    /// Write conflict: another caller declared the kind, and nothing was written.
     Conflict,
-    /// The space has as many kinds as it may.
+    /// The space has the maximum number of kinds.
     TooMany(usize),
-    /// The indexed fields change, and the kind has more records than can be indexed anew at once.
+    /// The indexed fields change, and the kind has more records than one commit can reindex.
     TooManyRecords(usize),
 }
 
-/// What became of taking a kind away.
+/// The result of deleting a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindDeleted {
-    /// It is gone.
+    /// It is deleted.
     Done,
-    /// There was none.
+    /// The kind did not exist.
     Missing,
     /// Records of it exist.
     InUse,
 }
 
-/// Why a kind cannot be changed as it is to be.
+/// The reason why a kind cannot be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindRefused {
-    /// The space has as many kinds as it may.
+    /// The space has the maximum number of kinds.
     TooMany(usize),
-    /// The indexed fields change, and the kind has more records than can be indexed anew at once.
+    /// The indexed fields change, and the kind has more records than one commit can reindex.
     TooManyRecords(usize),
     /// Records of it exist.
     InUse,
 }
 
-/// Why a kind cannot take the place of the one before.
+/// The reason why a kind cannot replace the previous declaration.
 pub(crate) fn change_refused(
     batch: &mut Batch<'_>,
     space: u32,
@@ -62,7 +61,7 @@ pub(crate) fn change_refused(
     Ok(refused.then_some(KindRefused::TooManyRecords(MOST_REINDEXED)))
 }
 
-/// Why a kind cannot be taken away.
+/// The reason why a kind cannot be deleted.
 pub(crate) fn removal_refused(
     batch: &mut Batch<'_>,
     space: u32,
@@ -71,7 +70,7 @@ pub(crate) fn removal_refused(
     Ok((count_records(batch, space, name, 1)? > 0).then_some(KindRefused::InUse))
 }
 
-/// Whether there would be too many kinds with so many made and so many gone.
+/// Whether the space would have too many kinds after creating and deleting these numbers of them.
 pub(crate) fn too_many(
     batch: &mut Batch<'_>,
     space: u32,
@@ -82,8 +81,7 @@ pub(crate) fn too_many(
     Ok((after > MOST_KINDS).then_some(KindRefused::TooMany(MOST_KINDS)))
 }
 
-/// Writes a kind in place of the one that is stored, with the index anew if other fields are indexed, or takes that
-/// away.
+/// Replaces the stored kind, and rebuilds the index if other fields are indexed; or deletes the kind.
 pub(crate) fn swap(
     batch: &mut Batch<'_>,
     space: u32,
@@ -105,8 +103,24 @@ pub(crate) fn swap(
     }
 }
 
-impl Store {
-    /// Stores a kind in place of `former`, and makes the index anew if other fields are indexed.
+/// Kinds of record.
+#[derive(Clone)]
+pub struct Kinds {
+    pub(crate) db: Db,
+}
+
+impl Kinds {
+    /// A kind of record that the space declared.
+    pub fn own_kind(&self, space: &SpaceId, name: &str) -> Result<Option<RecordKind>, StoreError> {
+        config::get(&self.db, space, KIND, name)
+    }
+
+    /// The kinds of record that the space declared, by name.
+    pub fn own_kinds(&self, space: &SpaceId) -> Result<Vec<RecordKind>, StoreError> {
+        config::list(&self.db, space, KIND)
+    }
+
+    /// Stores a kind in place of `former` (compare-and-swap), and rebuilds the index if other fields are indexed.
     pub async fn put_kind(
         &self,
         space: &SpaceId,
@@ -114,77 +128,46 @@ impl Store {
         former: Option<u64>,
     ) -> Result<KindStored, StoreError> {
         let space = space.clone();
-        self.write(None, 4096, move |batch| {
-            let number = batch.number(&space)?;
-            let stored: Option<RecordKind> = read(batch, number, kind.name())?;
-            if stored.as_ref().map(RecordKind::revision) != former {
-                return Ok(KindStored::Conflict);
-            }
-            if stored.is_none() && too_many(batch, number, 1, 0)?.is_some() {
-                return Ok(KindStored::TooMany(MOST_KINDS));
-            }
-            if let Some(stored) = &stored
-                && change_refused(batch, number, stored, &kind)?.is_some()
-            {
-                return Ok(KindStored::TooManyRecords(MOST_REINDEXED));
-            }
-            swap(batch, number, stored.as_ref(), Some(&kind))?;
-            Ok(KindStored::Done)
-        })
-        .await
+        self.db
+            .write(None, 4096, move |batch| {
+                let number = batch.number(&space)?;
+                let stored: Option<RecordKind> = read(batch, number, kind.name())?;
+                if stored.as_ref().map(RecordKind::revision) != former {
+                    return Ok(KindStored::Conflict);
+                }
+                if stored.is_none() && too_many(batch, number, 1, 0)?.is_some() {
+                    return Ok(KindStored::TooMany(MOST_KINDS));
+                }
+                if let Some(stored) = &stored
+                    && change_refused(batch, number, stored, &kind)?.is_some()
+                {
+                    return Ok(KindStored::TooManyRecords(MOST_REINDEXED));
+                }
+                swap(batch, number, stored.as_ref(), Some(&kind))?;
+                Ok(KindStored::Done)
+            })
+            .await
     }
 
-    /// Takes a kind away of which there are no records.
+    /// Deletes a kind that has no records.
     pub async fn delete_kind(&self, space: &SpaceId, name: &str) -> Result<KindDeleted, StoreError> {
         let (space, name) = (space.clone(), name.to_owned());
-        self.write(None, 64, move |batch| {
-            let number = batch.number(&space)?;
-            if removal_refused(batch, number, &name)?.is_some() {
-                return Ok(KindDeleted::InUse);
-            }
-            let gone = batch.config()?.remove((number, KIND, name.as_str()))?.is_some();
-            Ok(if gone { KindDeleted::Done } else { KindDeleted::Missing })
-        })
-        .await
-    }
-
-    /// The changes of a record, the newest first, those before a version.
-    pub fn history(
-        &self,
-        space: &SpaceId,
-        key: &RecordKey,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<HistoryEntry>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let read = self.begin_read()?;
-        let table = read.open_table(HISTORY)?;
-        let place = |version| (number, key.kind.as_str(), key.id, version);
-        let rows = table.range(place(0)..place(before.unwrap_or(u64::MAX)))?.rev().take(limit);
-        rows.map(|row| rows::read(row?.1.value())).collect()
+        self.db
+            .write(None, 64, move |batch| {
+                let number = batch.number(&space)?;
+                if removal_refused(batch, number, &name)?.is_some() {
+                    return Ok(KindDeleted::InUse);
+                }
+                let gone = batch.config()?.remove((number, KIND, name.as_str()))?.is_some();
+                Ok(if gone { KindDeleted::Done } else { KindDeleted::Missing })
+            })
+            .await
     }
 }
 
 /// The kind that is stored under a name.
 pub(crate) fn read(batch: &mut Batch<'_>, space: u32, name: &str) -> Result<Option<RecordKind>, StoreError> {
-    let row = batch.config()?.get((space, KIND, name))?;
-    row.map(|row| rows::read(row.value())).transpose()
-}
-
-/// Remembers a change, and forgets the oldest beyond the bound.
-pub(crate) fn remember(
-    batch: &mut Batch<'_>,
-    space: u32,
-    key: &RecordKey,
-    version: u64,
-    row: &[u8],
-) -> Result<(), StoreError> {
-    let place = |version| (space, key.kind.as_str(), key.id, version);
-    batch.history()?.insert(place(version), row)?;
-    if let Some(old) = version.checked_sub(REMEMBERED) {
-        batch.history()?.remove(place(old))?;
-    }
-    Ok(())
+    config::stored(batch, (space, KIND, name))
 }
 
 fn count_kinds(batch: &mut Batch<'_>, space: u32) -> Result<usize, StoreError> {

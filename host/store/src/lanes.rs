@@ -1,14 +1,14 @@
-//! Lanes: runs of one automation with the same key, of which so many may be under way at a time. A run is in its lane from
-//! the acceptance of its event until it has ended, so the order is that of the journal however fast conditions answer.
+//! Lanes (concurrency groups): runs of one automation with the same key, of which a limited number may be in progress
+//! at a time. A run is in its lane from the acceptance of its event until it has ended, so the order is that of the
+//! journal, whatever the duration of conditions.
 
-use hookwright_model::{AutomationId, Run, RunId, RunState, Timestamp};
+use hookwright_model::{AutomationId, Run, RunId};
 use redb::ReadableTable as _;
 
-use crate::tables::DUE_RUN;
-use crate::writer::Batch;
-use crate::{StoreError, rows};
+use crate::StoreError;
+use crate::batch::Batch;
 
-/// The row's name of a lane. Ids have no NUL, nor have keys.
+/// The name of a lane in its rows. Neither ids nor keys contain NUL.
 pub(crate) fn name(automation: &AutomationId, key: &str) -> String {
     format!("{automation}\0{key}")
 }
@@ -29,43 +29,25 @@ fn head(batch: &mut Batch<'_>, space: u32, lane: &str, most: usize) -> Result<Ve
     Ok(head)
 }
 
-/// Lets a run that is to begin wait if it is not its turn; ends its place in the lane if it has ended.
-pub(crate) fn settle(batch: &mut Batch<'_>, space: u32, run: &mut Run, begins: bool) -> Result<(), StoreError> {
-    let Some((lane, most)) = of(run) else { return Ok(()) };
-    if !run.state.live() {
-        let now = run.finished_at.unwrap_or(run.created_at);
-        return leave(batch, space, run.id, &lane, most, now);
-    }
-    if begins && run.state == RunState::Running && !head(batch, space, &lane, most)?.contains(&run.id) {
-        run.state = RunState::Queued;
-    }
-    Ok(())
+/// Whether it is the turn of a run. Always true for a run that is in no lane.
+pub(crate) fn has_turn(batch: &mut Batch<'_>, space: u32, run: &Run) -> Result<bool, StoreError> {
+    let Some((lane, most)) = of(run) else { return Ok(true) };
+    Ok(head(batch, space, &lane, most)?.contains(&run.id))
 }
 
-/// Takes a run out of its lane; those whose turn it is then become due.
-fn leave(
-    batch: &mut Batch<'_>,
-    space: u32,
-    id: RunId,
-    lane: &str,
-    most: usize,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    batch.lanes()?.remove((space, lane, id.seq, id.ordinal))?;
-    for next in head(batch, space, lane, most)? {
-        let key = (space, next.seq, next.ordinal);
-        let stored: Option<Run> = match batch.runs()?.get(key)? {
-            Some(row) => Some(rows::read(row.value())?),
-            // Its conditions are yet to be asked.
-            None => None,
-        };
-        if let Some(mut run) = stored.filter(|run| run.state == RunState::Queued) {
-            run.state = RunState::Waiting;
-            run.retry_at = Some(now);
-            batch.runs()?.insert(key, rows::json(&run)?.as_slice())?;
-            batch.due()?.insert((now.millis(), space, next.seq, next.ordinal, DUE_RUN), ())?;
-            batch.due_added = true;
-        }
+/// Whether a queued run may begin. Also true if it has no position in its lane, because nothing would ever continue it
+/// then.
+pub(crate) fn may_begin(batch: &mut Batch<'_>, space: u32, run: &Run) -> Result<bool, StoreError> {
+    let Some((lane, most)) = of(run) else { return Ok(true) };
+    if batch.lanes()?.get((space, lane.as_str(), run.id.seq, run.id.ordinal))?.is_none() {
+        return Ok(true);
     }
-    Ok(())
+    Ok(head(batch, space, &lane, most)?.contains(&run.id))
+}
+
+/// Removes a run that has ended from its lane, and returns the runs whose turn it is then.
+pub(crate) fn leave(batch: &mut Batch<'_>, space: u32, run: &Run) -> Result<Vec<RunId>, StoreError> {
+    let Some((lane, most)) = of(run) else { return Ok(Vec::new()) };
+    batch.lanes()?.remove((space, lane.as_str(), run.id.seq, run.id.ordinal))?;
+    head(batch, space, &lane, most)
 }

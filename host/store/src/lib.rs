@@ -1,31 +1,54 @@
-//! Where everything lies: one redb file with the journal, the work it gives, records, and configuration.
+//! The store: one redb file with the journal, its work, records, and configuration.
 //!
-//! This is the only room that names redb. Its interface is what Hookwright does (append these events, complete this
-//! step with these effects, say what is due), so that another engine can stand behind it. Reads see what is committed;
-//! writes go through one thread that groups them ([`Store::append`] returns after the fsync).
+//! This is the only crate that names redb. Its interface consists of operations of the domain (append these events,
+//! complete this step with these effects, return what is due), so that another engine can replace redb. Reads see
+//! committed data; writes go through one thread that groups them ([`Events::append`] returns after the fsync).
 //!
 //! ```text
 //! callers ──> queue ──> writer thread: check + write every waiting operation ──> one commit, one fsync ──> answers
 //! ```
 
+mod admission;
 mod attempt_log;
 mod attempts;
+mod automations;
+mod backlog;
+mod batch;
+mod check;
+mod clock;
 mod config;
 mod configuration;
+mod continuation;
+mod db;
 mod deliveries;
+mod disk;
 mod due;
+mod effects;
+mod engine;
 mod error;
+mod event_types;
 mod fault;
+mod health;
+mod history;
+mod idempotency;
+mod ids;
+mod in_flight;
+mod inbox;
 mod index;
 mod journal;
 mod kept;
+mod keys;
 mod kinds;
 mod lanes;
 mod mails;
 mod migrate;
+mod options;
 mod page;
+mod plugins;
 mod pollings;
+mod query;
 mod queue;
+mod ready;
 mod recordings;
 mod records;
 mod requests;
@@ -33,246 +56,242 @@ mod retention;
 mod rows;
 mod runs;
 mod schedules;
+mod secret_key;
+mod secrets;
+mod shared;
+mod sources;
+mod state;
 mod tables;
 mod timed;
 mod vault;
 mod webhooks;
+mod work;
 mod workflows;
 mod writer;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use hookwright_model::SpaceId;
-use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, watch};
 
 pub use attempt_log::{AttemptQuery, LogCursor};
-pub use attempts::{AttemptCommit, Tried, WebhookChange};
+pub use attempts::{AttemptCommit, Attempts, Tried, WebhookChange};
+pub use automations::Automations;
+pub use backlog::{Backlog, Turn};
+pub use check::{Checked, check};
+pub use clock::PulledBack;
 pub use config::Stored;
-pub use configuration::{ConfigChange, Configured, Swap};
-pub use due::{Due, DueItem};
+pub use configuration::{ConfigChange, Configuration, Configured, Swap};
+pub use deliveries::{Deliveries, SendAgain};
+pub use due::{Due, DueItem, Timetable};
+pub use effects::Committed;
 pub use error::{OpenError, StoreError};
+pub use event_types::EventTypes;
 pub use fault::{FAULT_POINTS, fault_point};
-pub use index::Found;
-pub use journal::{Appended, EventLookup, Work};
-pub use kinds::{KindDeleted, KindRefused, KindStored};
+pub use health::StorageHealth;
+pub use idempotency::{IdempotencyKeys, KeyWindow, Keyed, Known};
+pub use in_flight::InFlightMark;
+pub use journal::{Appended, EventLookup, Events};
+pub use kept::KeyValues;
+pub use keys::Keys;
+pub use kinds::{KindDeleted, KindRefused, KindStored, Kinds};
+pub use mails::Mails;
+pub use options::StoreOptions;
 pub use page::{Cursor, Listing, Page};
-pub use recordings::{NewRecording, StoredRecording};
-pub use runs::{Committed, StepCommit};
+pub use plugins::{PluginInstall, Plugins};
+pub use pollings::Pollings;
+pub use query::Found;
+pub use queue::Queues;
+pub use recordings::{NewRecording, Recordings, StoredRecording};
+pub use records::Records;
+pub use requests::Requests;
+pub use runs::{Runs, StepCommit, StepCommitted};
+pub use schedules::Schedules;
+pub use secrets::Secrets;
+pub use sources::Sources;
 pub use vault::{Vault, VaultError};
+pub use webhooks::Webhooks;
+pub use work::Work;
+pub use workflows::Workflows;
 
-use writer::{Batch, Faults, Order, Shared};
+use db::Db;
+use ids::Ids;
+use in_flight::InFlight;
 
-/// How the store is opened.
-#[derive(Clone, Debug)]
-pub struct StoreOptions {
-    /// The file; made if it does not exist.
-    pub path: PathBuf,
-    /// How much memory its pages may take, in bytes.
-    pub cache_bytes: usize,
-    /// How many operations may wait for the writer.
-    pub queue: usize,
-    /// How many accepted events may wait to be worked on before more are refused.
-    pub max_backlog: usize,
-}
+/// The store, in parts by what they store. Clones share it, and so do clones of a part. A clone is one counter more: whoever
+/// reads for a plugin has one.
+#[derive(Clone)]
+pub struct Store(Arc<Parts>);
 
-impl StoreOptions {
-    /// The defaults: 64 MiB of cache, 8,192 waiting operations, 100,000 waiting events.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), cache_bytes: 64 * 1024 * 1024, queue: 8192, max_backlog: 100_000 }
+impl std::ops::Deref for Store {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
     }
 }
 
-/// The store. Clones share it.
-#[derive(Clone)]
-pub struct Store {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    db: Arc<Database>,
-    shared: Arc<Shared>,
-    orders: mpsc::Sender<Order>,
-    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-    /// The highest id given out by space and kind, ahead of what is committed.
-    ids: Mutex<HashMap<(SpaceId, String), u64>>,
-    max_backlog: usize,
+/// The parts of the [`Store`].
+pub struct Parts {
+    /// Accepted events.
+    pub events: Events,
+    /// Idempotency keys.
+    pub idempotency: IdempotencyKeys,
+    /// Accepted events that wait to be processed, and those in flight.
+    pub backlog: Backlog,
+    /// Runs.
+    pub runs: Runs,
+    /// Deliveries.
+    pub deliveries: Deliveries,
+    /// The delivery queues of webhooks.
+    pub queues: Queues,
+    /// Attempts to send deliveries.
+    pub attempts: Attempts,
+    /// What is due, and the latest recorded time.
+    pub timetable: Timetable,
+    /// Records.
+    pub records: Records,
+    /// Kinds of record.
+    pub kinds: Kinds,
+    /// The key-value store of plugins.
+    pub kv: KeyValues,
+    /// Outgoing mails.
+    pub mails: Mails,
+    /// Recorded calls of plugins.
+    pub recordings: Recordings,
+    /// The logs of sources.
+    pub requests: Requests,
+    /// Changes of several objects of a space at once.
+    pub configuration: Configuration,
+    /// Automations.
+    pub automations: Automations,
+    /// Workflows.
+    pub workflows: Workflows,
+    /// Schedules.
+    pub schedules: Schedules,
+    /// Sources.
+    pub sources: Sources,
+    /// Polling schedules.
+    pub pollings: Pollings,
+    /// Webhooks, and their policies.
+    pub webhooks: Webhooks,
+    /// Registered event types.
+    pub event_types: EventTypes,
+    /// Plugins of spaces.
+    pub plugins: Plugins,
+    /// API keys.
+    pub keys: Keys,
+    /// Secrets.
+    pub secrets: Secrets,
+    ids: Ids,
+    db: Db,
     instance: String,
 }
 
 impl Store {
-    /// Opens the file, or makes it.
+    /// Opens the file, or creates it.
     pub fn open(options: &StoreOptions) -> Result<Self, OpenError> {
-        let path = options.path.display().to_string();
-        let unreadable = |reason: String| OpenError::Unreadable { path: path.clone(), reason };
-        let db =
-            Database::builder().set_cache_size(options.cache_bytes).create(&options.path).map_err(
-                |error| match error {
-                    DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.clone()),
-                    DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
-                        std::io::ErrorKind::InvalidData => unreadable(error.to_string()),
-                        _ => OpenError::Io { path: path.clone(), reason: error.to_string() },
-                    },
-                    other => unreadable(other.to_string()),
-                },
-            )?;
-        match tables::format(&db).map_err(|error| unreadable(error.to_string()))? {
-            Some(found) if found.parse::<u32>().is_ok_and(|format| format <= tables::FORMAT) => {}
-            Some(found) => return Err(OpenError::Newer { path, found, known: tables::FORMAT }),
-            None => {}
-        }
-        migrate::to_newest(&db).map_err(|error| unreadable(error.to_string()))?;
-        tables::create(&db).map_err(|error| unreadable(error.to_string()))?;
-        Self::start(db, options).map_err(|error| unreadable(error.to_string()))
+        let (db, instance) = Db::open(options)?;
+        let ids = Ids { db: db.clone(), highest: Arc::new(Mutex::new(HashMap::new())) };
+        let in_flight = InFlight::open(&options.path.with_extension("in-flight"));
+        let backlog = Backlog { db: db.clone(), in_flight, most: options.max_backlog };
+        Ok(Self(Arc::new(Parts {
+            events: Events { db: db.clone(), backlog: backlog.clone() },
+            idempotency: IdempotencyKeys { db: db.clone(), backlog: backlog.clone() },
+            runs: Runs { db: db.clone() },
+            deliveries: Deliveries { db: db.clone() },
+            queues: Queues { db: db.clone() },
+            attempts: Attempts { db: db.clone(), ids: ids.clone() },
+            timetable: Timetable { db: db.clone() },
+            records: Records { db: db.clone() },
+            kinds: Kinds { db: db.clone() },
+            kv: KeyValues { db: db.clone() },
+            mails: Mails { db: db.clone() },
+            recordings: Recordings { db: db.clone() },
+            requests: Requests { db: db.clone() },
+            configuration: Configuration { db: db.clone() },
+            automations: Automations { db: db.clone() },
+            workflows: Workflows { db: db.clone() },
+            schedules: Schedules { db: db.clone() },
+            sources: Sources { db: db.clone() },
+            pollings: Pollings { db: db.clone() },
+            webhooks: Webhooks { db: db.clone() },
+            event_types: EventTypes { db: db.clone() },
+            plugins: Plugins { db: db.clone() },
+            keys: Keys { db: db.clone() },
+            secrets: Secrets { db: db.clone() },
+            backlog,
+            ids,
+            db,
+            instance,
+        })))
     }
 
-    fn start(db: Database, options: &StoreOptions) -> Result<Self, StoreError> {
-        let shared = Shared::default();
-        let read = db.begin_read()?;
-        let mut spaces = HashMap::new();
-        for row in read.open_table(tables::SPACES)?.iter()? {
-            let (space, number) = row?;
-            let space: SpaceId = space.value().parse().map_err(StoreError::Corrupt)?;
-            spaces.insert(space, number.value());
-        }
-        let backlog = read.open_table(tables::WORK)?.len()?;
-        shared.backlog.store(usize::try_from(backlog).unwrap_or(usize::MAX), Ordering::Relaxed);
-        let next_seq = read.open_table(tables::COUNTERS)?.get(tables::SEQ)?.map_or(1, |value| value.value());
-        let instance = read.open_table(tables::META)?.get("instance")?.map(|value| value.value().to_owned());
-        drop(read);
-        *shared.spaces.write().unwrap_or_else(PoisonError::into_inner) = spaces;
-        let (db, shared) = (Arc::new(db), Arc::new(shared));
-        let (orders, waiting) = mpsc::channel(options.queue.max(1));
-        let writer = {
-            let (db, shared) = (Arc::clone(&db), Arc::clone(&shared));
-            std::thread::Builder::new()
-                .name("store-writer".to_owned())
-                .spawn(move || writer::run(&db, &shared, waiting, next_seq))
-                .map_err(|error| StoreError::Storage(format!("the writer's thread: {error}")))?
-        };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                db,
-                shared,
-                orders,
-                writer: Mutex::new(Some(writer)),
-                ids: Mutex::new(HashMap::new()),
-                max_backlog: options.max_backlog,
-                instance: instance.unwrap_or_default(),
-            }),
-        })
+    /// The health of the store.
+    pub fn health(&self) -> StorageHealth {
+        self.db.health().borrow().clone()
     }
 
-    /// Commits what waits and ends the writer. Whatever is sent from then on is refused as [`StoreError::Closed`].
+    /// A receiver of the store's health.
+    pub fn health_signal(&self) -> watch::Receiver<StorageHealth> {
+        self.db.health().subscribe()
+    }
+
+    /// Waits until outcomes can be recorded.
+    pub async fn until_recording(&self) {
+        // An error means that the store was dropped, which the caller will notice in its next call.
+        let _ = self.health_signal().wait_for(StorageHealth::records).await;
+    }
+
+    /// Commits the waiting operations and ends the writer. Later operations are refused with [`StoreError::Closed`].
     pub async fn close(&self) {
-        let (done, closed) = oneshot::channel();
-        if self.inner.orders.send(Order::Close(done)).await.is_ok() {
-            let _ = closed.await;
-        }
-        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer
-            && tokio::task::spawn_blocking(move || writer.join()).await.is_err()
-        {
-            tracing::error!("the store's writer ended badly");
-        }
+        self.db.close().await;
+        self.forget_in_flight();
+    }
+
+    /// Clears the list of events in flight before an intended exit: none of them causes it.
+    pub fn forget_in_flight(&self) {
+        self.backlog.in_flight.close();
     }
 
     /// Makes sure that the space exists.
     pub async fn ensure_space(&self, space: &SpaceId) -> Result<(), StoreError> {
-        if self.inner.shared.number(space).is_some() {
+        if self.db.number(space).is_some() {
             return Ok(());
         }
         let space = space.clone();
-        self.write(None, 64, move |batch| batch.number(&space).map(|_| ())).await
+        self.db.write(None, 64, move |batch| batch.number(&space).map(|_| ())).await
     }
 
     /// All spaces, by name.
     pub fn spaces(&self) -> Vec<SpaceId> {
-        let spaces = self.inner.shared.spaces.read().unwrap_or_else(PoisonError::into_inner);
-        let mut spaces: Vec<SpaceId> = spaces.keys().cloned().collect();
-        spaces.sort();
-        spaces
+        self.db.spaces()
     }
 
     /// A text that no other store has.
     pub fn instance_id(&self) -> &str {
-        &self.inner.instance
+        &self.instance
     }
 
-    /// How many accepted events wait to be worked on.
-    pub fn backlog(&self) -> usize {
-        self.inner.shared.backlog.load(Ordering::Relaxed)
+    /// An error if new events and changes from outside are refused at present: little space is left, or the file cannot
+    /// be written.
+    pub fn takes_changes(&self) -> Result<(), StoreError> {
+        self.db.takes_changes()
     }
 
-    /// Notified after a commit that brought work.
+    /// Notified after a commit that added work.
     pub fn work_signal(&self) -> Arc<Notify> {
-        Arc::clone(&self.inner.shared.work)
+        Arc::clone(&self.db.shared().work)
     }
 
-    /// Notified after a commit that made a run or a mail due.
+    /// Notified after a commit that made something due.
     pub fn due_signal(&self) -> Arc<Notify> {
-        Arc::clone(&self.inner.shared.due)
+        Arc::clone(&self.db.shared().due)
     }
 
-    fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        Ok(self.inner.db.begin_read()?)
+    /// Notified after a commit that added a row to a queue.
+    pub fn touched_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.db.shared().queued)
     }
-
-    fn number(&self, space: &SpaceId) -> Option<u32> {
-        self.inner.shared.number(space)
-    }
-
-    /// Has the writer do something and waits for the commit.
-    async fn write<T: Send + 'static>(
-        &self,
-        fault: Option<Faults>,
-        bytes: usize,
-        apply: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (order, answer) = order(fault, bytes, apply);
-        self.inner.orders.send(order).await.map_err(|_| StoreError::Closed)?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Storage("the commit was given up".to_owned())))
-    }
-
-    /// The same, but refused at once if too many wait.
-    async fn write_now<T: Send + 'static>(
-        &self,
-        fault: Option<Faults>,
-        bytes: usize,
-        apply: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (order, answer) = order(fault, bytes, apply);
-        self.inner.orders.try_send(order).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Storage("the commit was given up".to_owned())))
-    }
-}
-
-fn order<T: Send + 'static>(
-    fault: Option<Faults>,
-    bytes: usize,
-    apply: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
-) -> (Order, oneshot::Receiver<Result<T, StoreError>>) {
-    let (sender, receiver) = oneshot::channel();
-    let apply: writer::Apply = Box::new(move |batch| {
-        let value = match apply(batch) {
-            Ok(value) => value,
-            Err(error) => {
-                let _ = sender.send(Err(error.clone()));
-                return Err(error);
-            }
-        };
-        let answer: writer::Answer = Box::new(move |committed| {
-            let _ = sender.send(committed.map(|()| value).map_err(StoreError::clone));
-        });
-        Ok(answer)
-    });
-    (Order::Write { apply, bytes, fault }, receiver)
 }

@@ -1,44 +1,71 @@
-//! Bringing a file of an earlier format to this one, in one transaction: it is done or it is not.
+//! Migrates a file of an earlier format to the present one, one format after the other. A step that is interrupted is
+//! repeated.
 //!
 //! | format | since | what changed |
 //! |---|---|---|
 //! | 1 | | the first |
 //! | 2 | queues | webhooks have a number, `enabled` and `keys` for `state` and `secret`; pending deliveries lie in `queue`, no longer in `due`; finished ones in `finished`; attempts in `attempt_log`, and are counted |
+//! | 3 | recovery | runs in progress outside of their event's work are listed in `live`, and each has a row by which it is continued |
+//! | 4 | keys that expire | idempotency keys have the time at which they came, and a row in `idempotency_times` |
 
 use std::collections::HashMap;
 
-use hookwright_model::{Attempt, Delivery, DeliveryId, DeliveryState, Webhook};
+use hookwright_model::{Attempt, Clock as _, Delivery, DeliveryId, DeliveryState, SystemClock, Webhook};
 use redb::{Database, ReadableTable as _, WriteTransaction};
 use serde_json::{Value, json};
 
-use crate::attempts::summary;
+use crate::continuation::{self, Checked};
 use crate::tables::{
-    ATTEMPT_COUNT, ATTEMPT_LOG, ATTEMPTS, CONFIG, COUNTERS, DELIVERIES, DUE, FINISHED, FORMAT, META, QUEUE, format,
+    ATTEMPT_COUNT, ATTEMPT_LOG, ATTEMPTS, CONFIG, COUNTERS, DELIVERIES, DUE, FINISHED, FORMAT, IDEMPOTENCY_KEYS,
+    IDEMPOTENCY_TIMES, META, QUEUE, WEBHOOK, WEBHOOK_NUMBER, format,
 };
-use crate::webhooks::{WEBHOOK, WEBHOOK_NUMBER};
 use crate::{StoreError, rows};
 
 /// Marks a due row of a delivery in format 1.
 const DUE_DELIVERY: u8 = 0;
-/// How many deliveries are in memory at once.
+/// The number of deliveries, or keys, in memory at a time.
 const CHUNK: usize = 1000;
 
 /// The number of each webhook, by its space and id.
 type Numbers = HashMap<(u32, String), u64>;
 
-/// Brings the file to the newest format. A new file has none, and needs nothing.
+/// Migrates the file to the newest format. A new file needs no migration.
 pub(crate) fn to_newest(db: &Database) -> Result<(), StoreError> {
-    if format(db)?.as_deref() != Some("1") {
+    let Some(found) = format(db)? else { return Ok(()) };
+    if found == FORMAT.to_string() {
         return Ok(());
     }
-    tracing::info!(from = 1, to = FORMAT, "the store's file is brought to the newest format");
+    tracing::info!(from = found, to = FORMAT, "the store's file is upgraded to the newest format");
+    if found == "1" {
+        let transaction = db.begin_write()?;
+        let numbers = webhooks(&transaction)?;
+        deliveries(&transaction, &numbers)?;
+        due(&transaction)?;
+        transaction.open_table(META)?.insert("format", "2")?;
+        transaction.commit()?;
+    }
+    if found == "1" || found == "2" {
+        // If it is interrupted, it is repeated from the beginning: a run that has its rows is not changed.
+        report(continuation::adopt(db)?);
+    }
     let transaction = db.begin_write()?;
-    let numbers = webhooks(&transaction)?;
-    deliveries(&transaction, &numbers)?;
-    due(&transaction)?;
+    idempotency_keys(&transaction)?;
     transaction.open_table(META)?.insert("format", FORMAT.to_string().as_str())?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Logs the number of runs in progress, and the number of them that nothing would have continued.
+pub(crate) fn report(Checked { live, repaired }: Checked) {
+    if repaired > 0 {
+        tracing::warn!(
+            live,
+            repaired,
+            "runs in progress that nothing would have continued were found; they continue now"
+        );
+    } else if live > 0 {
+        tracing::info!(live, repaired, "every run in progress will be continued");
+    }
 }
 
 /// Numbers the webhooks of each space in the order of their ids, which is that of their age.
@@ -92,14 +119,14 @@ fn deliveries(transaction: &WriteTransaction, numbers: &Numbers) -> Result<(), S
         from = chunk.last().map(|(space, last)| following(*space, last.id));
         for (space, mut delivery) in chunk {
             let DeliveryId { seq, ordinal } = delivery.id;
-            // Queue 0 is of no webhook: what waits for one that was deleted is given up from there.
+            // Queue 0 belongs to no webhook: deliveries that wait for a deleted webhook are dead-lettered from there.
             let number = numbers.get(&(space, delivery.webhook.to_string())).copied().unwrap_or(0);
             delivery.queue = number;
             let mut last = delivery.created_at;
             for row in attempts.range((space, seq, ordinal, 0)..=(space, seq, ordinal, u32::MAX))? {
                 let attempt: Attempt = rows::read(row?.1.value())?;
                 let place = (space, attempt.started_at.millis(), seq, ordinal, attempt.number);
-                log.insert(place, summary(number, &attempt))?;
+                log.insert(place, rows::log_summary(number, &attempt))?;
                 count = count.saturating_add(1);
                 last = last.max(attempt.started_at);
             }
@@ -125,8 +152,34 @@ fn following(space: u32, id: DeliveryId) -> (u32, u64, u32) {
     }
 }
 
-/// Takes out of `due` what lies in the queues now.
+/// Removes the rows from `due` that are in the queues now.
 fn due(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(DUE)?.retain(|(_, _, _, _, what), ()| what != DUE_DELIVERY)?;
+    Ok(())
+}
+
+/// Sets the time of each idempotency key, which had none up to format 3, to the time of this start, from which its
+/// expiry is counted.
+fn idempotency_keys(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let mut keys = transaction.open_table(IDEMPOTENCY_KEYS)?;
+    let mut times = transaction.open_table(IDEMPOTENCY_TIMES)?;
+    let now = SystemClock.now().millis();
+    let mut from = Some((0_u32, String::new()));
+    while let Some((space, first)) = from.take() {
+        let mut chunk: Vec<(u32, String, Value)> = Vec::new();
+        for row in keys.range((space, first.as_str())..)?.take(CHUNK) {
+            let (key, row) = row?;
+            let (space, key) = key.value();
+            chunk.push((space, key.to_owned(), rows::read(row.value())?));
+        }
+        // No text sorts between a text and the same text with a NUL appended.
+        from = chunk.last().map(|(space, key, _)| (*space, format!("{key}\0")));
+        for (space, key, mut row) in chunk {
+            let fields = row.as_object_mut().ok_or_else(|| rows::corrupt("an idempotency key's row is no object"))?;
+            fields.insert("at_ms".to_owned(), now.into());
+            keys.insert((space, key.as_str()), rows::json(&row)?.as_slice())?;
+            times.insert((now, space, key.as_str()), ())?;
+        }
+    }
     Ok(())
 }

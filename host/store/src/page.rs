@@ -1,12 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A place in a list that is read newest first.
+/// A position in a list that is read newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The event's place in the journal.
+    /// The event's position in the journal.
     pub seq: u64,
-    /// Which of the event's.
+    /// The ordinal among the event's items.
     pub ordinal: u32,
 }
 
@@ -25,12 +25,12 @@ impl FromStr for Cursor {
     }
 }
 
-/// Which part of a list is wanted.
+/// The requested part of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<C = Cursor> {
-    /// Only what comes before it; none: from the newest.
+    /// Only items before it; `None`: from the newest.
     pub before: Option<C>,
-    /// At most so many.
+    /// The maximum number of items.
     pub limit: usize,
 }
 
@@ -39,12 +39,12 @@ pub struct Page<C = Cursor> {
 pub struct Listing<T, C = Cursor> {
     /// Newest first.
     pub items: Vec<T>,
-    /// Where the next part begins; none at the end. A part can be short of its limit, even empty, with more to follow:
-    /// what one call looks at is bounded.
+    /// The start of the next page; `None` at the end. A page can have fewer items than its limit, even none, with more
+    /// to follow: the number of rows that one call reads is limited.
     pub next: Option<C>,
 }
 
-/// How many rows one call looks at.
+/// The maximum number of rows that one call reads.
 pub(crate) const SCANNED: usize = 10_000;
 
 impl<T, C> Listing<T, C> {
@@ -54,7 +54,7 @@ impl<T, C> Listing<T, C> {
 }
 
 impl<T> Listing<T> {
-    /// Fills a part from rows, newest first, keeping those for which `read` gives something.
+    /// Fills a page from rows, newest first, with the items that `read` returns.
     pub(crate) fn fill<R, E>(
         limit: usize,
         rows: impl Iterator<Item = Result<R, E>>,

@@ -1,20 +1,22 @@
-//! The queues: one for each webhook, and in each the order of the deliveries that have a key.
+//! The delivery queues: one for each webhook, and in each the order of the deliveries that have a key.
 //!
-//! A delivery that can go out lies in QUEUE under the time when it is due, and stays there until what came of its attempt
-//! is written down: whatever crashes, it is found again. Of those with the same key only one lies there at first, the head
-//! that HEADS names; the others wait in BLOCKED. Once the head is done with, the next of its key takes its place. So the
-//! dispatcher never reads a delivery that it may not send, however many wait.
+//! A delivery that may be sent is in QUEUE under its due time, and stays there until the outcome of its attempt is
+//! recorded, so it is found again after a crash. Of several deliveries with the same key only the head, which HEADS
+//! names, is in QUEUE; the others wait in BLOCKED. When the head is finished, the next of its key replaces it. So the
+//! dispatcher never reads a delivery that it may not send, whatever the number of waiting ones.
 
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use hookwright_model::{Delivery, DeliveryId, DeliveryState, SpaceId, Timestamp};
 use redb::ReadableTable as _;
-use tokio::sync::Notify;
 
+use crate::batch::{Batch, Faults};
+use crate::db::Db;
 use crate::tables::{BLOCKED, QUEUE};
-use crate::writer::Batch;
-use crate::{Store, StoreError, rows};
+use crate::{StoreError, rows};
+
+const MOVE_UP: Faults = Faults { before: "move-up.before-commit", after: "move-up.after-commit" };
 
 /// Writes a delivery's row.
 pub(crate) fn store(batch: &mut Batch<'_>, space: u32, delivery: &Delivery) -> Result<(), StoreError> {
@@ -29,7 +31,7 @@ pub(crate) fn load(batch: &mut Batch<'_>, space: u32, id: DeliveryId) -> Result<
     row.map(|row| rows::read(row.value())).transpose()
 }
 
-/// Notes in a queue when a delivery is due.
+/// Adds a delivery to a queue under its due time.
 pub(crate) fn put(
     batch: &mut Batch<'_>,
     space: u32,
@@ -42,7 +44,7 @@ pub(crate) fn put(
     Ok(())
 }
 
-/// Takes out of a queue what [`put`] noted.
+/// Removes the row that [`put`] added.
 pub(crate) fn take(
     batch: &mut Batch<'_>,
     space: u32,
@@ -54,7 +56,7 @@ pub(crate) fn take(
     Ok(())
 }
 
-/// Puts a new delivery into its queue, or behind the head of its key, and sets when it is due. Its row is the caller's.
+/// Puts a new delivery into its queue, or behind the head of its key, and sets its due time. The caller writes its row.
 pub(crate) fn enqueue(
     batch: &mut Batch<'_>,
     space: u32,
@@ -81,7 +83,7 @@ pub(crate) fn waits(delivery: &Delivery) -> bool {
     delivery.state == DeliveryState::Pending && delivery.key.is_some() && delivery.next_attempt_at.is_none()
 }
 
-/// Lets the next of the delivery's key go out, if the delivery is the head of it.
+/// Releases the next delivery of the key, if the delivery is the head of the key.
 pub(crate) fn release(
     batch: &mut Batch<'_>,
     space: u32,
@@ -93,7 +95,7 @@ pub(crate) fn release(
     let DeliveryId { seq, ordinal } = delivery.id;
     let head = batch.heads()?.get((space, queue, key))?.map(|head| head.value());
     if head != Some((seq, ordinal)) {
-        // It had let the others go before, or waits itself.
+        // It has released the others before, or is waiting itself.
         batch.blocked()?.remove((space, queue, key, seq, ordinal))?;
         return Ok(());
     }
@@ -115,13 +117,19 @@ pub(crate) fn release(
     }
 }
 
-impl Store {
-    /// Every queue in which something lies, with when the first of it is due. Costs one look into the table a queue,
-    /// however much lies in each. A webhook that was deleted has a queue until that is empty.
+/// The delivery queues of webhooks.
+#[derive(Clone)]
+pub struct Queues {
+    pub(crate) db: Db,
+}
+
+impl Queues {
+    /// Every queue that is not empty, with the due time of its first delivery. Needs one lookup per queue, whatever its
+    /// length. A deleted webhook has a queue until that is empty.
     pub fn queues(&self) -> Result<Vec<(SpaceId, u64, Timestamp)>, StoreError> {
-        let read = self.begin_read()?;
+        let read = self.db.begin_read()?;
         let table = read.open_table(QUEUE)?;
-        let names = self.inner.shared.names();
+        let names = self.db.shared().names();
         let mut found = Vec::new();
         let mut after = Bound::Unbounded;
         loop {
@@ -136,8 +144,8 @@ impl Store {
         }
     }
 
-    /// The deliveries of a queue that are due by `until`, at most `limit`, the oldest first. Those under way are among
-    /// them until their attempt is written down.
+    /// The deliveries of a queue that are due by `until`, at most `limit`, the oldest first. Deliveries in flight are
+    /// included until their attempt is recorded.
     pub fn queued(
         &self,
         space: &SpaceId,
@@ -145,8 +153,8 @@ impl Store {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Timestamp, DeliveryId)>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
+        let read = self.db.begin_read()?;
         let table = read.open_table(QUEUE)?;
         let last = (number, queue, until.millis(), u64::MAX, u32::MAX);
         let rows = table.range((number, queue, i64::MIN, 0, 0)..=last)?.take(limit);
@@ -157,16 +165,38 @@ impl Store {
         .collect()
     }
 
-    /// When the first of a queue is due; none: nothing lies in it.
+    /// The deliveries of a queue behind this one in the order in which they are due, at most `limit`.
+    pub fn queued_behind(
+        &self,
+        space: &SpaceId,
+        queue: u64,
+        (at, id): (Timestamp, DeliveryId),
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, DeliveryId)>, StoreError> {
+        let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
+        let read = self.db.begin_read()?;
+        let table = read.open_table(QUEUE)?;
+        let first = Bound::Excluded((number, queue, at.millis(), id.seq, id.ordinal));
+        let last = Bound::Included((number, queue, i64::MAX, u64::MAX, u32::MAX));
+        let rows = table.range::<(u32, u64, i64, u64, u32)>((first, last))?.take(limit);
+        rows.map(|row| {
+            let (_, _, at, seq, ordinal) = row?.0.value();
+            Ok((Timestamp::from_millis(at), DeliveryId { seq, ordinal }))
+        })
+        .collect()
+    }
+
+    /// The due time of the first delivery of a queue; `None`: the queue is empty.
     pub fn next_queued(&self, space: &SpaceId, queue: u64) -> Result<Option<Timestamp>, StoreError> {
         let first = self.queued(space, queue, Timestamp::from_millis(i64::MAX), 1)?;
         Ok(first.first().map(|(at, _)| *at))
     }
 
-    /// How many deliveries wait for a webhook, those behind others of their key included, counted up to `most`.
+    /// The number of deliveries that wait for a webhook, including those behind others of their key, counted up to
+    /// `most`.
     pub fn queue_length(&self, space: &SpaceId, queue: u64, most: usize) -> Result<usize, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(0) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(0) };
+        let read = self.db.begin_read()?;
         let table = read.open_table(QUEUE)?;
         let last = (number, queue, i64::MAX, u64::MAX, u32::MAX);
         let ready = table.range((number, queue, i64::MIN, 0, 0)..=last)?.take(most).count();
@@ -182,20 +212,14 @@ impl Store {
         Ok(ready.saturating_add(waiting))
     }
 
-    /// Takes the queues into which something was put since this was asked last, each once: so there are at most as many
-    /// as webhooks.
+    /// Takes the queues that received a row since the last call, each once, so there are at most as many as webhooks.
     pub fn touched(&self) -> Vec<(SpaceId, u64)> {
-        let touched = std::mem::take(&mut *self.inner.shared.touched.lock().unwrap_or_else(PoisonError::into_inner));
-        let names = self.inner.shared.names();
+        let touched = std::mem::take(&mut *self.db.shared().touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let names = self.db.shared().names();
         touched.into_iter().filter_map(|(space, queue)| Some((names.get(&space)?.clone(), queue))).collect()
     }
 
-    /// Notified after a commit that put something into a queue.
-    pub fn touched_signal(&self) -> Arc<Notify> {
-        Arc::clone(&self.inner.shared.queued)
-    }
-
-    /// Takes away a row of a queue whose delivery is finished or gone. A pending one keeps its row.
+    /// Removes a row of a queue whose delivery is finished or does not exist. A pending one keeps its row.
     pub async fn drop_queued(
         &self,
         space: &SpaceId,
@@ -204,31 +228,139 @@ impl Store {
         id: DeliveryId,
     ) -> Result<(), StoreError> {
         let space = space.clone();
-        self.write(None, 64, move |batch| {
-            let number = batch.number(&space)?;
-            let stands = load(batch, number, id)?
-                .is_some_and(|one| one.state == DeliveryState::Pending && one.next_attempt_at == Some(at));
-            if stands { Ok(()) } else { take(batch, number, queue, at, id) }
-        })
-        .await
+        self.db
+            .write(None, 64, move |batch| {
+                let number = batch.number(&space)?;
+                let stands = load(batch, number, id)?
+                    .is_some_and(|one| one.state == DeliveryState::Pending && one.next_attempt_at == Some(at));
+                if stands { Ok(()) } else { take(batch, number, queue, at, id) }
+            })
+            .await
     }
 
-    /// Puts the next attempt of a pending delivery at another time. False, and nothing is done, if it is finished (a
+    /// Moves the next attempts of pending deliveries to earlier times, in one transaction. A delivery that is finished
+    /// by then, or due earlier, is not changed.
+    pub async fn move_up(&self, space: &SpaceId, earlier: Vec<(DeliveryId, Timestamp)>) -> Result<(), StoreError> {
+        let space = space.clone();
+        let bytes = earlier.len().saturating_mul(512);
+        self.db
+            .write(Some(MOVE_UP), bytes, move |batch| {
+                let number = batch.number(&space)?;
+                for (id, at) in earlier {
+                    let Some(mut delivery) = load(batch, number, id)? else { continue };
+                    let due = delivery.next_attempt_at.filter(|_| delivery.state == DeliveryState::Pending);
+                    let Some(was) = due.filter(|due| at < *due) else { continue };
+                    take(batch, number, delivery.queue, was, id)?;
+                    put(batch, number, delivery.queue, at, id)?;
+                    delivery.next_attempt_at = Some(at);
+                    store(batch, number, &delivery)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Reschedules the next attempt of a pending delivery. Returns false and does nothing if it is finished (a
     /// redelivery makes a new one), waits for an earlier one of its key, or does not exist.
     pub async fn queue_again(&self, space: &SpaceId, id: DeliveryId, at: Timestamp) -> Result<bool, StoreError> {
         let space = space.clone();
-        self.write(None, 512, move |batch| {
-            let number = batch.number(&space)?;
-            let Some(mut delivery) = load(batch, number, id)? else { return Ok(false) };
-            let Some(was) = delivery.next_attempt_at.filter(|_| delivery.state == DeliveryState::Pending) else {
-                return Ok(false);
-            };
-            take(batch, number, delivery.queue, was, id)?;
-            put(batch, number, delivery.queue, at, id)?;
-            delivery.next_attempt_at = Some(at);
-            store(batch, number, &delivery)?;
-            Ok(true)
-        })
-        .await
+        self.db
+            .write(None, 512, move |batch| {
+                let number = batch.number(&space)?;
+                let Some(mut delivery) = load(batch, number, id)? else { return Ok(false) };
+                let Some(was) = delivery.next_attempt_at.filter(|_| delivery.state == DeliveryState::Pending) else {
+                    return Ok(false);
+                };
+                take(batch, number, delivery.queue, was, id)?;
+                put(batch, number, delivery.queue, at, id)?;
+                delivery.next_attempt_at = Some(at);
+                store(batch, number, &delivery)?;
+                Ok(true)
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookwright_model::{EventDraft, NewDelivery, NewEvent, Plan, Purpose, WebhookId};
+
+    use super::*;
+    use crate::{AttemptCommit, Store, StoreOptions, Tried};
+
+    const WEBHOOK: u64 = 7;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// Queues a delivery that is due at 1000.
+    async fn queue(store: &Store) -> Delivery {
+        let draft = EventDraft {
+            event_type: "test.made".into(),
+            source: "a".into(),
+            payload: "{}".into(),
+            ..EventDraft::default()
+        };
+        let delivery = NewDelivery {
+            webhook: WebhookId::from("whk_7"),
+            queue: WEBHOOK,
+            message_id: hookwright_model::unique("msg"),
+            key: None,
+            purpose: Purpose::Event,
+            wait_ms: 0,
+        };
+        let event = draft.accept(&SpaceId::main(), at(1000)).unwrap();
+        let plan = Plan { deliveries: vec![delivery], ..Plan::default() };
+        let seq = store.events.append(vec![NewEvent { event, plan }]).await.unwrap()[0].seq;
+        store.deliveries.deliveries_of(&SpaceId::main(), seq).unwrap().remove(0)
+    }
+
+    /// Adds a row that no delivery has.
+    async fn add_stale(store: &Store, millis: i64, id: DeliveryId) {
+        let written = store.queues.db.write(None, 64, move |batch| {
+            let space = batch.number(&SpaceId::main())?;
+            put(batch, space, WEBHOOK, at(millis), id)
+        });
+        written.await.unwrap();
+    }
+
+    async fn drop_row(store: &Store, millis: i64, id: DeliveryId) {
+        store.queues.drop_queued(&SpaceId::main(), WEBHOOK, at(millis), id).await.unwrap();
+    }
+
+    fn queue_rows(store: &Store) -> Vec<(i64, DeliveryId)> {
+        let rows = store.queues.queued(&SpaceId::main(), WEBHOOK, at(i64::MAX), 10).unwrap();
+        rows.into_iter().map(|(at, id)| (at.millis(), id)).collect()
+    }
+
+    #[tokio::test]
+    async fn only_rows_that_no_pending_delivery_is_due_at_are_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreOptions::new(dir.path().join("store"))).unwrap();
+        let pending = queue(&store).await;
+        drop_row(&store, 1000, pending.id).await;
+        assert_eq!(queue_rows(&store), [(1000, pending.id)], "a pending delivery keeps its row");
+
+        add_stale(&store, 500, pending.id).await;
+        assert_eq!(queue_rows(&store), [(500, pending.id), (1000, pending.id)]);
+        drop_row(&store, 500, pending.id).await;
+        assert_eq!(queue_rows(&store), [(1000, pending.id)], "of two rows only the stale one goes");
+
+        let mut delivery = pending.clone();
+        delivery.state = DeliveryState::Delivered;
+        let due_was = pending.next_attempt_at;
+        let tried = Tried { delivery, expected_attempts: 0, attempt: None, due_was, release_key: false };
+        let (space, now) = (SpaceId::main(), at(2000));
+        let commit = AttemptCommit { space, now, tries: vec![tried], webhook: None, events: vec![], mails: vec![] };
+        assert_eq!(store.attempts.record_attempts(commit).await, Ok(1));
+        add_stale(&store, 1000, pending.id).await;
+        drop_row(&store, 1000, pending.id).await;
+        assert_eq!(queue_rows(&store), [], "the row of a finished delivery goes");
+
+        let missing = DeliveryId { ordinal: 9, ..pending.id };
+        add_stale(&store, 1000, missing).await;
+        drop_row(&store, 1000, missing).await;
+        assert_eq!(queue_rows(&store), [], "the row of a missing delivery goes");
     }
 }

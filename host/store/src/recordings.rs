@@ -3,14 +3,15 @@
 use hookwright_model::{SpaceId, Timestamp};
 use redb::ReadableTable as _;
 
+use crate::batch::Batch;
+use crate::db::Db;
 use crate::tables::{RECORDING_SIZES, RECORDINGS};
-use crate::writer::Batch;
-use crate::{Store, StoreError, rows};
+use crate::{StoreError, rows};
 
-/// How many bytes of recordings of one plugin in one space are kept.
+/// The maximum size of the retained recordings of one plugin in one space, in bytes.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A recording on its way into the store.
+/// A recording to store.
 #[derive(Debug)]
 pub struct NewRecording {
     /// The space of the call.
@@ -21,11 +22,11 @@ pub struct NewRecording {
     pub at: Timestamp,
     /// The recording, sealed.
     pub sealed: Vec<u8>,
-    /// How many recordings of the plugin are kept in the space.
+    /// The number of recordings of the plugin that are retained in the space.
     pub most: u64,
 }
 
-/// A recording as it lies in the store.
+/// A stored recording.
 #[derive(Debug)]
 pub struct StoredRecording {
     /// Counts the recordings of the plugin in the space.
@@ -37,25 +38,32 @@ pub struct StoredRecording {
 }
 
 fn read(number: u64, row: &[u8]) -> Result<StoredRecording, StoreError> {
-    let (at, sealed) = row.split_first_chunk::<8>().ok_or_else(|| rows::corrupt("a recording cut short"))?;
+    let (at, sealed) = row.split_first_chunk::<8>().ok_or_else(|| rows::corrupt("a truncated recording"))?;
     Ok(StoredRecording { number, at: Timestamp::from_millis(i64::from_le_bytes(*at)), sealed: sealed.to_vec() })
 }
 
-impl Store {
-    /// Keeps recordings, and lets go those that are too many for it.
+/// Recorded calls of plugins.
+#[derive(Clone)]
+pub struct Recordings {
+    pub(crate) db: Db,
+}
+
+impl Recordings {
+    /// Stores recordings, and evicts the oldest beyond the limits.
     pub async fn put_recordings(&self, recordings: Vec<NewRecording>) -> Result<(), StoreError> {
         let bytes = recordings.iter().map(|recording| recording.sealed.len()).fold(0, usize::saturating_add);
-        self.write(None, bytes, move |batch| {
-            for recording in recordings {
-                let space = batch.number(&recording.space)?;
-                put(batch, space, &recording)?;
-            }
-            Ok(())
-        })
-        .await
+        self.db
+            .write(None, bytes, move |batch| {
+                for recording in recordings {
+                    let space = batch.number(&recording.space)?;
+                    put(batch, space, &recording)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
-    /// Recordings of a plugin, newest first, those before the number `before`.
+    /// Recordings of a plugin with numbers below `before`, newest first.
     pub fn recordings(
         &self,
         space: &SpaceId,
@@ -63,8 +71,8 @@ impl Store {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<StoredRecording>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let read_transaction = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
+        let read_transaction = self.db.begin_read()?;
         let table = read_transaction.open_table(RECORDINGS)?;
         let range = (number, plugin, 0)..(number, plugin, before.unwrap_or(u64::MAX));
         let mut found = Vec::new();
@@ -75,19 +83,19 @@ impl Store {
         Ok(found)
     }
 
-    /// How many recordings of a plugin are kept, and their bytes.
+    /// The number of retained recordings of a plugin, and their bytes.
     pub fn recorded(&self, space: &SpaceId, plugin: &str) -> Result<(u64, u64), StoreError> {
-        let Some(number) = self.number(space) else { return Ok((0, 0)) };
-        let read_transaction = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok((0, 0)) };
+        let read_transaction = self.db.begin_read()?;
         let sizes = read_transaction.open_table(RECORDING_SIZES)?.get((number, plugin))?;
         Ok(sizes.map_or((0, 0), |sizes| sizes.value()))
     }
 
-    /// Lets go recordings of calls that were made before `before`, at most `limit`; returns how many.
+    /// Evicts recordings of calls that were made before `before`, at most `limit`; returns how many.
     pub async fn sweep_recordings(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mut old: Vec<(u32, String, u64)> = Vec::new();
         {
-            let read_transaction = self.begin_read()?;
+            let read_transaction = self.db.begin_read()?;
             let table = read_transaction.open_table(RECORDINGS)?;
             for row in read_transaction.open_table(RECORDING_SIZES)?.iter()? {
                 let (key, _) = row?;
@@ -104,17 +112,18 @@ impl Store {
         if old.is_empty() {
             return Ok(0);
         }
-        self.write(None, old.len().saturating_mul(64), move |batch| {
-            for (space, plugin, number) in &old {
-                remove(batch, *space, plugin, *number)?;
-            }
-            Ok(old.len())
-        })
-        .await
+        self.db
+            .write(None, old.len().saturating_mul(64), move |batch| {
+                for (space, plugin, number) in &old {
+                    remove(batch, *space, plugin, *number)?;
+                }
+                Ok(old.len())
+            })
+            .await
     }
 }
 
-/// Lets go every recording of a plugin.
+/// Deletes every recording of a plugin.
 pub(crate) fn forget(batch: &mut Batch<'_>, space: u32, plugin: &str) -> Result<(), StoreError> {
     let mut numbers = Vec::new();
     for row in batch.recordings()?.range((space, plugin, 0)..=(space, plugin, u64::MAX))? {
@@ -146,7 +155,7 @@ fn put(batch: &mut Batch<'_>, space: u32, recording: &NewRecording) -> Result<()
     Ok(())
 }
 
-/// Lets one go; returns how many are left, and their bytes.
+/// Deletes one; returns how many are left, and their bytes.
 fn remove(batch: &mut Batch<'_>, space: u32, plugin: &str, number: u64) -> Result<(u64, u64), StoreError> {
     let size = batch.recordings()?.remove((space, plugin, number))?.map(|row| row.value().len());
     let (count, bytes) = batch.recording_sizes()?.get((space, plugin))?.map_or((0, 0), |sizes| sizes.value());
@@ -163,7 +172,7 @@ fn remove(batch: &mut Batch<'_>, space: u32, plugin: &str, number: u64) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StoreOptions;
+    use crate::{Store, StoreOptions};
 
     fn recording(plugin: &str, at: i64, most: u64) -> NewRecording {
         NewRecording {
@@ -180,21 +189,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreOptions::new(dir.path().join("store"))).unwrap();
         let main = SpaceId::main();
-        store.put_recordings((0..5).map(|at| recording("a", at, 3)).collect()).await.unwrap();
-        store.put_recordings(vec![recording("b", 9, 3)]).await.unwrap();
+        store.recordings.put_recordings((0..5).map(|at| recording("a", at, 3)).collect()).await.unwrap();
+        store.recordings.put_recordings(vec![recording("b", 9, 3)]).await.unwrap();
         let times = |plugin: &str| -> Vec<i64> {
-            store.recordings(&main, plugin, None, 10).unwrap().iter().map(|one| one.at.millis()).collect()
+            store.recordings.recordings(&main, plugin, None, 10).unwrap().iter().map(|one| one.at.millis()).collect()
         };
         assert_eq!(times("a"), [4, 3, 2]);
-        assert_eq!(store.recorded(&main, "a").unwrap(), (3, 324));
-        let last = store.recordings(&main, "a", None, 1).unwrap().remove(0);
-        assert_eq!(store.recordings(&main, "a", Some(last.number), 1).unwrap()[0].at.millis(), 3);
+        assert_eq!(store.recordings.recorded(&main, "a").unwrap(), (3, 324));
+        let last = store.recordings.recordings(&main, "a", None, 1).unwrap().remove(0);
+        assert_eq!(store.recordings.recordings(&main, "a", Some(last.number), 1).unwrap()[0].at.millis(), 3);
 
-        assert_eq!(store.sweep_recordings(Timestamp::from_millis(4), 1).await.unwrap(), 1);
-        assert_eq!(store.sweep_recordings(Timestamp::from_millis(4), 10).await.unwrap(), 1);
+        assert_eq!(store.recordings.sweep_recordings(Timestamp::from_millis(4), 1).await.unwrap(), 1);
+        assert_eq!(store.recordings.sweep_recordings(Timestamp::from_millis(4), 10).await.unwrap(), 1);
         assert_eq!((times("a"), times("b")), (vec![4], vec![9]));
-        assert_eq!(store.recorded(&main, "a").unwrap(), (1, 108));
-        assert_eq!(store.sweep_recordings(Timestamp::from_millis(100), 10).await.unwrap(), 2);
-        assert_eq!(store.recorded(&main, "a").unwrap(), (0, 0));
+        assert_eq!(store.recordings.recorded(&main, "a").unwrap(), (1, 108));
+        assert_eq!(store.recordings.sweep_recordings(Timestamp::from_millis(100), 10).await.unwrap(), 2);
+        assert_eq!(store.recordings.recorded(&main, "a").unwrap(), (0, 0));
     }
 }

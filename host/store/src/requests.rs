@@ -1,14 +1,14 @@
 //! The logs of sources: the last requests that came to each URL.
 
-use hookwright_model::{RequestEntry, RequestNote, SourceId, SpaceId, Timestamp};
+use hookwright_model::{API_REQUESTS, RequestEntry, RequestNote, SourceId, SpaceId, Timestamp};
 use redb::ReadableTable as _;
 
-use crate::config::SOURCE;
-use crate::tables::REQUESTS;
-use crate::writer::Batch;
-use crate::{Store, StoreError, rows};
+use crate::batch::Batch;
+use crate::db::Db;
+use crate::tables::{REQUESTS, SOURCE};
+use crate::{StoreError, rows};
 
-/// A note made ready by its caller, so that the writer has little left to do.
+/// An entry that the caller has prepared, so that the writer has little work.
 pub(crate) struct ReadyNote {
     source: String,
     /// When the request came (8 bytes, milliseconds, little endian), then the entry as JSON.
@@ -29,7 +29,7 @@ impl ReadyNote {
 }
 
 fn read(row: &[u8]) -> Result<(i64, &[u8]), StoreError> {
-    let (at, json) = row.split_first_chunk::<8>().ok_or_else(|| rows::corrupt("a request's row cut short"))?;
+    let (at, json) = row.split_first_chunk::<8>().ok_or_else(|| rows::corrupt("a truncated request row"))?;
     Ok((i64::from_le_bytes(*at), json))
 }
 
@@ -38,10 +38,10 @@ fn counter(source: &str) -> String {
     format!("request/{source}")
 }
 
-/// Writes an entry, and lets go of the one that is too many. Of a source that is gone nothing is written.
+/// Writes an entry, and evicts the oldest beyond the limit. Nothing is written for a source that does not exist.
 pub(crate) fn write(batch: &mut Batch<'_>, space: u32, note: ReadyNote) -> Result<(), StoreError> {
     let ReadyNote { source, row, most } = note;
-    let exists = batch.config()?.get((space, SOURCE, source.as_str()))?.is_some();
+    let exists = source == API_REQUESTS || batch.config()?.get((space, SOURCE, source.as_str()))?.is_some();
     if !exists {
         return Ok(());
     }
@@ -53,14 +53,20 @@ pub(crate) fn write(batch: &mut Batch<'_>, space: u32, note: ReadyNote) -> Resul
     Ok(())
 }
 
-/// Forgets a source's log.
+/// Deletes a source's log.
 pub(crate) fn forget(batch: &mut Batch<'_>, space: u32, source: &str) -> Result<(), StoreError> {
     batch.requests()?.retain_in((space, source, 0)..=(space, source, u64::MAX), |_, _| false)?;
     batch.counters()?.remove((space, counter(source).as_str()))?;
     Ok(())
 }
 
-impl Store {
+/// The logs of sources.
+#[derive(Clone)]
+pub struct Requests {
+    pub(crate) db: Db,
+}
+
+impl Requests {
     /// Writes entries into the logs of sources, all in one commit.
     pub async fn note_requests(&self, notes: Vec<(SpaceId, RequestNote)>) -> Result<(), StoreError> {
         let ready = notes
@@ -68,14 +74,15 @@ impl Store {
             .map(|(space, note)| Ok((space.clone(), ReadyNote::new(note)?)))
             .collect::<Result<Vec<_>, StoreError>>()?;
         let bytes = ready.iter().map(|(_, note)| note.bytes()).sum();
-        self.write(None, bytes, move |batch| {
-            for (space, note) in ready {
-                let number = batch.number(&space)?;
-                write(batch, number, note)?;
-            }
-            Ok(())
-        })
-        .await
+        self.db
+            .write(None, bytes, move |batch| {
+                for (space, note) in ready {
+                    let number = batch.number(&space)?;
+                    write(batch, number, note)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// The entries of a source's log before a number, the newest first.
@@ -86,8 +93,8 @@ impl Store {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<(u64, RequestEntry)>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let read_all = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
+        let read_all = self.db.begin_read()?;
         let table = read_all.open_table(REQUESTS)?;
         let source = source.as_str();
         let range = table.range((number, source, 0)..(number, source, before.unwrap_or(u64::MAX)))?;
@@ -103,13 +110,13 @@ impl Store {
 
     /// One entry of a source's log.
     pub fn request(&self, space: &SpaceId, source: &SourceId, number: u64) -> Result<Option<RequestEntry>, StoreError> {
-        let Some(space) = self.number(space) else { return Ok(None) };
-        let row = self.begin_read()?.open_table(REQUESTS)?.get((space, source.as_str(), number))?;
+        let Some(space) = self.db.number(space) else { return Ok(None) };
+        let row = self.db.begin_read()?.open_table(REQUESTS)?.get((space, source.as_str(), number))?;
         row.map(|row| rows::read(read(row.value())?.1)).transpose()
     }
 
-    /// Removes entries of a source's log that came before `before`, and those beyond `most`, at most `limit` in one commit.
-    /// Returns how many; fewer than `limit`: nothing more is to be done now.
+    /// Removes entries of a source's log that came before `before`, and those beyond `most`, at most `limit` in one
+    /// commit. Returns how many were removed; fewer than `limit`: none are left.
     pub async fn sweep_requests(
         &self,
         space: &SpaceId,
@@ -118,19 +125,20 @@ impl Store {
         most: u64,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(0) };
+        let Some(number) = self.db.number(space) else { return Ok(0) };
         let old = self.old_requests((number, source.as_str()), before, most, limit)?;
         if old.is_empty() {
             return Ok(0);
         }
         let source = source.to_string();
-        self.write(None, old.len().saturating_mul(64), move |batch| {
-            for entry in &old {
-                batch.requests()?.remove((number, source.as_str(), *entry))?;
-            }
-            Ok(old.len())
-        })
-        .await
+        self.db
+            .write(None, old.len().saturating_mul(64), move |batch| {
+                for entry in &old {
+                    batch.requests()?.remove((number, source.as_str(), *entry))?;
+                }
+                Ok(old.len())
+            })
+            .await
     }
 
     fn old_requests(
@@ -140,7 +148,7 @@ impl Store {
         most: u64,
         limit: usize,
     ) -> Result<Vec<u64>, StoreError> {
-        let read_all = self.begin_read()?;
+        let read_all = self.db.begin_read()?;
         let table = read_all.open_table(REQUESTS)?;
         let all = || table.range((space, source, 0)..=(space, source, u64::MAX));
         let newest = all()?.next_back().transpose()?.map_or(0, |(key, _)| key.value().2);

@@ -1,4 +1,4 @@
-//! How long attempts and finished deliveries are kept.
+//! The retention of attempts and finished deliveries.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,18 +7,19 @@ use std::ops::Bound;
 use hookwright_model::{DeliveryId, DeliveryState, Timestamp};
 use redb::ReadableTable as _;
 
+use crate::attempts::Attempts;
+use crate::batch::Batch;
 use crate::tables::{ATTEMPT_COUNT, ATTEMPT_LOG, COUNTERS, FINISHED, LogKey};
-use crate::writer::Batch;
-use crate::{Store, StoreError, queue};
+use crate::{StoreError, queue};
 
-/// An attempt's place: when it began, then whose it is. In this order the oldest comes first.
+/// The position of an attempt: its start, then its key. In this order the oldest comes first.
 type Place = (i64, u32, u64, u32, u32);
 
-impl Store {
-    /// Removes what is not kept any longer, in one commit of at most `limit` rows, the oldest first: attempts that began
-    /// before `before`, attempts beyond `most` of them in the whole store, and deliveries that were finished before
-    /// `before` and have no attempt left. Returns how many rows it dealt with; fewer than `limit`: nothing more is to be
-    /// done now.
+impl Attempts {
+    /// Removes rows beyond their retention, in one commit of at most `limit` rows, the oldest first: attempts that
+    /// began before `before`, attempts beyond `most` of them in the whole store, and deliveries that were finished
+    /// before `before` and have no attempt left. Returns the number of processed rows; fewer than `limit`: none are
+    /// left.
     pub async fn sweep_attempts(&self, before: Timestamp, most: u64, limit: usize) -> Result<usize, StoreError> {
         let attempts = self.old_attempts(before, most, limit)?;
         let deliveries = self.old_deliveries(before, limit.saturating_sub(attempts.len()))?;
@@ -26,27 +27,29 @@ impl Store {
             return Ok(0);
         }
         let bytes = attempts.len().saturating_add(deliveries.len()).saturating_mul(64);
-        self.write(None, bytes, move |batch| {
-            let removed = remove_attempts(batch, &attempts)?;
-            let mut count = removed;
-            for (at, space, seq, ordinal) in deliveries {
-                count = count.saturating_add(usize::from(remove_delivery(batch, (at, space, seq, ordinal), before)?));
-            }
-            Ok(count)
-        })
-        .await
+        self.db
+            .write(None, bytes, move |batch| {
+                let removed = remove_attempts(batch, &attempts)?;
+                let mut count = removed;
+                for (at, space, seq, ordinal) in deliveries {
+                    count =
+                        count.saturating_add(usize::from(remove_delivery(batch, (at, space, seq, ordinal), before)?));
+                }
+                Ok(count)
+            })
+            .await
     }
 
-    /// How many attempts are kept, in all spaces.
+    /// The number of retained attempts, in all spaces.
     pub fn attempt_count(&self) -> Result<u64, StoreError> {
-        let read = self.begin_read()?;
+        let read = self.db.begin_read()?;
         let count = read.open_table(COUNTERS)?.get(ATTEMPT_COUNT)?;
         Ok(count.map_or(0, |count| count.value()))
     }
 
     fn old_attempts(&self, before: Timestamp, most: u64, limit: usize) -> Result<Vec<Place>, StoreError> {
         let excess = usize::try_from(self.attempt_count()?.saturating_sub(most)).unwrap_or(usize::MAX);
-        let read = self.begin_read()?;
+        let read = self.db.begin_read()?;
         let log = read.open_table(ATTEMPT_LOG)?;
         let after = |(at, space, seq, ordinal, number): Place| -> Result<Option<Place>, StoreError> {
             let from = Bound::Excluded((space, at, seq, ordinal, number));
@@ -57,9 +60,10 @@ impl Store {
                 .map(|(key, _)| key.value())
                 .map(|(space, at, seq, ordinal, number)| (at, space, seq, ordinal, number)))
         };
-        // The oldest of each space; the oldest of all goes first, and the next of its space comes in for it.
+        // A merge of the spaces: the heap has the oldest attempt of each space, and the one that is taken is replaced
+        // by the next of its space.
         let mut heads = BinaryHeap::new();
-        for space in self.inner.shared.names().into_keys() {
+        for space in self.db.shared().names().into_keys() {
             heads.extend(after((i64::MIN, space, 0, 0, 0))?.map(Reverse));
         }
         let mut old: Vec<Place> = Vec::new();
@@ -74,7 +78,7 @@ impl Store {
     }
 
     fn old_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<(i64, u32, u64, u32)>, StoreError> {
-        let read = self.begin_read()?;
+        let read = self.db.begin_read()?;
         let table = read.open_table(FINISHED)?;
         table.range(..(before.millis(), 0, 0, 0))?.take(limit).map(|row| Ok(row?.0.value())).collect()
     }
@@ -94,8 +98,8 @@ fn remove_attempts(batch: &mut Batch<'_>, places: &[Place]) -> Result<usize, Sto
     Ok(removed)
 }
 
-/// Removes a finished delivery; one that still has attempts, since they are younger than it, is looked at again later.
-/// False: somebody else did it.
+/// Removes a finished delivery. One that still has attempts, because they are younger than it, is checked again later.
+/// False: another task has removed it.
 fn remove_delivery(batch: &mut Batch<'_>, place: (i64, u32, u64, u32), before: Timestamp) -> Result<bool, StoreError> {
     let (_, space, seq, ordinal) = place;
     if batch.finished()?.remove(place)?.is_none() {

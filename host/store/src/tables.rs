@@ -1,5 +1,5 @@
-//! What lies where. Every key of a thing that belongs to a space begins with the space's number, so no read of one
-//! space can come upon another's.
+//! The tables. Every key of an object that belongs to a space begins with the space's number, so that a read of one
+//! space (tenant) cannot return data of another.
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
@@ -14,6 +14,15 @@ pub(crate) const SPACES: TableDefinition<'_, &str, u32> = TableDefinition::new("
 pub(crate) const EVENTS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("events");
 /// (space, id, source) → seq.
 pub(crate) const EVENT_IDS: TableDefinition<'_, (u32, &str, &str), u64> = TableDefinition::new("event_ids");
+/// (space, idempotency key) → the request that it came with and what that created, JSON.
+pub(crate) const IDEMPOTENCY_KEYS: TableDefinition<'_, (u32, &str), &[u8]> = TableDefinition::new("idempotency_keys");
+/// (milliseconds at which it came, space, idempotency key) → nothing: the keys in the order in which they expire.
+pub(crate) const IDEMPOTENCY_TIMES: TableDefinition<'_, (i64, u32, &str), ()> =
+    TableDefinition::new("idempotency_times");
+/// seq → how often the process crashed while the event was in flight, since its last commit.
+pub(crate) const INTERRUPTED: TableDefinition<'_, u64, u32> = TableDefinition::new("interrupted");
+/// (space, event's id) → the number of events caused by it for which automations were to be considered.
+pub(crate) const DESCENDANTS: TableDefinition<'_, (u32, &str), u64> = TableDefinition::new("descendants");
 /// seq → what is still to be done for the event, JSON.
 pub(crate) const WORK: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("work");
 /// (space, seq, ordinal) → run, JSON.
@@ -22,8 +31,8 @@ pub(crate) const RUNS: TableDefinition<'_, (u32, u64, u32), &[u8]> = TableDefini
 pub(crate) const DELIVERIES: TableDefinition<'_, (u32, u64, u32), &[u8]> = TableDefinition::new("deliveries");
 /// (space, seq, ordinal, number) → attempt, JSON.
 pub(crate) const ATTEMPTS: TableDefinition<'_, (u32, u64, u32, u32), &[u8]> = TableDefinition::new("attempts");
-/// (space, milliseconds at which it began, seq, ordinal, number) → the webhook's number, the status of the answer (0: there
-/// was none), 1 if it succeeded: every attempt by its time.
+/// (space, milliseconds at which it began, seq, ordinal, number) → the webhook's number, the status of the response (0:
+/// none), 1 if it succeeded: every attempt by its time.
 pub(crate) const ATTEMPT_LOG: TableDefinition<'_, LogKey, LogSummary> = TableDefinition::new("attempt_log");
 /// (milliseconds, space, seq, ordinal) → nothing: finished deliveries by when they were finished.
 pub(crate) const FINISHED: TableDefinition<'_, (i64, u32, u64, u32), ()> = TableDefinition::new("finished");
@@ -39,7 +48,7 @@ pub(crate) const DUE: TableDefinition<'_, (i64, u32, u64, u32, u8), ()> = TableD
 pub(crate) const RECORDS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("records");
 /// (space, kind, record, note) → JSON.
 pub(crate) const NOTES: TableDefinition<'_, (u32, &str, u64, u64), &[u8]> = TableDefinition::new("notes");
-/// (space, plugin, key) → version (8 bytes, little endian), when it expires (8 bytes, milliseconds; the highest: never),
+/// (space, plugin, key) → version (8 bytes, little endian), its expiry (8 bytes, milliseconds; the maximum: never),
 /// then the value.
 pub(crate) const KEPT: TableDefinition<'_, (u32, &str, &str), &[u8]> = TableDefinition::new("kept");
 /// (space, plugin) → bytes of its keys and values, and how many there are.
@@ -59,17 +68,19 @@ pub(crate) const REVISIONS: TableDefinition<'_, (u32, &str, u32), &[u8]> = Table
 pub(crate) const COMPONENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("components");
 /// (space, kind) → the highest id given out. Space 0: of the whole store.
 pub(crate) const COUNTERS: TableDefinition<'_, (u32, &str), u64> = TableDefinition::new("counters");
-/// What the file says of itself.
+/// The file's metadata.
 pub(crate) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 
 /// (space, kind, field, value, id) → nothing: records by the values of their indexed fields.
 pub(crate) const RECORD_INDEX: TableDefinition<'_, (u32, &str, &str, &str, u64), ()> =
     TableDefinition::new("record_index");
-/// (space, kind, record, version) → how that version came to be, JSON.
+/// (space, kind, record, version) → the change that made that version, JSON.
 pub(crate) const HISTORY: TableDefinition<'_, (u32, &str, u64, u64), &[u8]> = TableDefinition::new("history");
 /// (space, automation and key, seq, ordinal) → nothing: runs in a lane, in the order of the journal.
 pub(crate) const LANES: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDefinition::new("lanes");
-/// (space, seq, ordinal, step, item) → what a step did for an item, JSON.
+/// (space, seq, ordinal) → nothing: runs that have not ended and are no longer part of their event's work.
+pub(crate) const LIVE: TableDefinition<'_, (u32, u64, u32), ()> = TableDefinition::new("live");
+/// (space, seq, ordinal, step, item) → the outcome of a step for an item, JSON.
 pub(crate) const ITEMS: TableDefinition<'_, (u32, u64, u32, u32, u32), &[u8]> = TableDefinition::new("items");
 /// (space, source, number) → when it came (8 bytes, milliseconds, little endian), then JSON: requests at sources' URLs.
 pub(crate) const REQUESTS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("requests");
@@ -80,8 +91,24 @@ pub(crate) const RECORDINGS: TableDefinition<'_, (u32, &str, u64), &[u8]> = Tabl
 pub(crate) const RECORDING_SIZES: TableDefinition<'_, (u32, &str), (u64, u64)> =
     TableDefinition::new("recording_sizes");
 
+/// The kinds of rows in [`CONFIG`].
+pub(crate) const AUTOMATION: &str = "automation";
+pub(crate) const SOURCE: &str = "source";
+pub(crate) const KEY: &str = "key";
+pub(crate) const PLUGIN: &str = "plugin";
+pub(crate) const POLICY: &str = "policy";
+pub(crate) const SECRET: &str = "secret";
+pub(crate) const KIND: &str = "kind";
+pub(crate) const WEBHOOK: &str = "webhook";
+pub(crate) const WEBHOOK_POLICY: &str = "webhook-policy";
+pub(crate) const EVENT_TYPE: &str = "event-type";
+pub(crate) const WORKFLOW: &str = "workflow";
+
 /// The counter of the journal.
 pub(crate) const SEQ: (u32, &str) = (0, "seq");
+/// The counters of numbers in a space. The kind of a record cannot contain a colon, so they are distinct from its ids.
+pub(crate) const WEBHOOK_NUMBER: &str = ":webhook";
+pub(crate) const WEBHOOK_POLICY_NUMBER: &str = ":webhook-policy";
 /// How many attempts there are.
 pub(crate) const ATTEMPT_COUNT: (u32, &str) = (0, "attempts");
 /// Marks a due row of a run, and of a mail. 0 was a delivery's up to format 1.
@@ -93,16 +120,19 @@ pub(crate) const DUE_SCHEDULE: u8 = 3;
 pub(crate) const DUE_POLL: u8 = 4;
 
 /// The format of this version.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 4;
 
-/// Makes every table, so that reads find them.
-pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
-    let transaction = db.begin_write()?;
+/// Creates every table, so that reads find them.
+pub(crate) fn create(transaction: &redb::WriteTransaction) -> Result<(), redb::Error> {
     {
         transaction.open_table(SPACES)?;
         transaction.open_table(EVENTS)?;
         transaction.open_table(EVENT_IDS)?;
+        transaction.open_table(IDEMPOTENCY_KEYS)?;
+        transaction.open_table(IDEMPOTENCY_TIMES)?;
         transaction.open_table(WORK)?;
+        transaction.open_table(DESCENDANTS)?;
+        transaction.open_table(INTERRUPTED)?;
         transaction.open_table(RUNS)?;
         transaction.open_table(DELIVERIES)?;
         transaction.open_table(ATTEMPTS)?;
@@ -125,6 +155,7 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
         transaction.open_table(COUNTERS)?;
         transaction.open_table(LANES)?;
         transaction.open_table(ITEMS)?;
+        transaction.open_table(LIVE)?;
         transaction.open_table(REQUESTS)?;
         let mut meta = transaction.open_table(META)?;
         meta.insert("format", FORMAT.to_string().as_str())?;
@@ -137,12 +168,10 @@ pub(crate) fn create(db: &redb::Database) -> Result<(), redb::Error> {
     transaction.open_table(RECORDING_SIZES)?;
     transaction.open_table(RECORD_INDEX)?;
     transaction.open_table(HISTORY)?;
-    crate::index::index_records(&transaction)?;
-    transaction.commit()?;
     Ok(())
 }
 
-/// What the file says of itself, if it is one of ours.
+/// The file's format, if it is a store.
 pub(crate) fn format(db: &redb::Database) -> Result<Option<String>, redb::Error> {
     let transaction = db.begin_read()?;
     match transaction.open_table(META) {
@@ -151,3 +180,12 @@ pub(crate) fn format(db: &redb::Database) -> Result<Option<String>, redb::Error>
         Err(error) => Err(error.into()),
     }
 }
+
+/// The text that no other store has.
+pub(crate) fn instance(db: &redb::Database) -> Result<String, redb::Error> {
+    let table = db.begin_read()?.open_table(META)?;
+    Ok(table.get("instance")?.map(|value| value.value().to_owned()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod properties;

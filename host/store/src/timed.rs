@@ -1,26 +1,26 @@
-//! Things of a space that are due at times of their own: schedules, and sources that are asked.
+//! Objects of a space that have due times: schedules, and the polling schedules of sources.
 
 use hookwright_model::{Polling, Schedule, SpaceId, Timestamp};
-use redb::ReadableTable as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::insert;
+use crate::batch::Batch;
+use crate::config::{self, Stored, insert};
+use crate::db::Db;
 use crate::tables::{DUE_POLL, DUE_SCHEDULE};
-use crate::writer::Batch;
-use crate::{Store, StoreError, Stored, rows};
+use crate::{StoreError, rows};
 
-/// What is stored in the configuration of its space, and has a row among what is due.
+/// An object that is stored in the configuration of its space, and has a row in DUE.
 pub(crate) trait Timed: Clone + Serialize + DeserializeOwned + Send + 'static {
-    /// What such things are called in the configuration, and in the counter of their numbers.
+    /// The name of the kind of object in the configuration, and in the counter of its numbers.
     const KIND: &'static str;
-    /// What their rows among what is due are.
+    /// The marker of their rows in DUE.
     const DUE: u8;
 
     /// Counted from 1 in each space.
     fn number(&self) -> u64;
 
-    /// Under what it is stored.
+    /// The key under which it is stored.
     fn key(number: u64) -> String;
 
     /// Counts its changes.
@@ -72,24 +72,27 @@ impl Timed for Polling {
     }
 }
 
-/// The thing of this number.
+/// The object with this number.
 pub(crate) fn stored<T: Timed>(batch: &mut Batch<'_>, space: u32, number: u64) -> Result<Option<T>, StoreError> {
-    let row = batch.config()?.get((space, T::KIND, T::key(number).as_str()))?;
-    row.map(|row| rows::read(row.value())).transpose()
+    config::stored(batch, (space, T::KIND, T::key(number).as_str()))
 }
 
-/// Takes the row away that says that a thing is due at a time.
-pub(crate) fn no_longer_due<T: Timed>(
+/// Removes a row in DUE, unless the stored object is due at that time. An object's row always follows its stored due
+/// time, so it has no unknown row and cannot lose its row.
+pub(crate) fn forget_due<T: Timed>(
     batch: &mut Batch<'_>,
     space: u32,
     number: u64,
+    stored: Option<&T>,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    batch.due()?.remove((at.millis(), space, number, 0, T::DUE))?;
+    if stored.and_then(T::next_at) != Some(at) {
+        batch.due()?.remove((at.millis(), space, number, 0, T::DUE))?;
+    }
     Ok(())
 }
 
-/// Writes a thing in place of the one that is stored, or takes that away, and moves its row among what is due.
+/// Replaces or deletes the stored object, and moves its row in DUE.
 pub(crate) fn swap<T: Timed>(
     batch: &mut Batch<'_>,
     space: u32,
@@ -97,7 +100,7 @@ pub(crate) fn swap<T: Timed>(
     is: Option<&T>,
 ) -> Result<(), StoreError> {
     if let Some((number, at)) = was.and_then(|was| Some((was.number(), was.next_at()?))) {
-        no_longer_due::<T>(batch, space, number, at)?;
+        batch.due()?.remove((at.millis(), space, number, 0, T::DUE))?;
     }
     if let Some((number, at)) = is.and_then(|is| Some((is.number(), is.next_at()?))) {
         batch.due()?.insert((at.millis(), space, number, 0, T::DUE), ())?;
@@ -116,36 +119,34 @@ pub(crate) fn swap<T: Timed>(
     }
 }
 
-impl Store {
-    /// Stores a thing and when it is due. `expected` is the stored one's revision; none: it is new.
-    pub(crate) async fn put_timed<T: Timed>(
-        &self,
-        space: &SpaceId,
-        thing: &T,
-        expected: Option<u32>,
-    ) -> Result<Stored, StoreError> {
-        let (space, thing) = (space.clone(), thing.clone());
-        self.write(None, 4096, move |batch| {
-            let of = batch.number(&space)?;
-            let old: Option<T> = stored(batch, of, thing.number())?;
-            if old.as_ref().map(T::revision) != expected {
-                return Ok(Stored::Conflict);
-            }
-            swap(batch, of, old.as_ref(), Some(&thing))?;
-            Ok(Stored::Done)
-        })
-        .await
-    }
+/// Stores an object and its due time. `expected` is the stored revision; `None`: it is new.
+pub(crate) async fn put<T: Timed>(
+    db: &Db,
+    space: &SpaceId,
+    thing: &T,
+    expected: Option<u32>,
+) -> Result<Stored, StoreError> {
+    let (space, thing) = (space.clone(), thing.clone());
+    db.write(None, 4096, move |batch| {
+        let of = batch.number(&space)?;
+        let old: Option<T> = stored(batch, of, thing.number())?;
+        if old.as_ref().map(T::revision) != expected {
+            return Ok(Stored::Conflict);
+        }
+        swap(batch, of, old.as_ref(), Some(&thing))?;
+        Ok(Stored::Done)
+    })
+    .await
+}
 
-    /// Takes a thing away; says whether there was one.
-    pub(crate) async fn delete_timed<T: Timed>(&self, space: &SpaceId, number: u64) -> Result<bool, StoreError> {
-        let space = space.clone();
-        self.write(None, 64, move |batch| {
-            let of = batch.number(&space)?;
-            let Some(old) = stored::<T>(batch, of, number)? else { return Ok(false) };
-            swap(batch, of, Some(&old), None)?;
-            Ok(true)
-        })
-        .await
-    }
+/// Deletes an object; returns whether it existed.
+pub(crate) async fn delete<T: Timed>(db: &Db, space: &SpaceId, number: u64) -> Result<bool, StoreError> {
+    let space = space.clone();
+    db.write(None, 64, move |batch| {
+        let of = batch.number(&space)?;
+        let Some(old) = stored::<T>(batch, of, number)? else { return Ok(false) };
+        swap(batch, of, Some(&old), None)?;
+        Ok(true)
+    })
+    .await
 }

@@ -1,19 +1,18 @@
-//! Workflows, and the versions of them that runs carry out.
+//! Workflows, and the versions that runs execute.
 
 use hookwright_model::{SpaceId, Workflow};
 
-use crate::config::insert;
-use crate::tables::REVISIONS;
-use crate::writer::Batch;
-use crate::{Store, StoreError, rows};
-
-pub(crate) const WORKFLOW: &str = "workflow";
+use crate::batch::Batch;
+use crate::config::{self, insert};
+use crate::db::Db;
+use crate::tables::{REVISIONS, WORKFLOW};
+use crate::{StoreError, rows};
 
 fn versions_of(name: &str) -> String {
     Workflow::id(name).to_string()
 }
 
-/// Writes a workflow and keeps this version of it.
+/// Writes a workflow, and retains this version of it.
 pub(crate) fn write(batch: &mut Batch<'_>, space: u32, workflow: &Workflow) -> Result<(), StoreError> {
     let (id, row) = (versions_of(&workflow.name), rows::json(workflow)?);
     insert(batch, (space, WORKFLOW, &workflow.name), &row)?;
@@ -21,41 +20,48 @@ pub(crate) fn write(batch: &mut Batch<'_>, space: u32, workflow: &Workflow) -> R
     Ok(())
 }
 
-impl Store {
-    /// Stores a workflow and keeps this version of it.
+/// Workflows.
+#[derive(Clone)]
+pub struct Workflows {
+    pub(crate) db: Db,
+}
+
+impl Workflows {
+    /// Stores a workflow, and retains this version of it.
     pub async fn put_workflow(&self, space: &SpaceId, workflow: &Workflow) -> Result<(), StoreError> {
         let (space, workflow) = (space.clone(), workflow.clone());
-        self.write(None, 4096, move |batch| {
-            let number = batch.number(&space)?;
-            write(batch, number, &workflow)
-        })
-        .await
+        self.db
+            .write(None, 4096, move |batch| {
+                let number = batch.number(&space)?;
+                write(batch, number, &workflow)
+            })
+            .await
     }
 
-    /// Deletes a workflow; its versions stay, for the runs that were started with them.
+    /// Deletes a workflow. Its versions are retained for the runs that were started with them.
     pub async fn delete_workflow(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
-        self.delete(space, WORKFLOW, name).await
+        config::delete(&self.db, space, WORKFLOW, name).await
     }
 
     /// A workflow.
     pub fn workflow(&self, space: &SpaceId, name: &str) -> Result<Option<Workflow>, StoreError> {
-        self.get(space, WORKFLOW, name)
+        config::get(&self.db, space, WORKFLOW, name)
     }
 
     /// The workflows of a space, by name.
     pub fn workflows(&self, space: &SpaceId) -> Result<Vec<Workflow>, StoreError> {
-        self.list(space, WORKFLOW)
+        config::list(&self.db, space, WORKFLOW)
     }
 
     /// The workflows of all spaces.
     pub fn all_workflows(&self) -> Result<Vec<(SpaceId, Workflow)>, StoreError> {
-        self.all(WORKFLOW)
+        config::all(&self.db, WORKFLOW)
     }
 
     /// A version of a workflow, even of one that was deleted.
     pub fn workflow_version(&self, space: &SpaceId, name: &str, version: u32) -> Result<Option<Workflow>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(None) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(None) };
+        let read = self.db.begin_read()?;
         let row = read.open_table(REVISIONS)?.get((number, versions_of(name).as_str(), version))?;
         row.map(|row| rows::read(row.value())).transpose()
     }
@@ -68,8 +74,8 @@ impl Store {
         before: u32,
         limit: usize,
     ) -> Result<Vec<Workflow>, StoreError> {
-        let Some(number) = self.number(space) else { return Ok(Vec::new()) };
-        let read = self.begin_read()?;
+        let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
+        let read = self.db.begin_read()?;
         let table = read.open_table(REVISIONS)?;
         let id = versions_of(name);
         let range = (number, id.as_str(), 0)..(number, id.as_str(), before);

@@ -50,15 +50,18 @@ fn key(space: &SpaceId, role: Role) -> ApiKey {
         space: space.clone(),
         name: "k".into(),
         role,
+        user: None,
         prefix: "hw_".into(),
         digest: "00".into(),
         created_at: Timestamp::from_millis(1),
         last_used_at: None,
+        expires_at: None,
+        replaced_by: None,
     }
 }
 
 #[tokio::test]
-async fn all_of_it_is_written_with_numbers_that_fit_one_another() {
+async fn everything_is_committed_with_consistent_numbers() {
     let (_dir, store) = open();
     let space = SpaceId::main();
     let changes = vec![
@@ -68,19 +71,19 @@ async fn all_of_it_is_written_with_numbers_that_fit_one_another() {
         ConfigChange::Webhook(Box::new(made(webhook("w", Some(u64::MAX - 1))))),
         ConfigChange::Key(made(key(&space, Role::Viewer))),
     ];
-    assert!(matches!(store.configure(&space, changes).await.unwrap(), Configured::Done(_)));
-    let found = store.webhook(&space, "whk_w").unwrap().unwrap();
-    assert_eq!((found.number, found.policy), (1, Some(2)));
-    assert_eq!(store.webhook_policy(&space, 2).unwrap().unwrap().name, format!("policy {}", u64::MAX - 1));
-    assert!(store.automation_revision(&space, "aut_a", 1).unwrap().is_some());
-    assert_eq!(store.keys(&space).unwrap().len(), 1);
+    assert!(matches!(store.configuration.configure(&space, changes).await.unwrap(), Configured::Done(_)));
+    let found = store.webhooks.webhooks(&space).unwrap().remove(0);
+    assert_eq!((found.id.as_str(), found.number, found.policy), ("whk_w", 1, Some(2)));
+    assert_eq!(store.webhooks.webhook_policy(&space, 2).unwrap().unwrap().name, format!("policy {}", u64::MAX - 1));
+    assert!(store.automations.automation_revision(&space, "aut_a", 1).unwrap().is_some());
+    assert_eq!(store.keys.keys(&space).unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn nothing_is_written_if_anything_is_no_longer_as_it_was_read() {
+async fn nothing_is_committed_on_a_write_conflict() {
     let (_dir, store) = open();
     let space = SpaceId::main();
-    store.put_automation(&space, &automation("a", 1), None).await.unwrap();
+    store.automations.put_automation(&space, &automation("a", 1), None).await.unwrap();
     for stale in [
         ConfigChange::Automation(Swap { was: Some(automation("a", 2)), is: Some(automation("a", 3)) }),
         ConfigChange::Automation(made(automation("a", 1))),
@@ -88,19 +91,20 @@ async fn nothing_is_written_if_anything_is_no_longer_as_it_was_read() {
         ConfigChange::Key(Swap { was: Some(key(&space, Role::Viewer)), is: Some(key(&space, Role::Admin)) }),
     ] {
         let changes = vec![ConfigChange::Automation(made(automation("b", 1))), stale];
-        assert!(matches!(store.configure(&space, changes).await.unwrap(), Configured::Conflict));
-        let found: Vec<AutomationId> = store.automations(&space).unwrap().into_iter().map(|one| one.id).collect();
+        assert!(matches!(store.configuration.configure(&space, changes).await.unwrap(), Configured::Conflict));
+        let found: Vec<AutomationId> =
+            store.automations.automations(&space).unwrap().into_iter().map(|one| one.id).collect();
         assert_eq!(found, [AutomationId::from("aut_a")]);
-        assert!(store.automation_revision(&space, "aut_b", 1).unwrap().is_none());
+        assert!(store.automations.automation_revision(&space, "aut_b", 1).unwrap().is_none());
     }
     let swap = Swap { was: Some(automation("a", 1)), is: Some(automation("a", 2)) };
     let changes = vec![ConfigChange::Automation(swap), ConfigChange::Automation(made(automation("b", 1)))];
-    assert!(matches!(store.configure(&space, changes).await.unwrap(), Configured::Done(_)));
-    assert_eq!(store.automation(&space, "aut_a").unwrap().unwrap().revision, 2);
+    assert!(matches!(store.configuration.configure(&space, changes).await.unwrap(), Configured::Done(_)));
+    assert_eq!(store.automations.automation(&space, "aut_a").unwrap().unwrap().revision, 2);
 }
 
 #[tokio::test]
-async fn a_kind_beyond_the_bound_refuses_everything() {
+async fn a_kind_beyond_the_limit_refuses_the_whole_commit() {
     let (_dir, store) = open();
     let space = SpaceId::main();
     let kind = |n: usize| {
@@ -108,27 +112,27 @@ async fn a_kind_beyond_the_bound_refuses_everything() {
         RecordKind::declare(&format!("kind-{n}"), input, None, Timestamp::from_millis(1)).unwrap()
     };
     let kinds = |count: usize| (0..count).map(|n| ConfigChange::Kind(Box::new(made(kind(n))))).collect::<Vec<_>>();
-    let refused = store.configure(&space, kinds(201)).await.unwrap();
+    let refused = store.configuration.configure(&space, kinds(201)).await.unwrap();
     assert!(matches!(refused, Configured::Refused(_, KindRefused::TooMany(200))), "{refused:?}");
-    assert!(store.own_kinds(&space).unwrap().is_empty());
-    assert!(matches!(store.configure(&space, kinds(200)).await.unwrap(), Configured::Done(_)));
-    assert_eq!(store.own_kinds(&space).unwrap().len(), 200);
+    assert!(store.kinds.own_kinds(&space).unwrap().is_empty());
+    assert!(matches!(store.configuration.configure(&space, kinds(200)).await.unwrap(), Configured::Done(_)));
+    assert_eq!(store.kinds.own_kinds(&space).unwrap().len(), 200);
 }
 
 #[tokio::test]
-async fn the_use_of_a_key_that_was_revoked_does_not_bring_it_back() {
+async fn using_a_revoked_key_does_not_restore_it() {
     let (_dir, store) = open();
     let space = SpaceId::main();
     let mut used = key(&space, Role::Viewer);
-    store.put_key(&used).await.unwrap();
+    store.keys.put_key(&used).await.unwrap();
     used.last_used_at = Some(Timestamp::from_millis(5));
     let admin = key(&space, Role::Admin);
     let swap = Swap { was: Some(key(&space, Role::Viewer)), is: Some(admin) };
-    store.configure(&space, vec![ConfigChange::Key(swap)]).await.unwrap();
-    store.note_key_use(&used).await.unwrap();
-    let found = &store.keys(&space).unwrap()[0];
+    store.configuration.configure(&space, vec![ConfigChange::Key(swap)]).await.unwrap();
+    store.keys.note_key_use(&used).await.unwrap();
+    let found = &store.keys.keys(&space).unwrap()[0];
     assert_eq!((found.role, found.last_used_at), (Role::Admin, used.last_used_at), "only its use is noted");
-    store.delete_key(&space, "key_1").await.unwrap();
-    store.note_key_use(&used).await.unwrap();
-    assert!(store.keys(&space).unwrap().is_empty());
+    store.keys.delete_key(&space, "key_1").await.unwrap();
+    store.keys.note_key_use(&used).await.unwrap();
+    assert!(store.keys.keys(&space).unwrap().is_empty());
 }

@@ -5,7 +5,7 @@ use hookwright_model::{
     AutomationId, Decision, Effects, EventDraft, ItemRecord, Lane, NewEvent, NewLane, Plan, Progress, Run, RunId,
     RunState, SpaceId, StepOutcome, Timestamp,
 };
-use hookwright_store::{Committed, DueItem, StepCommit, Store, StoreOptions};
+use hookwright_store::{DueItem, StepCommit, StepCommitted, Store, StoreOptions};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ async fn accept(store: &Store, key: &str) -> u64 {
         .unwrap();
     let lanes = vec![NewLane { ordinal: 0, key: key.to_owned() }];
     let plan = Plan { automations: vec![AutomationId::from("aut_1")], lanes, ..Plan::default() };
-    store.append(vec![NewEvent { event, plan }]).await.unwrap()[0].seq
+    store.events.append(vec![NewEvent { event, plan }]).await.unwrap()[0].seq
 }
 
 fn run(seq: u64, key: &str, most: u32, state: RunState) -> Run {
@@ -41,10 +41,14 @@ fn run(seq: u64, key: &str, most: u32, state: RunState) -> Run {
         next_step: 0,
         tries: 0,
         retry_at: None,
+        waiting_since: None,
         waits_for: None,
+        open_steps: vec![],
         progress: Progress::default(),
         wait_until: None,
         lane: Some(Lane { key: key.to_owned(), most }),
+        resumed: false,
+        version: 0,
         created_at: Timestamp::from_millis(10),
         finished_at: (!state.live()).then_some(Timestamp::from_millis(10)),
     }
@@ -52,38 +56,31 @@ fn run(seq: u64, key: &str, most: u32, state: RunState) -> Run {
 
 async fn decide(store: &Store, run: Run) -> RunState {
     let seq = run.id.seq;
-    store.decide(&SpaceId::main(), seq, vec![run], false).await.unwrap()[0].state
+    store.runs.decide(&SpaceId::main(), seq, vec![run]).await.unwrap()[0].state
 }
 
 fn state(store: &Store, seq: u64) -> RunState {
-    store.run(&SpaceId::main(), RunId { seq, ordinal: 0 }).unwrap().unwrap().state
+    store.runs.run(&SpaceId::main(), RunId { seq, ordinal: 0 }).unwrap().unwrap().state
 }
 
-fn commit(run: Run) -> StepCommit {
-    StepCommit {
-        run,
-        expected_step: 0,
-        expected_tries: 0,
-        expected_item: 0,
-        item: None,
-        effects: Effects::default(),
-        close: true,
-        due_was: None,
-    }
+async fn commit(store: &Store, run: Run, item: Option<(u32, ItemRecord)>) -> StepCommitted {
+    store.runs.complete_step(StepCommit { run, item, effects: Effects::default() }).await.unwrap()
 }
 
 async fn end(store: &Store, run: Run) {
-    let ended = Run { state: RunState::Done, finished_at: Some(Timestamp::from_millis(20)), ..run };
-    assert_eq!(store.complete_step(commit(ended)).await.unwrap(), Committed::Done);
+    let stored = store.runs.run(&run.space, run.id).unwrap().unwrap();
+    let finished_at = Some(Timestamp::from_millis(20));
+    let ended = Run { state: RunState::Done, retry_at: None, finished_at, version: stored.version, ..run };
+    assert!(matches!(commit(store, ended, None).await, StepCommitted::Done(_)));
 }
 
 fn due(store: &Store) -> Vec<u64> {
-    let due = store.due(Timestamp::from_millis(i64::MAX - 1), 100).unwrap();
+    let due = store.timetable.due(Timestamp::from_millis(i64::MAX - 1), 100).unwrap();
     due.iter().map(|due| if let DueItem::Run(id) = due.item { id.seq } else { panic!("{due:?}") }).collect()
 }
 
 #[tokio::test]
-async fn a_run_waits_for_earlier_ones_of_its_key_even_if_it_was_decided_first() {
+async fn a_run_waits_for_earlier_runs_of_its_key_even_if_decided_first() {
     let (_dir, store) = open();
     let (first, second, third) = (accept(&store, "k").await, accept(&store, "k").await, accept(&store, "k").await);
     let other = accept(&store, "other").await;
@@ -93,7 +90,7 @@ async fn a_run_waits_for_earlier_ones_of_its_key_even_if_it_was_decided_first() 
     assert_eq!(decide(&store, run(third, "k", 1, RunState::Running)).await, RunState::Queued);
     assert_eq!(due(&store), [0_u64; 0]);
     // Nothing is left to be done at once for those that wait.
-    let open: Vec<u64> = store.work(0, 10).unwrap().iter().map(|work| work.seq).collect();
+    let open: Vec<u64> = store.backlog.work(0, 10).unwrap().iter().map(|work| work.seq).collect();
     assert_eq!(open, [first, other]);
 
     end(&store, run(first, "k", 1, RunState::Running)).await;
@@ -102,7 +99,7 @@ async fn a_run_waits_for_earlier_ones_of_its_key_even_if_it_was_decided_first() 
 }
 
 #[tokio::test]
-async fn a_run_that_does_not_fire_lets_the_next_one_go_on() {
+async fn a_run_that_does_not_fire_releases_the_next_one() {
     let (_dir, store) = open();
     let (first, second) = (accept(&store, "k").await, accept(&store, "k").await);
     assert_eq!(decide(&store, run(second, "k", 1, RunState::Running)).await, RunState::Queued);
@@ -111,7 +108,7 @@ async fn a_run_that_does_not_fire_lets_the_next_one_go_on() {
 }
 
 #[tokio::test]
-async fn as_many_runs_as_may_are_under_way() {
+async fn the_concurrency_limit_bounds_runs_in_progress() {
     let (_dir, store) = open();
     let mut seqs = Vec::new();
     for _ in 0..4 {
@@ -127,7 +124,7 @@ async fn as_many_runs_as_may_are_under_way() {
 }
 
 #[tokio::test]
-async fn a_place_in_a_lane_outlives_the_server() {
+async fn a_position_in_a_concurrency_group_survives_a_restart() {
     let (dir, store) = open();
     let (first, second) = (accept(&store, "k").await, accept(&store, "k").await);
     decide(&store, run(first, "k", 1, RunState::Running)).await;
@@ -141,7 +138,7 @@ async fn a_place_in_a_lane_outlives_the_server() {
 }
 
 #[tokio::test]
-async fn an_item_is_recorded_with_the_commit_of_its_step_or_not_at_all() {
+async fn an_item_is_recorded_atomically_with_its_step() {
     let (_dir, store) = open();
     let seq = accept(&store, "k").await;
     let first = run(seq, "k", 1, RunState::Running);
@@ -155,28 +152,29 @@ async fn an_item_is_recorded_with_the_commit_of_its_step_or_not_at_all() {
         attempts: 1,
         started_at: Timestamp::from_millis(0),
         duration_us: 1,
+        reruns: 0,
     };
-    let at = |item: u32| Run { progress: Progress { item, items: 3 }, ..first.clone() };
-    let done = StepCommit { item: Some((0, item(0))), close: false, ..commit(at(1)) };
-    assert_eq!(store.complete_step(done).await.unwrap(), Committed::Done);
+    let at = |item: u32| Run { progress: Progress { item, items: 3, bytes: 0 }, ..first.clone() };
+    let done = commit(&store, at(1), Some((0, item(0)))).await;
+    let StepCommitted::Done(stored) = done else { panic!("{done:?}") };
+    assert_eq!(stored.version, 1);
     // The same again, as after a crash of somebody who did not know: the run is at the next item already.
-    let again = StepCommit { item: Some((0, item(9))), close: false, ..commit(at(1)) };
-    assert_eq!(store.complete_step(again).await.unwrap(), Committed::Superseded);
-    let next = StepCommit { item: Some((0, item(1))), expected_item: 1, close: false, ..commit(at(2)) };
-    assert_eq!(store.complete_step(next).await.unwrap(), Committed::Done);
-    let items = store.items(&SpaceId::main(), first.id).unwrap();
+    assert!(matches!(commit(&store, at(1), Some((0, item(9)))).await, StepCommitted::Superseded));
+    let next = Run { version: 1, ..at(2) };
+    assert!(matches!(commit(&store, next, Some((0, item(1)))).await, StepCommitted::Done(_)));
+    let items = store.runs.items(&SpaceId::main(), first.id).unwrap();
     let indices: Vec<(u32, u32)> = items.iter().map(|(step, item)| (*step, item.index)).collect();
     assert_eq!(indices, [(0, 0), (0, 1)]);
 }
 
 #[tokio::test]
-async fn a_run_that_is_ended_is_no_longer_due() {
+async fn an_ended_run_is_no_longer_due() {
     let (_dir, store) = open();
     let seq = accept(&store, "k").await;
     let waiting = Run { retry_at: Some(Timestamp::from_millis(50)), ..run(seq, "k", 1, RunState::Running) };
     let waiting = Run { state: RunState::Waiting, ..waiting };
     decide(&store, waiting.clone()).await;
     assert_eq!(due(&store), [seq]);
-    end(&store, Run { retry_at: None, ..waiting }).await;
+    end(&store, waiting).await;
     assert_eq!(due(&store), [0_u64; 0]);
 }

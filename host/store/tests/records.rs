@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use hookwright_model::{
-    Author, Cause, Effects, HistoryEntry, Merge, Query, RecordKey, RecordKind, RecordWrite, SpaceId, StateView as _,
-    Subscribers, Timestamp, Workbench, builtin_kind,
+    Author, Cause, Effects, HistoryEntry, Merge, NoteInput, Query, RecordKey, RecordKind, RecordWrite, SpaceId,
+    StateView as _, StoredNote, Subscribers, Timestamp, Workbench, builtin_kind, json_size,
 };
-use hookwright_store::{Committed, Found, KindDeleted, KindStored, Store, StoreOptions};
+use hookwright_store::{Committed, Found, KindDeleted, KindStored, Page, Store, StoreOptions};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -29,7 +29,7 @@ fn fields(value: Value) -> Map<String, Value> {
 }
 
 async fn commit(store: &Store, effects: Effects) {
-    assert_eq!(store.commit(&SpaceId::main(), effects).await, Ok(Committed::Done));
+    assert_eq!(store.records.commit(&SpaceId::main(), effects).await, Ok(Committed::Done));
 }
 
 /// Makes records, some hundreds in a commit.
@@ -52,7 +52,7 @@ async fn amend(store: &Store, kind: &str, id: u64, changes: Value) {
 
 fn find(store: &Store, kind: &RecordKind, query: &[(&str, &str)], cursor: Option<&str>, limit: usize) -> Found {
     let query = Query::parse(kind, query.iter().copied()).unwrap();
-    store.query_records(&SpaceId::main(), kind, &query, cursor, limit).unwrap().unwrap()
+    store.records.query_records(&SpaceId::main(), kind, &query, cursor, limit).unwrap().unwrap()
 }
 
 fn ids(found: &Found) -> Vec<u64> {
@@ -73,7 +73,60 @@ fn all(store: &Store, kind: &RecordKind, query: &[(&str, &str)], limit: usize) -
 }
 
 #[tokio::test]
-async fn a_list_by_an_indexed_field_reads_past_everything_else() {
+async fn an_older_note_committed_later_does_not_set_the_updated_time_back() {
+    let (_dir, store) = open();
+    make(&store, "ticket", [json!({"subject": "a"})]).await;
+    let main = SpaceId::main();
+    let at = |millis| {
+        let now = Timestamp::from_millis(millis);
+        Workbench::new(Arc::new(store.clone()), main.clone(), now, "test", Cause::api())
+    };
+    let note = || NoteInput { text: "n".into(), ..NoteInput::default() };
+    let (mut early, mut late) = (at(1_000), at(2_000));
+    early.add_note("1", note()).unwrap();
+    late.add_note("1", note()).unwrap();
+    commit(&store, late.finish(&Subscribers::default())).await;
+    commit(&store, early.finish(&Subscribers::default())).await;
+    let record = store.record(&main, &RecordKey::ticket(1)).unwrap().unwrap();
+    assert_eq!(record.value["updated_at"], "1970-01-01T00:00:02.000Z");
+    // Whoever adds to a record that is gone meanwhile tries again, and finds that it is.
+    make(&store, "company", [json!({"title": "a"})]).await;
+    let (mut adds, mut removes) = (bench(&store), bench(&store));
+    adds.add_record_note("company", "1", note()).unwrap();
+    removes.remove_record("company", "1").unwrap();
+    commit(&store, removes.finish(&Subscribers::default())).await;
+    let refused = store.records.commit(&main, adds.finish(&Subscribers::default())).await;
+    assert_eq!(refused, Ok(Committed::Conflict("company/1".into())));
+    // What lists find follows the instant.
+    let ticket = builtin_kind("ticket").unwrap();
+    assert_eq!(find(&store, ticket, &[("updated_at", "1970-01-01T00:00:02.000Z")], None, 10).records.len(), 1);
+    assert_eq!(find(&store, ticket, &[("updated_at", "1970-01-01T00:00:01.000Z")], None, 10).records.len(), 0);
+}
+
+#[tokio::test]
+async fn an_event_contains_the_newest_notes_of_its_ticket_as_stored() {
+    let (_dir, store) = open();
+    make(&store, "ticket", [json!({"subject": "a"})]).await;
+    for n in 1..=103 {
+        let mut bench = bench(&store);
+        let text = format!("{n}: \"größer\"\n\u{1}\\");
+        bench.add_note("1", NoteInput { text, ..NoteInput::default() }).unwrap();
+        commit(&store, bench.finish(&Subscribers::default())).await;
+    }
+    let (main, key) = (SpaceId::main(), RecordKey::ticket(1));
+    let stored = store.notes(&main, &key, 100).unwrap();
+    let values: Vec<Value> = stored.iter().map(|note| note.value().unwrap()).collect();
+    assert_eq!(values, store.records.all_notes(&main, &key, Some(3), 200).unwrap());
+    assert!(stored.iter().zip(&values).all(|(note, value)| note.size() == json_size(value)));
+    let texts: Vec<&str> = stored.iter().map(StoredNote::json).collect();
+    let newest = store.events.events(&main, Page { before: None, limit: 1 }, &|_| true).unwrap().items;
+    assert_eq!(newest[0].1.event_type, "ticket.note-added");
+    let data = newest[0].1.data_json();
+    assert!(data.ends_with(&format!(",\"notes\":[{}]}},\"note\":{}}}", texts.join(","), texts[99])), "{data}");
+}
+
+#[tokio::test]
+async fn a_list_by_an_indexed_field_reads_only_matching_rows() {
     let (_dir, store) = open();
     let ticket = builtin_kind("ticket").unwrap();
     // More than one call looks at, so that without the index the two would not be found at once.
@@ -102,7 +155,7 @@ async fn a_list_by_an_indexed_field_reads_past_everything_else() {
 }
 
 #[tokio::test]
-async fn the_index_follows_each_change_of_a_record() {
+async fn each_change_of_a_record_updates_the_index() {
     let (_dir, store) = open();
     let lead = builtin_kind("lead").unwrap();
     make(&store, "lead", [json!({"kanban_stage_id": 1}), json!({"kanban_stage_id": 1, "owner": {"id": 7}})]).await;
@@ -120,7 +173,7 @@ async fn the_index_follows_each_change_of_a_record() {
 }
 
 #[tokio::test]
-async fn pages_go_on_where_they_were_whatever_changes_meanwhile() {
+async fn pagination_is_stable_under_concurrent_changes() {
     let (_dir, store) = open();
     let lead = builtin_kind("lead").unwrap();
     let record = |n: u64| json!({"title": format!("t{:02}", n * 7 % 20), "owner": n % 3, "kanban_status": "IN_WORK"});
@@ -145,30 +198,30 @@ async fn pages_go_on_where_they_were_whatever_changes_meanwhile() {
     let second = find(&store, lead, &[("sort", "title")], first.next.as_deref(), 3);
     assert_eq!(ids(&second), [9, 12, 15]);
     let query = Query::parse(lead, [("sort", "owner")].into_iter()).unwrap();
-    let other = store.query_records(&SpaceId::main(), lead, &query, first.next.as_deref(), 3).unwrap();
+    let other = store.records.query_records(&SpaceId::main(), lead, &query, first.next.as_deref(), 3).unwrap();
     assert!(other.is_none(), "the cursor of another order is none of this list");
 }
 
 #[tokio::test]
-async fn each_version_has_its_account_and_the_oldest_are_forgotten() {
+async fn each_version_has_a_history_entry_and_the_oldest_are_removed() {
     let (_dir, store) = open();
     make(&store, "deal", [json!({"title": "0", "blob": "x".repeat(5000)})]).await;
     for n in 1..=120 {
         amend(&store, "deal", 1, json!({"title": n.to_string()})).await;
     }
     let key = RecordKey { kind: "deal".into(), id: 1 };
-    let history = store.history(&SpaceId::main(), &key, None, 500).unwrap();
+    let history = store.records.history(&SpaceId::main(), &key, None, 500).unwrap();
     assert_eq!((history.len(), history[0].version, history[99].version), (100, 121, 22));
     assert_eq!(history[0].changes, fields(json!({"title": {"from": "119", "to": "120"}})));
     assert_eq!((history[0].change.as_str(), history[0].by.key_name.as_deref()), ("updated", Some("tests")));
     assert_eq!(store.record(&SpaceId::main(), &key).unwrap().unwrap().version, 121);
-    let before = store.history(&SpaceId::main(), &key, Some(100), 2).unwrap();
+    let before = store.records.history(&SpaceId::main(), &key, Some(100), 2).unwrap();
     assert_eq!([before[0].version, before[1].version], [99, 98]);
 
     let mut bench = bench(&store);
     bench.remove_record("deal", "1").unwrap();
     commit(&store, bench.finish(&Subscribers::default())).await;
-    let gone = &store.history(&SpaceId::main(), &key, None, 1).unwrap()[0];
+    let gone = &store.records.history(&SpaceId::main(), &key, None, 1).unwrap()[0];
     assert_eq!((gone.change.as_str(), gone.version), ("deleted", 122));
     assert_eq!(gone.changes["title"], json!({"from": "120", "to": null}));
     assert_eq!(gone.changes["blob"]["from"], json!({"omitted_bytes": 5002}));
@@ -180,38 +233,38 @@ fn own(declaration: Value, former: Option<&RecordKind>) -> RecordKind {
 }
 
 #[tokio::test]
-async fn a_kind_of_one_s_own_is_kept_changed_and_taken_away_once_it_has_no_records() {
+async fn a_custom_kind_is_stored_changed_and_deleted_once_it_has_no_records() {
     let (dir, store) = open();
     let main = SpaceId::main();
     let plain = own(json!({"fields": {"state": {"type": "string"}}}), None);
-    assert_eq!(store.put_kind(&main, plain.clone(), None).await, Ok(KindStored::Done));
-    assert_eq!(store.put_kind(&main, plain.clone(), None).await, Ok(KindStored::Conflict), "it is there already");
+    assert_eq!(store.kinds.put_kind(&main, plain.clone(), None).await, Ok(KindStored::Done));
+    assert_eq!(store.kinds.put_kind(&main, plain.clone(), None).await, Ok(KindStored::Conflict), "it is there already");
     make(&store, "order", [json!({"state": "new"}), json!({"state": "paid"})]).await;
     let indexed = own(json!({"fields": {"state": {"type": "string", "indexed": true}}}), Some(&plain));
-    assert_eq!(store.put_kind(&main, indexed.clone(), Some(plain.revision())).await, Ok(KindStored::Done));
+    assert_eq!(store.kinds.put_kind(&main, indexed.clone(), Some(plain.revision())).await, Ok(KindStored::Done));
     assert_eq!(ids(&find(&store, &indexed, &[("state", "paid")], None, 10)), [2], "indexed what was there already");
-    assert_eq!(store.delete_kind(&main, "order").await, Ok(KindDeleted::InUse));
-    assert!(store.own_kind(&"other".parse().unwrap(), "order").unwrap().is_none());
+    assert_eq!(store.kinds.delete_kind(&main, "order").await, Ok(KindDeleted::InUse));
+    assert!(store.kinds.own_kind(&"other".parse().unwrap(), "order").unwrap().is_none());
 
     // What was made by a kind that changed meanwhile does not commit.
     let mut late = bench(&store);
     late.make_record("order", fields(json!({"state": "late"}))).unwrap();
     let changed = own(json!({"fields": {"name": {"type": "string"}}}), Some(&indexed));
-    assert_eq!(store.put_kind(&main, changed, Some(indexed.revision())).await, Ok(KindStored::Done));
-    let late = store.commit(&main, late.finish(&Subscribers::default())).await;
+    assert_eq!(store.kinds.put_kind(&main, changed, Some(indexed.revision())).await, Ok(KindStored::Done));
+    let late = store.records.commit(&main, late.finish(&Subscribers::default())).await;
     assert_eq!(late, Ok(Committed::Conflict("kind/order".into())));
 
     store.close().await;
     drop(store);
     let store = Store::open(&StoreOptions::new(dir.path().join("store.redb"))).unwrap();
-    assert_eq!(store.own_kinds(&main).unwrap()[0].name(), "order");
+    assert_eq!(store.kinds.own_kinds(&main).unwrap()[0].name(), "order");
     for id in ["1", "2"] {
         let mut bench = bench(&store);
         bench.remove_record("order", id).unwrap();
         commit(&store, bench.finish(&Subscribers::default())).await;
     }
-    assert_eq!(store.delete_kind(&main, "order").await, Ok(KindDeleted::Done));
-    assert_eq!(store.delete_kind(&main, "order").await, Ok(KindDeleted::Missing));
+    assert_eq!(store.kinds.delete_kind(&main, "order").await, Ok(KindDeleted::Done));
+    assert_eq!(store.kinds.delete_kind(&main, "order").await, Ok(KindDeleted::Missing));
 }
 
 #[tokio::test]
@@ -233,6 +286,8 @@ async fn a_file_without_an_index_is_indexed_when_it_is_opened() {
         assert!(transaction.open_table(meta).unwrap().remove("record_index").unwrap().is_some());
         transaction.commit().unwrap();
     }
+    // The checksums beside it are of the file as it was closed.
+    std::fs::remove_file(dir.path().join("store.redb.sums")).unwrap();
     let store = Store::open(&StoreOptions::new(path)).unwrap();
     let found = find(&store, builtin_kind("ticket").unwrap(), &[("status", "rare")], None, 10);
     assert_eq!(ids(&found), [2]);

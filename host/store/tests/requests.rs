@@ -32,7 +32,7 @@ async fn source(store: &Store) -> SourceId {
         created_at: Timestamp::from_millis(0),
         rotated_at: None,
     };
-    store.put_source(&source).await.unwrap();
+    store.sources.put_source(&source).await.unwrap();
     source.id
 }
 
@@ -43,28 +43,30 @@ fn note(source: &SourceId, at: i64, most: u64) -> RequestNote {
 }
 
 fn numbers(store: &Store, source: &SourceId) -> Vec<u64> {
-    let found = store.requests(&SpaceId::main(), source, None, 100).unwrap();
+    let found = store.requests.requests(&SpaceId::main(), source, None, 100).unwrap();
     found.into_iter().map(|(number, _)| number).collect()
 }
 
 #[tokio::test]
-async fn a_log_holds_as_many_entries_as_it_may_and_no_older_ones_than_it_may() {
+async fn retention_limits_a_log_by_entries_and_by_age() {
     let (_dir, store) = open();
     let (one, other) = (source(&store).await, source(&store).await);
     let main = SpaceId::main();
     for at in 0..10 {
         store
+            .requests
             .note_requests(vec![(main.clone(), note(&one, at, 4)), (main.clone(), note(&other, at, 100))])
             .await
             .unwrap();
     }
     assert_eq!(numbers(&store, &one), [10, 9, 8, 7]);
     assert_eq!(numbers(&store, &other).len(), 10, "each source has a log of its own");
-    assert_eq!(store.requests(&main, &one, Some(9), 1).unwrap()[0].0, 8);
-    assert_eq!(store.request(&main, &one, 7).unwrap().unwrap().at, Timestamp::from_millis(6));
-    assert_eq!(store.request(&main, &one, 6).unwrap(), None);
+    assert_eq!(store.requests.requests(&main, &one, Some(9), 1).unwrap()[0].0, 8);
+    assert_eq!(store.requests.request(&main, &one, 7).unwrap().unwrap().at, Timestamp::from_millis(6));
+    assert_eq!(store.requests.request(&main, &one, 6).unwrap(), None);
 
-    let sweep = |before, most, limit| store.sweep_requests(&main, &other, Timestamp::from_millis(before), most, limit);
+    let sweep =
+        |before, most, limit| store.requests.sweep_requests(&main, &other, Timestamp::from_millis(before), most, limit);
     assert_eq!(sweep(3, 100, 2).await, Ok(2));
     assert_eq!(sweep(3, 100, 2).await, Ok(1));
     assert_eq!(sweep(3, 100, 2).await, Ok(0));
@@ -72,9 +74,9 @@ async fn a_log_holds_as_many_entries_as_it_may_and_no_older_ones_than_it_may() {
     assert_eq!(sweep(0, 2, 100).await, Ok(5), "a bound that was lowered holds too");
     assert_eq!(numbers(&store, &other), [10, 9]);
 
-    store.delete_source(&main, one.as_str()).await.unwrap();
+    store.sources.delete_source(&main, one.as_str()).await.unwrap();
     assert_eq!(numbers(&store, &one), [0; 0]);
-    store.note_requests(vec![(main.clone(), note(&one, 0, 4))]).await.unwrap();
+    store.requests.note_requests(vec![(main.clone(), note(&one, 0, 4))]).await.unwrap();
     assert_eq!(numbers(&store, &one), [0; 0], "nothing is written of a source that is gone");
 }
 
@@ -86,6 +88,6 @@ async fn an_entry_commits_with_the_events_of_its_request() {
     let draft = EventDraft::json("a.b", "a", None, &json!({}), None);
     let event = NewEvent { event: draft.accept(&main, Timestamp::from_millis(0)).unwrap(), plan: Plan::default() };
     let effects = Effects { request: Some(note(&source, 5, 10)), ..Effects::default() };
-    let appended = store.append_with(&main, vec![event], effects).await.unwrap().unwrap();
+    let appended = store.events.append_with(&main, vec![event], effects).await.unwrap().unwrap();
     assert_eq!((appended.len(), numbers(&store, &source)), (1, vec![1]));
 }

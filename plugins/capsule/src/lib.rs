@@ -1,10 +1,11 @@
 //! The transform `capsule`: the message of Capsule's REST hooks, `{"event": "party/created", "payload": [{..}]}`.
 //!
-//! The payload is the record that the event is about, as it was written: `data.record`, else `data.KIND`, else the data; a
-//! list of records stays that list. The event's name is the parameter `event`, else the event's type with a slash, its kind
+//! The payload is the record that the event is about: `data.record`, else `data.KIND`, else the data; a list of records stays
+//! that list. Records of Capsule's kinds have every field of theirs, null where there is nothing, and times in whole seconds;
+//! a task has Capsule's fields. The event's name is the parameter `event`, else the event's type with a slash, its kind
 //! in Capsule's words: `project.moved` is `kase/moved`.
 
-use hookwright_sdk::outgoing::{Object, Told};
+use hookwright_sdk::outgoing::{Object, Told, User};
 use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,12 +20,17 @@ const WORDS: [(&str, &str); 6] = [
     ("deal", "opportunity"),
 ];
 
+mod shape;
+
 struct Capsule;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
     event: Option<String>,
+    /// Members that the records have in any case, with commas between.
+    embed: Option<String>,
+    user: Option<User>,
 }
 
 impl Plugin for Capsule {
@@ -42,14 +48,23 @@ impl Transform for Capsule {
     fn apply(event: &Event, message: Message, parameters: Parameters) -> Result<Transformed, Failure> {
         let told = Told::of(event, &message)?;
         let name = parameters.event.unwrap_or_else(|| name(&told.kind, &told.verb));
-        let body = Object::default().with("event", &name);
-        let body = match serde_json::from_str::<Vec<&RawValue>>(told.record.get()) {
-            Ok(_) => body.with("payload", told.record),
-            Err(_) => body.with("payload", &[told.record]),
-        };
-        let body = body.finish();
+        let records = serde_json::from_str::<Vec<&RawValue>>(told.record.get()).unwrap_or_else(|_| vec![told.record]);
+        let completed_by = parameters.user.as_ref().filter(|_| completes(&told));
+        let payload = records.into_iter().map(|record| {
+            let embed = parameters.embed.as_deref();
+            let shaped = shape::shaped(&told.kind, record, &event.time, completed_by, embed);
+            shaped.and_then(|json| RawValue::from_string(json).ok()).unwrap_or_else(|| record.to_owned())
+        });
+        let payload: Vec<Box<RawValue>> = payload.collect();
+        let body = Object::default().with("event", &name).with("payload", &payload).finish();
         Ok(Transformed::Send(message.with_body("application/json", body)))
     }
+}
+
+/// Whether the event tells of the change by which its record was completed.
+fn completes(told: &Told<'_>) -> bool {
+    let changes = told.data.object("changes").unwrap_or_default();
+    told.verb == "completed" || ["status", "closedDate"].iter().any(|field| changes.get(field).is_some())
 }
 
 /// `KIND.VERB` in Capsule's words.
@@ -75,12 +90,12 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_the_payload_as_it_was_written() {
+    fn a_record_is_the_payload_with_the_fields_of_its_kind() {
         for (event_type, data, message) in [
             (
                 "party.created",
                 r#"{"id": 1, "party": {"id": 11587, "firstName": "Scott", "n": 1.50}}"#,
-                r#"{"event":"party/created","payload":[{"id": 11587, "firstName": "Scott", "n": 1.50}]}"#,
+                r#"{"event":"party/created","payload":[{"id":11587,"type":null,"about":null,"title":null,"firstName":"Scott","lastName":null,"jobTitle":null,"createdAt":null,"updatedAt":null,"organisation":null,"lastContactedAt":null,"addresses":[],"phoneNumbers":[],"websites":[],"emailAddresses":[],"pictureURL":null,"n":1.50}]}"#,
             ),
             (
                 "contact.updated",
@@ -97,9 +112,80 @@ mod tests {
         ] {
             assert_eq!(sent(event_type, data, json!({})).unwrap(), message);
         }
-        let named = sent("party.created", "{}", json!({"event": "party/updated"})).unwrap();
+        let named = sent("contact.created", "{}", json!({"event": "party/updated"})).unwrap();
         assert_eq!(named, r#"{"event":"party/updated","payload":[{}]}"#);
         assert_eq!(sent("party.created", "", json!({})).unwrap_err().code, "message.not_json");
+    }
+
+    fn first(event_type: &str, record: Value, parameters: Value) -> Value {
+        let message: Value = serde_json::from_str(&sent(event_type, &record.to_string(), parameters).unwrap()).unwrap();
+        message["payload"][0].clone()
+    }
+
+    #[test]
+    fn times_are_in_whole_seconds_and_what_is_missing_is_null() {
+        let record =
+            json!({"record": {"id": 1, "name": "o", "createdAt": "2015-09-15T10:43:23.987Z", "more": "x.123Z"}});
+        let opportunity = first("opportunity.created", record, json!({}));
+        assert_eq!(opportunity["createdAt"], "2015-09-15T10:43:23Z");
+        assert_eq!(opportunity["more"], "x.123Z");
+        for name in ["milestone", "closedOn", "party", "owner", "updatedAt", "value"] {
+            assert_eq!(opportunity.get(name), Some(&Value::Null), "{name}");
+        }
+        let organisation = first("party.created", json!({"id": 1, "type": "organisation", "name": "ACME"}), json!({}));
+        assert_eq!((organisation.get("firstName"), &organisation["name"]), (None, &json!("ACME")));
+        assert_eq!(organisation["addresses"], json!([]));
+    }
+
+    #[test]
+    fn a_task_has_capsules_fields() {
+        let record = json!({"record": {
+            "id": "816", "title": "Call", "body": "<p>x</p>", "status": "inWork", "deadline": 1_717_243_200, "responsibleId": "2",
+            "createdDate": 1_732_623_300, "closedDate": null, "closedBy": "",
+            "crmEntities": {"deals": [{"id": 124, "title": "Deal"}], "companies": [{"id": 39, "title": "Company"}]},
+        }});
+        assert_eq!(
+            first("task.created", record, json!({})),
+            json!({
+                "id": "816", "type": "task", "description": "Call", "detail": "<p>x</p>", "category": null,
+                "dueOn": "2024-06-01", "dueTime": "12:00:00", "status": "OPEN", "party": {"id": 39, "name": "Company"},
+                "opportunity": {"id": 124, "name": "Deal"}, "kase": null, "owner": {"id": 2}, "hasTrack": false,
+                "createdAt": "2024-11-26T12:15:00Z", "updatedAt": "2026-01-02T03:04:05Z", "completedAt": null,
+                "completedBy": null,
+            })
+        );
+        let done = json!({"id": 1, "title": "t", "status": "done", "deadline": 0, "closedDate": 1_732_623_300, "closedBy": "7"});
+        let done = first("task.completed", done, json!({}));
+        assert_eq!((&done["status"], &done["dueOn"]), (&json!("COMPLETED"), &Value::Null));
+        assert_eq!((&done["completedAt"], &done["completedBy"]), (&json!("2024-11-26T12:15:00Z"), &json!({"id": 7})));
+        assert_eq!(first("task.created", json!({"id": 1, "dueOn": "x"}), json!({})), json!({"id": 1, "dueOn": "x"}));
+    }
+
+    #[test]
+    fn a_task_is_completed_by_the_user_who_made_the_change() {
+        let ada = json!({"user": {"id": 5, "name": "Ada", "email": "ada@example.com"}});
+        let done = json!({"id": 1, "title": "t", "status": "done", "closedBy": ""});
+        let changed = |field: &str| json!({"task": done, "changes": {field: {"from": null, "to": "x"}}});
+        let by_ada = json!({"id": 5, "name": "Ada"});
+        for (event_type, data, parameters, expected) in [
+            ("task.completed", json!({"task": done}), &ada, by_ada.clone()),
+            ("task.updated", changed("status"), &ada, by_ada.clone()),
+            ("task.updated", changed("title"), &ada, json!(null)),
+            ("task.completed", json!({"task": done}), &json!({}), json!(null)),
+            ("task.completed", json!({"task": {"id": 1, "title": "t", "closedBy": 7}}), &ada, json!({"id": 7})),
+            ("task.updated", json!({"task": {"id": 1, "title": "t"}, "changes": {"status": {}}}), &ada, json!(null)),
+            ("task.completed", json!({"task": done}), &json!({"user": {"id": "usr_1"}}), json!({"id": "usr_1"})),
+        ] {
+            assert_eq!(first(event_type, data.clone(), parameters.clone())["completedBy"], expected, "{data}");
+        }
+    }
+
+    #[test]
+    fn what_is_embedded_is_there_be_it_empty() {
+        let party =
+            first("party.created", json!({"id": 1, "owner": {"id": 6}}), json!({"embed": "tags, fields,owner,team"}));
+        assert_eq!((&party["tags"], &party["fields"], &party["owner"]), (&json!([]), &json!([]), &json!({"id": 6})));
+        assert_eq!(party.get("team"), Some(&Value::Null));
     }
 
     /// The server's own table, which says what a subscription to a name of Capsule's gets.
@@ -115,10 +201,5 @@ mod tests {
             }
         }
         assert!(seen > WORDS.len(), "{seen}");
-    }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<Capsule>().unwrap();
     }
 }

@@ -4,7 +4,9 @@ use cel::common::types::{CelBool, CelInt, CelString, DURATION_TYPE, TIMESTAMP_TY
 use cel::{DeclarationError, Env, ExecutionError};
 use regex_lite::Regex;
 
-use crate::calendar::{self, DAY, Date};
+use hookwright_sdk::dates::{DAY_SECONDS, Day, Instant};
+
+use crate::calendar;
 use crate::time::{Duration, SECOND, Timestamp};
 
 /// The standard functions and these.
@@ -78,19 +80,18 @@ fn matches(text: &CelString<'_>, pattern: &CelString<'_>) -> Result<CelBool, Exe
 fn timestamp_of_text(text: &CelString<'_>) -> Result<Timestamp, ExecutionError> {
     Timestamp::parse(text.inner()).ok_or_else(|| {
         let problem = format!(
-            "\"{}\" is no RFC 3339 time of the years 1 to 9999, such as \"2026-01-31T08:00:00Z\"",
+            "\"{}\" is no date with an offset, of the years 1 to 9999, such as \"2026-01-31T08:00:00Z\"",
             text.inner()
         );
         ExecutionError::function_error("timestamp", problem)
     })
 }
 
-fn timestamp_of_int(seconds: &CelInt) -> Result<Timestamp, ExecutionError> {
-    Timestamp::new(*seconds.inner(), 0).ok_or_else(|| {
-        let problem = format!(
-            "{} seconds since 1970 are not in the years 1 to 9999; milliseconds must be divided by 1000",
-            seconds.inner()
-        );
+/// Seconds since 1970, as the language has it, and milliseconds from 10^11 on, as everywhere else in Hookwright.
+fn timestamp_of_int(number: &CelInt) -> Result<Timestamp, ExecutionError> {
+    Instant::of_number(&number.inner().to_string()).and_then(Timestamp::of).ok_or_else(|| {
+        let problem =
+            format!("{} since 1970, in seconds or milliseconds, is not in the years 1 to 9999", number.inner());
         ExecutionError::function_error("timestamp", problem)
     })
 }
@@ -123,12 +124,12 @@ fn text_of_duration(duration: &Duration) -> CelString<'static> {
     CelString::from(duration.to_string())
 }
 
-fn date(instant: &Timestamp) -> Date {
-    calendar::date(instant.seconds.div_euclid(DAY))
+fn date(instant: &Timestamp) -> Day {
+    Day::from_number(instant.seconds.div_euclid(DAY_SECONDS))
 }
 
 fn of_day(instant: &Timestamp) -> i64 {
-    instant.seconds.rem_euclid(DAY)
+    instant.seconds.rem_euclid(DAY_SECONDS)
 }
 
 fn get_full_year(instant: &Timestamp) -> CelInt {
@@ -152,13 +153,13 @@ fn get_day_of_month(instant: &Timestamp) -> CelInt {
 
 /// 0 is Sunday; 1970-01-01 was a Thursday.
 fn get_day_of_week(instant: &Timestamp) -> CelInt {
-    CelInt::from((instant.seconds.div_euclid(DAY) + 4).rem_euclid(7))
+    CelInt::from((instant.seconds.div_euclid(DAY_SECONDS) + 4).rem_euclid(7))
 }
 
 /// 0 to 365.
 fn get_day_of_year(instant: &Timestamp) -> CelInt {
-    let first = Date { month: 1, day: 1, ..date(instant) };
-    CelInt::from(instant.seconds.div_euclid(DAY) - calendar::days(first))
+    let first = Day { month: 1, day: 1, ..date(instant) };
+    CelInt::from(instant.seconds.div_euclid(DAY_SECONDS) - first.number())
 }
 
 fn get_hours(instant: &Timestamp) -> CelInt {

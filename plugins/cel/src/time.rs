@@ -9,7 +9,7 @@ use cel::common::traits::{Adder, Comparer, Subtractor};
 use cel::common::types::{DURATION_TYPE, TIMESTAMP_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 
-use crate::calendar::{self, DAY};
+use hookwright_sdk::dates::Instant;
 
 /// Nanoseconds of a second.
 pub(crate) const SECOND: i64 = 1_000_000_000;
@@ -40,7 +40,10 @@ impl Timestamp {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (seconds, nanos) = calendar::instant(text)?;
+        Instant::parse(text).and_then(Self::of)
+    }
+
+    pub(crate) fn of(Instant { seconds, nanos }: Instant) -> Option<Self> {
         Self::new(seconds, nanos)
     }
 
@@ -60,10 +63,7 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, with as many digits after the second as there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = calendar::date(self.seconds.div_euclid(DAY));
-        let of_day = self.seconds.rem_euclid(DAY);
-        write!(f, "{:04}-{:02}-{:02}T", date.year, date.month, date.day)?;
-        write!(f, "{:02}:{:02}:{:02}{}Z", of_day / 3600, of_day / 60 % 60, of_day % 60, fraction(self.nanos))
+        Instant { seconds: self.seconds, nanos: self.nanos }.fmt(f)
     }
 }
 
@@ -315,6 +315,18 @@ mod tests {
             ("99999999999999h", None),
         ] {
             assert_eq!(Duration::parse(text).map(|duration| duration.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_read_as_everywhere_else() {
+        let table: serde_json::Value = serde_json::from_str(include_str!("../../sdk/dates.json")).unwrap();
+        for row in table["read"].as_array().unwrap() {
+            let read = Timestamp::parse(row[0].as_str().unwrap()).map(|read| read.to_string());
+            assert_eq!(read.as_deref(), row[1].as_str(), "{row}");
+        }
+        for row in table["refused"].as_array().unwrap() {
+            assert_eq!(Timestamp::parse(row.as_str().unwrap()), None, "{row}");
         }
     }
 

@@ -82,8 +82,3 @@ fn a_body_that_is_no_json_is_refused() {
     };
     assert_eq!(message.json().unwrap()["data"], "a,b");
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<CloudEvents>().unwrap();
-}

@@ -1,7 +1,8 @@
 //! From the parameters to the letter.
 
+use hookwright_sdk::addresses::{read_address, split_addresses};
 use hookwright_sdk::mail::{Attachment, Letter};
-use hookwright_sdk::{Failure, Pairs, Text, encoding, shorten};
+use hookwright_sdk::{Failure, Pairs, Several, Text, encoding, present, shorten};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,13 +31,8 @@ pub(crate) struct Parameters {
     attachments: Vec<File>,
 }
 
-/// One address, or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Addresses {
-    One(String),
-    Several(Vec<String>),
-}
+/// One text with addresses, or several.
+type Addresses = Several<String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,15 +42,10 @@ struct File {
     content_type: Option<String>,
     #[serde(default)]
     text: Option<Text>,
-    // An `Option` would take the JSON null for nothing.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     json: Option<Value>,
     #[serde(default)]
     base64: Option<String>,
-}
-
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 fn invalid(message: String) -> Failure {
@@ -67,7 +58,7 @@ impl Parameters {
     /// # Errors
     /// A parameter that no letter can be made of, by name.
     pub(crate) fn letter(self) -> Result<Letter, Failure> {
-        let to = self.to.list("to")?;
+        let to = list(&self.to, "to", false)?;
         if to.is_empty() {
             return Err(invalid("parameter `to` has no address: give at least one".into()));
         }
@@ -80,13 +71,14 @@ impl Parameters {
         for (name, parameter, addresses) in
             [("Cc", "cc", self.cc), ("Bcc", "bcc", self.bcc), ("Reply-To", "reply_to", self.reply_to)]
         {
-            let addresses = addresses.map(|addresses| addresses.list(parameter)).transpose()?.unwrap_or_default();
+            let addresses =
+                addresses.map(|addresses| list(&addresses, parameter, true)).transpose()?.unwrap_or_default();
             if !addresses.is_empty() {
                 headers.push((name.into(), addresses.join(", ")));
             }
         }
         if let Some(from) = self.from {
-            headers.push(("From".into(), address("from", &from)?));
+            headers.push(("From".into(), sender(&from)?));
         }
         let attachments = self.attachments.into_iter().enumerate().map(|(place, file)| file.attachment(place));
         Ok(Letter {
@@ -100,27 +92,54 @@ impl Parameters {
     }
 }
 
-impl Addresses {
-    fn list(self, parameter: &str) -> Result<Vec<String>, Failure> {
-        let all = match self {
-            Self::One(address) => vec![address],
-            Self::Several(addresses) => addresses,
-        };
-        all.iter().map(|text| address(parameter, text)).collect()
+/// Every address of a parameter, each by itself: a text has one, or several with commas between them. With `optional` an empty
+/// text, as a variable may stand for, has none.
+fn list(addresses: &Addresses, parameter: &str, optional: bool) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    for text in addresses.all().iter().filter(|text| !(optional && text.trim().is_empty())) {
+        let members = split_addresses(text);
+        if members.is_empty() {
+            return Err(no_address(parameter, text, "it is empty"));
+        }
+        for member in members {
+            all.push(address(parameter, member)?);
+        }
+    }
+    Ok(all)
+}
+
+fn sender(from: &str) -> Result<String, Failure> {
+    match split_addresses(from).as_slice() {
+        [one] => address("from", one),
+        [] => Err(no_address("from", from, "it is empty")),
+        several => Err(invalid(format!(
+            "parameter `from` has {} addresses, `{}`: a mail has one sender, give one address",
+            several.len(),
+            shown(from)
+        ))),
     }
 }
 
-/// An address as it stands; what it is made of is the host's to judge. Only what could start a header of its own, or what
-/// is plainly none, is refused here, by the parameter's name.
+/// An address as it was written. It is checked here, by the parameter's name, because what the host sends later can fail
+/// only after the step has succeeded.
 fn address(parameter: &str, text: &str) -> Result<String, Failure> {
-    let text = text.trim();
-    if text.contains('@') && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
+    match read_address(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(why) => Err(no_address(parameter, text, why)),
     }
-    let shown = shorten(text, 100).escape_debug().to_string();
-    Err(invalid(format!(
-        "parameter `{parameter}` has `{shown}`, which is no address: give one such as ada@example.com"
-    )))
+}
+
+fn no_address(parameter: &str, text: &str, why: &str) -> Failure {
+    invalid(format!(
+        "parameter `{parameter}` has `{}`, which is not a mail address ({why}): give ada@example.com or \
+         Ada <ada@example.com>, separate several with commas, and put a name with a comma in double quotes",
+        shown(text)
+    ))
+}
+
+/// The beginning of a text for a message, in one line.
+fn shown(text: &str) -> String {
+    shorten(text, 100).escape_debug().to_string()
 }
 
 /// A subject is one line; what variables put into it may be several.
@@ -138,7 +157,7 @@ impl File {
             (None, Some(json), None) => (json.to_string().into_bytes(), "application/json"),
             (None, None, Some(base64)) => {
                 let bytes = encoding::base64_decode(base64.trim()).map_err(|failure| {
-                    invalid(format!("parameter `attachments[{place}].base64` is no base64: {}", failure.message))
+                    invalid(format!("parameter `attachments[{place}].base64` is not valid base64: {}", failure.message))
                 })?;
                 (bytes, "application/octet-stream")
             }

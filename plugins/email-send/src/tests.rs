@@ -54,10 +54,46 @@ fn a_letter_has_all_that_was_asked_for() {
 }
 
 #[test]
+fn a_text_with_commas_is_a_list_of_addresses() {
+    outcome(json!({
+        "to": "a@b, \"Doe, Ada\" <ada@example.com>", "cc": ["c@d, e@f", "Größe <g@h>"], "bcc": "i@j,k@l,",
+        "reply_to": "\"Help, Inc.\" <help@example.com>, m@n", "from": "\"Bot, Inc.\" <bot@example.com>",
+        "subject": "s", "text": "t",
+    }))
+    .unwrap();
+    let letter = testing::mails().remove(0);
+    assert_eq!(letter.to, ["a@b", "\"Doe, Ada\" <ada@example.com>"]);
+    for (name, value) in [
+        ("cc", "c@d, e@f, Größe <g@h>"),
+        ("bcc", "i@j, k@l"),
+        ("reply-to", "\"Help, Inc.\" <help@example.com>, m@n"),
+        ("from", "\"Bot, Inc.\" <bot@example.com>"),
+    ] {
+        assert_eq!(first(&letter.headers, name), Some(value));
+    }
+}
+
+#[test]
 fn html_alone_is_enough_and_empty_lists_add_no_header() {
     outcome(json!({"to": "a@b", "subject": "", "html": "<p>x</p>", "cc": [], "bcc": null})).unwrap();
     let letter = testing::mails().remove(0);
     assert_eq!((letter.text.as_str(), letter.html.as_deref(), letter.headers.len()), ("", Some("<p>x</p>"), 0));
+}
+
+#[test]
+fn an_empty_text_is_nobody_except_in_to() {
+    let schema = testing::schema::<EmailSend>().unwrap();
+    assert_eq!(schema["$defs"]["addresses"]["type"], json!(["string", "array", "null"]));
+    assert_eq!(schema["properties"]["to"]["type"], json!(["string", "array"]));
+    outcome(json!({"to": "a@b", "subject": "s", "text": "t", "cc": "", "bcc": ["", "c@d", " "], "reply_to": " "}))
+        .unwrap();
+    let headers = testing::mails().remove(0).headers;
+    assert_eq!((first(&headers, "bcc"), headers.len()), (Some("c@d"), 1));
+    let failure = outcome(json!({"to": "", "subject": "s", "text": "t"})).unwrap_err();
+    assert_eq!(failure.code, "parameters.invalid");
+    for part in ["`to`", "it is empty", "give ada@example.com"] {
+        assert!(failure.message.contains(part), "{}", failure.message);
+    }
 }
 
 #[test]
@@ -84,6 +120,13 @@ fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
         (with(json!({"to": ["a@b", ""]})), "`to` has ``"),
         (with(json!({"cc": "a@b\r\nX-Evil: 1"})), r"`cc` has `a@b\r\nX-Evil: 1`"),
         (with(json!({"from": "me"})), "`from` has `me`"),
+        (with(json!({"from": "a@b, c@d"})), "`from` has 2 addresses, `a@b, c@d`"),
+        (with(json!({"from": ","})), "`from` has `,`"),
+        (with(json!({"to": " , "})), "`to` has ` , `"),
+        (with(json!({"to": "a@b; c@d"})), "`to` has `a@b; c@d`"),
+        (with(json!({"to": "a@b c@d"})), "`to` has `a@b c@d`"),
+        (with(json!({"bcc": "Doe, Ada <ada@example.com>"})), "`bcc` has `Doe`"),
+        (with(json!({"reply_to": ["a@b", "c@d, e"]})), "`reply_to` has `e`"),
         (with(json!({"attachments": [{"name": "a"}]})), "`attachments[0]` must have one of"),
         (with(json!({"attachments": [{"name": "a", "text": "x", "base64": ""}]})), "must have one of"),
         (
@@ -102,9 +145,4 @@ fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
         assert!(failure.message.contains(said), "{}", failure.message);
         assert!(testing::mails().is_empty());
     }
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<EmailSend>().unwrap();
 }

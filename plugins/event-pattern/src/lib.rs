@@ -22,7 +22,6 @@
 
 mod check;
 mod matcher;
-mod number;
 mod pattern;
 mod wildcard;
 

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
+use hookwright_sdk::json::Decimal;
 use hookwright_sdk::shorten;
 use serde_json::{Map, Number, Value};
 
-use crate::number;
 use crate::wildcard::Wildcard;
 
 /// The names that a matcher may have.
@@ -91,7 +91,7 @@ impl Matcher {
             Self::Text(test) => value.as_str().is_some_and(|text| test.takes(text)),
             Self::AnythingBut(excluded) => !excluded.iter().any(|matcher| matcher.takes(value)),
             Self::Numeric(bounds) => match value {
-                Value::Number(number) => bounds.iter().all(|end| (end.allowed)(number::order(number, &end.number))),
+                Value::Number(number) => bounds.iter().all(|end| (end.allowed)(order(number, &end.number))),
                 _ => false,
             },
             Self::Network { address, bits } => {
@@ -230,7 +230,7 @@ fn range(argument: &Value, path: &str) -> Result<Vec<Bound>, String> {
             if !is_range {
                 return Err(wrong("two operators are a range: first > or >=, then < or <="));
             }
-            match number::order(bottom, top) {
+            match order(bottom, top) {
                 Ordering::Less => Ok(bounds),
                 Ordering::Equal if *lower == ">=" && *upper == "<=" => Ok(bounds),
                 _ => Err(wrong("no number is in that range: the first must be smaller than the second")),
@@ -261,10 +261,17 @@ fn is_inside(found: IpAddr, network: IpAddr, bits: u8) -> bool {
     (found ^ network).checked_shr(most - u32::from(bits)).unwrap_or(0) == 0
 }
 
+/// The order of two JSON numbers, digit by digit. `300`, `300.0` and `3.0e2` are the same.
+fn order(a: &Number, b: &Number) -> Ordering {
+    let (a, b) = (a.to_string(), b.to_string());
+    // What is a number of JSON is a decimal one.
+    Decimal::read(&a).zip(Decimal::read(&b)).map_or(Ordering::Equal, |(a, b)| a.order(b))
+}
+
 /// Exactly the same value. Numbers are however they are written; a number is never a text.
 fn same(value: &Value, expected: &Value) -> bool {
     match (value, expected) {
-        (Value::Number(a), Value::Number(b)) => number::order(a, b).is_eq(),
+        (Value::Number(a), Value::Number(b)) => order(a, b).is_eq(),
         _ => value == expected,
     }
 }

@@ -265,8 +265,3 @@ fn a_long_list_in_the_event_costs_no_more_than_its_length() {
     let verdict = ask(&json!({"items": items}), &pattern).unwrap();
     assert!(!verdict.holds && verdict.reason.len() < 1024, "{}", verdict.reason);
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<EventPattern>().unwrap();
-}

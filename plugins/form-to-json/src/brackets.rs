@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hookwright_sdk::{Failure, shorten};
 use serde_json::{Map, Value};
 
-use crate::{Field, one_or_list};
+use crate::field::{Field, one_or_list};
 
 /// Brackets of one name.
 const DEEPEST: usize = 16;

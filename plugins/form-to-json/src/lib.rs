@@ -12,15 +12,18 @@
 //! A form has at most 1000 fields, a name at most 1024 bytes and 16 brackets. Values are texts: nothing is guessed.
 
 mod brackets;
+mod field;
 mod urlencoded;
 
 use std::borrow::Cow;
 
 use hookwright_formats::MediaType;
-use hookwright_formats::multipart::{self, Part, check_bounds};
-use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, encoding, shorten};
+use hookwright_formats::multipart::{self, Part};
+use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, encoding, inbound, shorten};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::field::{Field, one_or_list};
 
 struct FormToJson;
 
@@ -34,9 +37,6 @@ struct Parameters {
     arrays: Vec<String>,
     content_type: Option<String>,
 }
-
-/// A field of a form: its name and a text, or a file as JSON.
-type Field = (String, Value);
 
 impl Plugin for FormToJson {
     const MANIFEST: Manifest = Manifest {
@@ -55,7 +55,7 @@ impl Transform for FormToJson {
         let written = parameters.content_type.as_deref().unwrap_or(carried);
         let media_type = MediaType::read(written);
         let fields = match media_type.name.as_str() {
-            "application/x-www-form-urlencoded" => urlencoded::read(&body)?,
+            "application/x-www-form-urlencoded" => urlencoded::read(&body, inbound::charset(written).as_deref())?,
             "multipart/form-data" => {
                 let boundary = media_type.parameter("boundary").ok_or_else(|| {
                     Failure::permanent(
@@ -141,14 +141,6 @@ fn plain(fields: Vec<Field>, arrays: &[String]) -> Map<String, Value> {
             (name, one_or_list(values, is_list))
         })
         .collect()
-}
-
-/// A value alone, or the list of several.
-fn one_or_list(mut values: Vec<Value>, is_list: bool) -> Value {
-    match (values.len(), is_list) {
-        (1, false) => values.pop().unwrap_or_default(),
-        _ => Value::Array(values),
-    }
 }
 
 hookwright_sdk::export_transform!(FormToJson);

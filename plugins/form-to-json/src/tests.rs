@@ -170,6 +170,18 @@ fn the_payload_of_an_event_is_a_form_too() {
 }
 
 #[test]
+fn a_form_is_read_in_the_charset_that_it_names() {
+    let disposition = "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: text/plain; charset=latin1";
+    for (content_type, body) in [
+        ("application/x-www-form-urlencoded; charset=ISO-8859-1", b"a=caf%E9".to_vec()),
+        (MULTIPART, parts(&[(disposition, b"caf\xe9")])),
+    ] {
+        let message = transform(content_type, &body, json!({})).unwrap();
+        assert_eq!(message, json!({"a": "caf\u{e9}"}), "{content_type}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told() {
     let disposition = "Content-Disposition: form-data; name=\"a\"";
     let many = vec!["a=1"; 1001].join("&");
@@ -208,9 +220,9 @@ fn what_is_wrong_is_told() {
         (MULTIPART, parts(&[(disposition, b"1"), (disposition, b"\xFF")]), "form.encoding", "the field a is not UTF-8"),
         (
             MULTIPART,
-            parts(&[(&format!("{disposition}\r\nContent-Type: text/plain; charset=latin1"), b"1")]),
+            parts(&[(&format!("{disposition}\r\nContent-Type: text/plain; charset=klingon"), b"\xFF")]),
             "form.encoding",
-            "the field a is not UTF-8",
+            "the field a cannot be read as klingon",
         ),
         (
             MULTIPART,
@@ -230,9 +242,4 @@ fn what_is_wrong_is_told() {
         assert_eq!(failure.code, code, "{}", failure.message);
         assert!(failure.message.contains(said) && !failure.can_retry(), "{}", failure.message);
     }
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<FormToJson>().unwrap();
 }

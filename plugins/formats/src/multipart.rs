@@ -1,6 +1,6 @@
 //! `multipart/form-data` (RFC 7578, and RFC 2046, section 5.1).
 
-use hookwright_sdk::{Failure, shorten};
+use hookwright_sdk::{Failure, inbound, shorten};
 
 use crate::MediaType;
 
@@ -30,18 +30,15 @@ pub struct Part<'b> {
 }
 
 impl<'b> Part<'b> {
-    /// The bytes as text.
+    /// The bytes as text, in the charset that the part names, else in UTF-8.
     ///
     /// # Errors
-    /// The part names another encoding than UTF-8, or is not of it (`form.encoding`).
-    pub fn text(&self) -> Result<&'b str, Failure> {
-        let wrong = || not_utf_8(&format!("the field {}", shorten(&self.name, 60)));
-        let kind = self.content_type.as_deref().map(MediaType::read);
-        let charset = kind.and_then(|kind| kind.parameter("charset").map(str::to_ascii_lowercase));
-        if charset.is_some_and(|charset| !matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii")) {
-            return Err(wrong());
-        }
-        std::str::from_utf8(self.content).map_err(|_| wrong())
+    /// They are no text in it (`form.encoding`).
+    pub fn text(&self) -> Result<String, Failure> {
+        let charset = self.content_type.as_deref().and_then(inbound::charset);
+        inbound::text(self.content, charset.as_deref()).map_err(|said| {
+            Failure::permanent("form.encoding", format!("the field {} {said}", shorten(&self.name, 60)))
+        })
     }
 }
 

@@ -2,12 +2,9 @@
 
 use std::borrow::Cow;
 
-use hookwright_sdk::{Refusal, Request, shorten};
+use hookwright_sdk::{Refusal, Request, inbound, shorten};
 
 use crate::payload::Head;
-
-/// Bytes of an event's or action's name, and of a delivery's id, that GitHub could mean.
-const LONGEST_NAME: usize = 100;
 
 /// What an event is made of.
 pub(crate) struct Delivery {
@@ -29,7 +26,7 @@ impl Delivery {
         let payload = payload(request)?;
         let head = Head::read(&payload).map_err(|problem| refusal("github.payload_invalid", problem))?;
         let mut event_type = format!("github.{event}");
-        if let Some(action) = head.action.filter(|action| is_name(action)) {
+        if let Some(action) = head.action.filter(|action| inbound::is_name(action)) {
             event_type.push('.');
             event_type.push_str(&action);
         }
@@ -42,7 +39,7 @@ impl Delivery {
 fn header<'a>(request: &'a Request, name: &str) -> Result<&'a str, Refusal> {
     let code = if name == "x-github-event" { "github.event_missing" } else { "github.delivery_missing" };
     match request.header(name) {
-        Some(value) if is_name(value) => Ok(value),
+        Some(value) if inbound::is_name(value) => Ok(value),
         Some(value) => {
             Err(refusal(code, format!("the {name} header is `{}`, which GitHub does not send", shorten(value, 60))))
         }
@@ -50,36 +47,29 @@ fn header<'a>(request: &'a Request, name: &str) -> Result<&'a str, Refusal> {
     }
 }
 
-/// Letters, digits, hyphens and underscores.
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= LONGEST_NAME
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
 /// The payload's text: the body itself, or the field `payload` of a form.
 fn payload(request: &Request) -> Result<Cow<'_, str>, Refusal> {
     let content_type = request.header("content-type").unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media_type.as_str() {
+    match inbound::media_type(request).as_str() {
         "application/json" => std::str::from_utf8(&request.body)
             .map(Cow::Borrowed)
             .map_err(|error| refusal("github.payload_invalid", format!("the body is not UTF-8: {error}"))),
-        "application/x-www-form-urlencoded" => form_urlencoded::parse(&request.body)
-            .find(|(name, _)| name == "payload")
-            .map(|(_, value)| value)
-            .ok_or_else(|| refusal("github.payload_invalid", "the form has no field `payload`".into())),
-        _ => Err(Refusal {
-            status: 415,
-            code: "github.content_type".into(),
-            message: format!(
-                "the content type is `{}`: choose application/json in GitHub's webhook form",
-                shorten(content_type, 100)
-            ),
-        }),
+        "application/x-www-form-urlencoded" => {
+            inbound::form_fields(&request.body, inbound::charset(content_type).as_deref())
+                .map_err(|said| refusal("github.payload_invalid", format!("the form cannot be read: {said}")))?
+                .into_iter()
+                .find(|(name, _)| name == "payload")
+                .map(|(_, value)| value.into())
+                .ok_or_else(|| refusal("github.payload_invalid", "the form has no field `payload`".into()))
+        }
+        _ => {
+            let shown = shorten(content_type, 100);
+            let message = format!("the content type is `{shown}`: choose application/json in GitHub's webhook form");
+            Err(Refusal::new(415, "github.content_type", message))
+        }
     }
 }
 
 fn refusal(code: &str, message: String) -> Refusal {
-    Refusal { status: 400, code: code.into(), message }
+    Refusal::new(400, code, message)
 }

@@ -8,7 +8,8 @@
 mod delivery;
 mod payload;
 
-use hookwright_sdk::{Draft, Failure, Manifest, Pairs, Plugin, Reception, Request, Source, crypto, encoding};
+use hookwright_sdk::inbound::{self, Encoding, Stop};
+use hookwright_sdk::{Draft, Failure, Manifest, Plugin, Reception, Refusal, Request, Source};
 use serde::de::IgnoredAny;
 
 use crate::delivery::Delivery;
@@ -35,74 +36,63 @@ impl Plugin for GitHub {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives webhooks from GitHub and checks their signatures",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET)],
+        hints: &[("secret", SECRET), ("body", "as-sent")],
     };
     type Parameters = IgnoredAny;
 }
 
 impl Source for GitHub {
     fn receive(request: &Request, _parameters: IgnoredAny) -> Result<Reception, Failure> {
-        if request.method != "POST" {
-            return Ok(Reception::refused(
-                405,
-                "github.method",
-                format!(
-                    "GitHub delivers with POST, this request is a {}",
-                    hookwright_sdk::shorten(&request.method, 20)
-                ),
-            ));
-        }
-        if let Some(refusal) = unsigned(request)? {
-            return Ok(refusal);
-        }
-        Ok(match Delivery::read(request) {
-            Ok(delivery) => Reception::events(vec![draft(request, delivery)]),
-            Err(refusal) => Reception::Refused(refusal),
-        })
+        inbound::settle(receive(request))
     }
 }
 
-/// Why the request does not count as signed; none when it does.
+fn receive(request: &Request) -> Result<Reception, Stop> {
+    inbound::only_post(request, "github.method", "GitHub")?;
+    check_signature(request)?;
+    let plain = inbound::decoded(request, "github.payload_invalid")?;
+    let delivery = Delivery::read(&plain)?;
+    Ok(Reception::events(vec![Draft {
+        id: Some(delivery.id),
+        subject: delivery.subject,
+        attributes: inbound::kept(request, &KEPT),
+        ..Draft::new(delivery.event_type, delivery.payload)
+    }]))
+}
+
+/// Checks the signature, which may be one of several.
 ///
 /// # Errors
-/// The host has no secret to check with: that is the operator's to mend, not the caller's.
-fn unsigned(request: &Request) -> Result<Option<Reception>, Failure> {
-    let Some(signature) = request.header("x-hub-signature-256") else {
+/// Why the request does not count as signed. Or the host has no secret to check with: that is the operator's to mend, not
+/// the caller's.
+fn check_signature(request: &Request) -> Result<(), Stop> {
+    let Some(signature) = request.header_list("x-hub-signature-256") else {
         let remedy = if request.header("x-hub-signature").is_some() {
             "x-hub-signature alone (SHA-1) is not accepted"
         } else {
             "give the webhook on GitHub the same secret as this source"
         };
-        return Ok(Some(Reception::refused(
-            401,
-            "github.signature_missing",
-            format!("no x-hub-signature-256 header: {remedy}"),
-        )));
+        let message = format!("no x-hub-signature-256 header: {remedy}");
+        return Err(Refusal::new(401, "github.signature_missing", message).into());
     };
     let wrong = |said: &str| {
-        Ok(Some(Reception::refused(401, "github.signature_wrong", format!("the x-hub-signature-256 header {said}"))))
+        Err(Refusal::new(401, "github.signature_wrong", format!("the x-hub-signature-256 header {said}")).into())
     };
-    let Some(digits) = signature.strip_prefix("sha256=") else { return wrong("does not begin with sha256=") };
-    let Ok(code) = encoding::hex_decode(digits) else { return wrong("is not hexadecimal") };
-    match crypto::verify_hmac("sha256", SECRET, &request.body, &code) {
-        Ok(()) => Ok(None),
-        Err(failure) if failure.code == "signature.wrong" => wrong(
-            "is not the body's: the webhook on GitHub has another secret than this source, or the body was changed on the way",
-        ),
-        // Anything else says that the host could not check, so nothing is let in and the operator is told.
-        Err(failure) => Err(failure),
+    let mut digits = inbound::codes(&signature, "sha256=").peekable();
+    if digits.peek().is_none() {
+        return wrong("does not begin with sha256=");
     }
-}
-
-fn draft(request: &Request, delivery: Delivery) -> Draft {
-    let attributes: Pairs =
-        KEPT.iter().filter_map(|name| Some(((*name).to_owned(), request.header(name)?.to_owned()))).collect();
-    Draft {
-        id: Some(delivery.id),
-        subject: delivery.subject,
-        attributes,
-        ..Draft::new(delivery.event_type, delivery.payload)
+    let codes: Vec<Vec<u8>> = digits.filter_map(|digits| Encoding::Hex.decode(digits)).collect();
+    if codes.is_empty() {
+        return wrong("is not hexadecimal");
     }
+    // A host that cannot check lets nothing in, and the operator is told.
+    if inbound::signed("sha256", SECRET, &request.body, &codes)? {
+        return Ok(());
+    }
+    wrong(
+        "is not the body's: the webhook on GitHub has another secret than this source, or the body was changed on the way",
+    )
 }
 
 hookwright_sdk::export_source!(GitHub);

@@ -2,9 +2,8 @@
 //!
 //! Payloads reach megabytes, so the rest is checked to be JSON and otherwise passed over.
 
+use hookwright_sdk::inbound::{self, Perhaps};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 /// What the envelope takes from the payload.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,13 +17,13 @@ pub(crate) struct Head {
 }
 
 #[derive(Deserialize)]
-struct Members<'a> {
-    #[serde(borrow, default)]
-    action: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    repository: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    organization: Option<&'a RawValue>,
+struct Members {
+    #[serde(default)]
+    action: Perhaps<String>,
+    #[serde(default)]
+    repository: Perhaps<Repository>,
+    #[serde(default)]
+    organization: Perhaps<Organization>,
 }
 
 #[derive(Deserialize)]
@@ -43,22 +42,13 @@ impl Head {
     /// # Errors
     /// A sentence: it is not JSON, and where, or it is not an object.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
-        if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-            return Err("the payload is not a JSON object".into());
-        }
-        let members: Members<'_> =
-            serde_json::from_str(text).map_err(|error| format!("the payload is not JSON: {error}"))?;
+        let Members { action, repository, organization } = inbound::head(text)?;
         Ok(Self {
-            action: part(members.action),
-            repository: part(members.repository).map(|repository: Repository| repository.full_name),
-            organization: part(members.organization).map(|organization: Organization| organization.login),
+            action: action.0,
+            repository: repository.0.map(|repository| repository.full_name),
+            organization: organization.0.map(|organization| organization.login),
         })
     }
-}
-
-/// A part that has the wanted shape; some events use the same names for other things.
-fn part<T: DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
-    serde_json::from_str(raw?.get()).ok()
 }
 
 #[cfg(test)]

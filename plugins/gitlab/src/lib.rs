@@ -14,9 +14,7 @@ use hookwright_sdk::{Draft, Failure, Manifest, Plugin, Reception, Request, Sourc
 use serde::de::IgnoredAny;
 
 use crate::delivery::Delivery;
-
-/// The name under which the host keeps the webhook's token.
-const SECRET: &str = "signing-secret";
+use crate::proof::SECRET;
 
 /// Headers that are kept with the event.
 const KEPT: [&str; 7] = [
@@ -37,7 +35,7 @@ impl Plugin for GitLab {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives webhooks from GitLab and checks their tokens or signatures",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET), ("secret-format", "whsec")],
+        hints: &[("secret", SECRET), ("secret-format", "whsec"), ("body", "as-sent")],
     };
     type Parameters = IgnoredAny;
 }
@@ -51,7 +49,8 @@ impl Source for GitLab {
 fn receive(request: &Request) -> Result<Reception, Stop> {
     inbound::only_post(request, "gitlab.method", "GitLab")?;
     proof::check(request)?;
-    let payload = inbound::json(request, "gitlab.payload_invalid")?;
+    let plain = inbound::decoded(request, "gitlab.payload_invalid")?;
+    let payload = inbound::json(&plain, "gitlab.payload_invalid")?;
     let delivery = Delivery::read(request, payload)?;
     Ok(Reception::events(vec![Draft {
         id: delivery.id,

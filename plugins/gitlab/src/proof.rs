@@ -1,9 +1,10 @@
 //! Whether a request comes from GitLab: its token, or its signature.
 
-use hookwright_sdk::inbound::{Encoding, Stop, fresh, signed};
+use hookwright_sdk::inbound::{Encoding, NotFresh, Stop, TimeFormat, codes, fresh, signed};
 use hookwright_sdk::{Refusal, Request, crypto};
 
-use crate::SECRET;
+/// The name under which the host keeps the webhook's token.
+pub(crate) const SECRET: &str = "signing-secret";
 
 /// Seconds that a signed request may be old.
 const TOLERANCE: u32 = 300;
@@ -15,16 +16,16 @@ const TOLERANCE: u32 = 300;
 /// The refusal, with status 401, or the host's failure where it has no secret to check with.
 pub(crate) fn check(request: &Request) -> Result<(), Stop> {
     let token = request.header("x-gitlab-token").filter(|token| !token.is_empty());
-    let signature = request.header("webhook-signature");
+    let signature = request.header_list("webhook-signature");
     if let Some(token) = token
         && crypto::checked(crypto::verify_token(SECRET, token))?
     {
         return Ok(());
     }
     let refusal = match (signature, token) {
-        (Some(signature), _) => match by_signature(request, signature)? {
+        (Some(signature), _) => match by_signature(request, &signature)? {
             None => return Ok(()),
-            Some(said) => Refusal::new(401, "gitlab.signature_wrong", said),
+            Some(refusal) => refusal,
         },
         (None, Some(_)) => Refusal::new(
             401,
@@ -41,21 +42,23 @@ pub(crate) fn check(request: &Request) -> Result<(), Stop> {
 }
 
 /// What is wrong with the signature; none where nothing is.
-fn by_signature(request: &Request, signature: &str) -> Result<Option<String>, Stop> {
+fn by_signature(request: &Request, signature: &str) -> Result<Option<Refusal>, Stop> {
+    let wrong = |said: &str| Ok(Some(Refusal::new(401, "gitlab.signature_wrong", said)));
     let (Some(id), Some(time)) = (request.header("webhook-id"), request.header("webhook-timestamp")) else {
-        return Ok(Some("webhook-id and webhook-timestamp must come with webhook-signature".into()));
+        return wrong("webhook-id and webhook-timestamp must come with webhook-signature");
     };
-    if let Err(said) = fresh(time, TOLERANCE) {
-        return Ok(Some(format!("the webhook-timestamp header {said}")));
+    match fresh(time, TimeFormat::Seconds, TOLERANCE) {
+        Ok(()) => {}
+        Err(NotFresh::TooFar(said)) => return wrong(&format!("the webhook-timestamp header {said}")),
+        Err(unreadable) => return Ok(Some(unreadable.refusal("gitlab", "the webhook-timestamp header"))),
     }
-    let parts = signature.split(' ').filter_map(|part| part.strip_prefix("v1,"));
-    let codes: Vec<Vec<u8>> = parts.filter_map(|code| Encoding::Base64.decode(code)).collect();
+    let codes: Vec<Vec<u8>> = codes(signature, "v1,").filter_map(|code| Encoding::Base64.decode(code)).collect();
     let mut data = format!("{id}.{time}.").into_bytes();
     data.extend_from_slice(&request.body);
     if signed("sha256", SECRET, &data, &codes)? {
         return Ok(None);
     }
-    let said = "the webhook-signature header is not the body's: store the webhook's signing token (whsec_..) as this \
-                source's secret";
-    Ok(Some(said.into()))
+    wrong(
+        "the webhook-signature header is not the body's: store the webhook's signing token (whsec_..) as this source's secret",
+    )
 }

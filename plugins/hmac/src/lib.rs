@@ -5,64 +5,13 @@
 //! `X-Signature: sha256=HEX` over the body, and takes the event's type from the payload's member `event`. JSON is the
 //! event's data as it came; a form becomes an object, other text a string, and what is no text base64.
 
+mod parameters;
 mod signature;
 
-use hookwright_sdk::inbound::{self, Encoding, Mapping, Stop};
+use hookwright_sdk::inbound::{self, Stop};
 use hookwright_sdk::{Failure, Manifest, Plugin, Reception, Request, Source};
-use serde::Deserialize;
 
-/// The name under which the host keeps the secret.
-const SECRET: &str = "signing-secret";
-
-/// What the operator sets.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Parameters {
-    header: String,
-    #[serde(default)]
-    algorithm: Algorithm,
-    #[serde(default)]
-    encoding: Encoding,
-    #[serde(default)]
-    prefix: String,
-    #[serde(default = "body")]
-    signed: String,
-    #[serde(default)]
-    timestamp_header: Option<String>,
-    #[serde(default)]
-    timestamp_prefix: String,
-    #[serde(default = "five_minutes")]
-    tolerance_seconds: u32,
-    #[serde(default)]
-    event: Mapping,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Algorithm {
-    #[default]
-    Sha256,
-    Sha512,
-    Sha1,
-}
-
-impl Algorithm {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "sha256",
-            Self::Sha512 => "sha512",
-            Self::Sha1 => "sha1",
-        }
-    }
-}
-
-fn body() -> String {
-    "{body}".into()
-}
-
-fn five_minutes() -> u32 {
-    300
-}
+use crate::parameters::{Parameters, SECRET, SignedBody};
 
 struct HmacSource;
 
@@ -72,7 +21,7 @@ impl Plugin for HmacSource {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives webhooks that are signed with an HMAC in a header",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET)],
+        hints: &[("secret", SECRET), ("body", "as-sent")],
     };
     type Parameters = Parameters;
 }
@@ -87,9 +36,11 @@ fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop
     if !matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
         inbound::only_post(request, "hmac.method", "A provider")?;
     }
-    signature::check(request, parameters)?;
-    let payload = inbound::payload(request, "hmac.payload_invalid")?;
-    Ok(Reception::events(vec![parameters.event.draft(request, &payload, "hmac.type_missing")?]))
+    let plain = inbound::decoded(request, "hmac.payload_invalid")?;
+    let was_signed = if parameters.signed_body == SignedBody::Decoded { &*plain } else { request };
+    signature::check(was_signed, parameters)?;
+    let payload = inbound::payload(&plain, "hmac.payload_invalid")?;
+    Ok(Reception::events(vec![parameters.event.draft(&plain, &payload, "hmac.type_missing")?]))
 }
 
 hookwright_sdk::export_source!(HmacSource);

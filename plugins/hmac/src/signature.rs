@@ -1,9 +1,9 @@
 //! Whether the header has the code that the secret gives for what is signed.
 
-use hookwright_sdk::inbound::{Stop, fresh, signed};
+use hookwright_sdk::inbound::{Stop, codes, fresh, signed};
 use hookwright_sdk::{Failure, Refusal, Request, shorten};
 
-use crate::{Parameters, SECRET};
+use crate::parameters::{Parameters, SECRET};
 
 /// Codes in one header that are looked at.
 const MOST: usize = 10;
@@ -18,13 +18,13 @@ pub(crate) fn check(request: &Request, parameters: &Parameters) -> Result<(), St
         let said = format!("no {name} header: the provider must send one, or the source names the wrong header");
         Refusal::new(401, "hmac.signature_missing", said)
     };
-    let header = request.header(&parameters.header).ok_or_else(|| missing(&name))?;
+    let header = request.header_list(&parameters.header).ok_or_else(|| missing(&name))?;
     let wrong = |said: String| Refusal::new(401, "hmac.signature_wrong", format!("the {name} header {said}"));
-    let codes: Vec<Vec<u8>> = parts(header)
-        .filter_map(|part| parameters.encoding.decode(part.strip_prefix(parameters.prefix.as_str())?))
+    let found: Vec<Vec<u8>> = codes(&header, parameters.prefix.trim_start())
+        .filter_map(|code| parameters.encoding.decode(code))
         .take(MOST)
         .collect();
-    if codes.is_empty() {
+    if found.is_empty() {
         let prefix = shorten(&parameters.prefix, 60);
         let before = if prefix.is_empty() { String::new() } else { format!(" after `{prefix}`") };
         return Err(wrong(format!("has no code{before} in the source's `encoding`")).into());
@@ -32,27 +32,22 @@ pub(crate) fn check(request: &Request, parameters: &Parameters) -> Result<(), St
     let time = match &parameters.timestamp_header {
         None => None,
         Some(name) => {
-            let header = request.header(name).ok_or_else(|| missing(name))?;
-            let time = parts(header).find_map(|part| part.strip_prefix(parameters.timestamp_prefix.as_str()));
-            Some((name, time.unwrap_or_default()))
+            let header = request.header_list(name).ok_or_else(|| missing(name))?;
+            let time = codes(&header, parameters.timestamp_prefix.trim_start()).next().unwrap_or_default().to_owned();
+            Some((name, time))
         }
     };
-    let data = message(request, &parameters.signed, time.map(|(_, time)| time))?;
-    if !signed(parameters.algorithm.name(), SECRET, &data, &codes)? {
+    let data = message(request, &parameters.signed, time.as_ref().map(|(_, time)| time.as_str()))?;
+    if !signed(parameters.algorithm.name(), SECRET, &data, &found)? {
         return Err(
             wrong("is not what the secret gives: is it the provider's, and is `signed` what it signs?".into()).into()
         );
     }
     if let Some((name, time)) = time {
-        fresh(time, parameters.tolerance_seconds)
-            .map_err(|said| Refusal::new(401, "hmac.signature_old", format!("the {name} header {said}")))?;
+        fresh(&time, parameters.timestamp_format, parameters.tolerance_seconds)
+            .map_err(|not_fresh| not_fresh.refusal("hmac", &format!("the {name} header")))?;
     }
     Ok(())
-}
-
-/// A header with several codes, or a time and a code, has commas, semicolons or spaces between them.
-fn parts(header: &str) -> impl Iterator<Item = &str> {
-    header.split([',', ';', ' ']).filter(|part| !part.is_empty())
 }
 
 /// What is signed: the template with the request's parts in it.

@@ -1,10 +1,16 @@
 //! Which requests become which events, and how the others are refused.
 
-use hookwright_sdk::testing::{self, Host, receive};
+use hookwright_sdk::testing::{Host, receive};
 use hookwright_sdk::{Draft, Pairs, Reception, Refusal, Request, crypto, encoding};
 use serde_json::{Value, json};
 
 use crate::{HmacSource, SECRET};
+
+/// `{"event":"paid"}` as gzip writes it.
+const GZIPPED: [u8; 36] = [
+    31, 139, 8, 0, 0, 0, 0, 0, 2, 255, 171, 86, 74, 45, 75, 205, 43, 81, 178, 82, 42, 72, 204, 76, 81, 170, 5, 0, 234,
+    147, 117, 217, 16, 0, 0, 0,
+];
 
 const NOW: &str = "1767323045";
 
@@ -75,6 +81,18 @@ fn a_signature_is_checked_as_the_parameters_say() {
             json!({"header": "x-sig", "signed": "{method} {path}?{query} {header:X-Id}\n{body}"}),
             vec![("x-sig", hex(&format!("POST /p?q=1 i7\n{body}"))), ("x-id", "i7".to_owned())],
         ),
+        (json!({"header": "x-sig", "prefix": "sha256 "}), vec![("x-sig", format!("sha256 {}", hex(body)))]),
+        (json!({"header": "x-sig", "prefix": "v1,"}), vec![("x-sig", format!("v1,{}", hex(body)))]),
+        // Two lines of one header are one list.
+        (json!({"header": "x-sig"}), vec![("x-sig", "0".repeat(64)), ("x-sig", hex(body))]),
+        (
+            json!({"header": "x-sig", "timestamp_header": "x-time", "timestamp_format": "milliseconds"}),
+            vec![("x-sig", hex(body)), ("x-time", "1767323045123".to_owned())],
+        ),
+        (
+            json!({"header": "x-sig", "timestamp_header": "x-time", "timestamp_format": "rfc3339"}),
+            vec![("x-sig", hex(body)), ("x-time", "2026-01-02T04:04:05+01:00".to_owned())],
+        ),
         (
             json!({"header": "x-sig", "prefix": "v1="}),
             vec![("x-sig", format!("v1={}, v1={}", "0".repeat(64), hex(body)))],
@@ -120,12 +138,40 @@ fn any_body_that_is_signed_is_taken() {
 }
 
 #[test]
+fn the_signature_of_a_compressed_body_is_over_what_was_sent_unless_the_source_says_otherwise() {
+    let (plain, sent) = (r#"{"event":"paid"}"#, GZIPPED.to_vec());
+    let signed = |data: &[u8]| {
+        install();
+        encoding::hex_encode(&crypto::hmac("sha256", SECRET, data).unwrap())
+    };
+    let ask = |signature: &str, parameters: Value| {
+        let headers = [("x-sig", signature), ("content-encoding", "gzip"), ("content-type", "application/json")];
+        let request = Request { body: sent.clone(), ..request(&headers, "") };
+        receive::<HmacSource>(&request, parameters)
+    };
+    let as_sent = json!({"header": "x-sig"});
+    let decoded = json!({"header": "x-sig", "signed_body": "decoded"});
+    for (signature, parameters, is_right) in [
+        (signed(&sent), &as_sent, true),
+        (signed(plain.as_bytes()), &as_sent, false),
+        (signed(plain.as_bytes()), &decoded, true),
+        (signed(&sent), &decoded, false),
+    ] {
+        match ask(&signature, parameters.clone()).unwrap() {
+            Reception::Accepted(intake) => assert!(is_right && intake.events[0].data == plain, "{parameters}"),
+            Reception::Refused(refusal) => assert!(!is_right && refusal.code == "hmac.signature_wrong", "{parameters}"),
+        }
+    }
+}
+
+#[test]
 fn what_is_not_signed_or_not_fresh_is_refused() {
     let body = "{}";
     let timed = json!({"header": "x-sig", "signed": "{timestamp}.{body}", "timestamp_header": "x-time"});
     let plain = json!({"header": "x-sig", "prefix": "sha256="});
     let (right, prefixed) = (hex(&format!("{NOW}.{body}")), format!("sha256={}", hex(body)));
     let old = hex("1767322744.{}");
+    let written = hex("2026-01-02T03:04:05Z.{}");
     for (headers, body, parameters, code) in [
         (vec![], body, &plain, "hmac.signature_missing"),
         (vec![("x-sig", "")], body, &plain, "hmac.signature_wrong"),
@@ -135,6 +181,7 @@ fn what_is_not_signed_or_not_fresh_is_refused() {
         (vec![("x-sig", right.as_str())], body, &timed, "hmac.signature_missing"),
         (vec![("x-sig", right.as_str()), ("x-time", "1767323046")], body, &timed, "hmac.signature_wrong"),
         (vec![("x-sig", old.as_str()), ("x-time", "1767322744")], body, &timed, "hmac.signature_old"),
+        (vec![("x-sig", written.as_str()), ("x-time", "2026-01-02T03:04:05Z")], body, &timed, "hmac.timestamp_invalid"),
     ] {
         let refusal = refused(&request(&headers, body), parameters.clone());
         assert_eq!((refusal.status, refusal.code.as_str()), (401, code), "{}", refusal.message);
@@ -161,9 +208,4 @@ fn parameters_that_make_no_sense_are_the_operators_failure() {
     Host::default().install();
     let failure = receive::<HmacSource>(&request, json!({"header": "x-sig"})).unwrap_err();
     assert_eq!(failure.code, "secret.unknown");
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<HmacSource>().unwrap();
 }

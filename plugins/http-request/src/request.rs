@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hookwright_sdk::outbound::{Part, encode};
-use hookwright_sdk::{Failure, Pairs, Text, first, http, shorten};
-use serde::{Deserialize, Deserializer};
+use hookwright_sdk::outbound::{Part, encode, header};
+use hookwright_sdk::{Failure, Pairs, Several, Text, first, http, present, shorten};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// Bytes of the answer's body that the result keeps unless told otherwise.
@@ -18,16 +18,16 @@ pub(crate) struct Parameters {
     #[serde(default)]
     method: Option<String>,
     #[serde(default)]
-    query: BTreeMap<String, Parts>,
+    query: BTreeMap<String, Several<Part>>,
     #[serde(default)]
-    headers: BTreeMap<String, Parts>,
-    /// Kept as the text that it is, so that no number loses a digit. An `Option` would take null for nothing.
-    #[serde(default, deserialize_with = "given")]
+    headers: BTreeMap<String, Several<Part>>,
+    /// Kept as the text that it is, so that no number loses a digit.
+    #[serde(default, deserialize_with = "present")]
     json: Option<Box<RawValue>>,
     #[serde(default)]
     text: Option<Text>,
     #[serde(default)]
-    form: Option<BTreeMap<String, Parts>>,
+    form: Option<BTreeMap<String, Several<Part>>>,
     #[serde(default)]
     timeout_ms: Option<u32>,
     #[serde(default)]
@@ -36,29 +36,8 @@ pub(crate) struct Parameters {
     pub(crate) max_result_bytes: usize,
 }
 
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(deserializer).map(Some)
-}
-
 fn kept() -> usize {
     KEPT
-}
-
-/// One value, or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Parts {
-    One(Part),
-    Several(Vec<Part>),
-}
-
-impl Parts {
-    fn all(&self) -> &[Part] {
-        match self {
-            Self::One(part) => std::slice::from_ref(part),
-            Self::Several(parts) => parts,
-        }
-    }
 }
 
 fn invalid(message: String) -> Failure {
@@ -78,7 +57,7 @@ impl Parameters {
         let mut headers = Pairs::new();
         for (name, parts) in &self.headers {
             for part in parts.all() {
-                headers.push((name.clone(), part.value()?));
+                headers.push(header(name, part.value()?)?);
             }
         }
         let body = self.body()?;
@@ -108,7 +87,7 @@ impl Parameters {
     /// The URL with `query` added to what it has. A fragment is never sent (RFC 9110, section 4.2.5).
     fn address(&self) -> Result<String, Failure> {
         let url = self.url.split('#').next().unwrap_or_default();
-        if !(url.starts_with("https://") || url.starts_with("http://")) || url.chars().any(char::is_whitespace) {
+        if !(url.starts_with("https://") || url.starts_with("http://")) || !is_one_word(url) {
             let shown = shorten(&self.url, 200);
             return Err(invalid(format!(
                 "parameter `url` is `{shown}`: give a whole address that begins with https:// and has no spaces"
@@ -139,8 +118,13 @@ impl Parameters {
     }
 }
 
+/// Whether nothing in it ends an address.
+fn is_one_word(url: &str) -> bool {
+    !url.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
 /// Names and values as a query or a form has them.
-fn pairs(values: &BTreeMap<String, Parts>) -> Result<String, Failure> {
+fn pairs(values: &BTreeMap<String, Several<Part>>) -> Result<String, Failure> {
     let mut text = String::new();
     for (name, parts) in values {
         for part in parts.all() {

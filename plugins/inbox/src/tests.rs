@@ -1,6 +1,6 @@
 //! What comes, and what the event is.
 
-use hookwright_sdk::testing::{self, receive};
+use hookwright_sdk::testing::receive;
 use hookwright_sdk::{Intake, Reception, Request};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn whatever_comes_can_be_read() {
         ("application/soap+xml; charset=utf-8", b"<a/>", json!({"a": ""})),
         ("text/plain", b"<?xml version='1.0'?><a/>", json!({"a": ""})),
         ("text/xml", b"<a>", json!("<a>")),
-        ("text/xml; charset=latin1", b"<a>\xfc</a>", json!("PGE+/DwvYT4=")),
+        ("text/xml; charset=latin1", b"<a>\xfc</a>", json!({"a": "ü"})),
         ("text/plain", b"hello", json!("hello")),
         ("application/octet-stream", b"\x00\xff", json!("AP8=")),
     ] {
@@ -122,9 +122,4 @@ fn a_handshake_gets_its_challenge_back() {
     let intake = taken(&request("POST", "", &[], br#"{"payload": {"challenge": "abc"}}"#), path.clone());
     assert_eq!((intake.events.len(), intake.answer.body.as_slice()), (0, br#"{"challenge":"abc"}"#.as_slice()));
     assert_eq!(taken(&request("POST", "", &[], br#"{"payload": {"challenge": {}}}"#), path).events.len(), 1);
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Inbox>().unwrap();
 }

@@ -79,10 +79,8 @@ fn parts(body: &[u8], boundary: &str) -> Option<Value> {
 }
 
 fn document(written: &MediaType, body: &[u8], arrays: Vec<String>) -> Option<Value> {
-    if written.parameter("charset").is_some_and(|charset| !xml::is_utf_8(charset)) {
-        return None;
-    }
-    let text = std::str::from_utf8(body).ok()?;
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let charset = written.parameter("charset").filter(|charset| !xml::is_utf_8(charset));
+    let text = inbound::text(body, charset).ok()?;
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
     xml::read(text, &Options { arrays, trim: true }).ok()
 }

@@ -14,9 +14,7 @@ use hookwright_sdk::{Draft, Failure, Manifest, Pairs, Plugin, Reception, Refusal
 use serde::Deserialize;
 
 use crate::payload::Head;
-
-/// The name under which the host keeps the webhook's secret.
-const SECRET: &str = "signing-secret";
+use crate::proof::SECRET;
 
 /// Headers that are kept with the event.
 const KEPT: [&str; 5] = [
@@ -43,7 +41,7 @@ impl Plugin for Jira {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives webhooks from Jira and checks their signatures",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET)],
+        hints: &[("secret", SECRET), ("body", "as-sent")],
     };
     type Parameters = Parameters;
 }
@@ -61,7 +59,8 @@ fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop
         let said = "the body is empty: switch off *Exclude body* in Jira's webhook form";
         return Err(Refusal::new(400, "jira.payload_invalid", said).into());
     }
-    let payload = inbound::json(request, "jira.payload_invalid")?;
+    let plain = inbound::decoded(request, "jira.payload_invalid")?;
+    let payload = inbound::json(&plain, "jira.payload_invalid")?;
     let head: Head = inbound::head(payload).map_err(|said| Refusal::new(400, "jira.payload_invalid", said))?;
     let event_type = head.event_type().ok_or_else(|| {
         let said = "the payload has no `webhookEvent`: this is no webhook of Jira. For what an automation rule sends, \
@@ -69,13 +68,15 @@ fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop
         Refusal::new(400, "jira.event_missing", said)
     })?;
     let attributes: Pairs = inbound::kept(request, &KEPT).into_iter().chain(head.attributes()).collect();
-    Ok(Reception::events(vec![Draft {
-        id: request.header("x-atlassian-webhook-identifier").and_then(inbound::event_id),
-        subject: head.subject(),
-        time: head.time(),
-        attributes,
-        ..Draft::new(event_type, payload)
-    }]))
+    Ok(Reception::events(vec![
+        Draft {
+            id: request.header("x-atlassian-webhook-identifier").and_then(inbound::event_id),
+            subject: head.subject(),
+            attributes,
+            ..Draft::new(event_type, payload)
+        }
+        .at(head.timestamp()),
+    ]))
 }
 
 hookwright_sdk::export_source!(Jira);

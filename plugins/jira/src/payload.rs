@@ -1,7 +1,7 @@
 //! The parts of a payload that the event's envelope is made of.
 
 use hookwright_sdk::inbound::{Perhaps, dotted, subject};
-use hookwright_sdk::{Id, Pairs, time};
+use hookwright_sdk::{Id, Pairs};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -124,8 +124,9 @@ impl Head {
         subject(&about)
     }
 
-    pub(crate) fn time(&self) -> Option<String> {
-        time::understood(self.timestamp.0.as_ref()?)
+    /// When it happened, as Jira writes it.
+    pub(crate) fn timestamp(&self) -> Option<&Value> {
+        self.timestamp.0.as_ref()
     }
 
     /// What conditions ask about most: `event.jira-status` is shorter than the way through the payload, and a change of

@@ -2,11 +2,13 @@
 
 use hookwright_sdk::{Event, Failure, Message, shorten};
 use jaq_core::{Ctx, ValX, Vars};
-use jaq_json::{Map, Val, read};
+use jaq_json::{Map, Num, Val, read};
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
+use crate::data::Data;
 use crate::depth::{DEEPEST, is_too_deep};
-use crate::program::{Data, compiled};
+use crate::program::compiled;
 
 /// Runs the filter on the message's body. Answers the new body, none where the filter had no result.
 ///
@@ -29,11 +31,44 @@ fn parse(bytes: &[u8], code: &str, what: &str) -> Result<Val, Failure> {
     if is_too_deep(bytes) {
         return Err(Failure::permanent(code, format!("{what} is nested more than {DEEPEST} levels deep")));
     }
+    if may_have_negative_zero(bytes) {
+        // The filter's own reader takes an integer -0 for 0, so that its sign would be lost.
+        return serde_json::from_slice(bytes).map(exact).map_err(|problem| {
+            Failure::permanent(code, format!("{what} ({} bytes) is not JSON: {problem}", bytes.len()))
+        });
+    }
     // The filter's own reader also takes comments and NaN, which are not JSON.
     serde_json::from_slice::<IgnoredAny>(bytes)
         .map_err(|error| error.to_string())
         .and_then(|_| read::parse_single(bytes).map_err(|error| error.to_string()))
         .map_err(|problem| Failure::permanent(code, format!("{what} ({} bytes) is not JSON: {problem}", bytes.len())))
+}
+
+/// Whether an integer -0 may stand in the text. One inside of a text counts too, which costs time and nothing else.
+fn may_have_negative_zero(json: &[u8]) -> bool {
+    let ends = |byte: Option<&u8>| {
+        byte.is_none_or(|byte| matches!(byte, b',' | b':' | b'[' | b']' | b'}') || byte.is_ascii_whitespace())
+    };
+    let before = |at: usize| at.checked_sub(1).and_then(|before| json.get(before));
+    json.windows(2).enumerate().any(|(at, pair)| pair == b"-0" && ends(before(at)) && ends(json.get(at + 2)))
+}
+
+/// A value with the digits of each number.
+fn exact(value: Value) -> Val {
+    match value {
+        Value::Null => Val::Null,
+        Value::Bool(truth) => Val::Bool(truth),
+        Value::String(text) => Val::from(text),
+        Value::Number(number) => {
+            let digits = number.to_string();
+            let integer = (digits != "-0").then(|| Num::from_str_radix(&digits, 10)).flatten();
+            Val::Num(integer.unwrap_or_else(|| Num::Dec(digits.into())))
+        }
+        Value::Array(items) => items.into_iter().map(exact).collect(),
+        Value::Object(members) => {
+            Val::obj(members.into_iter().map(|(name, value)| (Val::from(name), exact(value))).collect())
+        }
+    }
 }
 
 /// The event's envelope as the filter's `$event`.

@@ -7,6 +7,8 @@
 //! The language is jq's with jq's standard library. What would reach outside is not there: no `env`, no modules, no
 //! `input`; `now` is the host's clock, and local time is UTC.
 
+mod captures;
+mod data;
 mod depth;
 mod filter;
 mod program;

@@ -4,15 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use hookwright_sdk::{Failure, clock, shorten};
-use jaq_core::data::JustLut;
 use jaq_core::load::parse::Def;
 use jaq_core::load::{Arena, Error as LoadError, File, Loader, span};
 use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Compiler, compile};
 use jaq_json::Val;
 
-/// The values that filters work on.
-pub(crate) type Data = JustLut<Val>;
+use crate::captures;
+use crate::data::Data;
 
 /// A compiled filter.
 pub(crate) type Program = jaq_core::Filter<Data>;
@@ -56,8 +55,12 @@ fn compile(text: &str) -> Result<Program, Failure> {
 
 /// The part of the standard library that is written in the language.
 fn definitions() -> impl Iterator<Item = Def<&'static str>> {
-    jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs())
+    let own = jaq_core::load::parse(OWN, |parser| parser.defs()).unwrap_or_default();
+    jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(own)
 }
+
+/// The definitions in which jq 1.7 differs from the library.
+const OWN: &str = include_str!("definitions.jq");
 
 /// The functions that are not.
 fn functions() -> impl Iterator<Item = Fun<Data>> {
@@ -79,8 +82,8 @@ fn compile_with(text: &str, definitions: impl IntoIterator<Item = Def<&'static s
 }
 
 /// Functions that stand in for those left out.
-fn own() -> [Fun<Data>; 1] {
-    [run(("now", v(0), |_| bome(Ok(Val::from(clock::now_ms() / 1000.0)))))]
+fn own() -> [Fun<Data>; 2] {
+    [run(("now", v(0), |_| bome(Ok(Val::from(clock::now_ms() / 1000.0))))), captures::function()]
 }
 
 /// Where a filter is wrong (a byte of its text), and what is wrong there.
@@ -135,5 +138,7 @@ mod tests {
             assert!(!native.contains(&signature), "{signature:?} would mean two things");
         }
         assert!(definitions().count() > 50 && native.len() > 50);
+        let own = jaq_core::load::parse(OWN, |parser| parser.defs()).map(|own: Vec<_>| own.len());
+        assert!(own.is_some_and(|own| own > 10), "the own definitions cannot be read");
     }
 }

@@ -40,10 +40,65 @@ fn the_first_result_is_the_new_body() {
         (r#""2015-03-05T23:51:47Z""#, "fromdate", "1425599507"),
         ("12345678901234567890123", ".", "12345678901234567890123"),
         ("1.10", ".", "1.10"),
+        (
+            r#"[-0, {"a":-0}, "b -0 c", 0, -0.0, 1.10, true, null]"#,
+            ".",
+            r#"[-0,{"a":-0},"b -0 c",0,-0.0,1.10,true,null]"#,
+        ),
+        ("-0", ". == 0", "true"),
+        ("-0", ".", "-0"),
         (r#"{"é": "ü"}"#, "keys", r#"["é"]"#),
         ("[1,2]", "range(0; infinite)", "0"),
     ] {
         assert_eq!(body(input, json!({"filter": filter})), output, "{filter}");
+    }
+}
+
+/// What jq 1.7 itself prints.
+#[test]
+fn filters_answer_as_jq_does() {
+    for (input, filter, output) in [
+        (
+            r#"[1,"a\"b",null,true,1.5,12345678901234567890123]"#,
+            "@csv",
+            r#""1,\"a\"\"b\",,true,1.5,12345678901234567890123""#,
+        ),
+        (r#"["a\tb\\c\nd\r",null,false,2,""]"#, "@tsv", r#""a\\tb\\\\c\\nd\\r\t\tfalse\t2\t""#),
+        (r#"{"rows":[["a","b"],["c","d"]]}"#, "[.rows[] | @csv]", r#"["\"a\",\"b\"","\"c\",\"d\""]"#),
+        (r#"{"a":["x y",1]}"#, r#"@csv "row: \(.a)""#, r#""row: \"x y\",1""#),
+        (r#""aGk""#, "@base64d", r#""hi""#),
+        (r#""aGk=""#, "@base64d", r#""hi""#),
+        (r#""aA""#, "@base64d", r#""h""#),
+        (r#""aGlo""#, "@base64d", r#""hih""#),
+        ("[1,2,3]", "del(.[1,2])", "[1]"),
+        ("[1,2,3,4]", "del(.[1:3])", "[1,4]"),
+        ("[1,2,3]", "del(.[-1])", "[1,2]"),
+        ("[3,4]", "delpaths([[0],[1]])", "[]"),
+        (r#"{"a":1,"b":[1,2,3,4]}"#, "del(.a, .b[0], .b[2])", r#"{"b":[2,4]}"#),
+        (r#"{"a":[1,2,1]}"#, "del(.a[] | select(. == 1))", r#"{"a":[2]}"#),
+        (r#"{"a":1}"#, "del(.b)", r#"{"a":1}"#),
+        ("[1]", "del(.)", "null"),
+        (r#""b""#, r#"[match("(a)?b").captures[].string]"#, "[null]"),
+        (
+            r#""b""#,
+            r#"match("(?<x>a)?(b)")"#,
+            r#"{"offset":0,"length":1,"string":"b","captures":[{"offset":-1,"length":0,"string":null,"name":"x"},{"offset":0,"length":1,"string":"b","name":null}]}"#,
+        ),
+        (r#""xay""#, r#"capture("(?<x>a)(?<y>z)?")"#, r#"{"x":"a","y":null}"#),
+        (r#""üabab""#, r#"[match(["AB","gi"]).offset]"#, "[1,3]"),
+        (r#""a1b22""#, r#"[scan("[a-z]([0-9]+)")]"#, r#"[["1"],["22"]]"#),
+        (r#""a1b22""#, r#"[scan("[0-9]+")]"#, r#"["1","22"]"#),
+        (r#""Abc""#, r#"test("abc"; "i"), test(["abc","i"])"#, "true"),
+    ] {
+        assert_eq!(body(input, json!({"filter": filter})), output, "{filter}");
+    }
+    for (input, filter, said) in [
+        ("[{}]", "@csv", "object ({}) is not valid in a csv row"),
+        ("1", "@csv", "number (1) cannot be csv-formatted, only an array can be"),
+        ("[[]]", "@tsv", "array ([]) is not valid in a tsv row"),
+    ] {
+        let failure = transform(input, json!({"filter": filter})).unwrap_err();
+        assert!(failure.message.contains(said), "{filter}: {}", failure.message);
     }
 }
 
@@ -123,9 +178,4 @@ fn a_filter_is_compiled_once_while_it_stays_the_same() {
     assert!(std::rc::Rc::ptr_eq(&first, &again));
     let other = crate::program::compiled(".b").unwrap();
     assert!(!std::rc::Rc::ptr_eq(&first, &other));
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Jq>().unwrap();
 }

@@ -150,8 +150,3 @@ fn what_is_wrong_is_told() {
         assert!(failure.message.contains(said) && !failure.can_retry(), "{parameters}: {}", failure.message);
     }
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<JsonPathPick>().unwrap();
-}

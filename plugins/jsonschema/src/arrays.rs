@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::check::{Check, Seen};
+use crate::parts::{Parts, Seen};
 use crate::scalars::count;
 use crate::value::canonical;
 use crate::violation::{Report, Spot, brief};
 
 /// Holds a list against the keywords for lists.
 pub(crate) fn check<'s>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     members: &'s Map<String, Value>,
     items: &[Value],
     at: &Spot<'_>,
@@ -56,7 +56,7 @@ fn unique(items: &[Value], at: &Spot<'_>, report: &mut Report) -> bool {
 
 /// `prefixItems` and `items`, or in older drafts `items` as a list and `additionalItems`.
 fn placed<'s>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     members: &'s Map<String, Value>,
     items: &[Value],
     at: &Spot<'_>,
@@ -64,7 +64,7 @@ fn placed<'s>(
     seen: &mut Seen<'_>,
 ) -> bool {
     let (first, rest, word) = match members.get("items") {
-        Some(Value::Array(first)) if check.schema.draft.lists_in_items => {
+        Some(Value::Array(first)) if check.schema().draft.lists_in_items => {
             (Some(first), members.get("additionalItems"), "additionalItems")
         }
         other => (members.get("prefixItems").and_then(Value::as_array), other, "items"),
@@ -77,7 +77,7 @@ fn placed<'s>(
             None => rest.map(|schema| (schema, word)),
         };
         let Some((schema, word)) = schema else { break };
-        if check.schema.tracks {
+        if check.schema().tracks {
             seen.items.insert(index);
         }
         is_valid &= one(check, schema, word, index, item, at, report);
@@ -86,7 +86,7 @@ fn placed<'s>(
 }
 
 fn one<'s>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     schema: &'s Value,
     keyword: &str,
     index: usize,
@@ -103,7 +103,7 @@ fn one<'s>(
 }
 
 fn contains<'s>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     members: &'s Map<String, Value>,
     items: &[Value],
     at: &Spot<'_>,
@@ -116,7 +116,7 @@ fn contains<'s>(
         if check.takes(schema, item, &Spot::Index(at, index), &mut report.silent()) {
             found += 1;
             // Items that `contains` takes count as looked at since draft 2020-12.
-            if check.schema.tracks && !check.schema.draft.lists_in_items {
+            if check.schema().tracks && !check.schema().draft.lists_in_items {
                 seen.items.insert(index);
             }
         }

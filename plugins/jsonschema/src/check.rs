@@ -1,33 +1,18 @@
 //! Holding a value against a schema (JSON Schema 2020-12, core sections 7 to 11 and validation section 6).
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use crate::load::Schema;
+use crate::parts::{Parts, Seen};
 use crate::violation::{Report, Spot, brief};
 use crate::{arrays, objects, scalars};
 
 /// Schemas inside of each other, by nesting or by reference, that are followed for one value.
 const DEEPEST: usize = 512;
 
-/// Which parts of a value a schema looked at, for `unevaluatedProperties` and `unevaluatedItems`.
-#[derive(Debug, Default)]
-pub(crate) struct Seen<'v> {
-    pub(crate) names: BTreeSet<&'v str>,
-    pub(crate) items: BTreeSet<usize>,
-}
-
-impl<'v> Seen<'v> {
-    fn add(&mut self, other: Seen<'v>) {
-        self.names.extend(other.names);
-        self.items.extend(other.items);
-    }
-}
-
 /// One value being held against one schema.
-pub(crate) struct Check<'s> {
-    pub(crate) schema: &'s Schema<'s>,
+struct Check<'s> {
+    schema: &'s Schema<'s>,
     /// The URIs of the resources that we are inside of, the outermost first, for `$dynamicRef`.
     scope: Vec<&'s str>,
     depth: usize,
@@ -36,7 +21,7 @@ pub(crate) struct Check<'s> {
 }
 
 /// What came of one schema and one value: whether it is valid, and which parts were looked at.
-pub(crate) type Outcome<'v> = (bool, Seen<'v>);
+type Outcome<'v> = (bool, Seen<'v>);
 
 /// Holds a value against a schema and puts what is wrong into the report.
 ///
@@ -55,13 +40,7 @@ pub(crate) fn check(schema: &Schema<'_>, value: &Value, report: &mut Report) -> 
 
 impl<'s> Check<'s> {
     /// Holds a value against one schema.
-    pub(crate) fn value<'v>(
-        &mut self,
-        schema: &'s Value,
-        value: &'v Value,
-        at: &Spot<'_>,
-        report: &mut Report,
-    ) -> Outcome<'v> {
+    fn value<'v>(&mut self, schema: &'s Value, value: &'v Value, at: &Spot<'_>, report: &mut Report) -> Outcome<'v> {
         let members = match schema {
             Value::Object(members) => members,
             Value::Bool(false) => {
@@ -115,22 +94,6 @@ impl<'s> Check<'s> {
             _ => {}
         }
         (is_valid, seen)
-    }
-
-    /// A schema that speaks of the same value; what it looked at counts if it takes the value.
-    pub(crate) fn part<'v>(
-        &mut self,
-        schema: &'s Value,
-        value: &'v Value,
-        at: &Spot<'_>,
-        report: &mut Report,
-        seen: &mut Seen<'v>,
-    ) -> bool {
-        let (is_valid, parts) = self.value(schema, value, at, report);
-        if is_valid {
-            seen.add(parts);
-        }
-        is_valid
     }
 
     /// Where a `$dynamicRef` leads from here: the outermost resource that has the anchor decides.
@@ -204,9 +167,29 @@ impl<'s> Check<'s> {
         }
         is_valid
     }
+}
 
-    /// Whether a schema says of a part of the value that it is right.
-    pub(crate) fn takes(&mut self, schema: &'s Value, value: &Value, at: &Spot<'_>, report: &mut Report) -> bool {
+impl<'s> Parts<'s> for Check<'s> {
+    fn schema(&self) -> &'s Schema<'s> {
+        self.schema
+    }
+
+    fn part<'v>(
+        &mut self,
+        schema: &'s Value,
+        value: &'v Value,
+        at: &Spot<'_>,
+        report: &mut Report,
+        seen: &mut Seen<'v>,
+    ) -> bool {
+        let (is_valid, parts) = self.value(schema, value, at, report);
+        if is_valid {
+            seen.add(parts);
+        }
+        is_valid
+    }
+
+    fn takes(&mut self, schema: &'s Value, value: &Value, at: &Spot<'_>, report: &mut Report) -> bool {
         self.value(schema, value, at, report).0
     }
 }

@@ -13,6 +13,7 @@ mod check;
 mod keyword;
 mod load;
 mod objects;
+mod parts;
 mod scalars;
 mod uri;
 mod value;

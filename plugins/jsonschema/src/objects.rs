@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::check::{Check, Seen};
+use crate::parts::{Parts, Seen};
 use crate::scalars::count;
 use crate::violation::{Report, Spot};
 
 /// Holds an object against the keywords for objects. `value` is the object itself, as a value.
 pub(crate) fn check<'s, 'v>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     members: &'s Map<String, Value>,
     value: &'v Value,
     object: &'v Map<String, Value>,
@@ -80,7 +80,7 @@ fn required(members: &Map<String, Value>, object: &Map<String, Value>, at: &Spot
 
 /// `properties`, `patternProperties` and `additionalProperties`, which takes what the two others leave.
 fn properties<'s, 'v>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     members: &'s Map<String, Value>,
     object: &'v Map<String, Value>,
     at: &Spot<'_>,
@@ -101,7 +101,7 @@ fn properties<'s, 'v>(
             is_valid &= member(check, schema, "properties", name, value, at, report, seen);
         }
         for (pattern, schema) in patterned.into_iter().flatten() {
-            if check.schema.regex(pattern).is_some_and(|regex| regex.is_match(name)) {
+            if check.schema().regex(pattern).is_some_and(|regex| regex.is_match(name)) {
                 is_known = true;
                 is_valid &= member(check, schema, "patternProperties", name, value, at, report, seen);
             }
@@ -116,7 +116,7 @@ fn properties<'s, 'v>(
 /// One member held against its schema; that it was looked at counts whatever comes of it.
 #[allow(clippy::too_many_arguments)]
 fn member<'s, 'v>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     schema: &'s Value,
     keyword: &str,
     name: &'v str,
@@ -125,7 +125,7 @@ fn member<'s, 'v>(
     report: &mut Report,
     seen: &mut Seen<'v>,
 ) -> bool {
-    if check.schema.tracks {
+    if check.schema().tracks {
         seen.names.insert(name);
     }
     let here = Spot::Name(at, name);
@@ -138,7 +138,7 @@ fn member<'s, 'v>(
 
 /// `dependentSchemas`, and `dependencies` of drafts before 2019-09.
 fn dependents<'s, 'v>(
-    check: &mut Check<'s>,
+    check: &mut impl Parts<'s>,
     members: &'s Map<String, Value>,
     value: &'v Value,
     object: &'v Map<String, Value>,
@@ -147,7 +147,7 @@ fn dependents<'s, 'v>(
     seen: &mut Seen<'v>,
 ) -> bool {
     let mut is_valid = true;
-    let older = members.get("dependencies").filter(|_| check.schema.draft.ref_is_alone);
+    let older = members.get("dependencies").filter(|_| check.schema().draft.ref_is_alone);
     let both = members.get("dependentSchemas").into_iter().chain(older).filter_map(Value::as_object).flatten();
     for (name, dependent) in both.filter(|(name, _)| object.contains_key(*name)) {
         match dependent {

@@ -259,8 +259,3 @@ fn a_long_list_of_different_items_is_compared_quickly() {
     let data: Vec<Value> = (0..50_000).map(|n| json!({"n": n})).collect();
     assert!(ask(&json!(data), &json!({"uniqueItems": true})).unwrap().holds);
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<JsonSchema>().unwrap();
-}

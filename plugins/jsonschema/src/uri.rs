@@ -1,5 +1,9 @@
 //! Resolving references between the schemas of one document (RFC 3986, section 5).
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
 /// A reference without its fragment, and the fragment.
 pub(crate) fn split(reference: &str) -> (&str, &str) {
     reference.split_once('#').unwrap_or((reference, ""))
@@ -75,22 +79,7 @@ fn without_dots(path: &str) -> String {
 
 /// A fragment with its percent-encoded bytes decoded (section 2.1). None where it is not UTF-8 then.
 pub(crate) fn decoded(fragment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        match pair.filter(|_| *first == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(fragment).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -119,9 +108,14 @@ mod tests {
 
     #[test]
     fn a_fragment_is_decoded() {
-        for (fragment, expected) in
-            [("/a%20b", Some("/a b")), ("%C3%BC", Some("ü")), ("%", Some("%")), ("%zz", Some("%zz")), ("%FF", None)]
-        {
+        for (fragment, expected) in [
+            ("/a%20b", Some("/a b")),
+            ("%C3%BC", Some("ü")),
+            ("%", Some("%")),
+            ("%zz", Some("%zz")),
+            ("%+1", Some("%+1")),
+            ("%FF", None),
+        ] {
             assert_eq!(decoded(fragment).as_deref(), expected, "{fragment}");
         }
     }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
+use hookwright_sdk::json;
 use serde_json::{Number, Value};
 
 /// A number without loss where that is possible: `digits` times ten to the power of `exponent`.
@@ -41,10 +42,9 @@ fn aligned(a: &Number, b: &Number) -> Option<(i128, i128)> {
 
 /// The order of two numbers, however they are written.
 pub(crate) fn order(a: &Number, b: &Number) -> Ordering {
-    match aligned(a, b) {
-        Some((a, b)) => a.cmp(&b),
-        None => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
-    }
+    let (a, b) = (a.to_string(), b.to_string());
+    // What is a number of JSON is a decimal one.
+    json::Decimal::read(&a).zip(json::Decimal::read(&b)).map_or(Ordering::Equal, |(a, b)| a.order(b))
 }
 
 /// Whether `number` divided by `divisor` is whole.
@@ -59,7 +59,7 @@ pub(crate) fn is_multiple(number: &Number, divisor: &Number) -> bool {
 
 /// Whether a number has no fraction; 1.0 has none.
 pub(crate) fn is_whole(number: &Number) -> bool {
-    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|real| real.fract() == 0.0)
+    json::Decimal::read(&number.to_string()).is_some_and(json::Decimal::is_whole)
 }
 
 /// Whether two values are the same: numbers by their value, everything else by its parts.
@@ -111,15 +111,8 @@ fn write_canonical(value: &Value, text: &mut String) {
 }
 
 fn write_number(number: &Number, text: &mut String) {
-    let Some(Decimal { mut digits, mut exponent }) = Decimal::of(number) else {
-        let _ = write!(text, "{number}");
-        return;
-    };
-    while digits != 0 && digits % 10 == 0 {
-        digits /= 10;
-        exponent += 1;
-    }
-    let _ = write!(text, "{digits}e{}", if digits == 0 { 0 } else { exponent });
+    let number = number.to_string();
+    text.push_str(&json::Decimal::read(&number).map_or(number.clone(), json::Decimal::canonical));
 }
 
 #[cfg(test)]

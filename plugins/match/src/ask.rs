@@ -1,14 +1,18 @@
-//! Putting the question to a value.
+//! Putting the question to a value. That of a list may be a question to each of its elements, which may be lists again.
 
-use hookwright_sdk::clock;
+use hookwright_sdk::{clock, shorten};
 
 use crate::compare::{self, Type};
 use crate::json::{Json, Kind};
-use crate::operator::{Age, Check, Test};
-use crate::{elements, tell};
+use crate::operator::{Age, Check, Quantifier, Subject, Test};
+use crate::tell;
 
 /// Bytes of a text that a regular expression is looked for in.
 const SEARCHED: usize = 256 * 1024;
+/// How many elements of a list are looked at.
+const MOST: usize = 100_000;
+/// Bytes that a reason has for the element that decided.
+const TOLD: usize = 500;
 
 /// What came of a test.
 pub(crate) struct Answer {
@@ -89,7 +93,7 @@ impl Test {
                 }
                 None => Answer::noted(false, Type::Date.not()),
             },
-            Check::Elements { quantifier, tests } => elements::ask(*quantifier, tests, value),
+            Check::Elements { quantifier, tests } => ask_elements(*quantifier, tests, value),
             Check::Exists(wanted) => Answer::plain(*wanted),
             // These look at the event, not at a value.
             Check::Changed(_) | Check::ChangedBetween { .. } => Answer::plain(false),
@@ -143,4 +147,64 @@ fn with_now(holds: bool) -> Answer {
 
 fn not_a_text() -> Answer {
     Answer::noted(false, "which is not a text")
+}
+
+/// Asks elements in order until the answer is known. The note names the one that decided, counted from 0.
+fn ask_elements(quantifier: Quantifier, tests: &[Test], value: Json<'_>) -> Answer {
+    let negated = quantifier == Quantifier::None;
+    let Some(elements) = value.elements().filter(|_| value.kind() == Kind::List) else {
+        return Answer::noted(negated, format!("it is {}, which is no list", tell::brief(value)));
+    };
+    let count = elements.len();
+    if count > MOST {
+        return Answer::noted(negated, format!("it has {count} elements, of which at most {MOST} are looked at"));
+    }
+    let Some(first) = elements.first() else {
+        return Answer::noted(quantifier != Quantifier::Any, "the list is empty");
+    };
+    let wanted = quantifier != Quantifier::All;
+    let decides = |element: &Json<'_>| tests.iter().all(|test| passes(test, *element)) == wanted;
+    match elements.iter().enumerate().find(|(_, element)| decides(element)) {
+        Some((place, element)) => {
+            let (does, told) =
+                if wanted { ("does", why(tests, *element)) } else { ("does not", why_not(tests, *element)) };
+            Answer::noted(quantifier == Quantifier::Any, format!("element {place} {does}: {}", shorten(&told, TOLD)))
+        }
+        None => {
+            let (who, told) = if wanted { ("none", why_not(tests, *first)) } else { ("each", why(tests, *first)) };
+            let does = format!("{who} of {count} does; element 0: {}", shorten(&told, TOLD));
+            Answer::noted(quantifier != Quantifier::Any, does)
+        }
+    }
+}
+
+/// What a test asks of an element.
+fn looked_at<'j>(test: &Test, element: Json<'j>) -> Option<Json<'j>> {
+    match &test.subject {
+        Subject::At(path) => path.seek_quietly(0, element.0).map(Json),
+        Subject::Given(_) | Subject::Element => Some(element),
+    }
+}
+
+fn passes(test: &Test, element: Json<'_>) -> bool {
+    test.ask(looked_at(test, element)).holds
+}
+
+fn reason(test: &Test, element: Json<'_>) -> String {
+    let value = match &test.subject {
+        Subject::At(path) => path.seek(element.0, "the element").map(Json).map_err(|missing| missing.to_string()),
+        Subject::Given(_) | Subject::Element => Ok(element),
+    };
+    let answer = test.ask(value.as_ref().ok().copied());
+    test.reason(value, answer)
+}
+
+/// Why an element passes.
+fn why(tests: &[Test], element: Json<'_>) -> String {
+    tests.iter().map(|test| reason(test, element)).collect::<Vec<_>>().join("; ")
+}
+
+/// Why an element does not.
+fn why_not(tests: &[Test], element: Json<'_>) -> String {
+    tests.iter().find(|test| !passes(test, element)).map(|test| reason(test, element)).unwrap_or_default()
 }

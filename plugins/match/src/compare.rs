@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use hookwright_sdk::clock;
+use hookwright_sdk::dates::Instant;
+use hookwright_sdk::json::Decimal;
 
 use crate::json::{Json, Kind};
-use crate::number::Decimal;
-use crate::time::{self, Instant};
+use crate::time;
 
 /// Whether letters' case counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ fn truth(value: Json<'_>) -> Option<bool> {
 
 /// The instant that the clock shows.
 pub(crate) fn now() -> Instant {
-    Instant::of_millis(clock::now_ms())
+    Instant::of_millis(clock::now_ms()).unwrap_or(Instant { seconds: 0, nanos: 0 })
 }
 
 /// A date, or a text such as `now-2d`.
@@ -160,7 +161,7 @@ pub(crate) fn order(a: Json<'_>, b: Json<'_>, rules: Rules) -> Option<(Ordering,
         return None;
     }
     let (a, b) = a.text().zip(b.text())?;
-    if let Some((a, b)) = time::instant(&a).zip(time::instant(&b)) {
+    if let Some((a, b)) = Instant::of_text(&a).zip(Instant::of_text(&b)) {
         return Some((a.cmp(&b), Type::Date));
     }
     Some((rules.case.fold(&a).cmp(&rules.case.fold(&b)), Type::Text))

@@ -11,9 +11,7 @@
 mod ask;
 mod changes;
 mod compare;
-mod elements;
 mod json;
-mod number;
 mod operator;
 mod tell;
 mod time;

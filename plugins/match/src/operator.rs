@@ -8,7 +8,6 @@ use regex_lite::{Regex, RegexBuilder};
 use serde_json::value::RawValue;
 
 use crate::compare::{self, Case, Rules, Type};
-use crate::elements::Quantifier;
 use crate::json::{Json, Kind};
 use crate::{tell, time};
 
@@ -108,6 +107,14 @@ pub(crate) enum Check {
         quantifier: Quantifier,
         tests: Vec<Test>,
     },
+}
+
+/// How many elements have to pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quantifier {
+    Any,
+    All,
+    None,
 }
 
 /// What is asked of the time between now and a date.

@@ -89,9 +89,4 @@ mod tests {
         }
         assert!(testing::notes().is_empty());
     }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<NoteAdd>().unwrap();
-    }
 }

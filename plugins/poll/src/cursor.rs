@@ -15,7 +15,7 @@ pub(crate) fn text(json: &str) -> Option<String> {
     }
 }
 
-/// The order of two cursors: as numbers, as RFC 3339 times, else as texts.
+/// The order of two cursors: as numbers, as times, else as texts.
 pub(crate) fn order(a: &str, b: &str) -> Ordering {
     if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
         return a.cmp(&b);

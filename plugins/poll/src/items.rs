@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use hookwright_sdk::http::Response;
 use hookwright_sdk::inbound::{Stop, event_id};
+use hookwright_sdk::json;
 use hookwright_sdk::{Draft, Failure, Path, Request, shorten};
 use serde_json::value::RawValue;
 
@@ -32,12 +33,15 @@ impl<'a> Page<'a> {
     pub(crate) fn read(parameters: &Parameters, response: &'a Response, url: &str) -> Result<Self, Failure> {
         let shown = shorten(url.split('?').next().unwrap_or_default(), 200);
         let wrong = |code: &str, what: String| Failure::permanent(code, format!("the answer of {shown} {what}"));
-        let body = std::str::from_utf8(&response.body).ok();
-        let json: Option<&'a RawValue> = body.and_then(|body| serde_json::from_str(body).ok());
-        let Some(json) = json.map(RawValue::get) else {
-            let start = shorten(&String::from_utf8_lossy(response.body.get(..200).unwrap_or(&response.body)), 200);
-            return Err(wrong("poll.answer_invalid", format!("is no JSON: {start}")));
-        };
+        let body = json::without_mark(&response.body);
+        let json = json::check(body).map_err(|refused| {
+            let start = || shorten(&String::from_utf8_lossy(body.get(..200).unwrap_or(body)), 200);
+            let what = match refused.rule {
+                json::Rule::Syntax | json::Rule::Utf8 => format!("is no JSON: {}", start()),
+                _ => format!("cannot be read: {}", shorten(&refused.to_string(), 400)),
+            };
+            wrong("poll.answer_invalid", what)
+        })?;
         let list = match &parameters.items {
             None => json,
             Some(items) => path("`items`", items)?

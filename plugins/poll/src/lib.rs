@@ -88,7 +88,7 @@ fn news(request: &Request, parameters: &Parameters, state: &mut State) -> Result
     Ok(if silent { Vec::new() } else { taken.drafts })
 }
 
-/// One request; none where the service says that nothing changed.
+/// One request; none where the service says that nothing changed (304), or that it has nothing (204).
 fn ask(
     parameters: &Parameters,
     state: &mut State,
@@ -106,6 +106,11 @@ fn ask(
     let request = http::Request { method: "GET".into(), url: url.into(), headers, body: Vec::new(), timeout_ms };
     let response = http::send(&request)?;
     if response.status == 304 {
+        return Ok(None);
+    }
+    if response.status == 204 {
+        // There is nothing further, on this page or after it.
+        state.resume = None;
         return Ok(None);
     }
     if !outbound::is_expected(response.status, None) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hookwright_sdk::inbound::Mapping;
-use hookwright_sdk::outbound::{Part, encode};
+use hookwright_sdk::outbound::{Part, encode, header};
 use hookwright_sdk::{Failure, Pairs, Text, first, shorten};
 use serde::Deserialize;
 
@@ -125,7 +125,7 @@ impl Parameters {
     pub(crate) fn headers(&self, cursor: Option<&str>) -> Result<Pairs, Failure> {
         let mut headers = Pairs::new();
         for (name, part) in &self.headers {
-            headers.push((name.clone(), part.value()?));
+            headers.push(header(name, part.value()?)?);
         }
         if first(&headers, "accept").is_none() {
             headers.push(("accept".into(), "application/json".into()));

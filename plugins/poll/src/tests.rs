@@ -134,6 +134,28 @@ fn what_did_not_change_is_not_read_again() {
 }
 
 #[test]
+fn a_byte_order_mark_before_an_answer_is_ignored() {
+    service(vec![ok(json!("\u{feff}[{\"id\": 1}]"))]);
+    assert_eq!(ids(&simple()), ["1"]);
+    service(vec![ok(json!("\u{feff}\u{feff}[{\"id\": 2}]"))]);
+    assert_eq!(poll(&simple()).unwrap_err().code, "poll.answer_invalid", "a second one is part of the text");
+}
+
+#[test]
+fn an_answer_without_content_is_nothing_new() {
+    let page = |id: u32, next: Value| ok(json!({"items": [{"id": id}], "next": next}));
+    let parameters = with(json!({"items": "items", "next": {"path": "next"}}));
+    service(vec![(204, Pairs::new(), json!(null)), page(1, json!(null))]);
+    assert!(ids(&parameters).is_empty());
+    assert_eq!(ids(&parameters), ["1"], "and the next poll reads what there is then");
+    // On a further page there is nothing more, and the next poll begins anew.
+    service(vec![page(2, json!("?page=2")), (204, Pairs::new(), json!(null)), page(3, json!(null))]);
+    assert_eq!(ids(&parameters), ["2"]);
+    assert_eq!(ids(&parameters), ["3"]);
+    assert_eq!(last().url, "https://a.example/items");
+}
+
+#[test]
 fn pages_are_read_to_the_last_and_over_several_polls() {
     let page = |id: u32, next: Value| ok(json!({"items": [{"id": id}], "next": next}));
     service(vec![
@@ -226,9 +248,4 @@ fn only_the_server_asks() {
     for parameters in [json!({"url": "a.example"}), json!({"items": "a..b"})] {
         assert_eq!(poll(&with(parameters)).unwrap_err().code, "parameters.invalid");
     }
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Poll>().unwrap();
 }

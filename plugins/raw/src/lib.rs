@@ -3,8 +3,8 @@
 //! JSON goes out digit by digit. A payload that was no JSON goes out as the text or the bytes that it was, not as the JSON
 //! text that stands for it in the event's data.
 
-use hookwright_sdk::outgoing::Payload;
-use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, shorten};
+use hookwright_sdk::outgoing::{self, Payload};
+use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed};
 use serde::Deserialize;
 
 struct Raw;
@@ -30,16 +30,7 @@ impl Transform for Raw {
     fn apply(event: &Event, message: Message, parameters: Parameters) -> Result<Transformed, Failure> {
         let (payload, carried) = Payload::of(event, &message);
         let content_type = parameters.content_type.unwrap_or(carried);
-        let is_media_type = content_type.contains('/') && content_type.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-        if !is_media_type {
-            return Err(Failure::permanent(
-                "parameters.invalid",
-                format!(
-                    "`content_type` is {:?}: give a media type, such as application/json",
-                    shorten(&content_type, 200)
-                ),
-            ));
-        }
+        let content_type = outgoing::checked_media_type(&content_type)?.to_owned();
         Ok(Transformed::Send(message.with_body(content_type, payload.into_bytes())))
     }
 }
@@ -89,14 +80,9 @@ mod tests {
     fn another_media_type_can_be_named() {
         let message = sent(None, b"{}", json!({"content_type": "application/x.own+json"})).unwrap();
         assert_eq!((message.content_type.as_str(), message.text()), ("application/x.own+json", Some("{}")));
-        for wrong in ["json", "text/plain\r\nx: y", ""] {
+        for wrong in ["json", "text/plain\r\nx: y", "", &format!("a/{}", "x".repeat(255))] {
             let failure = sent(None, b"{}", json!({"content_type": wrong})).unwrap_err();
             assert_eq!(failure.code, "parameters.invalid", "{wrong}");
         }
-    }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<Raw>().unwrap();
     }
 }

@@ -83,9 +83,4 @@ mod tests {
         }
         assert_eq!(testing::record("lead", "1"), json!(null));
     }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<RecordCreate>().unwrap();
-    }
 }

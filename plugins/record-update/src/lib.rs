@@ -92,9 +92,4 @@ mod tests {
             assert!(failure.message.contains(said) && !failure.can_retry(), "{}", failure.message);
         }
     }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<RecordUpdate>().unwrap();
-    }
 }

@@ -15,6 +15,22 @@ pub mod glue {
         Transformed, parameters,
     };
 
+    /// Has a panic tell its message and its place in the log before it ends the call: nothing else is left of it.
+    #[cfg(target_arch = "wasm32")]
+    pub fn explain_panics() {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            std::panic::set_hook(Box::new(|info| {
+                let payload = info.payload();
+                let text = payload.downcast_ref::<&str>().copied();
+                let text =
+                    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+                let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+                crate::log::error(&format!("panicked{}: {text}", place.unwrap_or_default()), &[]);
+            }));
+        });
+    }
+
     /// The manifest as the host reads it.
     #[must_use]
     pub fn manifest(manifest: &Manifest) -> types::Manifest {
@@ -83,6 +99,7 @@ macro_rules! export_condition {
                 event: $crate::bindings::imports::hookwright::plugin::types::Event,
                 parameters: ::std::string::String,
             ) -> ::std::result::Result<$crate::bindings::condition::exports::hookwright::plugin::condition::Verdict, $crate::Failure> {
+                $crate::glue::explain_panics();
                 $crate::glue::evaluate::<$plugin>(event, &parameters)
             }
         });
@@ -98,6 +115,7 @@ macro_rules! export_action {
                 event: $crate::bindings::imports::hookwright::plugin::types::Event,
                 parameters: ::std::string::String,
             ) -> ::std::result::Result<$crate::bindings::action::exports::hookwright::plugin::action::Outcome, $crate::Failure> {
+                $crate::glue::explain_panics();
                 $crate::glue::run::<$plugin>(event, &parameters)
             }
         });
@@ -114,6 +132,7 @@ macro_rules! export_transform {
                 message: $crate::bindings::transform::exports::hookwright::plugin::transform::Message,
                 parameters: ::std::string::String,
             ) -> ::std::result::Result<$crate::bindings::transform::exports::hookwright::plugin::transform::Verdict, $crate::Failure> {
+                $crate::glue::explain_panics();
                 $crate::glue::apply::<$plugin>(event, message, &parameters)
             }
         });
@@ -126,6 +145,7 @@ macro_rules! export_source {
     ($plugin:ty) => {
         $crate::__export!(source, receive, $plugin {
             fn receive(request: $crate::Request, parameters: ::std::string::String) -> ::std::result::Result<$crate::Reception, $crate::Failure> {
+                $crate::glue::explain_panics();
                 $crate::glue::receive::<$plugin>(&request, &parameters)
             }
         });
@@ -144,6 +164,7 @@ macro_rules! __export {
 
             impl $crate::bindings::metadata::exports::hookwright::plugin::metadata::Guest for Exported {
                 fn describe() -> $crate::bindings::imports::hookwright::plugin::types::Manifest {
+                    $crate::glue::explain_panics();
                     $crate::glue::manifest(&<$plugin as $crate::Plugin>::MANIFEST)
                 }
             }

@@ -187,6 +187,22 @@ pub mod encoding {
     pub fn hex_decode(text: &str) -> Result<Vec<u8>, Failure> {
         platform::encoding::hex_decode(text)
     }
+
+    /// The bytes of a body that was sent with this `Content-Encoding`.
+    ///
+    /// # Errors
+    /// The coding is not gzip, deflate or br, or the bytes are not in it.
+    pub fn content_decode(coding: &str, data: &[u8]) -> Result<Vec<u8>, Failure> {
+        platform::encoding::content_decode(coding, data)
+    }
+
+    /// The text that bytes stand for in a charset of the Encoding standard, such as ISO-8859-1.
+    ///
+    /// # Errors
+    /// There is no such charset, or the bytes are no text in it.
+    pub fn text_decode(charset: &str, data: &[u8]) -> Result<String, Failure> {
+        platform::encoding::text_decode(charset, data)
+    }
 }
 
 /// HTTP requests to hosts that the operator allowed.

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
+
+use crate::text::digits;
 
 /// The id of a record, read from a JSON string or a JSON integer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrInteger;
 
-        impl Visitor<'_> for TextOrInteger {
+        impl<'de> Visitor<'de> for TextOrInteger {
             type Value = Id;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,6 +62,16 @@ impl<'de> Deserialize<'de> for Id {
             fn visit_i64<E: Error>(self, number: i64) -> Result<Id, E> {
                 Ok(Id(number.to_string()))
             }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Id, A::Error> {
+                let digits = digits(members, &self)?;
+                if digits.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) {
+                    Ok(Id(digits))
+                } else {
+                    let found = Unexpected::Float(digits.parse().unwrap_or_default());
+                    Err(A::Error::invalid_type(found, &self))
+                }
+            }
         }
 
         deserializer.deserialize_any(TextOrInteger)
@@ -72,9 +84,13 @@ mod tests {
 
     #[test]
     fn an_id_is_a_text_or_an_integer() {
-        for (json, id) in
-            [(r#""a7""#, "a7"), ("7", "7"), ("-7", "-7"), ("18446744073709551615", "18446744073709551615")]
-        {
+        for (json, id) in [
+            (r#""a7""#, "a7"),
+            ("7", "7"),
+            ("-7", "-7"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("12345678901234567890123", "12345678901234567890123"),
+        ] {
             assert_eq!(serde_json::from_str::<Id>(json).unwrap().as_str(), id);
         }
         for json in [r#""""#, "7.5", "null", "true", "[7]"] {

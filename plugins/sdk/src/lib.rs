@@ -84,14 +84,17 @@
 //!
 //! # Failing
 //!
-//! Return a [`Failure`]; `?` passes one of the host's on. A panic ends the call too, but tells nobody what was wrong.
+//! Return a [`Failure`]; `?` passes one of the host's on. A panic ends the call too: its message and its place are in the
+//! plugin's log.
 
 // The export macros name this crate by its outside name, also inside it.
 extern crate self as hookwright_sdk;
 
+pub mod addresses;
 #[doc(hidden)]
 pub mod bindings;
 mod bounded;
+pub mod dates;
 mod event;
 mod export;
 mod failure;
@@ -107,6 +110,7 @@ mod path;
 mod plugin;
 mod reception;
 mod seek;
+mod several;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod text;
@@ -114,6 +118,8 @@ pub mod time;
 
 #[doc(hidden)]
 pub use wit_bindgen::rt as runtime;
+
+pub use hookwright_json as json;
 
 #[doc(hidden)]
 pub use export::glue;
@@ -127,10 +133,15 @@ pub use host::{
 pub use id::Id;
 pub use message::{Message, Transformed};
 pub use outcome::{Outcome, Verdict};
+pub use parameters::present;
 pub use path::{Missing, Path};
 pub use plugin::{Action, Condition, Manifest, Plugin, Source, Transform};
 pub use reception::{Answer, Draft, Intake, Reception, Refusal, Request};
+pub use several::Several;
 pub use text::Text;
+
+/// The name under which a source's plugin finds the secret that the source was created with.
+pub const SIGNING_SECRET: &str = "signing-secret";
 
 /// Names with their values, in order; a name may stand more than once.
 pub type Pairs = Vec<(String, String)>;

@@ -22,7 +22,7 @@ impl Message {
     /// # Errors
     /// A permanent failure, code `message.not_json`, with the place at which the body stops being JSON.
     pub fn json(&self) -> Result<Value, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        serde_json::from_slice(hookwright_json::without_mark(&self.body)).map_err(|error| {
             Failure::permanent(
                 "message.not_json",
                 format!("the body ({}, {} bytes) is not JSON: {error}", self.content_type, self.body.len()),

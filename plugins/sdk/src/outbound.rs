@@ -3,23 +3,38 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::http::Response;
+use crate::several::read;
 use crate::{Failure, Text, clock, encoding, secrets, shorten, time};
 
 /// Bytes of an answer's body that a failure's message shows.
 const EXCERPT: usize = 500;
 
-/// A value that goes into a request: a text, or a secret by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+/// A value that goes into a request: a text, or a secret by its name, which only an object names.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// The text itself.
     Text(Text),
     /// The host puts the secret in its place.
     Secret(Secret),
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let part = match json.get().as_bytes().first() {
+            Some(b'{') => read(json.get()).map(Self::Secret),
+            Some(b'"' | b'-' | b'0'..=b'9' | b't' | b'f') => read(json.get()).map(Self::Text),
+            Some(b'[') => {
+                Err("a list stands where one value belongs: give a text, or an object that names a secret".into())
+            }
+            _ => Err("null stands where a value belongs: give a text, or an object that names a secret".into()),
+        };
+        part.map_err(serde::de::Error::custom)
+    }
 }
 
 /// A secret, named, with what stands around it.
@@ -62,6 +77,25 @@ impl Part {
                 Ok(format!("{}{placeholder}{}", encode(&named.prefix), encode(&named.suffix)))
             }
         }
+    }
+}
+
+/// A header field: no value ends it, or begins another (RFC 9110, section 5.5).
+///
+/// # Errors
+/// `parameters.invalid`, with the name of the field: the value has a line break or another control character.
+pub fn header(name: &str, value: String) -> Result<(String, String), Failure> {
+    match value.char_indices().find(|(_, c)| c.is_control() && *c != '\t') {
+        None => Ok((name.to_owned(), value)),
+        Some((at, control)) => Err(Failure::permanent(
+            "parameters.invalid",
+            format!(
+                "parameter `headers.{}` has `{}` at byte {at}: a header is one line of text, so leave line breaks and \
+                 other control characters out",
+                shorten(name, 100),
+                control.escape_debug()
+            ),
+        )),
     }
 }
 
@@ -118,15 +152,17 @@ fn body(bytes: &[u8], limit: usize) -> Body<'_> {
     if bytes.is_empty() {
         return Body::Nothing(());
     }
+    let bytes = hookwright_json::without_mark(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Body::Text(encoding::base64_encode(bytes.get(..limit).unwrap_or(bytes)));
     };
     if text.len() > limit {
         return Body::Text(shorten(text, limit));
     }
-    match serde_json::from_str(text) {
-        Ok(json) => Body::Json(json),
-        Err(_) => Body::Text(text.to_owned()),
+    // What others would not read the same is a text to the later steps.
+    match hookwright_json::check(text.as_bytes()).ok().and_then(|text| serde_json::from_str(text).ok()) {
+        Some(json) => Body::Json(json),
+        None => Body::Text(text.to_owned()),
     }
 }
 
@@ -199,6 +235,9 @@ mod tests {
             (br#"{"a":1}"#.as_slice(), 7, json!({"status": 200, "headers": {}, "body": {"a": 1}})),
             (br#"{"a":1}"#, 6, json!({"status": 200, "headers": {}, "body": "{\"a…", "truncated": true})),
             (b"", 0, json!({"status": 200, "headers": {}, "body": null})),
+            (b"\xef\xbb\xbf{\"a\":1}", 10, json!({"status": 200, "headers": {}, "body": {"a": 1}})),
+            (br#"{"a":1,"a":2}"#, 20, json!({"status": 200, "headers": {}, "body": "{\"a\":1,\"a\":2}"})),
+            (br#""\ud83d""#, 20, json!({"status": 200, "headers": {}, "body": "\"\\ud83d\""})),
             (b"\xff\xfe\xfd", 2, json!({"status": 200, "headers": {}, "body": "//4=", "truncated": true})),
         ] {
             let response = response(200, &[], body);
@@ -239,6 +278,34 @@ mod tests {
             assert_eq!((part.value().unwrap().as_str(), part.encoded().unwrap().as_str()), (value, encoded));
         }
         assert_eq!(part(json!({"secret": "other"})).value().unwrap_err().code, "secret.unknown");
-        assert!(serde_json::from_value::<Part>(json!({"secrets": "key"})).is_err());
+        for json in [
+            json!({"secrets": "key"}),
+            json!({"secret": "key", "prefix": ["a"]}),
+            json!({"secret": ["key"]}),
+            json!(["key"]),
+            json!(["key", "leak: "]),
+            json!([]),
+            json!(null),
+        ] {
+            assert!(serde_json::from_value::<Part>(json.clone()).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_one_line() {
+        for value in ["plain", "", "tab\there", "größe"] {
+            assert_eq!(header("x-a", value.into()), Ok(("x-a".into(), value.into())));
+        }
+        for (value, shown) in
+            [("a\r\nx-b: 1", "`\\r` at byte 1"), ("\n", "`\\n`"), ("a\0", "`\\0`"), ("\u{7f}", "`\\u{7f}`")]
+        {
+            let failure = header("x-a", value.into()).unwrap_err();
+            assert_eq!(failure.code, "parameters.invalid");
+            assert!(
+                failure.message.contains("`headers.x-a`") && failure.message.contains(shown),
+                "{}",
+                failure.message
+            );
+        }
     }
 }

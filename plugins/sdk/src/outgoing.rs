@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{Event, Failure, Message, encoding};
+use crate::{Event, Failure, Message, Text, encoding, shorten};
 
 /// The members of a JSON object in their order, each value as it was written.
 #[derive(Debug, Clone, Default)]
@@ -176,7 +176,7 @@ impl Object {
 /// # Errors
 /// A permanent failure, code `message.not_json`.
 pub fn json(message: &Message) -> Result<&RawValue, Failure> {
-    match serde_json::from_slice(&message.body) {
+    match serde_json::from_slice(hookwright_json::without_mark(&message.body)) {
         Ok(json) => Ok(json),
         Err(_) => Err(message.json().err().unwrap_or_else(|| {
             Failure::permanent("message.not_json", "the body is not one JSON value: give it as JSON")
@@ -242,11 +242,62 @@ fn unpacked(text: String, media_type: &str) -> Payload {
     }
 }
 
+/// Bytes of a media type that a message may have.
+const MAX_MEDIA_TYPE: usize = 256;
+
+/// Checks a media type that the parameter `content_type` gives, since it becomes a header (RFC 9110, section 8.3.1).
+///
+/// # Errors
+/// The permanent failure `parameters.invalid`: no slash, a character other than printable ASCII, or more than 256 bytes.
+pub fn checked_media_type(text: &str) -> Result<&str, Failure> {
+    let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if text.len() <= MAX_MEDIA_TYPE && text.contains('/') && printable {
+        return Ok(text);
+    }
+    Err(Failure::permanent(
+        "parameters.invalid",
+        format!(
+            "`content_type` is {:?} ({} bytes), which is not a media type: give one, such as application/json, in at most \
+             {MAX_MEDIA_TYPE} bytes",
+            shorten(text, 80),
+            text.len()
+        ),
+    ))
+}
+
 /// Whether a media type is one of JSON (RFC 8259, RFC 6839).
 #[must_use]
 pub fn is_json(media_type: &str) -> bool {
     let media = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media == "application/json" || media.ends_with("+json")
+}
+
+/// The parameter `user` of a message shape: the user of the API key that a change was made with. The server knows who that
+/// is, so it goes before whatever the data says.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The id.
+    pub id: Text,
+    /// The name.
+    pub name: Option<String>,
+    /// The email address.
+    pub email: Option<String>,
+}
+
+/// Reads a parameter whose null says something else than its absence.
+///
+/// # Errors
+/// Those of the value.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// An id as a number where it is one, else as a text: `007` is another id than `7`.
+#[must_use]
+pub fn number(id: &str) -> serde_json::Value {
+    let number = id.parse::<i64>().ok().filter(|number| number.to_string() == id);
+    number.map_or_else(|| id.into(), serde_json::Value::from)
 }
 
 /// What an event tells of one record.
@@ -307,6 +358,17 @@ mod tests {
 
     fn message(body: &str) -> Message {
         Message { headers: Vec::new(), content_type: "application/json".into(), body: body.into() }
+    }
+
+    #[test]
+    fn an_id_is_a_number_only_if_it_is_written_as_one() {
+        for (id, shown) in
+            [("7", json!(7)), ("-7", json!(-7)), ("007", json!("007")), ("+7", json!("+7")), ("", json!(""))]
+        {
+            assert_eq!(number(id), shown);
+        }
+        assert_eq!(number("usr_7"), "usr_7");
+        assert_eq!(number("99999999999999999999"), "99999999999999999999");
     }
 
     #[test]

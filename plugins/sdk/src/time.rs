@@ -1,21 +1,15 @@
 //! Times as events carry them (RFC 3339), and as providers write them.
 
 use ::time::OffsetDateTime;
-use ::time::format_description::well_known::{Rfc2822, Rfc3339};
+use ::time::format_description::well_known::Rfc3339;
 use serde_json::Value;
 
-/// Numbers from here on are milliseconds, since as seconds they would lie past the year 5000.
-const MILLISECONDS_FROM: f64 = 1e11;
+use crate::dates::Instant;
 
 /// The instant as RFC 3339 in UTC, from milliseconds since 1970; none past the year 9999.
 #[must_use]
 pub fn rfc3339(ms: f64) -> Option<String> {
-    if !ms.is_finite() || ms.abs() > 1e15 {
-        return None;
-    }
-    #[allow(clippy::cast_possible_truncation)]
-    let nanoseconds = (ms.round() as i128).checked_mul(1_000_000)?;
-    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?.format(&Rfc3339).ok()
+    Instant::of_millis(ms).map(|at| at.to_string())
 }
 
 /// The text itself if it is an RFC 3339 time with any offset.
@@ -25,33 +19,30 @@ pub fn checked(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Whole seconds since 1970 of an RFC 3339 time with any offset.
+/// Whole seconds since 1970 of a date in any form that [`crate::dates`] reads.
 #[must_use]
 pub fn unix_seconds(text: &str) -> Option<i64> {
-    OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+    Instant::of_text(text).map(|at| at.seconds)
 }
 
-/// The time that a provider meant: RFC 3339 text, or seconds or milliseconds since 1970 as a number or as its digits.
+/// The time that a provider meant, whichever form it has: text, a number or its digits ([`crate::dates`]).
 #[must_use]
 pub fn understood(value: &Value) -> Option<String> {
-    let number = match value {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => match text.trim().parse::<f64>() {
-            Ok(number) => number,
-            Err(_) => return checked(text.trim()),
-        },
+    let at = match value {
+        Value::Number(number) => Instant::of_number(&number.to_string())?,
+        // What is RFC 3339 already keeps its offset.
+        Value::String(text) => return checked(text.trim()).or_else(|| Some(Instant::parse(text)?.to_string())),
         _ => return None,
     };
-    rfc3339(if number.abs() < MILLISECONDS_FROM { number * 1000.0 } else { number })
+    Some(at.to_string())
 }
 
-/// Milliseconds since 1970 of a date as HTTP headers have it (RFC 9110, section 5.6.7, the preferred form).
+/// Milliseconds since 1970 of a date as HTTP headers have it (RFC 9110, section 5.6.7).
 #[must_use]
 pub fn http_date_ms(text: &str) -> Option<f64> {
-    let at = OffsetDateTime::parse(text, &Rfc2822).ok()?;
     #[allow(clippy::cast_precision_loss)]
-    let seconds = at.unix_timestamp() as f64;
-    Some(seconds * 1000.0)
+    let ms = Instant::of_text(text)?.millis() as f64;
+    Some(ms)
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 //! the time at which Shopify triggered it. The payload is the event's data, untouched.
 
 use hookwright_sdk::inbound::{self, Encoding, Perhaps, Stop};
-use hookwright_sdk::{Draft, Failure, Id, Manifest, Plugin, Reception, Refusal, Request, Source, time};
+use hookwright_sdk::{Draft, Failure, Id, Manifest, Plugin, Reception, Refusal, Request, Source};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 /// The name under which the host keeps the secret.
 const SECRET: &str = "signing-secret";
@@ -40,7 +41,7 @@ impl Plugin for Shopify {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives webhooks from Shopify and checks their signatures",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET)],
+        hints: &[("secret", SECRET), ("body", "as-sent")],
     };
     type Parameters = IgnoredAny;
 }
@@ -54,7 +55,8 @@ impl Source for Shopify {
 fn receive(request: &Request) -> Result<Reception, Stop> {
     inbound::only_post(request, "shopify.method", "Shopify")?;
     check(request)?;
-    let payload = inbound::json(request, "shopify.payload_invalid")?;
+    let plain = inbound::decoded(request, "shopify.payload_invalid")?;
+    let payload = inbound::json(&plain, "shopify.payload_invalid")?;
     let topic = request.header("x-shopify-topic").unwrap_or_default();
     let words = inbound::dotted(topic);
     if words.is_empty() {
@@ -63,16 +65,18 @@ fn receive(request: &Request) -> Result<Reception, Stop> {
     }
     let head: Head = inbound::head(payload).map_err(|said| Refusal::new(400, "shopify.payload_invalid", said))?;
     let resource = topic.split('/').next().unwrap_or_default();
-    Ok(Reception::events(vec![Draft {
-        // Several webhooks may tell of one event, so the event's id comes second.
-        id: ["x-shopify-webhook-id", "x-shopify-event-id"]
-            .iter()
-            .find_map(|name| inbound::event_id(request.header(name)?)),
-        subject: head.id.0.and_then(|id| inbound::subject(&format!("{resource}/{id}"))),
-        time: request.header("x-shopify-triggered-at").and_then(time::checked),
-        attributes: inbound::kept(request, &KEPT),
-        ..Draft::new(format!("shopify.{words}"), payload)
-    }]))
+    Ok(Reception::events(vec![
+        Draft {
+            // Several webhooks may tell of one event, so the event's id comes second.
+            id: ["x-shopify-webhook-id", "x-shopify-event-id"]
+                .iter()
+                .find_map(|name| inbound::event_id(request.header(name)?)),
+            subject: head.id.0.and_then(|id| inbound::subject(&format!("{resource}/{id}"))),
+            attributes: inbound::kept(request, &KEPT),
+            ..Draft::new(format!("shopify.{words}"), payload)
+        }
+        .at(request.header("x-shopify-triggered-at").map(Value::from).as_ref()),
+    ]))
 }
 
 /// Checks the signature of the body.
@@ -80,14 +84,17 @@ fn receive(request: &Request) -> Result<Reception, Stop> {
 /// # Errors
 /// The refusal, with status 401, or the host's failure where it has no secret to check with.
 fn check(request: &Request) -> Result<(), Stop> {
-    let Some(header) = request.header("x-shopify-hmac-sha256") else {
+    let Some(header) = request.header_list("x-shopify-hmac-sha256") else {
         let said = "no x-shopify-hmac-sha256 header: Shopify sends one with every webhook";
         return Err(Refusal::new(401, "shopify.signature_missing", said).into());
     };
     let wrong =
         |said: &str| Refusal::new(401, "shopify.signature_wrong", format!("the x-shopify-hmac-sha256 header {said}"));
-    let code = Encoding::Base64.decode(header.trim()).ok_or_else(|| wrong("is not base64"))?;
-    if inbound::signed("sha256", SECRET, &request.body, &[code])? {
+    let codes: Vec<Vec<u8>> = inbound::codes(&header, "").filter_map(|code| Encoding::Base64.decode(code)).collect();
+    if codes.is_empty() {
+        return Err(wrong("is not base64").into());
+    }
+    if inbound::signed("sha256", SECRET, &request.body, &codes)? {
         return Ok(());
     }
     Err(wrong(

@@ -1,6 +1,6 @@
 //! Which requests become which events, and how the others are refused.
 
-use hookwright_sdk::testing::{self, Host, receive};
+use hookwright_sdk::testing::{Host, receive};
 use hookwright_sdk::{Draft, Pairs, Reception, Refusal, Request, crypto, encoding, first};
 use serde_json::json;
 
@@ -115,6 +115,8 @@ fn a_missing_secret_is_the_operators_failure_not_the_callers() {
 }
 
 #[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Shopify>().unwrap();
+fn a_signature_in_two_lines_of_one_header_is_one_list() {
+    let mut request = signed(&[("x-shopify-topic", "orders/create")], "{}");
+    request.headers.insert(0, ("x-shopify-hmac-sha256".into(), "AAAA".into()));
+    assert_eq!(accepted(&request).event_type, "shopify.orders.create");
 }

@@ -121,8 +121,3 @@ fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
         assert!(testing::sent().is_empty());
     }
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<SlackPost>().unwrap();
-}

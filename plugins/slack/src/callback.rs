@@ -1,11 +1,11 @@
 //! JSON bodies: the Events API.
 
 use hookwright_sdk::inbound::{Perhaps, dotted, event_id, head, json, subject};
-use hookwright_sdk::{Answer, Draft, Reception, Refusal, Request, time};
+use hookwright_sdk::{Answer, Draft, Reception, Refusal, Request};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{attributes, nothing, taken};
+use crate::outcome::{attributes, nothing, taken};
 
 /// Bytes of a challenge that Slack could mean.
 const LONGEST_CHALLENGE: usize = 1024;
@@ -52,17 +52,26 @@ struct Item {
 
 /// A channel or a user: its id, or an object that has it.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Named {
-    Id(String),
-    Object { id: String },
+#[serde(try_from = "Value")]
+struct Named(String);
+
+impl TryFrom<Value> for Named {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, &'static str> {
+        match value {
+            Value::String(id) => Ok(Self(id)),
+            Value::Object(members) => {
+                members.get("id").and_then(Value::as_str).map(|id| Self(id.to_owned())).ok_or("it has no id")
+            }
+            _ => Err("an id, or an object that has one"),
+        }
+    }
 }
 
 impl Named {
     fn id(self) -> String {
-        match self {
-            Self::Id(id) | Self::Object { id } => id,
-        }
+        self.0
     }
 }
 
@@ -100,14 +109,14 @@ pub(crate) fn read(request: &Request) -> Result<Reception, Refusal> {
     let draft = Draft {
         id: head.event_id.0.as_deref().and_then(event_id),
         subject: about.as_deref().and_then(subject),
-        time: head.event_time.0.and_then(|at| time::understood(&at)),
         attributes: attributes([
             ("slack-team", head.team_id.0),
             ("slack-app", head.api_app_id.0),
             ("slack-user", user),
         ]),
         ..Draft::new(format!("slack.{event_type}"), payload)
-    };
+    }
+    .at(head.event_time.0.as_ref());
     Ok(taken(request, draft, nothing()))
 }
 

@@ -1,11 +1,11 @@
 //! Form bodies: slash commands, interactions, and the check of the certificate.
 
 use hookwright_sdk::inbound::{Perhaps, dotted, event_id, fields, head, query, subject};
-use hookwright_sdk::{Answer, Draft, Reception, Refusal, Request, time};
+use hookwright_sdk::{Answer, Draft, Reception, Refusal, Request};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{attributes, nothing, taken};
+use crate::outcome::{attributes, nothing, taken};
 
 /// The parts of an interaction's payload that the envelope is made of.
 #[derive(Deserialize)]
@@ -93,14 +93,14 @@ fn interaction(request: &Request, payload: &str) -> Result<Reception, Refusal> {
     let draft = Draft {
         id: read.trigger_id.0.as_deref().and_then(event_id),
         subject: about.as_deref().and_then(subject),
-        time: read.action_ts.0.and_then(|at| time::understood(&at.into())),
         attributes: attributes([
             ("slack-team", read.team.0.map(|team| team.id)),
             ("slack-user", user),
             ("slack-callback", read.callback_id.0.or_else(|| read.view.0?.callback_id.0)),
         ]),
         ..Draft::new(format!("slack.interaction.{kind}"), payload)
-    };
+    }
+    .at(read.action_ts.0.map(Value::from).as_ref());
     Ok(taken(request, draft, nothing()))
 }
 

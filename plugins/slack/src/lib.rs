@@ -17,17 +17,15 @@
 
 mod callback;
 mod form;
+mod outcome;
 mod signature;
 
 use hookwright_sdk::inbound::{self, Stop};
-use hookwright_sdk::{Answer, Draft, Failure, Intake, Manifest, Pairs, Plugin, Reception, Request, Source};
+use hookwright_sdk::{Failure, Manifest, Plugin, Reception, Request, Source};
 use serde::Deserialize;
 
-/// The name under which the host keeps the app's signing secret.
-const SECRET: &str = "signing-secret";
-
-/// Headers that are kept with the event.
-const KEPT: [&str; 4] = ["content-type", "user-agent", "x-slack-retry-num", "x-slack-retry-reason"];
+use crate::outcome::nothing;
+use crate::signature::SECRET;
 
 /// What the operator may set.
 #[derive(Deserialize)]
@@ -51,7 +49,7 @@ impl Plugin for Slack {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives events, slash commands and interactions from Slack",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET)],
+        hints: &[("secret", SECRET), ("body", "as-sent")],
     };
     type Parameters = Parameters;
 }
@@ -63,31 +61,17 @@ impl Source for Slack {
 }
 
 fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop> {
+    let plain = inbound::decoded(request, "slack.payload_invalid")?;
     // A check of the certificate is not signed, and asks for nothing but an answer.
-    if form::is_certificate_check(request) {
+    if form::is_certificate_check(&plain) {
         return Ok(Reception::answer(nothing()));
     }
     inbound::only_post(request, "slack.method", "Slack")?;
     signature::check(request, parameters.tolerance_seconds)?;
-    if inbound::is_json(request) {
-        return Ok(callback::read(request)?);
+    if inbound::is_json(&plain) {
+        return Ok(callback::read(&plain)?);
     }
-    Ok(form::read(request, parameters.command_reply.as_deref())?)
-}
-
-/// One event, answered so that Slack shows nothing to anybody.
-fn taken(request: &Request, draft: Draft, answer: Answer) -> Reception {
-    let attributes: Pairs = inbound::kept(request, &KEPT).into_iter().chain(draft.attributes).collect();
-    Reception::Accepted(Intake { events: vec![Draft { attributes, ..draft }], answer })
-}
-
-fn nothing() -> Answer {
-    Answer { status: 200, headers: Pairs::new(), body: Vec::new() }
-}
-
-/// The attributes that have a value.
-fn attributes<const N: usize>(named: [(&str, Option<String>); N]) -> Pairs {
-    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    Ok(form::read(&plain, parameters.command_reply.as_deref())?)
 }
 
 hookwright_sdk::export_source!(Slack);

@@ -1,6 +1,6 @@
 //! Which requests become which events and answers, and how the others are refused.
 
-use hookwright_sdk::testing::{self, Host, receive};
+use hookwright_sdk::testing::{Host, receive};
 use hookwright_sdk::{Intake, Reception, Refusal, Request, crypto, encoding, first};
 use serde_json::{Value, json};
 
@@ -220,6 +220,11 @@ fn a_missing_secret_is_the_operators_failure_not_the_callers() {
 }
 
 #[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Slack>().unwrap();
+fn a_signature_in_two_lines_of_one_header_is_one_list() {
+    let mut request = json_request(r#"{"type":"event_callback","event_id":"Ev1","event":{"type":"message"}}"#);
+    request.headers.insert(
+        0,
+        ("x-slack-signature".into(), "v0=0000000000000000000000000000000000000000000000000000000000000000".into()),
+    );
+    assert_eq!(accepted(&request, json!({})).events.len(), 1);
 }

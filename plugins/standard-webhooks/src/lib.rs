@@ -12,8 +12,7 @@ use hookwright_sdk::inbound::{self, Found, Mapping, Rule, Stop};
 use hookwright_sdk::{Draft, Failure, Manifest, Plugin, Reception, Request, Source};
 use serde::Deserialize;
 
-/// The name under which the host keeps the secret.
-const SECRET: &str = "signing-secret";
+use crate::signature::SECRET;
 
 /// Headers that are kept with the event.
 const KEPT: [&str; 3] = ["content-type", "user-agent", "webhook-timestamp"];
@@ -56,7 +55,7 @@ impl Plugin for StandardWebhooks {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives webhooks that are signed as Standard Webhooks says",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET), ("secret-format", "whsec")],
+        hints: &[("secret", SECRET), ("secret-format", "whsec"), ("body", "as-sent")],
     };
     type Parameters = Parameters;
 }
@@ -70,7 +69,8 @@ impl Source for StandardWebhooks {
 fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop> {
     inbound::only_post(request, "standard_webhooks.method", "A provider")?;
     let id = signature::check(request, parameters.public_key.as_deref(), parameters.tolerance_seconds)?;
-    let payload = inbound::payload(request, "standard_webhooks.payload_invalid")?;
+    let plain = inbound::decoded(request, "standard_webhooks.payload_invalid")?;
+    let payload = inbound::payload(&plain, "standard_webhooks.payload_invalid")?;
     let at = |path: &str| Found { path: Some(path.to_owned()), ..Found::default() };
     let mapping = Mapping {
         event_type: Some(Rule::Found(Found { prefix: parameters.type_prefix.clone(), ..at(&parameters.type_path) })),

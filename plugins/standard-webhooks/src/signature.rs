@@ -1,9 +1,10 @@
 //! `webhook-signature`: signatures of several versions, with spaces between, over `ID.TIME.BODY`.
 
-use hookwright_sdk::inbound::{Encoding, Stop, fresh, signed};
+use hookwright_sdk::inbound::{Encoding, Stop, TimeFormat, codes, fresh, signed};
 use hookwright_sdk::{Failure, Refusal, Request, crypto};
 
-use crate::SECRET;
+/// The name under which the host keeps the secret.
+pub(crate) const SECRET: &str = "signing-secret";
 
 /// Bytes of an Ed25519 key and signature (RFC 8032).
 const KEY: usize = 32;
@@ -16,30 +17,29 @@ const MOST: usize = 10;
 /// # Errors
 /// The refusal, with status 401, or the failure where there is nothing to check with.
 pub(crate) fn check<'a>(request: &'a Request, public_key: Option<&str>, tolerance: u32) -> Result<&'a str, Stop> {
-    let header = |name: &str| {
-        request.header(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-            let said = format!(
-                "no {name} header: Standard Webhooks carry webhook-id, webhook-timestamp and webhook-signature"
-            );
-            Refusal::new(401, "standard_webhooks.signature_missing", said)
-        })
+    let missing = |name: &str| {
+        let said =
+            format!("no {name} header: Standard Webhooks carry webhook-id, webhook-timestamp and webhook-signature");
+        Refusal::new(401, "standard_webhooks.signature_missing", said)
     };
-    let (id, time, signatures) = (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
+    let header = |name: &str| request.header(name).filter(|value| !value.is_empty()).ok_or_else(|| missing(name));
+    let (id, time) = (header("webhook-id")?, header("webhook-timestamp")?);
+    let signatures = request.header_list("webhook-signature").filter(|value| !value.is_empty());
+    let signatures = signatures.ok_or_else(|| missing("webhook-signature"))?;
     let mut data = format!("{id}.{time}.").into_bytes();
     data.extend_from_slice(&request.body);
     let of_version = |version: &str| -> Vec<Vec<u8>> {
-        let parts = signatures.split_ascii_whitespace().filter_map(|part| part.split_once(','));
-        let codes = parts.filter(|(name, _)| *name == version).take(MOST);
-        codes.filter_map(|(_, code)| Encoding::Base64.decode(code)).collect()
+        let found = codes(&signatures, version).take(MOST);
+        found.filter_map(|code| Encoding::Base64.decode(code)).collect()
     };
-    let codes = of_version("v1");
+    let found = of_version("v1,");
     let proved = match public_key {
-        Some(key) if asymmetric(key, &data, &of_version("v1a"))? => true,
+        Some(key) if asymmetric(key, &data, &of_version("v1a,"))? => true,
         // With a public key alone the secret is one that nobody was told.
-        _ => !codes.is_empty() && signed("sha256", SECRET, &data, &codes)?,
+        _ => !found.is_empty() && signed("sha256", SECRET, &data, &found)?,
     };
     if !proved {
-        let said = if codes.is_empty() && public_key.is_none() {
+        let said = if found.is_empty() && public_key.is_none() {
             "the webhook-signature header has no signature of version v1: for v1a, give the source the provider's public_key"
         } else {
             "the webhook-signature header is not the body's: store the endpoint's secret (whsec_..) as this source's \
@@ -47,9 +47,8 @@ pub(crate) fn check<'a>(request: &'a Request, public_key: Option<&str>, toleranc
         };
         return Err(Refusal::new(401, "standard_webhooks.signature_wrong", said).into());
     }
-    fresh(time, tolerance).map_err(|said| {
-        Refusal::new(401, "standard_webhooks.signature_old", format!("the webhook-timestamp header {said}"))
-    })?;
+    fresh(time, TimeFormat::Seconds, tolerance)
+        .map_err(|not_fresh| not_fresh.refusal("standard_webhooks", "the webhook-timestamp header"))?;
     Ok(id)
 }
 

@@ -74,8 +74,3 @@ fn what_is_wrong_is_told() {
         assert_eq!(sent(body, parameters.clone()).unwrap_err().code, code, "{parameters}");
     }
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Standard>().unwrap();
-}

@@ -8,12 +8,11 @@
 mod signature;
 
 use hookwright_sdk::inbound::{self, Perhaps, Stop};
-use hookwright_sdk::{Draft, Failure, Manifest, Pairs, Plugin, Reception, Refusal, Request, Source, time};
+use hookwright_sdk::{Draft, Failure, Manifest, Pairs, Plugin, Reception, Refusal, Request, Source};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The name under which the host keeps the endpoint's secret.
-const SECRET: &str = "signing-secret";
+use crate::signature::SECRET;
 
 /// Headers that are kept with the event.
 const KEPT: [&str; 2] = ["content-type", "user-agent"];
@@ -72,7 +71,7 @@ impl Plugin for Stripe {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Receives webhooks from Stripe and checks their signatures",
         parameters: include_str!("parameters.json"),
-        hints: &[("secret", SECRET)],
+        hints: &[("secret", SECRET), ("body", "as-sent")],
     };
     type Parameters = Parameters;
 }
@@ -86,7 +85,8 @@ impl Source for Stripe {
 fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop> {
     inbound::only_post(request, "stripe.method", "Stripe")?;
     signature::check(request, parameters.tolerance_seconds)?;
-    let payload = inbound::json(request, "stripe.payload_invalid")?;
+    let plain = inbound::decoded(request, "stripe.payload_invalid")?;
+    let payload = inbound::json(&plain, "stripe.payload_invalid")?;
     let head: Head = inbound::head(payload).map_err(|said| Refusal::new(400, "stripe.payload_invalid", said))?;
     Ok(Reception::events(vec![draft(request, payload, head)?]))
 }
@@ -110,10 +110,10 @@ fn draft(request: &Request, payload: &str, head: Head) -> Result<Draft, Refusal>
     Ok(Draft {
         id: Some(id),
         subject: object.and_then(|object| inbound::subject(&object.id.0?)),
-        time: head.created.0.and_then(|created| time::understood(&created)),
         attributes,
         ..Draft::new(format!("stripe.{event_type}"), payload)
-    })
+    }
+    .at(head.created.0.as_ref()))
 }
 
 hookwright_sdk::export_source!(Stripe);

@@ -1,16 +1,17 @@
 //! `Stripe-Signature`: `t=TIME,v1=CODE`, with a code for each of the endpoint's secrets while one is being replaced.
 
-use hookwright_sdk::inbound::{Encoding, Stop, fresh, signed};
+use hookwright_sdk::inbound::{Encoding, Stop, TimeFormat, fresh, signed};
 use hookwright_sdk::{Refusal, Request};
 
-use crate::SECRET;
+/// The name under which the host keeps the endpoint's secret.
+pub(crate) const SECRET: &str = "signing-secret";
 
 /// Checks the signature and its age.
 ///
 /// # Errors
 /// The refusal, with status 401, or the host's failure where it has no secret to check with.
 pub(crate) fn check(request: &Request, tolerance: u32) -> Result<(), Stop> {
-    let Some(header) = request.header("stripe-signature") else {
+    let Some(header) = request.header_list("stripe-signature") else {
         let said = "no stripe-signature header: Stripe sends one with every event";
         return Err(Refusal::new(401, "stripe.signature_missing", said).into());
     };
@@ -34,8 +35,6 @@ pub(crate) fn check(request: &Request, tolerance: u32) -> Result<(), Stop> {
         .into());
     }
     // The age counts only once the time is known to be Stripe's own.
-    fresh(time, tolerance).map_err(|said| {
-        let said = format!("the time (t=) of the stripe-signature header {said}");
-        Refusal::new(401, "stripe.signature_old", said).into()
-    })
+    fresh(time, TimeFormat::Seconds, tolerance)
+        .map_err(|not_fresh| not_fresh.refusal("stripe", "the time (t=) of the stripe-signature header").into())
 }

@@ -1,6 +1,6 @@
 //! Which requests become which events, and how the others are refused.
 
-use hookwright_sdk::testing::{self, Host, receive};
+use hookwright_sdk::testing::{Host, receive};
 use hookwright_sdk::{Draft, Reception, Refusal, Request, crypto, encoding, first};
 use serde_json::{Value, json};
 
@@ -155,6 +155,14 @@ fn a_missing_secret_is_the_operators_failure_not_the_callers() {
 }
 
 #[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Stripe>().unwrap();
+fn a_signature_in_two_lines_of_one_header_is_one_list() {
+    let mut request = signed(r#"{"id":"evt_1","type":"a.b"}"#);
+    request.headers.insert(
+        0,
+        (
+            "Stripe-Signature".into(),
+            "t=1767323045,v1=0000000000000000000000000000000000000000000000000000000000000000".into(),
+        ),
+    );
+    assert_eq!(accepted(&request).id.as_deref(), Some("evt_1"));
 }

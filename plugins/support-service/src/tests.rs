@@ -108,8 +108,3 @@ fn what_is_wrong_is_told() {
     let wrong = json!({"webhook_events": [{"criteria": "2", "operator": 1}]});
     assert!(packet("ticket.created", "{}", wrong).unwrap_err().message.contains("webhook_events[0].criteria"));
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<SupportService>().unwrap();
-}

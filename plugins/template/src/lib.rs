@@ -11,13 +11,22 @@
 //! | `parameters` | these parameters, so a template can be given values of its own beside it |
 //!
 //! Printing a value that is not there is a failure, since half a message helps nobody: `{{ data.x | default("") }}`
-//! where it may be missing. Text is escaped only where the content type is HTML.
+//! where it may be missing. Text is escaped only where the content type is HTML. Where it is JSON, the result must be JSON:
+//! `{"subject": {{ data.subject | tojson }}}`, and nothing is sent if it is not. Numbers are printed with the digits that
+//! they were written with.
 
-use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, shorten};
+mod tojson;
+mod values;
+mod writer;
+
+use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Transform, Transformed, json, outgoing, shorten};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value as Known};
+use minijinja::value::{Kwargs, Value as Known};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
+use minijinja_contrib::pycompat;
 use serde_json::{Map, Value};
+
+use crate::values::{Digits, known};
 
 struct Template;
 
@@ -37,10 +46,41 @@ impl Transform for Template {
         let source = text(&parameters, "template")?.ok_or_else(|| {
             Failure::permanent("parameters.invalid", "parameter `template` is missing: write the template of the body")
         })?;
-        let content_type = text(&parameters, "content_type")?.unwrap_or(&message.content_type).to_owned();
+        let given = text(&parameters, "content_type")?.map(outgoing::checked_media_type).transpose()?;
+        let content_type = given.unwrap_or(&message.content_type).to_owned();
         let body = render(source, &content_type, event, &message, &parameters)?;
+        if outgoing::is_json(&content_type)
+            && let Err(failure) = readable(&body)
+        {
+            if given.is_some() || looks_like_json(&body) {
+                return Err(failure);
+            }
+            // What came was JSON, and the template makes a text of it.
+            return Ok(Transformed::Send(message.with_body("text/plain; charset=utf-8", body)));
+        }
         Ok(Transformed::Send(message.with_body(content_type, body)))
     }
+}
+
+/// Whether a text was meant to be JSON: it begins as an object does, or as a list of texts, lists or objects.
+fn looks_like_json(body: &str) -> bool {
+    let body = body.trim_start();
+    body.starts_with('{')
+        || body.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['{', '[', '"', ']']))
+}
+
+/// Whether what is sent as JSON is JSON.
+fn readable(body: &str) -> Result<(), Failure> {
+    json::check(body.as_bytes()).map(|_| ()).map_err(|refused| {
+        let said = shorten(&refused.to_string(), 300);
+        Failure::permanent(
+            "message.not_json",
+            format!(
+                "the content type says JSON, but what the template makes {said}. Put values into JSON with the filter \
+                 tojson, which brings its own quotes: {{\"name\": {{{{ data.name | tojson }}}}}}"
+            ),
+        )
+    })
 }
 
 /// A parameter that is a text, if it was given.
@@ -64,10 +104,22 @@ fn render(
 ) -> Result<String, Failure> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    // Jinja's templates call the methods of Python's texts, lists and objects: `.items()`, `.split()`.
+    environment.set_unknown_method_callback(pycompat::unknown_method_callback);
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     environment.set_syntax(syntax.map_err(|error| told("template.failed", &error))?);
     let is_html = is_html(content_type);
     environment.set_auto_escape_callback(move |_| if is_html { AutoEscape::Html } else { AutoEscape::None });
+    let digits = Digits::default();
+    let seen = digits.clone();
+    environment.set_formatter(move |out, state, value| match seen.of(value) {
+        Some(digits) => out.write_str(&digits).map_err(Error::from),
+        None => minijinja::escape_formatter(out, state, value),
+    });
+    let seen = digits.clone();
+    environment.add_filter("tojson", move |value: &Known, indent: Option<Known>, more: Kwargs| {
+        tojson::filter(&seen, value, indent, &more)
+    });
     let template = environment.template_from_str(source).map_err(|error| told("template.invalid", &error))?;
     let body = match message.json() {
         Ok(json) => json,
@@ -75,11 +127,11 @@ fn render(
     };
     template
         .render(context! {
-            event => Known::from(Serde(event.envelope())),
-            data => Known::from(Serde(event.data())),
-            analytics_event => Known::from(Serde(event.analytics_event())),
-            message => Known::from(Serde(body)),
-            parameters => Known::from(Serde(parameters)),
+            event => known(&event.envelope(), &digits),
+            data => known(event.data(), &digits),
+            analytics_event => known(&event.analytics_event(), &digits),
+            message => known(&body, &digits),
+            parameters => known(&Value::Object(parameters.clone()), &digits),
         })
         .map_err(|error| told("template.failed", &error))
 }
@@ -143,10 +195,77 @@ mod tests {
             ("{{ data.nothing | default('none') }}{% if data.nothing %}x{% endif %}", "none"),
             ("{{ 'a b' | urlencode }}", "a%20b"),
             ("line\n", "line\n"),
+            ("{% for name, value in message.inner.items() %}{{ name }}={{ value }}{% endfor %}", "x=1"),
+            ("{{ data.subject.split(' ')[0] }} {{ data.subject.lower().startswith('printer') }}", "Printer True"),
+            ("{{ message.inner.get('y', 'none') }} {{ data.tags.count('a') }}", "none 1"),
         ] {
             let message = transformed(json!({"template": template, "greeting": "hello"})).unwrap();
             assert_eq!(message.text(), Some(body), "{template}");
-            assert_eq!((message.content_type.as_str(), message.headers.len()), ("application/json", 1));
+            let content_type =
+                if json::check(body.as_bytes()).is_ok() { "application/json" } else { "text/plain; charset=utf-8" };
+            assert_eq!((message.content_type.as_str(), message.headers.len()), (content_type, 1), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_printed_with_its_digits() {
+        let written = r#"{"price": 1.10, "big": 12345678901234567890123456789, "zero": -0, "long": 0.10000000000000000000001,
+            "list": [1.1, 1.10, 1E3], "huge": 123456789012345678901234567890123456789012345678901234567890, "n": 2}"#;
+        let mut event = testing::event("x", json!(null));
+        event.data_json = written.to_owned();
+        for (template, body) in [
+            (
+                "{{ data.price }} {{ data.big }} {{ data.zero }} {{ data.long }}",
+                "1.10 12345678901234567890123456789 -0 0.10000000000000000000001",
+            ),
+            ("{{ data.huge }}", "123456789012345678901234567890123456789012345678901234567890"),
+            ("{% for x in data.list %}{{ x }};{% endfor %}", "1.1;1.10;1e+3;"),
+            ("{{ data.list }} {{ data.list | tojson }}", "[1.1, 1.10, 1e+3] [1.1, 1.10, 1e+3]"),
+            ("{{ data.price | tojson }}", "1.10"),
+            (
+                "{{ {'price': data.price, 'n': data.big} | tojson }}",
+                r#"{"n": 12345678901234567890123456789, "price": 1.10}"#,
+            ),
+            (
+                "{{ data.price + 1 }} {{ data.n * 2 }} {{ data.big + 1 }} {{ data.zero + 1 }}",
+                "2.1 4 12345678901234567890123456790 1.0",
+            ),
+            ("{{ data.price > 1 }} {{ data.list | sum > 1002 }} {{ data.price is number }}", "True True True"),
+            ("{{ [data] | map(attribute='price') | list | tojson(indent=1) }}", "[\n 1.10\n]"),
+            ("{{ data.list | length }} {{ data | items | length }} {{ 'n' in data }}", "3 7 True"),
+        ] {
+            let message = Message { headers: vec![], content_type: "text/plain".into(), body: b"-".to_vec() };
+            match apply::<Template>(&event, message, json!({"template": template})) {
+                Ok(Transformed::Send(message)) => assert_eq!(message.text(), Some(body), "{template}"),
+                other => panic!("{template}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sent_as_json_is_json() {
+        for (template, content_type, is_sent) in [
+            (r#"{"Body": "{{ data.msg }}"}"#, "", false),
+            (r#"[{"Body": "{{ data.msg }}"}]"#, "", false),
+            ("[{{ data.msg }}] is new", "", true),
+            (r#"{"Body": "{{ data.msg }}"}"#, "application/json", false),
+            ("{{ data.msg }}", "application/json", false),
+            (r#"{"Body": {{ data.msg | tojson }}}"#, "application/json", true),
+            (r#"{"Body": "{{ data.msg }}"}"#, "text/plain", true),
+            ("", "application/vnd.x+json; charset=utf-8", false),
+            (r#"{"a": 1, "a": 2}"#, "application/json", false),
+            ("{{ data | tojson }}", "application/json", true),
+        ] {
+            let event = testing::event("x", json!({"msg": "one\ntwo \"three\""}));
+            let given = (!content_type.is_empty()).then_some(content_type);
+            let parameters = json!({"template": template, "content_type": given});
+            match apply::<Template>(&event, message("{}"), parameters) {
+                Ok(_) => assert!(is_sent, "{template}"),
+                Err(failure) => {
+                    assert_eq!((failure.code.as_str(), is_sent), ("message.not_json", false), "{template}");
+                    assert!(failure.message.contains("| tojson }}"), "{}", failure.message);
+                }
+            }
         }
     }
 
@@ -198,10 +317,5 @@ mod tests {
             assert_eq!(failure.code, "parameters.invalid");
             assert!(failure.message.contains(said), "{}", failure.message);
         }
-    }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<Template>().unwrap();
     }
 }

@@ -108,9 +108,4 @@ mod tests {
             assert!(failure.message.contains(said), "{}", failure.message);
         }
     }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<TicketUpdate>().unwrap();
-    }
 }

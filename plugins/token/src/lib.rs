@@ -80,7 +80,7 @@ fn check(request: &Request, parameters: &Parameters) -> Result<(), Stop> {
                 request.header(name).ok_or_else(|| missing(format!("{place} is missing: it must have the token")))?;
             let token = match &parameters.scheme {
                 None => Some(value.trim()),
-                Some(scheme) => after(value, scheme),
+                Some(scheme) => after(value, scheme.trim()),
             };
             let token = token.filter(|token| !token.is_empty()).map(str::to_owned);
             (place, token)

@@ -1,13 +1,20 @@
 //! The entity of a message.
 
-use hookwright_sdk::outgoing::{Members, Object, Told, integer, text};
+use hookwright_sdk::outgoing::{self, Members, Object, Told, integer, text};
 use hookwright_sdk::{Event, time};
 use serde_json::Value;
 
-use crate::word;
+/// Kinds of record that have another name in Uspacy.
+pub(crate) const WORDS: [(&str, &str); 3] =
+    [("opportunity", "deal"), ("person", "contact"), ("organization", "company")];
 
 /// Fields of a record that hold its stage.
 const STAGES: [&str; 6] = ["kanban_stage_id", "kanbanStageId", "stage_id", "stageId", "stage", "milestone"];
+
+/// A kind of record in Uspacy's words.
+pub(crate) fn word(kind: &str) -> &str {
+    WORDS.iter().find(|(own, _)| *own == kind).map_or(kind, |(_, word)| word)
+}
 
 /// Adds `entity`.
 pub(crate) fn put(event: &Event, told: &Told<'_>, data: Object) -> Object {
@@ -33,10 +40,7 @@ fn moved(told: &Told<'_>) -> Object {
 
 /// A note as a comment: who wrote what, when and on what.
 fn comment(event: &Event, told: &Told<'_>, note: &Members<'_>) -> Object {
-    let number = |value: Option<String>| match value {
-        Some(text) => text.parse::<i64>().map_or(Value::from(text), Value::from),
-        None => Value::Null,
-    };
+    let number = |value: Option<String>| value.as_deref().map_or(Value::Null, outgoing::number);
     let people = || Object::default().with_list("users", []).with_list("groups", []).with_list("departments", []);
     let date = note.first(&["date"]).and_then(integer).or_else(|| {
         let written = note.first(&["created_at"]).and_then(text);

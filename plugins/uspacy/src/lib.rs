@@ -15,13 +15,12 @@
 mod entity;
 mod moment;
 
-use hookwright_sdk::outgoing::{Object, Told};
+use hookwright_sdk::outgoing::{Object, Told, User, given, number};
 use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Text, Transform, Transformed};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Kinds of record that have another name in Uspacy.
-const WORDS: [(&str, &str); 3] = [("opportunity", "deal"), ("person", "contact"), ("organization", "company")];
+use crate::entity::word;
 
 /// The service that has an object.
 const SERVICES: [(&str, &str); 8] = [
@@ -49,6 +48,9 @@ struct Parameters {
     env: Option<String>,
     service: Option<String>,
     action: Option<String>,
+    /// Null: nobody did it.
+    #[serde(default, deserialize_with = "given")]
+    user: Option<Option<User>>,
     user_id: Option<Text>,
 }
 
@@ -70,7 +72,7 @@ impl Transform for Uspacy {
         let object = if is_note { "comment" } else { word(&told.kind) };
         let service = SERVICES.iter().find(|(name, _)| *name == object).map_or(object, |(_, service)| service);
         let data = entity::put(event, &told, Object::default())
-            .with("user_id", &user(&told, parameters.user_id.as_ref()))
+            .with("user_id", &actor(&told, &parameters))
             .with("service", parameters.service.as_deref().unwrap_or(service))
             .with("domain", parameters.domain.as_deref().unwrap_or(&event.source))
             .with("timestamp", &moment::micros(&event.time))
@@ -86,11 +88,6 @@ impl Transform for Uspacy {
     }
 }
 
-/// A kind of record in Uspacy's words.
-pub(crate) fn word(kind: &str) -> &str {
-    WORDS.iter().find(|(own, _)| *own == kind).map_or(kind, |(_, word)| word)
-}
-
 fn action(verb: &str) -> String {
     match verb {
         "created" | "note-added" => "create".to_owned(),
@@ -102,12 +99,17 @@ fn action(verb: &str) -> String {
 }
 
 /// Who did it: a number where it is one, else a text; null where nobody knows.
-fn user(told: &Told<'_>, given: Option<&Text>) -> Value {
+fn actor(told: &Told<'_>, parameters: &Parameters) -> Value {
+    if let Some(Some(user)) = &parameters.user {
+        return number(user.id.as_str());
+    }
     let note = told.data.object("note").unwrap_or_default();
     let places = [(&told.data, &ACTORS[..]), (&note, &AUTHORS[..]), (&told.fields, &CHANGERS[..])];
+    // What the record says is who changed it last, which is not who did this where nobody did.
+    let places = if parameters.user.is_some() { &places[..1] } else { &places[..] };
     let said = places.iter().flat_map(|(members, names)| names.iter().filter_map(|name| members.text(name)));
-    let said = said.chain(given.map(Text::to_string)).find(|said| !said.is_empty());
-    said.map_or(Value::Null, |said| said.parse::<i64>().map_or_else(|_| said.as_str().into(), Value::from))
+    let said = said.chain(parameters.user_id.as_ref().map(Text::to_string)).find(|said| !said.is_empty());
+    said.as_deref().map_or(Value::Null, number)
 }
 
 hookwright_sdk::export_transform!(Uspacy);

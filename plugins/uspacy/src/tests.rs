@@ -1,4 +1,5 @@
 use super::*;
+use crate::entity::WORDS;
 use hookwright_sdk::testing::{self, apply};
 use serde_json::json;
 
@@ -110,6 +111,30 @@ fn who_did_it_is_said_by_the_event_before_the_record() {
 }
 
 #[test]
+fn the_user_of_the_api_key_goes_before_the_data_and_null_is_nobody() {
+    let note = json!({"note": {"text": "t", "author": "hookwright/automations/x"}, "lead": {"created_by": 2}});
+    for (event_type, data, parameters, user) in [
+        ("lead.updated", json!({"user_id": 5, "lead": {"changed_by": 3}}), json!({"user": {"id": 9}}), json!(9)),
+        (
+            "lead.updated",
+            json!({"lead": {}}),
+            json!({"user": {"id": "usr_9", "name": "N"}, "user_id": 4}),
+            json!("usr_9"),
+        ),
+        ("lead.updated", json!({"lead": {"changed_by": 3}}), json!({"user": null}), json!(null)),
+        ("lead.updated", json!({"user_id": 5, "lead": {"changed_by": 3}}), json!({"user": null}), json!(5)),
+        ("lead.updated", json!({"lead": {"changed_by": 3}}), json!({"user": null, "user_id": 4}), json!(4)),
+        ("lead.note-added", note.clone(), json!({"user": null}), json!(null)),
+        ("lead.note-added", note, json!({"user": {"id": 9, "name": "Ada", "email": "a@b"}}), json!(9)),
+    ] {
+        assert_eq!(read(event_type, data.clone(), parameters)["data"]["user_id"], user, "{data}");
+    }
+    let note = json!({"note": {"text": "t", "author": "Ada", "author_id": 9}});
+    assert_eq!(read("lead.note-added", note, json!({}))["data"]["entity"]["author_id"], 9);
+    assert_eq!(sent("a.b", "{}", json!({"user": {"name": "N"}})).unwrap_err().code, "parameters.invalid");
+}
+
+#[test]
 fn a_time_has_six_digits() {
     for (text, shown) in [
         ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z"),
@@ -141,9 +166,4 @@ fn names_are_those_that_the_server_takes() {
 fn what_is_wrong_is_told() {
     assert_eq!(sent("lead.created", "{", json!({})).unwrap_err().code, "message.not_json");
     assert_eq!(sent("lead.created", "{}", json!({"domian": "x"})).unwrap_err().code, "parameters.invalid");
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Uspacy>().unwrap();
 }

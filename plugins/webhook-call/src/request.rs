@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookwright_sdk::{Failure, Pairs, Text, first, http, outbound};
+use hookwright_sdk::{Failure, Pairs, Several, Text, first, http, outbound};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,7 +14,7 @@ pub(crate) struct Parameters {
     #[serde(default = "post")]
     method: String,
     #[serde(default)]
-    headers: BTreeMap<String, Header>,
+    headers: BTreeMap<String, Several<Text>>,
     /// Kept as the text that it is, so that no number loses a digit.
     #[serde(default)]
     body: Option<Box<RawValue>>,
@@ -22,14 +22,6 @@ pub(crate) struct Parameters {
     timeout_ms: Option<u32>,
     #[serde(default)]
     expect: Option<Vec<u16>>,
-}
-
-/// One value of a header, or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Header {
-    One(Text),
-    Several(Vec<Text>),
 }
 
 fn post() -> String {
@@ -43,9 +35,10 @@ impl Parameters {
     /// A parameter that no request can be made of, by name.
     pub(crate) fn request(&self) -> Result<http::Request, Failure> {
         let invalid = |message: String| Failure::permanent("parameters.invalid", message);
-        if !(self.url.starts_with("https://") || self.url.starts_with("http://")) {
+        let is_one_word = !self.url.chars().any(|c| c.is_whitespace() || c.is_control());
+        if !(self.url.starts_with("https://") || self.url.starts_with("http://")) || !is_one_word {
             return Err(invalid(format!(
-                "parameter `url` is `{}`: give a whole address that begins with https://",
+                "parameter `url` is `{}`: give a whole address that begins with https:// and has no spaces",
                 hookwright_sdk::shorten(&self.url, 200)
             )));
         }
@@ -60,10 +53,9 @@ impl Parameters {
             return Err(invalid("parameter `timeout_ms` is 0: give the milliseconds to wait, at least 1".into()));
         }
         let mut headers = Pairs::new();
-        for (name, header) in &self.headers {
-            match header {
-                Header::One(value) => headers.push((name.clone(), value.to_string())),
-                Header::Several(values) => headers.extend(values.iter().map(|value| (name.clone(), value.to_string()))),
+        for (name, values) in &self.headers {
+            for value in values.all() {
+                headers.push(outbound::header(name, value.to_string())?);
             }
         }
         let (body, content_type) = self.body()?;

@@ -86,9 +86,4 @@ mod tests {
         }
         assert!(testing::started().is_empty());
     }
-
-    #[test]
-    fn the_manifest_is_one_that_the_host_takes() {
-        testing::schema::<WorkflowStart>().unwrap();
-    }
 }

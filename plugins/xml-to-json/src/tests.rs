@@ -171,8 +171,3 @@ fn a_large_document_is_read() {
     let xml = format!("<list>{}</list>", "<item id='1'>text</item>".repeat(40_000));
     assert_eq!(read(&xml, json!({}))["list"]["item"].as_array().unwrap().len(), 40_000);
 }
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<XmlToJson>().unwrap();
-}

@@ -17,10 +17,12 @@ mod links;
 mod names;
 mod payload;
 
-use hookwright_sdk::outgoing::{Object, Told};
+use hookwright_sdk::outgoing::{self, Members, Object, Told, User};
 use hookwright_sdk::{Event, Failure, Manifest, Message, Plugin, Text, Transform, Transformed};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::links::Bases;
 
 struct Xurrent;
 
@@ -34,11 +36,13 @@ struct Parameters {
     account: Option<String>,
     custom_url: Option<String>,
     api: Option<String>,
+    resource: Option<String>,
     name: Option<String>,
     event: Option<String>,
     object_id: Option<Text>,
     #[serde(rename = "object_nodeID")]
     object_node_id: Option<String>,
+    user: Option<User>,
     person_id: Option<Text>,
     #[serde(rename = "person_nodeID")]
     person_node_id: Option<String>,
@@ -63,7 +67,7 @@ impl Transform for Xurrent {
         let noun = names::noun(&told.kind);
         let name = parameters.event.clone().unwrap_or_else(|| names::event(&told.kind, &told.verb));
         let account = parameters.account.as_deref();
-        let node_of = |noun: &str, id: &str| names::node(account, noun, id);
+        let node_of = |noun: &str, id: &str| names::node(account, parameters.account_id.as_deref(), noun, id);
 
         let object_id = parameters.object_id.as_ref().map(Text::to_string).or_else(|| told.id(event));
         let object_node = parameters
@@ -76,13 +80,8 @@ impl Transform for Xurrent {
             .clone()
             .or_else(|| parameters.webhook_id.as_ref().map(|id| node_of("webhook", id.as_str())));
 
-        let person = told.data.object("person").unwrap_or_default();
-        let person_id = person.text("id").or_else(|| parameters.person_id.as_ref().map(Text::to_string));
-        let person_node = person
-            .text("nodeID")
-            .or_else(|| parameters.person_node_id.clone())
-            .or_else(|| person_id.as_deref().map(|id| node_of("person", id)));
-        let person_name = person.text("name").or_else(|| parameters.person_name.clone());
+        let person = Person::of(&told, &parameters);
+        let person_node = person.node_id.or_else(|| person.id.as_deref().map(|id| node_of("person", id)));
 
         let body = Object::default()
             .with("webhook_id", &number(parameters.webhook_id.as_ref().map(Text::as_str)))
@@ -94,13 +93,14 @@ impl Transform for Xurrent {
             .with("event", &name)
             .with("object_id", &number(object_id.as_deref()))
             .with("object_nodeID", &object_node)
-            .with("person_id", &number(person_id.as_deref()))
+            .with("person_id", &number(person.id.as_deref()))
             .with("person_nodeID", &person_node)
-            .with("person_name", &person_name)
+            .with("person_name", &person.name)
             .with_some("instance_name", parameters.instance_name.as_ref());
         let body = payload::put(&told, body).finish();
 
-        let links = links::links(&noun, object_id.as_deref(), &told, account, parameters.api.as_deref());
+        let (api, resource) = (parameters.api.as_deref(), parameters.resource.as_deref());
+        let links = links::links(&noun, object_id.as_deref(), &told, Bases { account, api, resource });
         let mut message = message.with_body("application/json; charset=utf-8", body);
         message.headers.retain(|(header, _)| links.is_none() || !header.eq_ignore_ascii_case("link"));
         message.headers.extend(links.map(|links| ("link".to_owned(), links)));
@@ -108,12 +108,33 @@ impl Transform for Xurrent {
     }
 }
 
+/// Who did it.
+struct Person {
+    id: Option<String>,
+    node_id: Option<String>,
+    name: Option<String>,
+}
+
+impl Person {
+    /// The user of the API key, else whom the data names, else whom the parameters name.
+    fn of(told: &Told<'_>, parameters: &Parameters) -> Self {
+        if let Some(User { id, name, .. }) = &parameters.user {
+            return Self { id: Some(id.to_string()), node_id: None, name: name.clone() };
+        }
+        // In the event of a person, that member is the record.
+        let named = if told.kind == "person" { None } else { told.data.object("person") };
+        let named: Members<'_> = named.unwrap_or_default();
+        Self {
+            id: named.text("id").or_else(|| parameters.person_id.as_ref().map(Text::to_string)),
+            node_id: named.text("nodeID").or_else(|| parameters.person_node_id.clone()),
+            name: named.text("name").or_else(|| parameters.person_name.clone()),
+        }
+    }
+}
+
 /// An id as a number where it is one, else as a text; null where there is none.
 fn number(id: Option<&str>) -> Value {
-    match id {
-        None => Value::Null,
-        Some(id) => id.parse::<i64>().map_or_else(|_| id.into(), Value::from),
-    }
+    id.map_or(Value::Null, outgoing::number)
 }
 
 hookwright_sdk::export_transform!(Xurrent);

@@ -34,10 +34,12 @@ pub(crate) fn event(kind: &str, verb: &str) -> String {
 
 /// The node id of a thing: what it is, where, and its id, in base64 for URLs without padding. Receivers compare it and hand
 /// it back, nothing else.
-pub(crate) fn node(account: Option<&str>, noun: &str, id: &str) -> String {
+pub(crate) fn node(account: Option<&str>, account_id: Option<&str>, noun: &str, id: &str) -> String {
     let host = account.and_then(|url| url.split("://").last()).unwrap_or("hookwright").trim_end_matches('/');
     let kind: String = noun.split('_').map(capital).collect();
-    let plain = format!("{host}/{kind}/{id}");
+    // One host may serve several accounts.
+    let account_id = account_id.map(|id| format!("/{id}")).unwrap_or_default();
+    let plain = format!("{host}{account_id}/{kind}/{id}");
     encoding::base64_encode(plain.as_bytes()).trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 

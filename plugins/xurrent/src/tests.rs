@@ -37,6 +37,24 @@ fn a_note_on_a_request_is_the_message_of_the_documentation() {
 }
 
 #[test]
+fn links_are_absolute_or_absent() {
+    let data = r#"{"id": 7, "note": {"id": 2}}"#;
+    let link = |parameters: Value| {
+        let message = sent("ticket.note-added", data, parameters).unwrap();
+        message.headers.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+    };
+    assert_eq!(link(json!({"account": "wdc"})), ["old"], "a name is no address");
+    let own = json!({"account": "https://h.example", "resource": "https://h.example/v1/records/ticket/7"});
+    assert_eq!(
+        link(own),
+        [
+            "<https://h.example/requests/7>; rel=\"canonical\", <https://h.example/v1/records/ticket/7>; rel=\"resource\", \
+          <https://h.example/v1/records/ticket/7/notes/2>; rel=\"related\""
+        ]
+    );
+}
+
+#[test]
 fn a_check_of_an_address_has_the_callback() {
     let message = read(
         "webhook.verify",
@@ -49,6 +67,22 @@ fn a_check_of_an_address_has_the_callback() {
         json!(["webhook.verify", 219, 8543])
     );
     assert_eq!(message["object_nodeID"], message["webhook_nodeID"]);
+}
+
+#[test]
+fn the_user_of_the_api_key_goes_before_the_data() {
+    let ada = json!({"user": {"id": 9, "name": "Ada", "email": "ada@example.com"}, "person_id": "key_1",
+        "person_name": "a key", "person_nodeID": "of the key"});
+    let data = json!({"id": 7, "problem": {"id": 7}, "person": {"id": 1, "nodeID": "forged", "name": "Forged"}});
+    let message = read("problem.updated", data.clone(), ada);
+    assert_eq!(json!([message["person_id"], message["person_name"]]), json!([9, "Ada"]));
+    assert_eq!(message["person_nodeID"], names::node(None, None, "person", "9"));
+    let message = read("problem.updated", data, json!({"user": null, "person_id": "key_1"}));
+    assert_eq!(json!([message["person_id"], message["person_nodeID"]]), json!([1, "forged"]));
+    // A person who was made did not make that record.
+    let made = json!({"id": 3, "person": {"id": 3, "name": "New"}});
+    let message = read("person.created", made, json!({"person_id": "key_1", "person_name": "a key"}));
+    assert_eq!(json!([message["person_id"], message["person_name"]]), json!(["key_1", "a key"]));
 }
 
 #[test]
@@ -120,17 +154,19 @@ fn what_nobody_knows_is_null_or_left_out() {
 #[test]
 fn a_node_id_is_the_same_for_the_same_thing_only() {
     let ids = [
-        names::node(None, "request", "1"),
-        names::node(None, "request", "2"),
-        names::node(None, "person", "1"),
-        names::node(Some("https://wdc.example.com/"), "request", "1"),
+        names::node(None, None, "request", "1"),
+        names::node(None, None, "request", "2"),
+        names::node(None, None, "person", "1"),
+        names::node(Some("https://wdc.example.com/"), None, "request", "1"),
+        names::node(Some("https://wdc.example.com/"), Some("wdc"), "request", "1"),
+        names::node(Some("https://wdc.example.com/"), Some("other"), "request", "1"),
     ];
     for (place, id) in ids.iter().enumerate() {
         assert!(
             !ids[..place].contains(id) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         );
     }
-    assert_eq!(names::node(None, "out_of_office_period", "3"), "aG9va3dyaWdodC9PdXRPZk9mZmljZVBlcmlvZC8z");
+    assert_eq!(names::node(None, None, "out_of_office_period", "3"), "aG9va3dyaWdodC9PdXRPZk9mZmljZVBlcmlvZC8z");
 }
 
 #[test]
@@ -169,9 +205,4 @@ fn names_are_those_that_the_server_takes() {
 fn what_is_wrong_is_told() {
     assert_eq!(sent("a.b", "{", json!({})).unwrap_err().code, "message.not_json");
     assert_eq!(sent("a.b", "{}", json!({"webhook": 1})).unwrap_err().code, "parameters.invalid");
-}
-
-#[test]
-fn the_manifest_is_one_that_the_host_takes() {
-    testing::schema::<Xurrent>().unwrap();
 }

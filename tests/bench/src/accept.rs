@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_is_as_long_as_it_says() {
+    fn the_body_has_its_stated_length() {
         assert_eq!(body("bench.accepted").len(), BODY);
         assert_eq!(body("x").len(), BODY);
     }

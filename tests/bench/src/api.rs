@@ -5,15 +5,21 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::Failed;
-use crate::client::{Connection, request};
+use crate::client::{Connection, KEY, request_with};
 
 pub(crate) struct Api {
     connection: Connection,
+    key: String,
 }
 
 impl Api {
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self, Failed> {
-        Ok(Self { connection: Connection::open(address).await? })
+        Self::connect_as(address, KEY).await
+    }
+
+    /// With another key than the administrator's.
+    pub(crate) async fn connect_as(address: SocketAddr, key: &str) -> Result<Self, Failed> {
+        Ok(Self { connection: Connection::open(address).await?, key: key.to_owned() })
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Result<Value, Failed> {
@@ -30,7 +36,7 @@ impl Api {
     }
 
     async fn call(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Value, Failed> {
-        let answer = self.connection.exchange(&request(method, path, content_type, body)).await?;
+        let answer = self.connection.exchange(&request_with(&self.key, method, path, content_type, body)).await?;
         if !(200..300).contains(&answer.status) {
             let said = String::from_utf8_lossy(answer.body);
             return Err(format!("{method} {path} was answered {}: {said}", answer.status).into());

@@ -54,7 +54,7 @@ impl FromStr for Kind {
         [Self::Echo, Self::Journal]
             .into_iter()
             .find(|kind| kind.name() == text)
-            .ok_or_else(|| format!("there is no server `{text}`").into())
+            .ok_or_else(|| format!("unknown server `{text}`").into())
     }
 }
 

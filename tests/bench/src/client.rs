@@ -12,8 +12,13 @@ pub(crate) const KEY: &str = "hw_bench_0123456789abcdef0123456789abcdef";
 
 /// A request of HTTP/1.1, ready to be sent.
 pub(crate) fn request(method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    request_with(KEY, method, path, content_type, body)
+}
+
+/// The same with another key.
+pub(crate) fn request_with(key: &str, method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\ncontent-type: {content_type}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\ncontent-type: {content_type}\r\n\
          content-length: {}\r\n\r\n",
         body.len()
     );
@@ -76,7 +81,7 @@ struct Head {
 fn head(bytes: &[u8]) -> io::Result<Option<Head>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let text =
-        std::str::from_utf8(bytes.get(..end).unwrap_or_default()).map_err(|_| malformed("a head that is no text"))?;
+        std::str::from_utf8(bytes.get(..end).unwrap_or_default()).map_err(|_| malformed("a head that is not text"))?;
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
     let mut body = 0;
@@ -100,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_read_once_it_is_whole() {
+    fn a_response_head_is_parsed_once_it_is_complete() {
         assert_eq!(head(b"HTTP/1.1 202 Accepted\r\nContent-Le").unwrap(), None);
         let whole = b"HTTP/1.1 202 Accepted\r\nContent-Length: 7\r\n\r\n{\"id";
         assert_eq!(head(whole).unwrap(), Some(Head { status: 202, length: 44, body: 7 }));

@@ -15,8 +15,8 @@ use crate::statistics::over;
 use crate::table::{Table, count, short};
 use crate::{Failed, worker};
 
-/// How many of our requests are under way at a time.
-const UNDER_WAY: usize = 64;
+/// How many of our requests are in flight at a time.
+const IN_FLIGHT: usize = 64;
 
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     let full = effort.rounds > 3;
@@ -57,7 +57,7 @@ impl Scene {
             address: Some(self.server.address),
             receiver: self.receiver,
             events,
-            under_way: UNDER_WAY.min(events),
+            in_flight: IN_FLIGHT.min(events),
             deliveries: events * live,
         };
         let before = self.server.processor_time()?;
@@ -80,7 +80,7 @@ async fn rates(place: &Place, effort: &Effort, full: bool) -> Result<(), Failed>
             rounds.push(scene.round(events, webhooks).await?);
             let deliveries = events * webhooks;
             let (address, receiver) = (None, free_address()?);
-            let order = Order { address, receiver, events: deliveries, under_way: UNDER_WAY, deliveries };
+            let order = Order { address, receiver, events: deliveries, in_flight: IN_FLIGHT, deliveries };
             bare.push(worker::ask::<Report>("deliver", &order).await?);
         }
         let deliveries = events * webhooks;
@@ -104,7 +104,7 @@ async fn rates(place: &Place, effort: &Effort, full: bool) -> Result<(), Failed>
 async fn dead(place: &Place, effort: &Effort, full: bool) -> Result<(), Failed> {
     let head =
         ["dead of 100", "deliveries/s to the others", "p50 ms", "p99 ms", "processor s/10,000 events' deliveries"];
-    let mut table = Table::new("With receivers where nobody listens", &head);
+    let mut table = Table::new("With unreachable receivers", &head);
     let events = if full { 200 } else { 30 };
     for dead in [0, 10, 50] {
         eprintln!("deliver: {dead} of 100 dead");
@@ -139,7 +139,7 @@ async fn waiting(place: &Place, full: bool) -> Result<(), Failed> {
         address: Some(scene.server.address),
         receiver: scene.receiver,
         events,
-        under_way: UNDER_WAY,
+        in_flight: IN_FLIGHT,
         deliveries: webhooks,
     };
     let _: Report = worker::ask("deliver", &order).await?;

@@ -1,4 +1,4 @@
-//! Events end to end: so many under way at a time, each counted from its request until its last step is committed.
+//! Events end to end: so many in flight at a time, each counted from its request until its last step is committed.
 //!
 //! The server's backlog (`/healthz`) says how many accepted events are not done, which tells when to send the next. Some
 //! of the senders watch their own event instead: they ask for its story until it says `done`, and so measure the time.
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) address: SocketAddr,
-    pub(crate) under_way: usize,
+    pub(crate) in_flight: usize,
     pub(crate) time: Duration,
     /// How many of the senders watch their event, which costs the server something too.
     pub(crate) watchers: usize,
@@ -55,7 +55,7 @@ pub(crate) fn run(order: &Order) -> Result<Report, Failed> {
 struct Shared {
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
-    /// One for each event that may be under way.
+    /// One for each event that may be in flight.
     room: Semaphore,
     ends: Instant,
     sent: Cell<usize>,
@@ -64,20 +64,20 @@ struct Shared {
 
 async fn send(order: &Order) -> Result<Report, Failed> {
     let requests = order.bodies.iter().map(|body| request("POST", "/v1/events", "application/json", body.as_bytes()));
-    let mut connections = Vec::with_capacity(order.under_way);
-    for _ in 0..order.under_way {
+    let mut connections = Vec::with_capacity(order.in_flight);
+    for _ in 0..order.in_flight {
         connections.push(Connection::open(order.address).await?);
     }
     let start = Instant::now();
     let shared = Rc::new(Shared {
         address: order.address,
         requests: requests.collect(),
-        room: Semaphore::new(order.under_way),
+        room: Semaphore::new(order.in_flight),
         ends: start + order.time,
         sent: Cell::new(0),
         accepted: Cell::new(0),
     });
-    let watchers = order.watchers.min(order.under_way);
+    let watchers = order.watchers.min(order.in_flight);
     let senders: Vec<JoinHandle<Result<Vec<u32>, Failed>>> = connections
         .into_iter()
         .enumerate()

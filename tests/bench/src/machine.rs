@@ -43,7 +43,7 @@ pub(crate) fn sync_line(times: &[f64]) -> String {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
     let [least, middle, most] = [0.0, 0.5, 1.0].map(|place| short(quantile(&sorted, place)));
-    format!("One fsync of 4 KiB meanwhile: {middle} ms (median of {} looks, {least} to {most}).", sorted.len())
+    format!("One fsync of 4 KiB during the run: {middle} ms (median of {} samples, {least} to {most}).", sorted.len())
 }
 
 /// The first number after `name` in a file of `/proc`.

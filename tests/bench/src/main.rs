@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `accept` | durable accepted events, beside a bare hyper server and one that only journals |
 //! | `pipeline` | a condition and an action end to end, beside accepting alone |
+//! | `hot` | actions that all change one record, beside the same for distinct ones |
 //! | `call` | one call of the condition `match` in a fresh instance, beside bare wasmtime |
 //! | `swap` | a new version of a plugin under load, compiled and from the cache |
 //! | `deliver` | webhooks out: how many, how soon, with dead receivers, and a million that wait |
 //! | `match` | one event against 10 to 100,000 automations, and against 1,000 that all want it, beside bare calls |
 //! | `records` | a million tickets: listed by their fields, and one changed |
+//! | `share` | events accepted in one space, quiet and while a storm rages in another |
 //! | `start` | the time until it serves, cold and cached, and what it takes when idle |
 //!
 //! The servers and the load are processes of their own, on loopback, on the disk that holds this program.
@@ -25,6 +27,7 @@ mod call;
 mod client;
 mod deliver;
 mod flow;
+mod hot;
 mod languages;
 mod load;
 mod machine;
@@ -36,6 +39,7 @@ mod place;
 mod receive;
 mod records;
 mod server;
+mod share;
 mod start;
 mod statistics;
 mod swap;
@@ -76,7 +80,7 @@ fn measure(options: &Options) -> Result<(), Failed> {
         tokio::select! {
             done = sections(options) => done,
             // Ending here, rather than at once, ends the servers too and removes what they wrote.
-            () = told_to_stop() => Err("stopped before the end".into()),
+            () = stop_signal() => Err("stopped before the end".into()),
         }
     });
     runtime.shutdown_background();
@@ -91,6 +95,7 @@ async fn sections(options: &Options) -> Result<(), Failed> {
         match section {
             Section::Accept => accept::run(&place, &options.effort).await?,
             Section::Pipeline => pipeline::run(&place, &options.effort).await?,
+            Section::Hot => hot::run(&place, &options.effort).await?,
             Section::Call => call::run(&place, &options.effort).await?,
             Section::Languages => languages::run(&place, &options.effort).await?,
             Section::Swap => swap::run(&place, &options.effort).await?,
@@ -98,13 +103,14 @@ async fn sections(options: &Options) -> Result<(), Failed> {
             Section::Deliver => deliver::run(&place, &options.effort).await?,
             Section::Match => matching::run(&place, &options.effort).await?,
             Section::Records => records::run(&place, &options.effort).await?,
+            Section::Share => share::run(&place, &options.effort).await?,
             Section::Many => many::run(&place, &options.effort).await?,
         }
     }
     Ok(())
 }
 
-async fn told_to_stop() {
+async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     if let Ok(mut terminated) = signal(SignalKind::terminate()) {
         tokio::select! {

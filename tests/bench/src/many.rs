@@ -25,7 +25,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     let plugins: u32 = if effort.rounds > 3 { 1000 } else { 100 };
     let component = std::fs::read(&place.small)?;
     let home = place.fresh()?;
-    eprintln!("many: putting {plugins} plugins in");
+    eprintln!("many: installing {plugins} plugins");
     put_in(place, home.path(), &component, 0).await?;
     let none = starts(place, home.path(), effort).await?;
     put_in(place, home.path(), &component, plugins).await?;

@@ -18,8 +18,8 @@ use crate::{Failed, call, worker};
 /// Automations of a space, of which one wants the event.
 const FULL: [u32; 3] = [10, 1000, 100_000];
 const QUICK: [u32; 3] = [10, 1000, 10_000];
-/// How many events are under way at a time.
-const UNDER_WAY: usize = 16;
+/// How many events are in flight at a time.
+const IN_FLIGHT: usize = 16;
 /// Automations that all want the event.
 const WANTING: u32 = 1000;
 /// How many makers make automations side by side.
@@ -74,9 +74,9 @@ impl Run {
         Ok(Self { automations, server, rounds: Vec::new(), _home: home })
     }
 
-    async fn round(&mut self, effort: &Effort, under_way: usize) -> Result<(), Failed> {
+    async fn round(&mut self, effort: &Effort, in_flight: usize) -> Result<(), Failed> {
         let bodies = vec![body("bench.wanted")];
-        let mut order = Order { address: self.server.address, under_way, time: effort.warm_up, watchers: 0, bodies };
+        let mut order = Order { address: self.server.address, in_flight, time: effort.warm_up, watchers: 0, bodies };
         if self.rounds.is_empty() {
             let _: Report = worker::ask("flow", &order).await?;
         }
@@ -116,12 +116,12 @@ async fn others(place: &Place, effort: &Effort) -> Result<(), Failed> {
         let most = runs.len();
         for turn in (0..most).map(|turn| (turn + round) % most) {
             if let Some(run) = runs.get_mut(turn) {
-                run.round(effort, UNDER_WAY).await?;
+                run.round(effort, IN_FLIGHT).await?;
             }
         }
     }
     let head = ["automations", "events/s", "processor us/event", "beside 10", "resident MiB"];
-    let mut table = Table::new(format!("One event, which one automation wants, {UNDER_WAY} under way"), &head);
+    let mut table = Table::new(format!("One event that matches one automation, {IN_FLIGHT} in flight"), &head);
     let Some(least) = runs.first() else { return Ok(()) };
     for run in &runs {
         table.row(vec![
@@ -147,7 +147,7 @@ fn one_that_declines(number: u32) -> Value {
 }
 
 async fn wanting(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    eprintln!("match: {WANTING} automations that want the event");
+    eprintln!("match: {WANTING} automations that match the event");
     let mut run = Run::start(place, WANTING, one_that_declines).await?;
     let mut bare = Vec::new();
     for _ in 0..effort.rounds {
@@ -156,15 +156,15 @@ async fn wanting(place: &Place, effort: &Effort) -> Result<(), Failed> {
     }
     let each = |round: &Round| round.processor / f64::from(WANTING);
     let head = ["what", "processor us/condition", "beside bare"];
-    let mut table = Table::new(format!("One event, which {WANTING} automations want, each with a condition"), &head);
+    let mut table = Table::new(format!("One event that matches {WANTING} automations, each with a condition"), &head);
     table.row(vec!["bare wasmtime, a fresh instance a call".to_owned(), short(over(&bare, |us| *us)), short(1.0)]);
     table.row(vec![
-        "Hookwright, the decision kept".to_owned(),
+        "Hookwright, with the decision stored".to_owned(),
         short(over(&run.rounds, each)),
         short(ratio(&run.rounds, &bare, each, |us| *us)),
     ]);
     println!("{table}");
     let rate = over(&run.rounds, |round| round.report.rate * f64::from(WANTING));
-    println!("So {} conditions a second were asked, and their verdicts kept.", count(rate));
+    println!("{} conditions per second were evaluated, and their verdicts stored.", count(rate));
     Ok(())
 }

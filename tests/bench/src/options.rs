@@ -7,7 +7,7 @@ use crate::Failed;
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask bench [--quick] [SECTION..]
 
-Sections: accept, pipeline, call, languages, swap, start, many, deliver, match, records. None named: all of them.
+Sections: accept, pipeline, hot, call, languages, swap, start, many, deliver, match, records, share. None named: all of them.
 
   --quick   fewer and shorter rounds: to see that it works, not to quote
 
@@ -19,6 +19,7 @@ It starts servers and load on loopback only, and writes beside its own program, 
 pub(crate) enum Section {
     Accept,
     Pipeline,
+    Hot,
     Call,
     Languages,
     Swap,
@@ -27,12 +28,14 @@ pub(crate) enum Section {
     Deliver,
     Match,
     Records,
+    Share,
 }
 
 impl Section {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Accept,
         Self::Pipeline,
+        Self::Hot,
         Self::Call,
         Self::Languages,
         Self::Swap,
@@ -41,12 +44,14 @@ impl Section {
         Self::Deliver,
         Self::Match,
         Self::Records,
+        Self::Share,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Accept => "accept",
             Self::Pipeline => "pipeline",
+            Self::Hot => "hot",
             Self::Call => "call",
             Self::Languages => "languages",
             Self::Swap => "swap",
@@ -55,6 +60,7 @@ impl Section {
             Self::Deliver => "deliver",
             Self::Match => "match",
             Self::Records => "records",
+            Self::Share => "share",
         }
     }
 }

@@ -14,11 +14,11 @@ use crate::statistics::{over, ratio};
 use crate::table::{Table, count, short};
 use crate::{Failed, worker};
 
-/// How many events are under way at a time.
+/// How many events are in flight at a time.
 const LEVELS: [usize; 4] = [1, 16, 64, 256];
 /// How many of the senders watch their event, which tells how long it took.
 const WATCHERS: usize = 2;
-/// Tickets that are written to in turn, so that two events under way seldom want the same one.
+/// Tickets that are written to in turn, so that two events in flight seldom want the same one.
 const TICKETS: usize = 1000;
 
 /// What is done about an event.
@@ -67,13 +67,12 @@ impl Way {
 }
 
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let head =
-        ["under way", "what is done", "events/s", "p50 ms", "p99 ms", "processor us/event", "beside accept only"];
+    let head = ["in flight", "work", "events/s", "p50 ms", "p99 ms", "processor us/event", "beside accept only"];
     let mut table = Table::new("One condition and one action end to end", &head);
     let mut syncs = Vec::new();
-    for under_way in LEVELS {
-        eprintln!("pipeline: {under_way} under way");
-        let mut run = Run::start(place, under_way).await?;
+    for in_flight in LEVELS {
+        eprintln!("pipeline: {in_flight} in flight");
+        let mut run = Run::start(place, in_flight).await?;
         for round in 0..effort.rounds {
             syncs.push(sync_time(place)?);
             run.round(round, effort).await?;
@@ -85,7 +84,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
 }
 
 struct Run {
-    under_way: usize,
+    in_flight: usize,
     server: Server,
     tickets: Vec<u64>,
     rounds: Vec<(Way, Vec<Round>)>,
@@ -99,7 +98,7 @@ struct Round {
 }
 
 impl Run {
-    async fn start(place: &Place, under_way: usize) -> Result<Self, Failed> {
+    async fn start(place: &Place, in_flight: usize) -> Result<Self, Failed> {
         let home = place.fresh()?;
         let mut server = Server::hookwright(place, home.path())?;
         server.serving().await?;
@@ -114,7 +113,7 @@ impl Run {
         }
         let tickets = make_tickets(&server).await?;
         let rounds = Way::ALL.map(|way| (way, Vec::new())).into();
-        Ok(Self { under_way, server, tickets, rounds, _home: home })
+        Ok(Self { in_flight, server, tickets, rounds, _home: home })
     }
 
     /// Goes each way once; each round begins with another.
@@ -124,7 +123,7 @@ impl Run {
             let Some((way, rounds)) = self.rounds.get_mut(place) else { continue };
             let mut order = Order {
                 address: self.server.address,
-                under_way: self.under_way,
+                in_flight: self.in_flight,
                 time: effort.warm_up,
                 watchers: WATCHERS,
                 bodies: bodies(*way, &self.tickets)?,
@@ -147,7 +146,7 @@ impl Run {
         let Some((_, alone)) = self.rounds.first() else { return };
         for (way, rounds) in &self.rounds {
             table.row(vec![
-                self.under_way.to_string(),
+                self.in_flight.to_string(),
                 way.name().to_owned(),
                 count(over(rounds, |round| round.report.rate)),
                 short(over(rounds, |round| f64::from(round.report.p50) / 1e3)),
@@ -158,7 +157,7 @@ impl Run {
         }
         for (way, rounds) in &self.rounds {
             let watched: usize = rounds.iter().map(|round| round.report.watched).sum();
-            eprintln!("pipeline: {} at {}: {watched} events watched for their time", way.name(), self.under_way);
+            eprintln!("pipeline: {} at {}: {watched} events watched for their time", way.name(), self.in_flight);
         }
     }
 }
@@ -176,7 +175,8 @@ fn bodies(way: Way, tickets: &[u64]) -> Result<Vec<String>, Failed> {
         .collect()
 }
 
-async fn make_tickets(server: &Server) -> Result<Vec<u64>, Failed> {
+/// Makes the tickets that are written to.
+pub(crate) async fn make_tickets(server: &Server) -> Result<Vec<u64>, Failed> {
     // Side by side, since each waits for the disk.
     let makers = (0..50).map(|_| {
         let address = server.address;

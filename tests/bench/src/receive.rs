@@ -32,8 +32,8 @@ pub(crate) struct Order {
     /// Where the receiver listens.
     pub(crate) receiver: SocketAddr,
     pub(crate) events: usize,
-    /// How many requests of ours are under way at a time.
-    pub(crate) under_way: usize,
+    /// How many requests of ours are in flight at a time.
+    pub(crate) in_flight: usize,
     /// How many deliveries are to arrive.
     pub(crate) deliveries: usize,
 }
@@ -81,7 +81,7 @@ async fn measure(order: &Order) -> Result<Report, Failed> {
     };
     let start = Instant::now();
     let mut senders = Vec::new();
-    for _ in 0..order.under_way {
+    for _ in 0..order.in_flight {
         let connection = Connection::open(target).await?;
         senders.push(tokio::task::spawn_local(send(connection, path, Rc::clone(&shared), order.events)));
     }

@@ -85,7 +85,7 @@ impl Server {
 
     fn complaint(&self, what: &str) -> Failed {
         let log = read_to_string(&self.log).unwrap_or_default();
-        format!("the server {what}; it said:\n{log}").into()
+        format!("the server {what}; its log:\n{log}").into()
     }
 
     /// Processor time used so far, by all of its threads.

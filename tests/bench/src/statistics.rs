@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_and_quantiles_are_those_of_the_book() {
+    fn medians_and_quantiles_match_the_reference() {
         assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median([]), 0.0);

@@ -64,8 +64,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     }
     let failed = failed_runs(&mut api).await?;
 
-    let head =
-        ["new version", "upload answered ms", "first event decided ms", "of it loading ms", "slowest 202 meanwhile ms"];
+    let head = ["new version", "upload ms", "first decision ms", "of it loading ms", "slowest 202 in the meantime ms"];
     let mut table = Table::new("Swapping `match` under load", &head);
     for (name, swaps) in [("compiled", &compiled), ("from the cache", &cached)] {
         let of = |read: fn(&Swap) -> f64| short(median(swaps.iter().map(|(swap, _)| read(swap))));
@@ -78,7 +77,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
         ]);
     }
     println!("{table}");
-    println!("{} events were sent meanwhile; runs that failed: {failed}.", count(f64::from(sent)));
+    println!("{} events were sent in the meantime; failed runs: {failed}.", count(f64::from(sent)));
     let during = |wait: &&Wait| compiled.iter().chain(&cached).any(|swap| wait.within(&swap.1));
     let tail = |waits: &mut dyn Iterator<Item = &Wait>| {
         let mut micros: Vec<u32> = waits.map(|wait| u32::try_from(wait.took.as_micros()).unwrap_or(u32::MAX)).collect();
@@ -86,14 +85,14 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
         short(f64::from(quantile(&micros, 0.999)) / 1e3)
     };
     println!(
-        "p99.9 of the answers to events: {} ms while a version was put in, {} ms otherwise.",
+        "p99.9 of the responses to events: {} ms while a version was installed, {} ms otherwise.",
         tail(&mut times.iter().filter(during)),
         tail(&mut times.iter().filter(|wait| !during(wait)))
     );
     Ok(())
 }
 
-/// When an upload was under way.
+/// When an upload was in flight.
 struct Span {
     from: Instant,
     to: Instant,
@@ -106,7 +105,7 @@ async fn swap(api: &mut Api, version: &Version, compiles: bool) -> Result<(Swap,
     let answer = api.put_plugin("match", &version.component).await?;
     let to = Instant::now();
     if text(&answer, "/version")? != version.name {
-        return Err(format!("version {} was put in, and {answer} is live", version.name).into());
+        return Err(format!("version {} was installed, and {answer} is live", version.name).into());
     }
     if answer.pointer("/compiled").and_then(Value::as_bool) != Some(compiles) {
         return Err(format!("`compiled` was to be {compiles}: {answer}").into());
@@ -251,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_told_from_those_of_interfaces() {
+    fn the_version_is_distinguished_from_interface_versions() {
         let own = String::from_utf8(OWN.to_vec()).unwrap();
         let text = format!("clock@{own} match{own} x@{own}");
         assert_eq!(version_place(text.as_bytes()), text.find("match").map(|at| at + 5));

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use hookwright_sdk::{
-    Action, Event, Failure, Manifest, Outcome, Plugin, clock, events, http, kv, log, records, secrets,
+    Action, Event, Failure, Manifest, Outcome, Plugin, clock, events, http, kv, log, mail, random, records, secrets,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -67,6 +67,16 @@ impl Action for Hostile {
                     events::emit("hostile.flood", None, &json!(n))?;
                 }
             }
+            "emit-large" => {
+                for _ in 0..count {
+                    events::emit("hostile.large", None, &json!("x".repeat(1_000_000)))?;
+                }
+            }
+            "mail-large" => {
+                for _ in 0..count {
+                    mail::send(&letter("x".repeat(1_000_000)))?;
+                }
+            }
             "send" => {
                 for _ in 0..count.max(1) {
                     http::send(&request(&url, Vec::new(), String::new()))?;
@@ -87,6 +97,21 @@ impl Action for Hostile {
                 kv::set(&name, (before + 1).to_string(), None)?;
                 return Outcome::done(&json!(before + 1));
             }
+            // The same request for an event, whatever others have counted meanwhile.
+            "send-and-count" => {
+                let before: u64 = kv::get_text(&name)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+                let key = format!("{}", random::bits());
+                http::send(&request(&url, vec![("x-random".into(), key)], format!("{} {}", event.id, clock::now())))?;
+                kv::set(&name, (before + 1).to_string(), None)?;
+                return Outcome::done(&json!(before + 1));
+            }
+            // Another request whenever somebody else has counted.
+            "send-the-count" => {
+                let before: u64 = kv::get_text(&name)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+                http::send(&request(&url, Vec::new(), format!("{} {before}", event.id)))?;
+                kv::set(&name, (before + 1).to_string(), None)?;
+                return Outcome::done(&json!(before + 1));
+            }
             "read-record" => return Outcome::done(&json!(records::get(&name, "1")?)),
             "write-record" => return Outcome::done(&json!(records::create(&name, &json!({"by": event.id}))?)),
             other => return Err(Failure::permanent("parameters.invalid", format!("`{other}` is no harm known here"))),
@@ -103,6 +128,17 @@ fn size(count: u32) -> usize {
 fn deeper(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     frame.iter().sum::<u64>() + deeper(black_box(depth + 1)) + frame[7]
+}
+
+fn letter(text: String) -> mail::Letter {
+    mail::Letter {
+        to: vec!["somebody@example.com".to_owned()],
+        subject: "Large".to_owned(),
+        text,
+        html: None,
+        headers: Vec::new(),
+        attachments: Vec::new(),
+    }
 }
 
 fn take_memory() {

@@ -58,8 +58,10 @@ impl Tls {
 #[derive(Default)]
 pub(crate) struct Record {
     connections: AtomicUsize,
+    open: AtomicUsize,
     sent: AtomicU64,
     seen: Mutex<Vec<Seen>>,
+    received: Mutex<Vec<Request>>,
 }
 
 impl Record {
@@ -78,7 +80,8 @@ enum Play {
     Proxy(Option<String>),
 }
 
-/// A receiver on a port of its own. It ends when it is dropped.
+/// A receiver on a port of its own. It ends when it is dropped: its connections first, then the port is free, so that
+/// whoever gets the port next gets none of its requests answered by this one.
 pub struct Receiver {
     address: SocketAddr,
     with_tls: bool,
@@ -90,21 +93,27 @@ pub struct Receiver {
 impl Receiver {
     /// Plays a script on each connection, after the TLS handshake if there is one.
     pub fn playing(tls: Option<Tls>, steps: impl Into<Vec<Step>>) -> Self {
-        Self::start(tls.map(Tls::without_http2), Play::Script(steps.into()))
+        Self::start(tls.map(Tls::without_http2), Play::Script(steps.into()), Arc::default())
     }
 
     /// Answers as an HTTP server: over TLS in HTTP/2 if the client wants to, without TLS in the version that it speaks.
     pub fn serving(tls: Option<Tls>, handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::start(tls, Play::Serve(Arc::new(handler)))
+        let record = Arc::new(Record::default());
+        let kept = Arc::clone(&record);
+        let answer = move |request| {
+            let reply = handler(&request);
+            kept.received.lock().unwrap().push(request);
+            reply
+        };
+        Self::start(tls, Play::Serve(Arc::new(answer)), record)
     }
 
     /// Is a CONNECT proxy, for those who send this Proxy-Authorization, or for all.
     pub fn proxying(authorization: Option<&str>) -> Self {
-        Self::start(None, Play::Proxy(authorization.map(str::to_owned)))
+        Self::start(None, Play::Proxy(authorization.map(str::to_owned)), Arc::default())
     }
 
-    fn start(tls: Option<Tls>, play: Play) -> Self {
-        let record = Arc::new(Record::default());
+    fn start(tls: Option<Tls>, play: Play, record: Arc<Record>) -> Self {
         let with_tls = tls.is_some();
         let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls.0)));
         let (stop, stopped) = oneshot::channel();
@@ -112,15 +121,16 @@ impl Receiver {
         let kept = Arc::clone(&record);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
+            let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            runtime.block_on(async {
                 tokio::select! {
-                    () = accept(listener, acceptor, Arc::new(play), kept) => {}
+                    () = accept(&listener, acceptor, Arc::new(play), kept) => {}
                     _ = stopped => {}
                 }
             });
             runtime.shutdown_timeout(Duration::from_secs(1));
+            drop(listener);
         });
         let address = told.recv().unwrap();
         Self { address, with_tls, record, stop: Some(stop), thread: Some(thread) }
@@ -142,6 +152,11 @@ impl Receiver {
         self.record.connections.load(Ordering::SeqCst)
     }
 
+    /// How many of them it has not closed.
+    pub fn open(&self) -> usize {
+        self.record.open.load(Ordering::SeqCst)
+    }
+
     /// How many bytes its script has sent.
     pub fn sent(&self) -> u64 {
         self.record.sent.load(Ordering::Relaxed)
@@ -150,6 +165,11 @@ impl Receiver {
     /// The requests that its script, or the proxy, has read.
     pub fn seen(&self) -> Vec<Seen> {
         self.record.seen.lock().unwrap().clone()
+    }
+
+    /// The requests that its handler has answered, or is about to.
+    pub fn received(&self) -> Vec<Request> {
+        self.record.received.lock().unwrap().clone()
     }
 }
 
@@ -162,13 +182,17 @@ impl Drop for Receiver {
     }
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, play: Arc<Play>, record: Arc<Record>) {
+async fn accept(listener: &TcpListener, acceptor: Option<TlsAcceptor>, play: Arc<Play>, record: Arc<Record>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let connection = record.connections.fetch_add(1, Ordering::SeqCst) + 1;
         let _ = stream.set_nodelay(true);
         let (acceptor, play, record) = (acceptor.clone(), Arc::clone(&play), Arc::clone(&record));
-        tokio::spawn(async move { attend(stream, connection, acceptor, &play, &record).await });
+        record.open.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            attend(stream, connection, acceptor, &play, &record).await;
+            record.open.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 }
 

@@ -1,26 +1,30 @@
 //! A proper HTTP server, HTTP/1.1 and HTTP/2.
 
-use std::convert::Infallible;
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 /// A request that came in.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// When it was read to its end.
+    pub at: Instant,
     /// The connection that it came on, counted from 1.
     pub connection: usize,
     /// Whether it came over HTTP/2.
@@ -29,16 +33,27 @@ pub struct Request {
     pub method: String,
     /// The path, with its query.
     pub path: String,
-    /// The header fields, names in small letters.
-    pub fields: Vec<(String, String)>,
+    /// The header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// The value of a header field.
+    /// The first header field of a name.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same, empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.field(name).unwrap_or_default()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
     }
 }
 
@@ -55,6 +70,8 @@ pub struct Reply {
     pub breaks: bool,
     /// How long it takes.
     pub after: Duration,
+    /// What it waits for as well, if anything: until this is set.
+    pub gate: Option<Arc<AtomicBool>>,
 }
 
 impl Reply {
@@ -62,10 +79,43 @@ impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, body: body.into(), ..Self::default() }
     }
+
+    /// A status with nothing else.
+    pub fn status(status: u16) -> Self {
+        Self::new(status, "")
+    }
+
+    /// With this header field.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// With this body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// After this time.
+    #[must_use]
+    pub fn after(mut self, time: Duration) -> Self {
+        self.after = time;
+        self
+    }
+
+    /// Once `gate` is set, so that a test decides what happens while requests are in flight.
+    #[must_use]
+    pub fn once(mut self, gate: &Arc<AtomicBool>) -> Self {
+        self.gate = Some(Arc::clone(gate));
+        self
+    }
 }
 
 /// Answers the requests.
-pub(crate) type Handler = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(Request) -> Reply + Send + Sync>;
 
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
@@ -74,37 +124,51 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(answer(request, connection, &handler).await) }
+        async move { answer(request, connection, &handler).await }
     });
-    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // Answers that are the same are the same in every second.
+    builder.http1().auto_date_header(false);
+    builder.http2().auto_date_header(false);
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(request: hyper::Request<Incoming>, connection: usize, handler: &Handler) -> Response<Content> {
+/// Answers a request; none that breaks off before its end.
+async fn answer(
+    request: hyper::Request<Incoming>,
+    connection: usize,
+    handler: &Handler,
+) -> hyper::Result<Response<Content>> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let body = body.collect().await?.to_bytes().to_vec();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let request = Request {
+        at: Instant::now(),
         connection,
         http2: parts.version == Version::HTTP_2,
         method: parts.method.to_string(),
         path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-        fields: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body,
     };
-    let reply = handler(&request);
+    let reply = handler(request);
     // A sleep of no time still lasts until the clock's next tick.
     if !reply.after.is_zero() {
         tokio::time::sleep(reply.after).await;
     }
+    while reply.gate.as_ref().is_some_and(|gate| !gate.load(Ordering::SeqCst)) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let breaks = reply.breaks.then(|| Box::pin(tokio::time::sleep(Duration::from_millis(100))));
     let mut response = Response::builder().status(if reply.status == 0 { 200 } else { reply.status });
     for (name, value) in &reply.fields {
-        response = response.header(name, value);
+        // Not from the text, which would have to be ASCII.
+        response = response.header(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
-    response.body(Content { data: Some(Bytes::from(reply.body)), breaks }).unwrap()
+    Ok(response.body(Content { data: Some(Bytes::from(reply.body)), breaks }).unwrap())
 }
 
-/// The body of a reply, of no known length.
+/// The body of a reply, of no known length if the exchange is broken off.
 struct Content {
     data: Option<Bytes>,
     /// When the exchange is broken off: late enough for the other side to have read what was sent.
@@ -127,5 +191,12 @@ impl Body for Content {
 
     fn is_end_stream(&self) -> bool {
         self.breaks.is_none() && self.data.as_ref().is_none_or(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.breaks {
+            None => SizeHint::with_exact(self.data.as_ref().map_or(0, Bytes::len) as u64),
+            Some(_) => SizeHint::default(),
+        }
     }
 }

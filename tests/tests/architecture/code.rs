@@ -101,7 +101,7 @@ fn is_character(text: &str) -> bool {
 }
 
 #[test]
-fn a_second_unsafe_block_is_complained_of() {
+fn a_second_unsafe_block_is_reported() {
     let one = "// SAFETY: ours.\nunsafe { load() }";
     let good = Tree::of(&[
         (REVIEWED, one),

@@ -3,7 +3,12 @@
 use crate::tree::Tree;
 
 /// Words of the form of an error code that are none: event types, file names, paths in messages and samples.
-const NO_CODES: [&str; 35] = [
+const NO_CODES: [&str; 43] = [
+    "hookwright_entry.js",
+    "root.zig",
+    "build.wit",
+    "grants.interfaces",
+    "definitions.jq",
     "inbox.received",
     "event.source",
     "event.type",
@@ -11,7 +16,10 @@ const NO_CODES: [&str; 35] = [
     "batching.most",
     "batching.wait_ms",
     "batching.list",
+    "transport.ca_pem",
+    "transport.client_certificate_pem",
     "transport.client_key_secret",
+    "transport.proxy_secret",
     "workflow.started",
     "event.emitted",
     "webhook.test",
@@ -79,6 +87,7 @@ fn is_source(path: &str) -> bool {
         && path.contains("/src/")
         && !path.starts_with("plugins/sdk/")
         && !path.ends_with("/tests.rs")
+        && !path.ends_with("/properties.rs")
         && !path.ends_with("/cost.rs")
 }
 
@@ -177,8 +186,43 @@ fn joined(page: &str, target: &str) -> String {
     parts.join("/")
 }
 
+/// What whoever writes a plugin must read where instances are warm.
+const OUTLIVES: &str = "outlives its call";
+
+/// Templates and pages of plugins whose instances serve several calls, without a word about what that means: there, and
+/// in the page of the template's language.
+pub(crate) fn warm_instances(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut count = 0_usize;
+    for (file, text) in tree.texts() {
+        let template = file.path.strip_prefix("host/author/templates/");
+        let is_page = file.path.starts_with("docs/plugins/") && file.ends(&["md"]);
+        if (template.is_none() && !is_page) || !text.lines().any(asks_for_warm_instances) {
+            continue;
+        }
+        count += 1;
+        let page =
+            template.and_then(|path| path.split('/').next()).map(|name| format!("docs/plugins/languages/{name}.md"));
+        for path in [Some(file.path.clone()), page].into_iter().flatten() {
+            if !tree.text(&path).is_some_and(|text| text.contains(OUTLIVES)) {
+                complaints.push(format!("{path} does not say that a variable {OUTLIVES}: {} has the hint", file.path));
+            }
+        }
+    }
+    if count == 0 {
+        complaints.push("no template has the hint `instance=warm`: correct this test".to_owned());
+    }
+    complaints
+}
+
+/// Whether a line of a manifest, in any language, has the hint `instance` = `warm`.
+fn asks_for_warm_instances(line: &str) -> bool {
+    let quoted = |word: &str| line.contains(&format!("\"{word}\"")) || line.contains(&format!("'{word}'"));
+    quoted("instance") && quoted("warm")
+}
+
 #[test]
-fn a_code_that_the_page_lacks_is_complained_of() {
+fn an_undocumented_code_is_reported() {
     let page = ("docs/errors.md", "| `ticket.lost` | 404 |");
     let good = "fn x() { fail(\"ticket.lost\") } // \"a.comment\"\n#[cfg(test)]\nmod tests { \"other.thing\" }";
     assert!(error_codes(&Tree::of(&[page, ("host/store/src/a.rs", good)])).is_empty());
@@ -187,7 +231,7 @@ fn a_code_that_the_page_lacks_is_complained_of() {
 }
 
 #[test]
-fn a_route_that_the_page_lacks_is_complained_of() {
+fn an_undocumented_route_is_reported() {
     let table = (
         "host/server/src/routes.rs",
         "routes! {\n    GET \"/v1/a/{id}\" Read a::read, \"Read\";\n    PUT \"/v1/b\" Edit b, \"\";\n}",
@@ -198,7 +242,7 @@ fn a_route_that_the_page_lacks_is_complained_of() {
 }
 
 #[test]
-fn a_setting_that_the_page_lacks_is_complained_of() {
+fn an_undocumented_setting_is_reported() {
     let source = "#[arg(long, env = \"HOOKWRIGHT_LISTEN\")]\n#[arg(long, env = \"HOOKWRIGHT_SPEED\")]\nvar(\"HOOKWRIGHT_ADMIN_KEY\")";
     let page = "`listen`, `HOOKWRIGHT_ADMIN_KEY`";
     let complaints = settings(&Tree::of(&[("host/cli/src/settings.rs", source), ("docs/configuration.md", page)]));
@@ -207,8 +251,24 @@ fn a_setting_that_the_page_lacks_is_complained_of() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_complained_of() {
+fn a_broken_link_is_reported() {
     let page = "[a](docs/a.md#x) [b](../b.md) [c](https://example.com) [d](#here) [e](docs)";
     let tree = Tree::of(&[("README.md", page), ("docs/a.md", "[r](../README.md) [s](./s.md)")]);
     assert_eq!(links(&tree).len(), 2, "{:?}", links(&tree));
+}
+
+#[test]
+fn an_undocumented_warm_template_is_reported() {
+    let (hint, said) = ("hints: [['instance', 'warm']]", "a variable outlives its call");
+    let template = "host/author/templates/javascript/action/src/plugin.js";
+    let page = "docs/plugins/languages/javascript.md";
+    let good = format!("// {said}\n{hint}");
+    let good = good.as_str();
+    assert!(warm_instances(&Tree::of(&[(template, good), (page, said)])).is_empty());
+    assert_eq!(warm_instances(&Tree::of(&[(template, hint), (page, said)])).len(), 1);
+    assert_eq!(warm_instances(&Tree::of(&[(template, good), (page, "")])).len(), 1);
+    assert_eq!(warm_instances(&Tree::of(&[(template, good)])).len(), 1);
+    let other = ("docs/plugins/other-tools.md", "[(\"instance\", \"warm\")]");
+    assert_eq!(warm_instances(&Tree::of(&[other])).len(), 1);
+    assert_eq!(warm_instances(&Tree::of(&[])).len(), 1);
 }

@@ -2,8 +2,11 @@
 //! down. Each rule is a function that answers the complaints it has; beside each stands a sample that it must complain of.
 
 mod code;
+mod cycles;
 mod docs;
+mod layers;
 mod rooms;
+mod selection;
 mod text;
 mod tree;
 mod wit;
@@ -11,7 +14,7 @@ mod wit;
 use tree::Tree;
 
 /// Fails with every complaint at once.
-fn kept(complaints: &[String]) {
+fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
@@ -25,56 +28,83 @@ fn the_checkout_is_read() {
 }
 
 #[test]
-fn only_the_store_names_redb_and_only_the_plugin_room_names_wasmtime() {
-    kept(&rooms::names(&Tree::of_the_checkout()));
+fn every_selection_of_packages_gives_dependencies_the_same_features() {
+    assert_none(&selection::differences());
 }
 
 #[test]
-fn the_rooms_depend_on_one_another_in_one_direction() {
-    kept(&rooms::arrows(&Tree::of_the_checkout()));
+fn only_the_store_uses_redb_and_only_the_plugin_crate_uses_wasmtime() {
+    assert_none(&rooms::names(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn the_crates_depend_on_one_another_in_one_direction() {
+    assert_none(&rooms::arrows(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn the_layers_of_the_pipeline_depend_downwards() {
+    assert_none(&layers::arrows(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn cycles_between_files_and_types_with_many_methods_only_become_fewer() {
+    let measured = cycles::measure(&Tree::of_the_checkout());
+    println!("{}", cycles::report(&measured));
+    assert_none(&cycles::complaints(&measured, &cycles::BASELINE));
+}
+
+#[test]
+fn no_packages_are_mutually_dependent() {
+    assert_none(&cycles::between_packages(&Tree::of_the_checkout()));
 }
 
 #[test]
 fn no_source_file_has_more_than_600_lines() {
-    kept(&text::long_files(&Tree::of_the_checkout()));
+    assert_none(&text::long_files(&Tree::of_the_checkout()));
 }
 
 #[test]
-fn no_file_is_a_place_for_odds_and_ends() {
-    kept(&text::odds_and_ends(&Tree::of_the_checkout()));
+fn no_file_has_a_catch_all_name() {
+    assert_none(&text::odds_and_ends(&Tree::of_the_checkout()));
 }
 
 #[test]
 fn there_is_one_unsafe_block_and_it_loads_precompiled_code() {
-    kept(&code::unsafe_blocks(&Tree::of_the_checkout()));
+    assert_none(&code::unsafe_blocks(&Tree::of_the_checkout()));
 }
 
 #[test]
-fn no_file_names_a_machine_s_folders_or_a_registry() {
-    kept(&text::machines(&Tree::of_the_checkout()));
+fn no_file_names_machine_paths_or_registries() {
+    assert_none(&text::machines(&Tree::of_the_checkout()));
 }
 
 #[test]
-fn every_released_wit_version_is_kept_in_a_folder_of_its_own() {
-    kept(&wit::versions(&Tree::of_the_checkout()));
+fn every_released_wit_version_has_its_own_folder() {
+    assert_none(&wit::versions(&Tree::of_the_checkout()));
 }
 
 #[test]
-fn every_error_code_stands_in_the_docs() {
-    kept(&docs::error_codes(&Tree::of_the_checkout()));
+fn every_error_code_is_documented() {
+    assert_none(&docs::error_codes(&Tree::of_the_checkout()));
 }
 
 #[test]
-fn every_route_stands_in_the_docs() {
-    kept(&docs::routes(&Tree::of_the_checkout()));
+fn every_route_is_documented() {
+    assert_none(&docs::routes(&Tree::of_the_checkout()));
 }
 
 #[test]
-fn every_setting_stands_in_the_docs() {
-    kept(&docs::settings(&Tree::of_the_checkout()));
+fn every_setting_is_documented() {
+    assert_none(&docs::settings(&Tree::of_the_checkout()));
 }
 
 #[test]
-fn every_link_between_pages_leads_somewhere() {
-    kept(&docs::links(&Tree::of_the_checkout()));
+fn every_link_between_pages_resolves() {
+    assert_none(&docs::links(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn templates_with_warm_instances_document_that_variables_outlive_a_call() {
+    assert_none(&docs::warm_instances(&Tree::of_the_checkout()));
 }

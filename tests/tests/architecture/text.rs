@@ -71,7 +71,7 @@ fn registry(name: &str, line: &str) -> Option<String> {
 }
 
 #[test]
-fn a_file_past_600_lines_is_complained_of() {
+fn a_file_over_600_lines_is_reported() {
     let (whole, long) = ("x\n".repeat(600), "x\n".repeat(601));
     let tree = Tree::of(&[("a.rs", &whole), ("b.rs", &long), ("Cargo.lock", &long), ("c.py", &long)]);
     let complaints = long_files(&tree);
@@ -80,7 +80,7 @@ fn a_file_past_600_lines_is_complained_of() {
 }
 
 #[test]
-fn a_file_for_odds_and_ends_is_complained_of() {
+fn a_file_with_a_catch_all_name_is_reported() {
     for path in ["host/store/src/utils.rs", "plugins/common/src/lib.rs", "tests/Helpers.py", "host/manager.rs"] {
         assert_eq!(odds_and_ends(&Tree::of(&[(path, "")])).len(), 1, "{path}");
     }
@@ -88,7 +88,7 @@ fn a_file_for_odds_and_ends_is_complained_of() {
 }
 
 #[test]
-fn a_machine_s_folder_and_a_registry_are_complained_of() {
+fn machine_paths_and_registries_are_reported() {
     let folder = format!("see {}x", machine_words()[0]);
     for (path, text) in [
         ("README.md", folder.as_str()),

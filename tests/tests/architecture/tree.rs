@@ -69,7 +69,8 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) {
             if !PASSED_OVER.contains(&name.as_str()) {
                 walk(&entry.path(), &path, files);
             }
-        } else if kind.is_file() {
+        // In a worktree of Git, `.git` is a file with the path of the repository.
+        } else if kind.is_file() && name != ".git" {
             // Another test may remove a file of its own meanwhile.
             let Ok(bytes) = std::fs::read(entry.path()) else { continue };
             files.push(File { path, text: String::from_utf8(bytes).ok() });

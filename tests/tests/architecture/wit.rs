@@ -43,7 +43,7 @@ fn is_version(text: &str) -> bool {
 }
 
 #[test]
-fn a_version_that_is_gone_or_changed_its_name_is_complained_of() {
+fn a_removed_or_renamed_version_is_reported() {
     let good = ("wit/0.1.0/types.wit", "/// Types.\npackage hookwright:plugin@0.1.0;\n");
     let newer = ("wit/0.2.0/types.wit", "package hookwright:plugin@0.2.0;\n");
     assert_eq!(versions(&Tree::of(&[good, newer])), Vec::<String>::new());

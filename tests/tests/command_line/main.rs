@@ -1,12 +1,15 @@
 //! The command line, used as its readers use it: against a server of its own, with files in a folder.
 
 mod registry;
+mod templates;
+mod versions;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use hookwright_tests::command::{Ran, has, hookwright};
 use hookwright_tests::components::{other_version, renamed};
 use hookwright_tests::scene;
 use hookwright_tests::{ADMIN_KEY, Options, Server, eventually, workspace};
@@ -16,35 +19,6 @@ use tempfile::TempDir;
 
 /// The value of every secret that these tests set.
 const SECRET: &str = "a-value-that-nobody-may-see";
-
-/// What a command did.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    /// What it showed, if it succeeded.
-    #[track_caller]
-    fn ok(self) -> String {
-        assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
-        self.out
-    }
-
-    /// What it complained of, if it ended with this code.
-    #[track_caller]
-    fn failed(self, code: i32) -> String {
-        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
-        format!("{}{}", self.out, self.err)
-    }
-
-    #[track_caller]
-    fn json(self) -> Value {
-        let text = self.ok();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-    }
-}
 
 /// A folder in which commands are run, and the server that they talk to.
 struct Desk {
@@ -78,18 +52,14 @@ impl Desk {
     }
 
     fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(workspace::binary());
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("HOOKWRIGHT_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = hookwright(words.split_whitespace());
         command
-            .args(words.split_whitespace())
             .current_dir(self.folder.path())
             .env("HOOKWRIGHT_URL", format!("http://{}", self.server.address()))
             .env("HOOKWRIGHT_KEY", &self.key)
-            .env("XDG_CACHE_HOME", self.folder.path().join(".cache"))
+            .env("XDG_CACHE_HOME", workspace::user_cache())
+            .env("HOOKWRIGHT_TOOLS", tools())
+            .env_remove("CI")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -117,27 +87,14 @@ impl Desk {
     /// Waits for the end. Whatever the command was, it showed neither the key nor a secret.
     #[track_caller]
     fn ended(&self, child: Child) -> Ran {
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let ran =
-            Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };
-        for hidden in [SECRET, ADMIN_KEY] {
-            assert!(
-                !ran.out.contains(hidden) && !ran.err.contains(hidden),
-                "it shows {hidden}: {}{}",
-                ran.out,
-                ran.err
-            );
-        }
-        ran
+        Ran::of(child.wait_with_output().unwrap(), SECRET)
     }
 }
 
-#[track_caller]
-fn has(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in:\n{text}");
-    }
+/// The compilers of all languages, which `cargo xtask test` installs.
+fn tools() -> PathBuf {
+    let usual = || workspace::root().join("target/tools");
+    std::env::var_os("HOOKWRIGHT_TOOLS").map_or_else(usual, PathBuf::from).canonicalize().expect("run cargo xtask test")
 }
 
 /// The line of a table that begins with a word.
@@ -148,7 +105,7 @@ fn row<'t>(table: &'t str, first: &str) -> &'t str {
 }
 
 #[test]
-fn a_plugin_is_pushed_listed_switched_back_pulled_and_removed() {
+fn a_plugin_is_pushed_listed_rolled_back_pulled_and_removed() {
     let desk = Desk::new();
     desk.file("notes.wasm", other_version("note-add", "0.2.0"));
     let pushed = desk.run("plugin push notes.wasm").ok();
@@ -170,7 +127,7 @@ fn a_plugin_is_pushed_listed_switched_back_pulled_and_removed() {
     let digest = desk.run("plugin versions notes --json").json()["data"][0]["digest"].clone();
     let digest = digest.as_str().unwrap();
     desk.run(&format!("plugin activate notes {}", &digest[..8])).ok();
-    has(&desk.run("plugin activate notes 9.9.9").failed(1), &["plugin.version_unknown", "0.2.0"]);
+    has(&desk.run("plugin activate notes 9.9.9").ends(1), &["plugin.version_unknown", "0.2.0"]);
 
     desk.run("plugin pull notes --version 0.2.0 -o old.wasm").ok();
     assert_eq!(fs::read(desk.path("old.wasm")).unwrap(), other_version("note-add", "0.2.0"));
@@ -186,22 +143,22 @@ fn a_plugin_is_pushed_listed_switched_back_pulled_and_removed() {
         &desk.server.client(),
         &json!({"name": "n", "on": ["a.b"], "then": [{"action": "notes", "with": {"id": 1, "text": "x"}}]}),
     );
-    has(&desk.run("plugin remove notes").failed(1), &["plugin.in_use", "`notes`"]);
+    has(&desk.run("plugin remove notes").ends(1), &["plugin.in_use", "`notes`"]);
     desk.run("plugin remove notes --force").ok();
-    has(&desk.run("plugin versions notes").failed(1), &["plugin.not_found"]);
+    has(&desk.run("plugin versions notes").ends(1), &["plugin.not_found"]);
 }
 
 #[test]
-fn a_version_that_wants_more_is_held_until_somebody_approves() {
+fn a_version_that_needs_more_grants_is_held_until_approved() {
     let desk = Desk::new();
     desk.file("swap.wasm", workspace::plugin("match"));
     desk.run("plugin push swap.wasm").ok();
-    desk.file("swap.wasm", workspace::plugin("note-add"));
+    desk.file("swap.wasm", other_version("note-add", "0.2.0"));
     let held = desk.run("plugin push swap.wasm").ok();
     has(&held, &["is held", "tickets", "hookwright plugin approve swap"]);
     has(&desk.run("plugin versions swap").ok(), &["held", "tickets"]);
     has(&desk.run("plugin approve swap").ok(), &["is live"]);
-    has(&desk.run("plugin approve swap").failed(1), &["plugin.nothing_held"]);
+    has(&desk.run("plugin approve swap").ends(1), &["plugin.nothing_held"]);
     desk.run("plugin remove swap").ok();
     desk.run("plugin push swap.wasm --name other --approve").ok();
     has(&desk.run("plugin list").ok(), &["other"]);
@@ -231,13 +188,14 @@ fn grants_are_added_and_shown() {
         policy["grants"]["http"][0],
         json!({"host": "api.example.com", "methods": ["GET", "POST"], "port": 8443})
     );
-    has(&desk.run("plugin grant caller").failed(2), &["--http"]);
-    has(&desk.run("plugin grant caller --http https://a.example").failed(2), &["is no"]);
-    has(&desk.run("plugin grant caller --interface kitchen").ok(), &["kitchen"]);
+    has(&desk.run("plugin grant caller").ends(2), &["--http"]);
+    has(&desk.run("plugin grant caller --http https://a.example").ends(2), &["is no"]);
+    has(&desk.run("plugin grant caller --interface kitchen").ends(1), &["`kitchen` is not an interface", "tickets"]);
+    has(&desk.run("plugin grant caller --interface htpp").ends(1), &["did you mean `http`?"]);
 }
 
 #[test]
-fn what_a_plugin_logged_is_shown_and_followed() {
+fn plugin_logs_are_shown_and_followed() {
     let desk = Desk::new();
     desk.file("summarise.wasm", workspace::example("summarise"));
     desk.run("plugin push summarise.wasm").ok();
@@ -264,18 +222,18 @@ fn what_a_plugin_logged_is_shown_and_followed() {
     }
     following.kill().unwrap();
     following.wait().unwrap();
-    has(&desk.run("plugin logs nobody").failed(1), &["plugin.not_found"]);
+    has(&desk.run("plugin logs nobody").ends(1), &["plugin.not_found"]);
 }
 
 #[test]
-fn where_signatures_are_required_only_what_a_trusted_key_signed_is_taken() {
+fn with_required_signatures_only_trusted_plugins_are_accepted() {
     let mut desk = Desk::new();
     let made = desk.run("plugin keygen -o my.key");
     has(&made.err, &["my.key", "HOOKWRIGHT_PLUGIN_KEYS"]);
     let public = made.ok().trim().to_owned();
     let private = fs::read_to_string(desk.path("my.key")).unwrap();
     assert!(public.len() == 44 && private.trim().len() == 44 && public != private.trim());
-    has(&desk.run("plugin keygen -o my.key").failed(1), &["my.key"]);
+    has(&desk.run("plugin keygen -o my.key").ends(1), &["my.key"]);
     desk.run("plugin keygen -o theirs.key").ok();
     let trusting = Options::default()
         .set("HOOKWRIGHT_PLUGIN_KEYS", &format!("release={public}"))
@@ -283,8 +241,8 @@ fn where_signatures_are_required_only_what_a_trusted_key_signed_is_taken() {
     desk.server.restart_with(trusting);
 
     desk.file("mine.wasm", workspace::plugin("match"));
-    has(&desk.run("plugin push mine.wasm").failed(1), &["plugin.unsigned", "hookwright plugin sign"]);
-    has(&desk.run("plugin push mine.wasm --sign theirs.key").failed(1), &["plugin.signature_wrong"]);
+    has(&desk.run("plugin push mine.wasm").ends(1), &["plugin.unsigned", "hookwright plugin sign"]);
+    has(&desk.run("plugin push mine.wasm --sign theirs.key").ends(1), &["plugin.signature_wrong"]);
     has(&desk.run("plugin push mine.wasm --sign my.key").ok(), &["is live", "signed by release"]);
     has(&desk.run("plugin sign mine.wasm --key my.key").ok(), &["mine.wasm.sig"]);
     has(&desk.run("plugin push mine.wasm --name again").ok(), &["signed by release"]);
@@ -293,8 +251,8 @@ fn where_signatures_are_required_only_what_a_trusted_key_signed_is_taken() {
     let doctor = doctor.env("HOOKWRIGHT_PLUGIN_KEYS", format!("release={public}")).spawn().unwrap();
     has(&desk.ended(doctor).ok(), &["good, by release"]);
     desk.file("mine.wasm", workspace::plugin("jq"));
-    has(&desk.run("plugin push mine.wasm").failed(1), &["plugin.signature_wrong"]);
-    has(&desk.run("plugin sign mine.wasm --key mine.wasm").failed(1), &["mine.wasm"]);
+    has(&desk.run("plugin push mine.wasm").ends(1), &["plugin.signature_wrong"]);
+    has(&desk.run("plugin sign mine.wasm --key mine.wasm").ends(1), &["mine.wasm"]);
 }
 
 /// HMAC-SHA256 (RFC 2104) in hex, written out so that no code of the server's checks the server.
@@ -303,7 +261,7 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
     block[..key.len()].copy_from_slice(key);
     let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
     let code = Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize();
-    code.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(code)
 }
 
 #[test]
@@ -313,9 +271,9 @@ fn secrets_are_set_from_standard_input_and_never_shown() {
     has(&desk.run("secret list").ok(), &["api-token"]);
     let listed = desk.run("secret list --json").json();
     assert_eq!(listed["data"][0]["name"], "api-token");
-    has(&desk.feed("secret set api-token", "").failed(1), &["0 bytes"]);
-    has(&desk.feed("secret set a/b", SECRET).failed(2), &["a/b"]);
-    has(&desk.feed("secret set api-token value", "").failed(2), &["unexpected"]);
+    has(&desk.feed("secret set api-token", "").ends(1), &["0 bytes"]);
+    has(&desk.feed("secret set a/b", SECRET).ends(2), &["a/b"]);
+    has(&desk.feed("secret set api-token value", "").ends(2), &["unexpected"]);
 
     // What plugins use is the very value, without the line break: it signs as GitHub would. A source's own secret goes
     // before one that was granted, so this one is asked for by another name.
@@ -335,7 +293,7 @@ fn secrets_are_set_from_standard_input_and_never_shown() {
     let answer = client.without_key().send("POST", &url, &headers, b"{}");
     assert!((200..300).contains(&answer.status), "{answer}");
     desk.run("secret remove api-token").ok();
-    has(&desk.run("secret remove api-token").failed(1), &["secret.not_found"]);
+    has(&desk.run("secret remove api-token").ends(1), &["secret.not_found"]);
 }
 
 const GOOD: &str = r#"{"description": "The status is compared.",
@@ -344,15 +302,15 @@ const GOOD: &str = r#"{"description": "The status is compared.",
     "expect": {"verdict": {"holds": true, "reason": {"contains": "done"}}}}"#;
 
 #[test]
-fn cases_are_run_and_what_differs_is_shown() {
+fn cases_are_run_and_differences_shown() {
     let desk = Desk::new();
     desk.file("match.wasm", workspace::plugin("match"));
-    has(&desk.run("plugin test match.wasm").failed(1), &["case.unreadable", "--cases"]);
+    has(&desk.run("plugin test match.wasm").ends(1), &["case.unreadable", "--cases"]);
     desk.file("cases/holds.json", GOOD);
     has(&desk.run("plugin test match.wasm").ok(), &["ok    holds (", "match: 1 passed, 0 failed"]);
     desk.file("cases/wrong.json", GOOD.replace("true", "false"));
     desk.file("cases/broken.json", "{\"expect\": {}}");
-    let failed = desk.run("plugin test match.wasm").failed(1);
+    let failed = desk.run("plugin test match.wasm").ends(1);
     has(
         &failed,
         &[
@@ -366,7 +324,7 @@ fn cases_are_run_and_what_differs_is_shown() {
         ],
     );
     has(&desk.run("plugin test match.wasm --filter hol").ok(), &["1 passed, 0 failed"]);
-    has(&desk.run("plugin test match.wasm --filter nothing").failed(1), &["none of the 3 cases"]);
+    has(&desk.run("plugin test match.wasm --filter nothing").ends(1), &["none of the 3 cases"]);
     let ran = desk.run("plugin test match.wasm --json");
     assert_eq!(ran.code, 1);
     let report: Value = serde_json::from_str(&ran.out).unwrap();
@@ -375,12 +333,12 @@ fn cases_are_run_and_what_differs_is_shown() {
     desk.file("elsewhere/a.json", GOOD);
     has(&desk.run("plugin test match.wasm --cases elsewhere").ok(), &["1 passed"]);
     desk.file("bad.wasm", "(module)");
-    has(&desk.run("plugin test bad.wasm").failed(1), &["plugin.not_wasm"]);
-    has(&desk.run("plugin test none.wasm").failed(1), &["none.wasm"]);
+    has(&desk.run("plugin test bad.wasm").ends(1), &["plugin.not_wasm"]);
+    has(&desk.run("plugin test none.wasm").ends(1), &["none.wasm"]);
 }
 
 #[test]
-fn doctor_and_bench_say_what_a_component_costs() {
+fn doctor_and_bench_report_the_cost_of_a_component() {
     let desk = Desk::new();
     desk.file("match.wasm", workspace::plugin("match"));
     desk.file("cases/holds.json", GOOD);
@@ -392,7 +350,7 @@ fn doctor_and_bench_say_what_a_component_costs() {
             "kinds          condition",
             "world          condition-plugin",
             "hookwright:plugin@0.1.0",
-            "granted        it wants nothing",
+            "granted        it needs no grants",
             "signature      none",
             "compile ",
             "cached load ",
@@ -418,11 +376,11 @@ fn doctor_and_bench_say_what_a_component_costs() {
     let rows = told["results"].as_array().unwrap();
     assert_eq!(rows.len(), 4);
     assert!(rows.iter().all(|row| row["calls_per_second"].as_f64().unwrap() > 10.0), "{told:#}");
-    has(&desk.run("plugin bench match.wasm --seconds 0").failed(2), &["0.05"]);
+    has(&desk.run("plugin bench match.wasm --seconds 0").ends(2), &["0.05"]);
 }
 
 #[test]
-fn dev_pushes_what_builds_and_passes_and_keeps_the_last_good_version() {
+fn dev_pushes_passing_builds_and_keeps_the_last_good_version() {
     let desk = Desk::new();
     let versions = |desk: &Desk| -> Vec<String> {
         let answer = desk.server.client().get("/v1/plugins/mine/versions");
@@ -450,7 +408,7 @@ fn dev_pushes_what_builds_and_passes_and_keeps_the_last_good_version() {
     shows("mine 0.3.0");
     desk.file("mine/cases/holds.json", GOOD.replace("true", "false"));
     desk.file("mine/source", other_version("match", "0.4.0"));
-    shows("1 of 1 cases failed: the version before stays in use");
+    shows("1 of 1 cases failed: the previous version stays live");
     assert_eq!(versions(&desk), ["0.3.0", "0.2.0"]);
     desk.file("mine/cases/holds.json", GOOD);
     shows("mine 0.4.0");
@@ -462,7 +420,7 @@ fn dev_pushes_what_builds_and_passes_and_keeps_the_last_good_version() {
 }
 
 #[test]
-fn a_component_goes_to_a_registry_and_comes_back_checked() {
+fn a_component_is_pushed_to_a_registry_and_verified_when_pulled() {
     let desk = Desk::new();
     let registry = registry::Registry::start();
     let place = format!("oci://{}/acme/plugin", registry.host());
@@ -473,7 +431,7 @@ fn a_component_goes_to_a_registry_and_comes_back_checked() {
         command.env("HOOKWRIGHT_REGISTRY_USER", "user").env("HOOKWRIGHT_REGISTRY_PASSWORD", "password");
         desk.ended(command.spawn().unwrap())
     };
-    has(&desk.run(&format!("plugin push plugin.wasm {place}:1")).failed(1), &["oci.refused", "DENIED", "docker login"]);
+    has(&desk.run(&format!("plugin push plugin.wasm {place}:1")).ends(1), &["oci.refused", "DENIED", "docker login"]);
     let pushed = as_user(&format!("plugin push plugin.wasm {place}:1 --sign my.key")).ok();
     let (_, digest) = pushed.trim().split_once(" is ").unwrap();
 
@@ -499,30 +457,30 @@ fn a_component_goes_to_a_registry_and_comes_back_checked() {
         assert_eq!(fs::read(desk.path("back.wasm")).unwrap(), workspace::plugin("match"));
         assert_eq!(fs::read_to_string(desk.path("back.wasm.sig")).unwrap().trim().len(), 88);
     }
-    has(&as_user(&format!("plugin pull {place}:9")).failed(1), &["oci.refused", "NAME_UNKNOWN"]);
-    has(&desk.run("plugin pull oci://nowhere").failed(2), &["no repository"]);
+    has(&as_user(&format!("plugin pull {place}:9")).ends(1), &["oci.refused", "NAME_UNKNOWN"]);
+    has(&desk.run("plugin pull oci://nowhere").ends(2), &["no repository"]);
     registry.replace(&scene::text(&layer["digest"]), b"something else");
-    has(&as_user(&format!("plugin pull {place}:1 -o bad.wasm")).failed(1), &["oci.artifact_invalid"]);
+    has(&as_user(&format!("plugin pull {place}:1 -o bad.wasm")).ends(1), &["oci.artifact_invalid"]);
     registry.replace(digest, b"{}");
-    has(&as_user(&format!("plugin pull {place}@{digest} -o bad.wasm")).failed(1), &["oci.artifact_invalid"]);
+    has(&as_user(&format!("plugin pull {place}@{digest} -o bad.wasm")).ends(1), &["oci.artifact_invalid"]);
     assert!(!desk.path("bad.wasm").exists());
     desk.file("bad.wasm", "nothing");
-    has(&as_user(&format!("plugin push bad.wasm {place}:3")).failed(1), &["plugin.not_wasm"]);
+    has(&as_user(&format!("plugin push bad.wasm {place}:3")).ends(1), &["plugin.not_wasm"]);
 }
 
 #[test]
-fn what_goes_wrong_is_said_with_the_remedy() {
+fn failures_are_reported_with_the_remedy() {
     let mut desk = Desk::new();
-    for words in ["plugin frobnicate", "plugin list --nope", "plugin push", "plugin versions Not-A-Name", "secret"] {
+    for words in ["plugin frobnicate", "plugin list --nope", "plugin versions Not-A-Name", "secret"] {
         assert_eq!(desk.run(words).code, 2, "{words}");
     }
-    has(&desk.run("plugin list --server http://127.0.0.1:9").failed(1), &["server.unreachable", "hookwright serve"]);
-    has(&desk.run("plugin list --server nowhere").failed(1), &["url.invalid", "`nowhere`"]);
+    has(&desk.run("plugin list --server http://127.0.0.1:9").ends(1), &["server.unreachable", "hookwright serve"]);
+    has(&desk.run("plugin list --server nowhere").ends(1), &["url.invalid", "`nowhere`"]);
     desk.key = "wrong".to_owned();
-    has(&desk.run("plugin list").failed(1), &["auth.invalid", "HOOKWRIGHT_KEY"]);
+    has(&desk.run("plugin list").ends(1), &["auth.invalid", "HOOKWRIGHT_KEY"]);
     // Without a key, the file that a server keeps in the same folder counts.
     desk.key = String::new();
-    has(&desk.run("plugin list").failed(1), &["auth.missing", "data/admin.key"]);
+    has(&desk.run("plugin list").ends(1), &["auth.missing", "data/admin.key"]);
     desk.file("data/admin.key", format!("{ADMIN_KEY}\n"));
     has(&desk.run("plugin list").ok(), &["match"]);
     for words in ["--help", "plugin --help", "plugin test --help", "plugin grant --help", "secret set --help"] {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Variables that belong to the user's own settings and stay although their names look like cargo's own.
-const KEPT: [&str; 8] = [
+const KEPT_VARIABLES: [&str; 8] = [
     "CARGO_HOME",
     "CARGO_HTTP_",
     "CARGO_NET_",
@@ -17,8 +17,8 @@ const KEPT: [&str; 8] = [
     "RUSTUP_HOME",
 ];
 
-/// Variables that cargo sets for a build script and that would bend a build inside it.
-const DROPPED: [&str; 13] = [
+/// Variables that cargo sets for a build script and that would affect a nested build.
+const REMOVED_VARIABLES: [&str; 13] = [
     "DEBUG",
     "HOST",
     "LD_LIBRARY_PATH",
@@ -34,19 +34,19 @@ const DROPPED: [&str; 13] = [
     "TARGET",
 ];
 
-/// Whether a variable of our environment says something about the cargo around us rather than about the user's machine.
+/// Whether a variable of the environment comes from the calling cargo rather than from the user.
 fn is_outer_cargo(name: &str) -> bool {
-    if KEPT.iter().any(|kept| name == *kept || (kept.ends_with('_') && name.starts_with(kept))) {
+    if KEPT_VARIABLES.iter().any(|kept| name == *kept || (kept.ends_with('_') && name.starts_with(kept))) {
         return false;
     }
-    DROPPED.contains(&name)
+    REMOVED_VARIABLES.contains(&name)
         || name.starts_with("CARGO")
         || name.starts_with("DEP_")
         || name == "RUSTC"
         || name.starts_with("RUSTC_")
 }
 
-/// A command that starts with this process's environment less what the cargo around us put there.
+/// A command with this process's environment, without the variables of the calling cargo.
 pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -57,29 +57,29 @@ pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// What a bounded command left.
+/// The result of a bounded command.
 pub(crate) struct Ended {
-    /// How it ended.
+    /// Its exit status.
     pub(crate) status: ExitStatus,
-    /// What it wrote on standard output and then on standard error, at most [`KEPT_OUTPUT`] bytes of each.
+    /// What it wrote on standard output and then on standard error, at most [`MAX_OUTPUT_BYTES`] bytes of each.
     pub(crate) output: String,
 }
 
 impl Ended {
-    /// The last line that says something: what a person wants to read of a failed installer.
+    /// The last line with content: the most useful line of a failed installer.
     pub(crate) fn last_line(&self) -> &str {
         let lines = || self.output.lines().map(str::trim).filter(|line| !line.is_empty());
         lines()
             .rfind(|line| line.starts_with("error") || line.starts_with("E:"))
             .or_else(|| lines().next_back())
-            .unwrap_or("it said nothing")
+            .unwrap_or("no output")
     }
 }
 
-/// Bytes of a program's output that are kept for a message.
-const KEPT_OUTPUT: u64 = 256 * 1024;
+/// The maximum number of bytes of a program's output in a message.
+const MAX_OUTPUT_BYTES: u64 = 256 * 1024;
 
-/// Runs a command quietly and ends it after `limit`.
+/// Runs a command quietly and kills it after `limit`.
 ///
 /// # Errors
 /// A one-line reason: the program does not exist, or it took longer than `limit`.
@@ -94,7 +94,7 @@ pub(crate) fn run_bounded(command: &mut Command, limit: Duration) -> Result<Ende
     let out = child.stdout.take().map(collect);
     let err = child.stderr.take().map(collect);
     let Some(status) = wait(&mut child, limit).map_err(|error| format!("{name}: {error}"))? else {
-        return Err(format!("{name} was not done after {} s", limit.as_secs()));
+        return Err(format!("{name} did not finish within {} s", limit.as_secs()));
     };
     let output =
         [out, err].into_iter().flatten().filter_map(|reader| reader.join().ok()).collect::<Vec<_>>().join("\n");
@@ -105,14 +105,14 @@ pub(crate) fn run_bounded(command: &mut Command, limit: Duration) -> Result<Ende
 fn collect(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut kept = Vec::new();
-        // What cannot be read is left out: the output only serves a message.
-        let _ = stream.by_ref().take(KEPT_OUTPUT).read_to_end(&mut kept);
+        // Read errors are ignored: the output is only used in a message.
+        let _ = stream.by_ref().take(MAX_OUTPUT_BYTES).read_to_end(&mut kept);
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
         String::from_utf8_lossy(&kept).into_owned()
     })
 }
 
-/// Waits for a child; none when it had to be ended.
+/// Waits for a child; `None` if it had to be killed.
 fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_the_outer_cargo_go_and_the_users_own_stay() {
+    fn variables_of_the_outer_cargo_are_removed_and_the_users_are_kept() {
         for name in [
             "CARGO",
             "CARGO_PKG_NAME",
@@ -169,15 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_takes_too_long_is_ended() {
+    fn a_command_that_takes_too_long_is_killed() {
         let start = Instant::now();
         let answer = run_bounded(Command::new("sleep").arg("60"), Duration::from_millis(200));
-        assert!(answer.is_err_and(|reason| reason.contains("not done after")));
+        assert!(answer.is_err_and(|reason| reason.contains("did not finish within")));
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
-    fn the_line_with_the_error_is_the_one_that_is_told() {
+    fn the_line_with_the_error_is_reported() {
         let answer = run_bounded(
             Command::new("sh").args(["-c", "echo error: no such thing >&2; echo hint >&2; exit 3"]),
             Duration::from_secs(10),

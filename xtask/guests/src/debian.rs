@@ -1,4 +1,4 @@
-//! Debian's own compiler with its matching standard library source, for machines on which rustup reaches nothing.
+//! Debian's compiler with its matching standard library source, for machines on which rustup has no network access.
 //!
 //! The library is compiled together with the first plugin (`-Zbuild-std`, about a minute). That is an unstable
 //! option, which `RUSTC_BOOTSTRAP` opens for this one compiler; its version is fixed by the distribution.
@@ -12,7 +12,7 @@ use crate::command::{on_path, run_bounded};
 /// The packages, as apt names them.
 pub(crate) const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld"];
 
-/// How long apt may take for its lists, and then for the packages (about 200 MB).
+/// The timeout for apt to fetch its lists, and then for the packages (about 200 MB).
 const APT_LIMIT: Duration = Duration::from_secs(600);
 
 /// The files that the build needs.
@@ -32,7 +32,7 @@ impl Debian {
     /// Looks for the files of the packages.
     ///
     /// # Errors
-    /// A one-line reason that names the first file which is not there.
+    /// A one-line reason that names the first missing file.
     pub(crate) fn find() -> Result<Self, String> {
         let found = |path: &str| {
             let path = Path::new(path);
@@ -54,7 +54,7 @@ impl Debian {
         })
     }
 
-    /// A cargo that knows nothing of rustup and of the cargo around us.
+    /// A cargo without the environment of rustup and of the calling cargo.
     pub(crate) fn command(&self) -> Command {
         let mut command = crate::command::clean(&self.cargo);
         for name in ["RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT"] {

@@ -1,4 +1,4 @@
-//! What can go wrong between a machine without a toolchain and a finished component.
+//! Errors of finding a toolchain and building components.
 //!
 //! Every message says what was tried, with which path or value, and ends with the remedy.
 
@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 /// No toolchain on this machine can build for [`TARGET`](crate::TARGET).
 ///
-/// The message ends with the one command that mends it.
+/// The message ends with the command that fixes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no Rust toolchain here can build WebAssembly plugins: {}. {remedy}", tried.join("; "))]
 pub struct MissingTarget {
-    /// What was looked at, in order, and why each did not do.
+    /// What was tried, in order, and why each did not work.
     pub tried: Vec<String>,
     /// A sentence with the command to run.
     pub remedy: String,
@@ -19,8 +19,8 @@ pub struct MissingTarget {
 /// A plugin could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A program is not on this machine.
-    #[error("{program} is needed to build {what} and is not here: {remedy}")]
+    /// A program is missing.
+    #[error("{program} is needed to build {what} and was not found: {remedy}")]
     Missing {
         /// The program.
         program: String,
@@ -39,7 +39,7 @@ pub enum BuildError {
         /// What to do about it.
         remedy: String,
     },
-    /// A program ended with an error; what it printed stands above the message.
+    /// A program ended with an error; its output is above the message.
     #[error("{what} failed ({status}): {remedy}")]
     Failed {
         /// What was being done, with the folder or package.
@@ -60,14 +60,14 @@ pub enum BuildError {
         source: std::io::Error,
     },
     /// The compiler's output is not a component's core module.
-    #[error("{path} cannot be made a component: {reason}", path = path.display())]
+    #[error("{path} cannot be converted to a component: {reason}", path = path.display())]
     Component {
         /// The core module.
         path: PathBuf,
-        /// What the component encoder said.
+        /// The component encoder's message.
         reason: String,
     },
-    /// The workspace has nothing that becomes a component.
+    /// The workspace has no plugin.
     #[error(
         "{workspace} has no plugin: no package of it has `crate-type = [\"cdylib\"]` under `[lib]`, add it to one",
         workspace = workspace.display()

@@ -30,7 +30,7 @@ pub struct Script<'a> {
     pub out: &'a Path,
 }
 
-/// Builds the component; `report` is told what takes time.
+/// Builds the component; `report` gets progress messages.
 ///
 /// # Errors
 /// node or npm is missing, npm cannot install the tool, or the tool refuses the script.
@@ -58,7 +58,7 @@ pub fn build(script: &Script<'_>, report: &mut dyn FnMut(&str)) -> Result<Built,
 
     let bytes = std::fs::read(&raw).map_err(failed(&raw, "reading the finished component"))?;
     let changed = write_if_different(&path, &bytes)?;
-    std::fs::write(&stamp, inputs).map_err(failed(&stamp, "noting what was built"))?;
+    std::fs::write(&stamp, inputs).map_err(failed(&stamp, "recording what was built"))?;
     Ok(Built { name: script.name.to_owned(), path, changed })
 }
 
@@ -165,6 +165,6 @@ fn run(command: &mut Command, what: &str, remedy: &str) -> Result<(), BuildError
     Err(BuildError::Failed {
         what: what.into(),
         status: status.to_string(),
-        remedy: format!("what it said stands above; {remedy}"),
+        remedy: format!("see its output above; {remedy}"),
     })
 }

@@ -1,10 +1,10 @@
 //! Finds a WebAssembly toolchain on this machine and builds plugins with it.
 //!
-//! [`Toolchain::find`] only looks; [`Toolchain::find_or_install`] mends what is missing. [`build`] compiles the
+//! [`Toolchain::find`] only looks; [`Toolchain::find_or_install`] installs what is missing. [`build`] compiles the
 //! first-party plugins, [`build_workspace`] any other cargo workspace of plugins, and [`js`] a plugin written in
 //! JavaScript. Each writes finished components, `NAME.wasm`, which the server loads as they are.
 //!
-//! The server's build script calls this crate too, so it asks for little, prints nothing by itself, and starts cargo
+//! The server's build script calls this crate too, so it has few dependencies, prints nothing by itself, and starts cargo
 //! without the variables of the cargo that runs it.
 
 mod command;
@@ -16,7 +16,7 @@ mod rustup;
 mod toolchain;
 mod workspace;
 
-pub use component::{Component, describe};
+pub use component::{Component, describe, without_debugging};
 pub use error::{BuildError, MissingTarget};
 pub use toolchain::Toolchain;
 pub use workspace::{Built, Request, build, build_workspace};

@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::TARGET;
 use crate::command::{clean, on_path, run_bounded};
 
-/// How long rustup may take to fetch the target (about 20 MB).
+/// The timeout for rustup to fetch the target (about 20 MB).
 const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long a compiler may take to say where its libraries are.
+/// The timeout for a compiler to print the path of its libraries.
 const PRINT_LIMIT: Duration = Duration::from_secs(30);
 
-/// The compiler that the cargo around us uses, or the one a shell would.
+/// The compiler of the calling cargo, or the one on PATH.
 fn active_rustc() -> OsString {
     std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
@@ -51,7 +51,7 @@ fn has_core(folder: &Path) -> bool {
 /// Lets rustup add the target to the active toolchain.
 ///
 /// # Errors
-/// A one-line reason: there is no rustup, or it could not.
+/// A one-line reason: rustup is missing or failed.
 pub(crate) fn add_target() -> Result<(), String> {
     let rustup = on_path("rustup").ok_or("there is no rustup on PATH")?;
     let ended = run_bounded(clean(rustup).args(["target", "add", TARGET]), RUSTUP_LIMIT)?;

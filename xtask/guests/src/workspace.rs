@@ -13,7 +13,7 @@ use crate::toolchain::{Kind, Toolchain};
 pub struct Built {
     /// The package's name without a leading `hookwright-`, which is also the file's name.
     pub name: String,
-    /// Where the component stands.
+    /// The path of the component.
     pub path: PathBuf,
     /// Whether this build changed the file.
     pub changed: bool,
@@ -31,6 +31,10 @@ pub struct Request<'a> {
     pub out: &'a Path,
     /// Only these packages; all of the workspace when empty.
     pub packages: &'a [&'a str],
+    /// Whether the lock file must be up to date, as it is in what is checked in; else cargo brings it up to date.
+    pub locked: bool,
+    /// Whether the components keep the names of their functions, which backtraces show.
+    pub names: bool,
 }
 
 /// Builds every plugin of the workspace at `workspace` (the first-party ones stand in `plugins/`).
@@ -40,13 +44,14 @@ pub struct Request<'a> {
 /// # Errors
 /// See [`build_workspace`].
 pub fn build(toolchain: &Toolchain, workspace: &Path, target: &Path, out: &Path) -> Result<Vec<Built>, BuildError> {
-    build_workspace(toolchain, &Request { workspace, target, out, packages: &[] })
+    let request = Request { workspace, target, out, packages: &[], locked: true, names: false };
+    build_workspace(toolchain, &request)
 }
 
 /// Builds the plugins that `request` asks for: each package whose library is a `cdylib` becomes `NAME.wasm`.
 ///
 /// # Errors
-/// Cargo cannot be started or fails, a module is no component, a file cannot be written, or there is no plugin at all.
+/// Cargo cannot be started or fails, a module is not a component, a file cannot be written, or there is no plugin.
 pub fn build_workspace(toolchain: &Toolchain, request: &Request<'_>) -> Result<Vec<Built>, BuildError> {
     let modules = compile(toolchain, request)?;
     if modules.is_empty() {
@@ -56,7 +61,7 @@ pub fn build_workspace(toolchain: &Toolchain, request: &Request<'_>) -> Result<V
     for (package, module) in modules {
         let name = package.strip_prefix("hookwright-").unwrap_or(&package).to_owned();
         let path = request.out.join(format!("{name}.wasm"));
-        let changed = write_if_different(&path, &encode(&module)?)?;
+        let changed = write_if_different(&path, &encode(&module, request.names)?)?;
         built.push(Built { name, path, changed });
     }
     built.sort_by(|a, b| a.name.cmp(&b.name));
@@ -76,9 +81,7 @@ fn compile(toolchain: &Toolchain, request: &Request<'_>) -> Result<Vec<(String, 
         .canonicalize()
         .map_err(file(request.target, "looking for the target directory"))?
         .join(toolchain.folder());
-    // A plugin that was just begun has no lock file yet; cargo writes it.
-    let locked = workspace.ancestors().any(|folder| folder.join("Cargo.lock").is_file());
-    let locked = if locked { ["--locked"].as_slice() } else { &[] };
+    let locked = if request.locked { ["--locked"].as_slice() } else { &[] };
     // The sources of dependencies must be unpacked before their folders can be remapped.
     let mut fetch = toolchain.cargo();
     fetch.current_dir(&workspace).arg("fetch").args(locked).args(["--quiet", "--target", TARGET]);
@@ -115,7 +118,7 @@ fn run(cargo: &mut std::process::Command, what: &str, workspace: &Path) -> Resul
     Err(BuildError::Failed {
         what: format!("{what} in {}", workspace.display()),
         status: output.status.to_string(),
-        remedy: "what it said stands above".into(),
+        remedy: "see its output above".into(),
     })
 }
 
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_about_anything_else_are_passed_over() {
+    fn other_messages_are_ignored() {
         for line in [
             "",
             "not json",

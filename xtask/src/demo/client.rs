@@ -8,7 +8,7 @@ use ureq::http::Request;
 use crate::stop::Stop;
 
 /// How long an answer may take. A plugin of a megabyte is compiled before it is answered.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sends requests.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl Client {
     pub(crate) fn new() -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(REQUEST_TIMEOUT))
             .proxy(None)
             .build();
         Self { agent: config.into() }

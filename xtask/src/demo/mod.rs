@@ -17,7 +17,7 @@ pub(crate) use options::Options;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::build;
-use crate::place::Place;
+use crate::checkout::Checkout;
 use crate::stage::Stages;
 use crate::stop::Stop;
 use receiver::Receiver;
@@ -25,7 +25,7 @@ use server::Server;
 use show::Show;
 
 /// The task.
-pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Stop> {
+pub(crate) fn run(checkout: &Checkout, options: &Options) -> Result<(), Stop> {
     // Set first, so that Ctrl-C during the show ends the server too.
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -34,13 +34,16 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Stop> {
     }
 
     let mut stages = Stages::new(build::STAGES + 1);
-    build::server(place, &mut stages)?;
-    let mut server = stages.run("start", || Server::start(place, options))?;
+    build::server(checkout, &mut stages)?;
+    let mut server = stages.run("start", || Server::start(checkout, options))?;
     let receiver = Receiver::start()?;
-    let mut show = Show::new(&server, &receiver, place, Arc::clone(&stopping));
+    let mut show = Show::new(&server, &receiver, checkout, Arc::clone(&stopping));
     story::tell(&mut show)?;
-    println!("\nEverything happened as it should: {} expectations held.", show.held());
-    println!("\nWhere to look{}:", if options.exit { ", were the server not stopped now by --exit" } else { "" });
+    println!("\nEverything worked: {} expectations met.", show.held());
+    println!(
+        "\nWhat to look at{}:",
+        if options.exit { ", if the server were not stopped now because of --exit" } else { "" }
+    );
     where_to_look(&server, &show);
     if options.exit {
         return server.stop();

@@ -9,9 +9,9 @@ use crate::stop::Stop;
 pub(crate) struct Options {
     /// End after the show.
     pub(crate) exit: bool,
-    /// The port to serve on; none: 8080, or any free one.
+    /// The port to listen on; `None`: 8080, or any free one.
     pub(crate) port: Option<u16>,
-    /// Where the state is kept; none: in the target folder.
+    /// The data directory; `None`: in the target folder.
     pub(crate) data: Option<PathBuf>,
 }
 
@@ -26,10 +26,7 @@ impl Options {
                 None => (word.as_str(), None),
             };
             let mut value = |what: &str| {
-                given
-                    .clone()
-                    .or_else(|| words.next().cloned())
-                    .ok_or_else(|| Stop::new(format!("{name} wants {what} after it")))
+                given.clone().or_else(|| words.next().cloned()).ok_or_else(|| Stop::new(format!("{name} needs {what}")))
             };
             match name {
                 "--exit" => options.exit = true,
@@ -40,7 +37,7 @@ impl Options {
                         Some(port.ok_or_else(|| Stop::new(format!("--port `{text}`: give a number from 1 to 65535")))?);
                 }
                 "--data-dir" => options.data = Some(PathBuf::from(value("a folder")?)),
-                _ => return Err(Stop::new(format!("`{word}` is no option: cargo xtask help demo lists them"))),
+                _ => return Err(Stop::new(format!("unknown option `{word}`: cargo xtask help demo lists them"))),
             }
         }
         Ok(options)
@@ -56,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_in_both_forms() {
+    fn options_are_parsed_in_both_forms() {
         let wanted = Options { exit: true, port: Some(81), data: Some("x/y".into()) };
         assert_eq!(read("--exit --port 81 --data-dir x/y"), Ok(wanted.clone()));
         assert_eq!(read("--data-dir=x/y --port=81 --exit"), Ok(wanted));
@@ -64,9 +61,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_by_name() {
+    fn invalid_options_are_rejected_by_name() {
         for (line, part) in [
-            ("--port", "wants a port"),
+            ("--port", "needs a port"),
             ("--port 70000", "`70000`"),
             ("--port 0", "`0`"),
             ("exit", "`exit`"),

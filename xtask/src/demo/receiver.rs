@@ -12,7 +12,7 @@ use super::signature::{self, Signed};
 use crate::stop::Stop;
 
 /// The largest message that is read, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+const MAX_BODY_BYTES: u64 = 1024 * 1024;
 
 /// A message that arrived.
 #[derive(Debug, Clone)]
@@ -61,17 +61,19 @@ impl Receiver {
         secret.clone_into(&mut self.secret.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The next `count` messages, or those that came until `patience` was over.
-    pub(crate) fn next(&self, count: usize, patience: Duration) -> Vec<Message> {
+    /// One message of each of these types, in this order, as far as they arrive within `patience`. Messages of other
+    /// types are passed over: a subscription to a pattern also brings the types that later versions add.
+    pub(crate) fn of_types(&self, types: &[&str], patience: Duration) -> Vec<Message> {
         let end = Instant::now() + patience;
-        let mut got = Vec::new();
-        while got.len() < count {
-            match self.messages.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(message) => got.push(message),
-                Err(_) => break,
+        let mut found: Vec<Option<Message>> = vec![None; types.len()];
+        while found.iter().any(Option::is_none) {
+            let Ok(message) = self.messages.recv_timeout(end.saturating_duration_since(Instant::now())) else { break };
+            let wanted = types.iter().position(|wanted| *wanted == message.event_type);
+            if let Some(slot) = wanted.and_then(|index| found.get_mut(index)) {
+                slot.get_or_insert(message);
             }
         }
-        got
+        found.into_iter().flatten().collect()
     }
 }
 
@@ -98,7 +100,7 @@ fn serve(stream: &TcpStream, secret: &Mutex<String>, arrived: &mpsc::Sender<Mess
     }
 }
 
-/// The header fields, names in lower case, and the body of the next request; none when there is no more.
+/// The header fields, names in lower case, and the body of the next request; `None` at the end.
 fn request(reader: &mut BufReader<&TcpStream>) -> Option<(HashMap<String, String>, Vec<u8>)> {
     let mut headers = HashMap::new();
     let mut first = true;
@@ -116,7 +118,7 @@ fn request(reader: &mut BufReader<&TcpStream>) -> Option<(HashMap<String, String
         }
         first = false;
     }
-    let length: u64 = headers.get("content-length")?.parse().ok().filter(|length| *length <= LARGEST)?;
+    let length: u64 = headers.get("content-length")?.parse().ok().filter(|length| *length <= MAX_BODY_BYTES)?;
     let mut body = Vec::new();
     reader.take(length).read_to_end(&mut body).ok()?;
     Some((headers, body))
@@ -127,20 +129,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_messages_on_one_connection_are_taken_and_the_unsigned_one_is_refused() {
+    fn messages_are_found_by_type_on_one_connection_and_unsigned_ones_fail_verification() {
         let receiver = Receiver::start().unwrap();
         receiver.trust("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         let address = receiver.url().trim_start_matches("http://").trim_end_matches("/hook").to_owned();
         let mut stream = TcpStream::connect(address).unwrap();
-        for kind in ["a.b", "c.d"] {
+        for kind in ["a.b", "not.wanted", "c.d"] {
             let body = format!("{{\"type\":\"{kind}\"}}");
             write!(stream, "POST /hook HTTP/1.1\r\nWebhook-Id: msg_1\r\nContent-Length: {}\r\n\r\n{body}", body.len())
                 .unwrap();
         }
-        let got = receiver.next(2, Duration::from_secs(10));
+        let got = receiver.of_types(&["c.d", "a.b"], Duration::from_secs(10));
         let types: Vec<&str> = got.iter().map(|message| message.event_type.as_str()).collect();
-        assert_eq!(types, ["a.b", "c.d"]);
+        assert_eq!(types, ["c.d", "a.b"], "in the order asked for, without the others");
         assert!(got.iter().all(|message| message.verified.is_err() && message.id == "msg_1"));
-        assert!(receiver.next(1, Duration::from_millis(10)).is_empty());
+        assert!(receiver.of_types(&["a.b"], Duration::from_millis(10)).is_empty());
     }
 }

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 
 use super::Options;
 use super::client::Client;
-use crate::place::Place;
+use crate::checkout::Checkout;
 use crate::stop::Stop;
 
 /// How long the server may take to serve. At its first start it compiles the plugins.
-const START: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long it may take to end.
-const END: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The port that is tried first.
-const USUAL_PORT: u16 = 8080;
+const DEFAULT_PORT: u16 = 8080;
 
 /// How many of the log's last lines are shown when the server fails.
 const LOG_LINES: usize = 20;
@@ -35,14 +35,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the server and waits until it serves.
-    pub(crate) fn start(place: &Place, options: &Options) -> Result<Self, Stop> {
-        let folder = place.target.join("demo");
+    pub(crate) fn start(checkout: &Checkout, options: &Options) -> Result<Self, Stop> {
+        let folder = checkout.target.join("demo");
         std::fs::create_dir_all(&folder).map_err(|error| Stop::file(&folder, &error))?;
         let own = std::process::id();
         let data = options.data.clone().unwrap_or_else(|| folder.join(format!("data-{own}")));
         if std::fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Stop::new(format!(
-                "{} is not empty: name another folder, the demo begins afresh",
+                "{} is not empty: name another folder, the demo needs an empty one",
                 data.display()
             )));
         }
@@ -51,7 +51,7 @@ impl Server {
         let errors = output.try_clone().map_err(|error| Stop::file(&log, &error))?;
         let key = random_key()?;
         let address = format!("127.0.0.1:{}", port(options.port)?);
-        let binary = place.binary();
+        let binary = checkout.binary();
         let child = Command::new(&binary)
             .arg("serve")
             .arg("--data-dir")
@@ -68,7 +68,7 @@ impl Server {
         let fresh = options.data.is_none().then_some(data);
         let mut server = Self { child, base: format!("http://{address}"), key, log, data: fresh };
         server.wait()?;
-        println!("    {} serves on {}", place.shown(&binary), server.base);
+        println!("    {} serves on {}", checkout.shown(&binary), server.base);
         Ok(server)
     }
 
@@ -81,8 +81,8 @@ impl Server {
             if client.send("GET", &url, &[], Vec::new()).is_ok_and(|answer| answer.status == 200) {
                 return Ok(());
             }
-            if began.elapsed() > START {
-                return Err(self.failed(&format!("{url} did not answer 200 within {} s", START.as_secs())));
+            if began.elapsed() > START_TIMEOUT {
+                return Err(self.failed(&format!("{url} did not answer 200 within {} s", START_TIMEOUT.as_secs())));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -127,9 +127,9 @@ impl Server {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) if status.success() => break,
-                Ok(Some(status)) => return Err(self.failed(&format!("the server did not end well ({status})"))),
-                _ if began.elapsed() > END => {
-                    return Err(self.failed(&format!("the server did not end within {} s", END.as_secs())));
+                Ok(Some(status)) => return Err(self.failed(&format!("the server failed at shutdown ({status})"))),
+                _ if began.elapsed() > STOP_TIMEOUT => {
+                    return Err(self.failed(&format!("the server did not stop within {} s", STOP_TIMEOUT.as_secs())));
                 }
                 _ => std::thread::sleep(Duration::from_millis(20)),
             }
@@ -155,7 +155,7 @@ fn port(wanted: Option<u16>) -> Result<u16, Stop> {
     }
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr());
     let address =
-        free(USUAL_PORT).or_else(|_| free(0)).map_err(|error| Stop::new(format!("no port is free: {error}")))?;
+        free(DEFAULT_PORT).or_else(|_| free(0)).map_err(|error| Stop::new(format!("no port is free: {error}")))?;
     Ok(address.port())
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::client::{Answer, Client};
 use super::receiver::Receiver;
 use super::server::Server;
-use crate::place::Place;
+use crate::checkout::Checkout;
 use crate::stop::Stop;
 
 /// How long anything may take to come about.
@@ -20,7 +20,7 @@ pub(crate) struct Show<'a> {
     /// Where webhooks arrive.
     pub(crate) receiver: &'a Receiver,
     /// Where components stand.
-    pub(crate) place: &'a Place,
+    pub(crate) checkout: &'a Checkout,
     client: Client,
     base: String,
     key: String,
@@ -32,9 +32,14 @@ pub(crate) struct Show<'a> {
 
 impl<'a> Show<'a> {
     /// A show with nothing shown yet; it ends early when `stopping` becomes true.
-    pub(crate) fn new(server: &Server, receiver: &'a Receiver, place: &'a Place, stopping: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(
+        server: &Server,
+        receiver: &'a Receiver,
+        checkout: &'a Checkout,
+        stopping: Arc<AtomicBool>,
+    ) -> Self {
         let (base, key) = (server.base().to_owned(), server.key().to_owned());
-        Self { receiver, place, client: Client::new(), base, key, held: 0, acts: 0, places: Vec::new(), stopping }
+        Self { receiver, checkout, client: Client::new(), base, key, held: 0, acts: 0, places: Vec::new(), stopping }
     }
 
     /// Opens the next act.
@@ -62,14 +67,14 @@ impl<'a> Show<'a> {
         let answer = self.client.send(method, &url, &headers, bytes)?;
         let what =
             if body.is_null() { format!("{method} {path}") } else { format!("{method} {path} {}", readable(body)) };
-        self.told(&what, answer, status)
+        self.checked(&what, answer, status)
     }
 
     /// The same with bytes as the body.
     pub(crate) fn put(&mut self, path: &str, body: Vec<u8>, status: u16) -> Result<Answer, Stop> {
         let what = format!("PUT {path} ({} bytes)", body.len());
         let answer = self.elsewhere()?.put(path, body)?;
-        self.told(&what, answer, status)
+        self.checked(&what, answer, status)
     }
 
     /// Sends a provider's request to a URL of its own, without a key.
@@ -81,17 +86,17 @@ impl<'a> Show<'a> {
         status: u16,
     ) -> Result<Answer, Stop> {
         let answer = self.client.send("POST", url, headers, body.to_vec())?;
-        self.told(&format!("POST {url} ({} bytes)", body.len()), answer, status)
+        self.checked(&format!("POST {url} ({} bytes)", body.len()), answer, status)
     }
 
-    fn told(&mut self, what: &str, answer: Answer, status: u16) -> Result<Answer, Stop> {
+    fn checked(&mut self, what: &str, answer: Answer, status: u16) -> Result<Answer, Stop> {
         println!("   {what}  ->  {}", answer.status);
         if answer.status == status {
             self.held = self.held.saturating_add(1);
             return Ok(answer);
         }
         Err(Stop::new(format!(
-            "{what} should have answered {status}, it answered {}: {}",
+            "{what} should have answered with {status}, but answered with {}: {}",
             answer.status,
             cut(&answer.body)
         )))
@@ -100,7 +105,7 @@ impl<'a> Show<'a> {
     /// Checks an expectation; what came instead is told if it does not hold.
     pub(crate) fn expect(&mut self, what: &str, holds: bool, instead: &dyn std::fmt::Display) -> Result<(), Stop> {
         if !holds {
-            return Err(Stop::new(format!("it should be that {what}; instead: {}", cut(instead))));
+            return Err(Stop::new(format!("expected: {what}; found: {}", cut(instead))));
         }
         self.held = self.held.saturating_add(1);
         println!("   + {what}");
@@ -115,7 +120,11 @@ impl<'a> Show<'a> {
             let answer = self.elsewhere()?.get(&path)?;
             let lines: Vec<&str> = answer.list("/summary").iter().filter_map(Value::as_str).collect();
             // What its effects led to is told too, but has states of its own.
-            let under_way = lines.iter().any(|line| line.contains("on its way") || line.contains("yet to"));
+            let under_way = lines.iter().any(|line| {
+                line.contains("is pending for")
+                    || line.contains("not decided yet")
+                    || line.contains("not been evaluated yet")
+            });
             if answer.status == 200 && answer.text("/state") == "done" && !under_way {
                 println!("   GET {path}  ->  200");
                 for line in lines {
@@ -126,7 +135,7 @@ impl<'a> Show<'a> {
             if began.elapsed() > PATIENCE {
                 let seconds = PATIENCE.as_secs();
                 return Err(Stop::new(format!(
-                    "event {id} was not done within {seconds} s: {} {}",
+                    "event {id} was not processed within {seconds} s: {} {}",
                     answer.status,
                     cut(&answer.body)
                 )));
@@ -159,13 +168,13 @@ impl<'a> Show<'a> {
     }
 }
 
-/// The longest body that stands in one line.
-const ONE_LINE: usize = 160;
+/// The maximum length of a body that is shown in one line.
+const MAX_LINE_LENGTH: usize = 160;
 
 /// A body on one line if it is short, else over several under the request.
 fn readable(body: &Value) -> String {
     let line = body.to_string();
-    if line.len() <= ONE_LINE { line } else { format!("{body:#}").replace('\n', "\n   ") }
+    if line.len() <= MAX_LINE_LENGTH { line } else { format!("{body:#}").replace('\n', "\n   ") }
 }
 
 /// The beginning of something long.

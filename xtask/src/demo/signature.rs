@@ -69,7 +69,7 @@ mod tests {
     };
 
     #[test]
-    fn the_published_message_is_right_and_a_changed_one_is_not() {
+    fn the_published_message_verifies_and_a_modified_one_does_not() {
         assert_eq!(verify(SECRET, SIGNED, BODY, 1_649_367_600), Ok(()));
         let two = Signed { signature: "v1,AAAA v1a,x v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=", ..SIGNED };
         assert_eq!(verify(SECRET, two, BODY, 1_649_367_553), Ok(()));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn github_s_published_vector_comes_out() {
+    fn the_published_github_vector_matches() {
         assert_eq!(
             github("It's a Secret to Everybody", b"Hello, World!").unwrap(),
             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use super::show::{Quiet, Show};
 use crate::stop::Stop;
 
-/// How many versions are put in, one after another.
+/// The number of versions that are installed, one after another.
 const VERSIONS: u8 = 4;
 
-/// The fewest events that come in meanwhile.
+/// The minimum number of events that arrive in the meantime.
 const EVENTS: usize = 200;
 
 /// Plays it.
 pub(crate) fn tell(show: &mut Show<'_>, ticket: &Value, automation: &str) -> Result<(), Stop> {
-    show.act("A component is replaced while events come in")?;
-    let file = show.place.plugins().join("match.wasm");
+    show.act("A component is replaced while events arrive")?;
+    let file = show.checkout.plugins().join("match.wasm");
     let component = std::fs::read(&file).map_err(|error| Stop::file(&file, &error))?;
     let before = show.call("GET", "/v1/plugins/match", &Value::Null, 200)?;
     let first = before.text("/digest").to_owned();
@@ -29,13 +29,13 @@ pub(crate) fn tell(show: &mut Show<'_>, ticket: &Value, automation: &str) -> Res
     };
     let mut live = first.clone();
     let put_in = (1..=VERSIONS).try_for_each(|version| {
-        let put = show.put("/v1/plugins/match", labelled(&component, version), 200)?;
+        let put = show.put("/v1/plugins/match?dev=true", labelled(&component, version), 200)?;
         let old = std::mem::replace(&mut live, put.text("/digest").to_owned());
         let what = format!("{} is live in place of {}", short(&live), short(&old));
         show.expect(&what, !live.is_empty() && live != old, &put.body)
     });
     swapped.store(true, Ordering::SeqCst);
-    let sent = sender.join().map_err(|_| Stop::new("the thread that sends events broke off"))?;
+    let sent = sender.join().map_err(|_| Stop::new("the thread that sends events panicked"))?;
     put_in?;
     let ids = sent?;
     judge(show, &ids, automation)?;
@@ -45,7 +45,11 @@ pub(crate) fn tell(show: &mut Show<'_>, ticket: &Value, automation: &str) -> Res
     let after = show.call("GET", "/v1/plugins/match", &Value::Null, 200)?;
     let digest = after.text("/digest").to_owned();
     let kept = after.text("/state") == "live" && digest == live && digest != first;
-    show.expect(&format!("what is no component is refused, and {} stays live", short(&digest)), kept, &after.body)?;
+    show.expect(
+        &format!("bytes that are not a component are refused, and {} stays live", short(&digest)),
+        kept,
+        &after.body,
+    )?;
     show.remember("/v1/plugins".to_owned(), "the plugins, with the schema of their parameters");
     Ok(())
 }
@@ -81,7 +85,7 @@ fn judge(show: &mut Show<'_>, ids: &[String], automation: &str) -> Result<(), St
             failed = story.to_string();
         }
     }
-    let what = format!("each of {} events that came in meanwhile was decided, and none failed", ids.len());
+    let what = format!("each of the {} events that arrived during the swap was processed, and none failed", ids.len());
     show.expect(&what, asked == ids.len(), &failed)
 }
 
@@ -97,7 +101,7 @@ fn quiet_story(show: &Show<'_>, id: &str) -> Result<Value, Stop> {
     }
 }
 
-/// The component with a custom section more: another file for whoever looks at bytes, the same for whoever calls it.
+/// The component with another custom section: different bytes, the same behaviour.
 fn labelled(component: &[u8], version: u8) -> Vec<u8> {
     const NAME: &[u8] = b"demo";
     // Section id 0, its size, the length of its name, the name, one byte of content (core specification, 5.5.3).
@@ -117,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_labelled_component_differs_and_has_a_whole_section_more() {
+    fn a_labelled_component_has_one_more_custom_section() {
         let (one, two) = (labelled(b"\0asm\x0d\0\x01\0", 1), labelled(b"\0asm\x0d\0\x01\0", 2));
         assert_ne!(one, two);
         assert_eq!(&one[8..], b"\0\x06\x04demo\x01");

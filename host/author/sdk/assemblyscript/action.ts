@@ -1,5 +1,6 @@
 // The exports of an action; the build gives them their names in the component.
 
+import "./runtime";
 import { describe, run } from "./plugin";
 import { allocate, answer, answerFailure, answerManifest, begin, end, lend, takeEvent, takeText } from "./memory";
 

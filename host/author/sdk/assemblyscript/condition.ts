@@ -1,5 +1,6 @@
 // The exports of a condition; the build gives them their names in the component.
 
+import "./runtime";
 import { describe, evaluate } from "./plugin";
 import { allocate, answer, answerFailure, answerManifest, begin, end, lend, takeEvent, takeText } from "./memory";
 

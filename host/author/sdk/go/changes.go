@@ -2,13 +2,9 @@ package hookwright
 
 import (
 	"runtime"
-	"unsafe"
 
 	"hookwright/internal/abi"
 )
-
-//go:wasmimport hookwright:plugin/kv@0.1.0 get
-func kvGet(key unsafe.Pointer, size uint32, to unsafe.Pointer)
 
 // KvGet reads from the plugin's own store; nil if there is no such key.
 func KvGet(key string) ([]byte, error) {
@@ -26,9 +22,6 @@ func KvGet(key string) ([]byte, error) {
 	}
 	return abi.Bytes(area[2], area[3]), nil
 }
-
-//go:wasmimport hookwright:plugin/kv@0.1.0 set
-func kvSet(key unsafe.Pointer, keySize uint32, value unsafe.Pointer, size, limited, seconds uint32, to unsafe.Pointer)
 
 // KvSet puts a value into the plugin's own store. Without seconds it stays until it is replaced or removed.
 func KvSet(key string, value []byte, seconds *uint32) error {
@@ -48,9 +41,6 @@ func number(number *uint32) (there, value uint32) {
 	return 1, *number
 }
 
-//go:wasmimport hookwright:plugin/kv@0.1.0 remove
-func kvRemove(key unsafe.Pointer, size uint32, to unsafe.Pointer)
-
 // KvRemove removes a key, whether there is one or not.
 func KvRemove(key string) error {
 	area := new(abi.Area)
@@ -59,9 +49,6 @@ func KvRemove(key string) error {
 	return nothingOr(area)
 }
 
-//go:wasmimport hookwright:plugin/kv@0.1.0 keys
-func kvKeys(prefix unsafe.Pointer, size, limit uint32, to unsafe.Pointer)
-
 // KvKeys lists keys that begin with a prefix, at most 1,000.
 func KvKeys(prefix string, limit uint32) ([]string, error) {
 	area := new(abi.Area)
@@ -69,9 +56,6 @@ func KvKeys(prefix string, limit uint32) ([]string, error) {
 	kvKeys(at, size, limit, area.At())
 	return textsOr(area)
 }
-
-//go:wasmimport hookwright:plugin/records@0.1.0 get
-func recordsGet(kind unsafe.Pointer, kindSize uint32, id unsafe.Pointer, size uint32, to unsafe.Pointer)
 
 // RecordGet is a record as JSON; nil if there is none.
 func RecordGet(kind, id string) (*string, error) {
@@ -82,9 +66,6 @@ func RecordGet(kind, id string) (*string, error) {
 	return optionOr(area)
 }
 
-//go:wasmimport hookwright:plugin/records@0.1.0 find
-func recordsFind(kind unsafe.Pointer, kindSize uint32, filter unsafe.Pointer, size, limit uint32, to unsafe.Pointer)
-
 // RecordFind lists records whose fields equal those of a JSON object, the newest first, at most 100.
 func RecordFind(kind, filter string, limit uint32) ([]string, error) {
 	area := new(abi.Area)
@@ -94,9 +75,6 @@ func RecordFind(kind, filter string, limit uint32) ([]string, error) {
 	return textsOr(area)
 }
 
-//go:wasmimport hookwright:plugin/records@0.1.0 create
-func recordsCreate(kind unsafe.Pointer, kindSize uint32, fields unsafe.Pointer, size uint32, to unsafe.Pointer)
-
 // RecordCreate makes a record of a JSON object and answers its id.
 func RecordCreate(kind, fields string) (string, error) {
 	area := new(abi.Area)
@@ -105,10 +83,6 @@ func RecordCreate(kind, fields string) (string, error) {
 	recordsCreate(kindAt, kindSize, at, size, area.At())
 	return textOr(area)
 }
-
-//go:wasmimport hookwright:plugin/records@0.1.0 update
-func recordsUpdate(kind unsafe.Pointer, kindSize uint32, id unsafe.Pointer, idSize uint32,
-	changes unsafe.Pointer, size uint32, to unsafe.Pointer)
 
 // RecordUpdate sets the fields of a JSON object, takes those away that are null, and answers the record as JSON.
 func RecordUpdate(kind, id, changes string) (string, error) {
@@ -120,9 +94,6 @@ func RecordUpdate(kind, id, changes string) (string, error) {
 	return textOr(area)
 }
 
-//go:wasmimport hookwright:plugin/records@0.1.0 remove
-func recordsRemove(kind unsafe.Pointer, kindSize uint32, id unsafe.Pointer, size uint32, to unsafe.Pointer)
-
 // RecordRemove removes a record.
 func RecordRemove(kind, id string) error {
 	area := new(abi.Area)
@@ -132,9 +103,6 @@ func RecordRemove(kind, id string) error {
 	return nothingOr(area)
 }
 
-//go:wasmimport hookwright:plugin/tickets@0.1.0 get
-func ticketsGet(id unsafe.Pointer, size uint32, to unsafe.Pointer)
-
 // TicketGet is a ticket as JSON, as this call would leave it; nil if there is none.
 func TicketGet(id string) (*string, error) {
 	area := new(abi.Area)
@@ -142,9 +110,6 @@ func TicketGet(id string) (*string, error) {
 	ticketsGet(at, size, area.At())
 	return optionOr(area)
 }
-
-//go:wasmimport hookwright:plugin/tickets@0.1.0 update
-func ticketsUpdate(id unsafe.Pointer, idSize uint32, changes unsafe.Pointer, size uint32, to unsafe.Pointer)
 
 // TicketUpdate sets the fields of a JSON object and answers the ticket as it will be, as JSON.
 func TicketUpdate(id, changes string) (string, error) {
@@ -154,9 +119,6 @@ func TicketUpdate(id, changes string) (string, error) {
 	ticketsUpdate(idAt, idSize, at, size, area.At())
 	return textOr(area)
 }
-
-//go:wasmimport hookwright:plugin/tickets@0.1.0 add-note
-func ticketsAddNote(id unsafe.Pointer, idSize uint32, said unsafe.Pointer, size, isPublic uint32, to unsafe.Pointer)
 
 // NoteAdd adds a note to a ticket and answers the note's id.
 func NoteAdd(id, note string, isPublic bool) (string, error) {
@@ -171,10 +133,6 @@ func NoteAdd(id, note string, isPublic bool) (string, error) {
 	return textOr(area)
 }
 
-//go:wasmimport hookwright:plugin/events@0.1.0 emit
-func eventsEmit(kind unsafe.Pointer, kindSize, about, subject, subjectSize uint32,
-	data unsafe.Pointer, size uint32, to unsafe.Pointer)
-
 // Emit makes a new event of JSON and answers its id. The subject may be nil.
 func Emit(eventType string, subject *string, data string) (string, error) {
 	area := new(abi.Area)
@@ -186,9 +144,6 @@ func Emit(eventType string, subject *string, data string) (string, error) {
 	runtime.KeepAlive(lent)
 	return textOr(area)
 }
-
-//go:wasmimport hookwright:plugin/workflows@0.1.0 start
-func workflowsStart(name unsafe.Pointer, nameSize uint32, input unsafe.Pointer, size uint32, to unsafe.Pointer)
 
 // WorkflowStart starts a workflow with JSON and answers its run's id.
 func WorkflowStart(name, input string) (string, error) {

@@ -2,13 +2,9 @@ package hookwright
 
 import (
 	"runtime"
-	"unsafe"
 
 	"hookwright/internal/abi"
 )
-
-//go:wasmimport hookwright:plugin/log@0.1.0 write
-func logWrite(level unsafe.Pointer, levelSize uint32, message unsafe.Pointer, messageSize, fields, count uint32)
 
 // Log writes a line for whoever operates the server. The level is trace, debug, info, warn or error.
 func Log(level, message string, fields ...Pair) {
@@ -20,20 +16,11 @@ func Log(level, message string, fields ...Pair) {
 	runtime.KeepAlive(lent)
 }
 
-//go:wasmimport hookwright:plugin/log@0.1.0 print
-func logPrint(output unsafe.Pointer, size uint32)
-
 // Print hands on output in pieces of any size; fmt.Print does the same.
 func Print(output []byte) { logPrint(raw(output)) }
 
-//go:wasmimport hookwright:plugin/clock@0.1.0 now-ms
-func clockNowMs() float64
-
 // NowMs is the instant of the call in whole milliseconds since 1970.
 func NowMs() int64 { return int64(clockNowMs()) }
-
-//go:wasmimport hookwright:plugin/clock@0.1.0 now
-func clockNow(to unsafe.Pointer)
 
 // Now is the instant of the call in RFC 3339, UTC, with milliseconds.
 func Now() string {
@@ -42,18 +29,12 @@ func Now() string {
 	return abi.Text(area[0], area[1])
 }
 
-//go:wasmimport hookwright:plugin/random@0.1.0 bytes
-func randomBytes(count uint32, to unsafe.Pointer)
-
 // RandomBytes draws at most 65,536 bytes.
 func RandomBytes(count uint32) []byte {
 	area := new(abi.Area)
 	randomBytes(count, area.At())
 	return abi.Bytes(area[0], area[1])
 }
-
-//go:wasmimport hookwright:plugin/random@0.1.0 uuid
-func randomUUID(to unsafe.Pointer)
 
 // UUID draws a version 4 UUID (RFC 9562).
 func UUID() string {
@@ -62,14 +43,6 @@ func UUID() string {
 	return abi.Text(area[0], area[1])
 }
 
-// RandomBits draws 32 bits.
-//
-//go:wasmimport hookwright:plugin/random@0.1.0 bits
-func RandomBits() uint32
-
-//go:wasmimport hookwright:plugin/config@0.1.0 get
-func configGet(key unsafe.Pointer, size uint32, to unsafe.Pointer)
-
 // Config is a setting that the operator gave to this plugin; nil if there is none.
 func Config(key string) *string {
 	area := new(abi.Area)
@@ -77,9 +50,6 @@ func Config(key string) *string {
 	configGet(at, size, area.At())
 	return abi.Option(area[0], area[1], area[2])
 }
-
-//go:wasmimport hookwright:plugin/secrets@0.1.0 placeholder
-func secretsPlaceholder(name unsafe.Pointer, size uint32, to unsafe.Pointer)
 
 // Secret is the text to put where a secret belongs in a request.
 func Secret(name string) (string, error) {

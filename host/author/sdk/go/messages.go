@@ -2,7 +2,6 @@ package hookwright
 
 import (
 	"runtime"
-	"unsafe"
 
 	"hookwright/internal/abi"
 )
@@ -53,10 +52,6 @@ func sameName(a, b string) bool {
 	return true
 }
 
-//go:wasmimport hookwright:plugin/http@0.1.0 send
-func httpSend(method unsafe.Pointer, methodSize uint32, url unsafe.Pointer, urlSize, headers, count uint32,
-	body unsafe.Pointer, size, limited, timeout uint32, to unsafe.Pointer)
-
 // Send sends a request at once. No answer is an error.
 func Send(request Request) (*Response, error) {
 	area := new(abi.Area)
@@ -92,10 +87,6 @@ type Letter struct {
 	Headers     []Pair
 	Attachments []Attachment
 }
-
-//go:wasmimport hookwright:plugin/mail@0.1.0 send
-func mailSend(to, toCount uint32, subject unsafe.Pointer, subjectSize uint32, said unsafe.Pointer, saidSize uint32,
-	hasHTML, html, htmlSize, headers, headerCount, attachments, attachmentCount uint32, into unsafe.Pointer)
 
 // Mail queues a letter and answers its id.
 func Mail(letter Letter) (string, error) {

@@ -9,5 +9,14 @@ export function retry(code: string, message: string, milliseconds?: number): Fai
 /** The failure that an exception stands for; undefined if it stands for none. */
 export function failureOf(error: unknown): Failure | undefined;
 
-/** Wraps the plugin's entry, so that an `Error` becomes a failure instead of a trap. */
+/** The name under which a source's plugin finds the secret that the source was created with. */
+export const SIGNING_SECRET: string;
+
+/**
+ * Whether a check of the host's succeeds: false for a wrong code or token, which the sender is to blame for. A check that
+ * could not be made, as without the secret, throws.
+ */
+export function verified(check: () => void): boolean;
+
+/** Wraps an entry, so that an `Error` becomes a failure. The build does so for what the plugin exports. */
 export function guarded<A extends unknown[], R>(entry: (...args: A) => R): (...args: A) => R;

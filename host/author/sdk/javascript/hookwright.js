@@ -1,5 +1,8 @@
 // What every plugin wants: failures, and an entry that never traps.
 
+/** The name under which a source's plugin finds the secret that the source was created with. */
+export const SIGNING_SECRET = 'signing-secret';
+
 /** A failure that trying again cannot help; throw it. The code is `noun.problem`. A plain object, since the host takes no `Error`. */
 export function failure(code, message) {
   return { code: String(code), message: String(message), retryAfterMs: undefined };
@@ -20,15 +23,32 @@ export function failureOf(error) {
 }
 
 /**
- * Wraps the plugin's entry. An `Error` that reaches the host is a trap whose message is lost, so it becomes a failure
- * with the code `plugin.error`. Failures, the host's among them, pass through.
+ * Whether a check of the host's succeeds: false for a wrong code or token, which the sender is to blame for. A check that
+ * could not be made, as without the secret, throws.
+ */
+export function verified(check) {
+  try {
+    check();
+    return true;
+  } catch (error) {
+    if (failureOf(error)?.code === 'signature.wrong') return false;
+    throw error;
+  }
+}
+
+/**
+ * Wraps the plugin's entry, so that an `Error` becomes a failure with the code `plugin.error`, here rather than at the
+ * build's own wrapper: for entries that tests call directly. Failures, the host's among them, pass through.
  */
 export function guarded(entry) {
   return (...args) => {
     try {
       return entry(...args);
     } catch (error) {
-      throw failureOf(error) ?? failure('plugin.error', error?.message ?? error);
+      if (failureOf(error) === undefined) console.error(error);
+      const frame = String(error?.stack ?? '').split('\n').find((line) => line.trim() !== '');
+      const place = frame === undefined ? '' : ` (${frame.trim()})`;
+      throw failureOf(error) ?? failure('plugin.error', `${error}${place}`);
     }
   };
 }

@@ -82,6 +82,10 @@ declare module 'hookwright:plugin/encoding@0.1.0' {
   export function hexDecode(text: string): Uint8Array;
   export function utf8Encode(text: string): Uint8Array;
   export function utf8Decode(data: Uint8Array): string;
+  /** In a charset of the Encoding standard, such as ISO-8859-1; no character is replaced. */
+  export function textDecode(charset: string, data: Uint8Array): string;
+  /** gzip, deflate, br. */
+  export function contentDecode(coding: string, data: Uint8Array): Uint8Array;
 }
 
 declare module 'hookwright:plugin/kv@0.1.0' {

@@ -1,13 +1,17 @@
-"""What every plugin in Python wants: failures, and an entry that never traps.
+"""What every plugin in Python wants: failures, and checks of signatures.
 
-An exception that is not `Err(Failure(..))` is a trap when it reaches the host, and its message is lost. `guarded` turns
-it into a failure with the code `plugin.error`.
+An exception that is not `Err(Failure(..))` becomes a failure with the code `plugin.error`, and its traceback stands in the
+plugin's log.
 """
 
 import functools
 
 from componentize_py_types import Err
 from wit_world.imports.types import Failure
+
+
+#: The name under which a source's plugin finds the secret that the source was created with.
+SIGNING_SECRET = "signing-secret"
 
 
 def failure(code, message):
@@ -20,8 +24,22 @@ def retry(code, message, milliseconds=0):
     return Err(Failure(str(code), str(message), int(milliseconds)))
 
 
+def verified(check):
+    """Whether a check of the host's succeeds: false for a wrong code or token, which the sender is to blame for.
+
+    A check that could not be made, as without the secret, raises.
+    """
+    try:
+        check()
+    except Err as error:
+        if error.value.code == "signature.wrong":
+            return False
+        raise
+    return True
+
+
 def guarded(function):
-    """Decorates the plugin's entry."""
+    """Decorates an entry that tests call directly; the build guards what the plugin exports by itself."""
 
     @functools.wraps(function)
     def entry(*arguments):

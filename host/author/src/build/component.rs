@@ -17,17 +17,21 @@ use crate::world;
 /// The module lacks an export of the world, or imports something that is neither in the world nor of WASI preview 1.
 pub(super) fn encode(work: &Work<'_>, path: &Path, encoding: Option<StringEncoding>) -> Result<Vec<u8>, AuthorError> {
     let mut module = std::fs::read(path).map_err(AuthorError::file(path, "reading the compiled module"))?;
+    if let Some(bare) = hookwright_guests::without_debugging(&module, work.keeps_names()) {
+        module = bare;
+    }
     if let Some(encoding) = encoding {
         let world = world::of(&work.folder, &work.settings)?;
-        embed_component_metadata(&mut module, &world.resolve, world.id, encoding, false)
+        embed_component_metadata(&mut module, &world.resolve, world.id, encoding)
             .map_err(|error| wrong(path, &format!("{error:#}")))?;
     }
     let adapter = adapter::module()?;
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true);
-    encoder.module(&module).map_err(|error| wrong(path, &format!("{error:#}")))?;
-    encoder.adapter(adapter::NAME, &adapter).map_err(|error| wrong(path, &format!("{error:#}")))?;
-    encoder.encode().map_err(|error| wrong(path, &format!("{error:#}")))
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|encoder| encoder.adapter(adapter::NAME, &adapter))
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| wrong(path, &format!("{error:#}")))
 }
 
 fn wrong(path: &Path, reason: &dyn Display) -> AuthorError {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::AuthorError;
 
-/// What an SDK exports, and what the component encoder looks for.
+/// The names that an SDK exports, and those that the component encoder expects.
 const NAMES: [(&str, &str); 6] = [
     ("metadata_describe", "hookwright:plugin/metadata@0.1.0#describe"),
     ("metadata_described", "cabi_post_hookwright:plugin/metadata@0.1.0#describe"),
@@ -18,7 +18,7 @@ const NAMES: [(&str, &str); 6] = [
 const PREAMBLE: usize = 8;
 const EXPORTS: u8 = 7;
 
-/// Gives the exports of the module at `path` their names in the component.
+/// Renames the exports of the module at `path` to their names in the component.
 ///
 /// # Errors
 /// The file cannot be read or written, or is damaged.
@@ -29,7 +29,7 @@ pub(super) fn rename(path: &Path) -> Result<(), AuthorError> {
     std::fs::write(path, renamed).map_err(AuthorError::file(path, "writing the compiled module"))
 }
 
-/// The module with its exports renamed; none if it is damaged.
+/// The module with its exports renamed; `None` if it is damaged.
 fn renamed(module: &[u8]) -> Option<Vec<u8>> {
     let (preamble, mut rest) = module.split_at_checked(PREAMBLE)?;
     let mut result = preamble.to_vec();
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exports_are_renamed_and_everything_else_stays() {
+    fn only_exports_are_renamed() {
         let text = |name: &str| {
             format!(
                 "(module (memory (export \"memory\") 1) (func (export \"{name}\") (param i32)) (func (export \"cabi_realloc\")))"
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_module_is_none() {
+    fn a_damaged_module_is_rejected() {
         let module = wat::parse_str("(module (func (export \"action_run\")))").unwrap();
         for end in 0..module.len() {
             // Some of the beginnings are whole modules; none may be read past its end.
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_as_they_are_written() {
+    fn leb128_numbers_are_round_tripped() {
         for number in [0, 1, 127, 128, 300, 16_384, 4_000_000] {
             let mut bytes = Vec::new();
             push_number(&mut bytes, number);

@@ -1,4 +1,4 @@
-//! What a component is made of, as one number: what has not changed is not built again.
+//! A fingerprint of a component's inputs: unchanged inputs are not built again.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,10 +8,10 @@ use super::{Work, sdk_of};
 use crate::error::AuthorError;
 use crate::files;
 
-/// Folders of what is made, installed or only tested.
+/// Folders of build output, dependencies and tests.
 const PASSED_OVER: [&str; 5] = ["target", "node_modules", "__pycache__", "cases", ".git"];
 
-/// The number of everything that the component of `work` is made of: the folder's files, the WIT, the SDK, the adapter,
+/// The fingerprint of all inputs of the component of `work`: the folder's files, the WIT, the SDK, the adapter,
 /// and the versions of the tools.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use crate::error::AuthorError;
 use crate::files;
 use crate::language::Language;
 use crate::process::run;
-use crate::tools::Tool;
+use crate::tool::Tool;
 
 /// Bytes of the stack; Zig's own choice is 16 MiB.
 const STACK: u32 = 128 * 1024;
@@ -20,9 +20,13 @@ pub(super) fn zig(work: &Work<'_>) -> Result<Vec<u8>, AuthorError> {
     let core = work.target.join("core.wasm");
     let mut command = work.tools.command(Tool::Zig, Language::Zig)?;
     command.current_dir(&work.target).arg("build-exe").args(["--name", "core"]);
-    command.args(["-target", "wasm32-freestanding", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic", "-fstrip"]);
+    // Safe: an index out of bounds or an overflow ends the call with a message instead of reading what stands there.
+    command.args(["-target", "wasm32-freestanding", "-O", "ReleaseSafe", "-fno-entry", "-rdynamic", "-fno-strip"]);
     command.arg("--stack").arg(STACK.to_string()).arg("--cache-dir").arg(work.target.join("zig-cache"));
-    command.args(["--dep", "hookwright"]).arg(format!("-Mroot={}", work.entry().display()));
+    command
+        .args(["--dep", "hookwright", "--dep", "plugin"])
+        .arg(format!("-Mroot={}", work.sdk().join("root.zig").display()));
+    command.args(["--dep", "hookwright"]).arg(format!("-Mplugin={}", work.entry().display()));
     command.arg(format!("-Mhookwright={}", work.sdk().join("hookwright.zig").display()));
     run(&mut command, &format!("compiling {}", work.settings.name))?;
     component::encode(work, &core, Some(StringEncoding::UTF8))
@@ -39,7 +43,10 @@ pub(super) fn assemblyscript(work: &Work<'_>) -> Result<Vec<u8>, AuthorError> {
     let entry = work.settings.entry.trim_start_matches("./").trim_end_matches(".ts");
     files::write(&work.sdk().join("plugin").with_extension("ts"), &format!("export * from \"../../{entry}\";\n"))?;
     command.current_dir(&work.folder).arg(format!("target/sdk/{}.ts", work.settings.kind));
-    command.args(["--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "minimal", "--use", "abort="]);
+    command.args(["--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "minimal", "--debug"]);
+    for name in ["abort", "console"] {
+        command.arg("--use").arg(format!("{name}=target/sdk/runtime/{name}"));
+    }
     command.arg("--outFile").arg(&core);
     run(&mut command, &format!("compiling {}", work.settings.name))?;
     exports::rename(&core)?;

@@ -1,4 +1,4 @@
-//! What a space holds, written as files.
+//! Exports the configuration of a space as files.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +28,9 @@ pub(crate) struct Export {
 
 pub(crate) fn export(export: &Export) -> Done {
     let remote = export.connection.open()?;
-    let exported = remote.get("/v1/configuration/export")?;
+    // The server looks at these sections only, so nothing is reported of others.
+    let wanted = if export.kinds.is_empty() { String::new() } else { format!("?section={}", export.kinds.join(",")) };
+    let exported = remote.get(&format!("/v1/configuration/export{wanted}"))?;
     let known = exported.get("configuration").and_then(Value::as_object).cloned().unwrap_or_default();
     let is_wanted = |section: &str| export.kinds.is_empty() || export.kinds.iter().any(|kind| kind == section);
     let mut sections: Map<String, Value> = Map::new();
@@ -43,13 +45,13 @@ pub(crate) fn export(export: &Export) -> Done {
     let left_out = exported.get("left_out").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for left in left_out {
         screen::note(format_args!(
-            "left out: {} {}: {}",
+            "skipped: {} {}: {}",
             text(left, "kind"),
             screen::list(left, "ids"),
             text(left, "reason")
         ));
     }
-    // Whoever relies on the files must know that something is missing in them.
+    // The exit code tells scripts that the files are incomplete.
     Ok(if left_out.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -69,7 +71,7 @@ fn write_files(remote: &Remote, folder: &Path, sections: Map<String, Value>) -> 
         }
         let (text, ending) = written(&Value::Object([(section.clone(), things)].into_iter().collect()));
         for stale in ["yaml", "yml", "json"].into_iter().filter(|other| *other != ending) {
-            // Both would be read, and each thing found twice.
+            // Both files would be read, and each object found twice.
             let path = folder.join(format!("{section}.{stale}"));
             if path.exists() {
                 std::fs::remove_file(&path).map_err(|error| at(&path, &error))?;
@@ -82,7 +84,7 @@ fn write_files(remote: &Remote, folder: &Path, sections: Map<String, Value>) -> 
     Ok(())
 }
 
-/// Writes the components that are live, which then say their digests themselves.
+/// Writes the live components, so that their digests need not be written in the files.
 fn write_components(remote: &Remote, folder: &Path, things: &mut Value) -> Result<(), Failed> {
     let mut live = Vec::new();
     for thing in things.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
@@ -102,7 +104,10 @@ fn write_components(remote: &Remote, folder: &Path, things: &mut Value) -> Resul
     for entry in entries {
         let path = entry.map_err(|error| at(folder, &error))?.path();
         if path.extension().is_some_and(|ending| ending == "wasm") && !live.contains(&path) {
-            let message = format!("{} is no plugin of the space: remove it, or it is put in again", path.display());
+            let message = format!(
+                "{} is not a plugin of the space: remove the file, or the plugin is installed again",
+                path.display()
+            );
             return Err(problem("configuration.stale_component", message));
         }
     }

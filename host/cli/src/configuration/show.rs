@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::screen::{self, text};
 
-/// How much of a value is shown.
-const LONGEST: usize = 160;
+/// The maximum length of a value that is shown, in characters.
+const MAX_VALUE_LENGTH: usize = 160;
 
 /// A sign with its colour on terminals (ECMA-48, section 8.3.117).
 struct Paint(bool);
@@ -26,7 +26,7 @@ impl Paint {
             _ => 0,
         };
         if self.0 && colour > 0 {
-            screen::line(format_args!("\u{1b}[{colour}m{text}\u{1b}[0m"));
+            screen::colored(colour, text);
         } else {
             screen::line(text);
         }
@@ -54,7 +54,7 @@ pub(super) fn plan(plan: &Value) {
 pub(super) fn applied(applied: &Value) {
     for shown in list(applied, "shown") {
         screen::line(format_args!(
-            "{} `{}`: {} {} (shown only now)",
+            "{} `{}`: {} {} (shown only this once)",
             kind(shown),
             text(shown, "name"),
             text(shown, "field"),
@@ -68,15 +68,15 @@ fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// What a thing is, in words.
+/// The kind of an object, in words.
 fn kind(thing: &Value) -> String {
     text(thing, "kind").replace('_', " ")
 }
 
-/// What happens to a thing, with its fields; nothing of what stays.
+/// The change of an object, with the changed fields.
 fn lines(change: &Value) -> Vec<String> {
     let (sign, verb) = match text(change, "action") {
-        "create" => ('+', "is made"),
+        "create" => ('+', "is created"),
         "change" => ('~', "is changed"),
         "delete" => ('-', "is deleted"),
         _ => return Vec::new(),
@@ -97,19 +97,19 @@ fn lines(change: &Value) -> Vec<String> {
 
 fn short(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() <= LONGEST {
+    if text.chars().count() <= MAX_VALUE_LENGTH {
         return text;
     }
-    format!("{}...", text.chars().take(LONGEST).collect::<String>())
+    format!("{}...", text.chars().take(MAX_VALUE_LENGTH).collect::<String>())
 }
 
 fn summary(plan: &Value) -> String {
     let count = |action: &str| plan.get("summary").and_then(|all| all.get(action)).and_then(Value::as_u64).unwrap_or(0);
     let [create, change, delete, unchanged] = ["create", "change", "delete", "unchanged"].map(count);
     if create == 0 && change == 0 && delete == 0 {
-        return format!("No changes: {unchanged} things are as the files say.");
+        return format!("No changes: {unchanged} objects match the files.");
     }
-    format!("{create} to make, {change} to change, {delete} to delete, {unchanged} unchanged.")
+    format!("{create} to create, {change} to change, {delete} to delete, {unchanged} unchanged.")
 }
 
 #[cfg(test)]
@@ -128,6 +128,6 @@ mod tests {
         );
         assert!(lines(&json!({"action": "unchanged"})).is_empty());
         let plan = json!({"summary": {"create": 1, "change": 2, "delete": 0, "unchanged": 3}});
-        assert_eq!(summary(&plan), "1 to make, 2 to change, 0 to delete, 3 unchanged.");
+        assert_eq!(summary(&plan), "1 to create, 2 to change, 0 to delete, 3 unchanged.");
     }
 }

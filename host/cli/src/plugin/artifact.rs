@@ -1,8 +1,9 @@
-//! Components as files: where one stands, its signatures, its cases.
+//! Components as files: the path, the signatures, the cases.
 
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use hookwright_author::Profile;
 use hookwright_cases::{CaseFile, FOLDER};
 
 use super::author;
@@ -21,8 +22,13 @@ pub(crate) struct Artifact {
 impl Artifact {
     /// Reads a component, or builds it if a plugin's folder is given.
     pub(crate) fn of(given: &Path) -> Result<Self, Failed> {
+        Self::built(given, Profile::Release)
+    }
+
+    /// The same for a profile.
+    pub(crate) fn built(given: &Path, profile: Profile) -> Result<Self, Failed> {
         if given.is_dir() {
-            let path = author::build(given)?;
+            let path = author::build(given, profile)?;
             return Ok(Self { folder: Some(given.to_owned()), ..Self::read(&path)? });
         }
         Self::read(given)
@@ -56,7 +62,9 @@ impl Artifact {
     /// The folder with its cases: in the plugin's folder, or beside the component, or beside the `target` that it is in.
     pub(crate) fn cases_folder(&self) -> Option<PathBuf> {
         let beside = self.path.parent().map(Path::to_owned);
-        let above = beside.as_deref().filter(|folder| folder.ends_with("target")).and_then(Path::parent);
+        let made =
+            beside.as_deref().map(|folder| folder.parent().filter(|_| folder.ends_with("dev")).unwrap_or(folder));
+        let above = made.filter(|folder| folder.ends_with("target")).and_then(Path::parent);
         let places = [self.folder.as_deref(), beside.as_deref(), above];
         places.into_iter().flatten().map(|folder| folder.join(FOLDER)).find(|folder| folder.is_dir())
     }
@@ -72,7 +80,7 @@ impl Artifact {
     }
 }
 
-/// Where the signatures of a component stand.
+/// The file with the signatures of a component.
 pub(crate) fn signature_path(component: &Path) -> PathBuf {
     let mut path = component.as_os_str().to_owned();
     path.push(".sig");

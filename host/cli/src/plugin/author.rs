@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use hookwright_author::{AuthorError, Kind, Language, Tools};
+use hookwright_author::{AuthorError, Kind, Language, Profile, Tools};
 
 use crate::failed::{Done, Failed, problem};
 use crate::screen;
@@ -17,16 +17,16 @@ const KINDS: [&str; 4] = ["condition", "action", "transform", "source"];
 
 #[derive(Args)]
 pub(crate) struct New {
-    /// What the plugin is called
+    /// The plugin's name
     #[arg(value_parser = super::name)]
     name: String,
-    /// What it is
+    /// The plugin kind
     #[arg(long, value_parser = PossibleValuesParser::new(KINDS))]
     kind: String,
-    /// What it is written in
+    /// The programming language
     #[arg(long, value_parser = PossibleValuesParser::new(LANGUAGES))]
     lang: String,
-    /// The folder, which must be empty or not there [default: ./NAME]
+    /// The folder, which must be empty or not exist yet [default: ./NAME]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -36,31 +36,34 @@ pub(crate) struct Build {
     /// The plugin's folder
     #[arg(default_value = ".", value_name = "DIR")]
     dir: PathBuf,
+    /// Keep function names for the backtrace of a trap, and write the component to target/dev
+    #[arg(long)]
+    dev: bool,
 }
 
 pub(crate) fn new(new: &New) -> Done {
     let folder = new.dir.clone().unwrap_or_else(|| PathBuf::from(&new.name));
     scaffold(&new.name, &new.kind, &new.lang, &folder)?;
-    screen::line(format_args!("{} is started in {}.", new.name, folder.display()));
+    screen::line(format_args!("Created {} in {}.", new.name, folder.display()));
     screen::line(format_args!("Next: hookwright plugin test {}", folder.display()));
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn run(given: &Build) -> Done {
-    let component = build(&given.dir)?;
+    let component = build(&given.dir, if given.dev { Profile::Dev } else { Profile::Release })?;
     screen::line(component.display());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a plugin that builds at once.
+/// Creates a plugin that can be built at once.
 fn scaffold(name: &str, kind: &str, language: &str, folder: &Path) -> Result<(), Failed> {
     let (kind, language) = (Kind::parse(kind).map_err(failed)?, Language::parse(language).map_err(failed)?);
     hookwright_author::scaffold(name, kind, language, folder).map_err(failed)
 }
 
-/// Builds the plugin of a folder; returns where the component stands.
-pub(crate) fn build(folder: &Path) -> Result<PathBuf, Failed> {
-    let built = hookwright_author::build_with(folder, &Tools::of_the_user(), &mut |what| {
+/// Builds the plugin of a folder; returns the component's path.
+pub(crate) fn build(folder: &Path, profile: Profile) -> Result<PathBuf, Failed> {
+    let built = hookwright_author::build_with(folder, &Tools::of_the_user(), profile, &mut |what| {
         screen::note(format_args!("{what}"));
     });
     built.map(|built| built.path).map_err(failed)

@@ -1,4 +1,4 @@
-//! `hookwright plugin bench`: how many calls of a component a second there can be.
+//! `hookwright plugin bench`: measures a component's calls per second.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,15 +20,15 @@ use crate::screen::{self, Busy};
 #[derive(Args)]
 pub(crate) struct Bench {
     /// A component, or a plugin's folder, which is built first
-    #[arg(value_name = "FILE.wasm|DIR")]
+    #[arg(default_value = ".", value_name = "FILE.wasm|DIR")]
     file: PathBuf,
-    /// The case that is called [default: the first of its cases that succeeds]
+    /// The case to call [default: the first case that succeeds]
     #[arg(long, value_name = "FILE")]
     case: Option<PathBuf>,
-    /// How long each of the four measurements takes, in seconds
+    /// Duration of each of the four measurements, in seconds
     #[arg(long, default_value_t = 2.0, value_parser = seconds, value_name = "S")]
     seconds: f64,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `hookwright plugin dev`: a plugin's folder followed. What does not build or fails a case never reaches the server.
+//! `hookwright plugin dev`: watches a plugin's folder. A version that does not build or fails a case is not pushed.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -8,12 +8,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use hookwright_author::Profile;
 use hookwright_cases::FOLDER;
 use hookwright_model::{Clock as _, SystemClock};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::artifact::Artifact;
 use super::engine::Workshop;
+use super::transfer::InstallOptions;
 use super::{author, lifecycle, test, transfer};
 use crate::failed::{Done, Failed, at, problem};
 use crate::remote::{Connection, Remote};
@@ -24,38 +26,38 @@ pub(crate) struct Dev {
     /// The plugin's folder
     #[arg(default_value = ".", value_name = "DIR")]
     dir: PathBuf,
-    /// The name that the plugin gets [default: the component's file name]
+    /// The plugin's name on the server [default: the component's file name]
     #[arg(long, value_parser = super::name)]
     name: Option<String>,
-    /// The folder of the cases [default: DIR/cases, if it is there]
+    /// The folder of the cases [default: DIR/cases, if it exists]
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
-    /// Build by this command, run by `sh` in the folder, instead of as `hookwright plugin build` does
+    /// Build with this command, run by `sh` in the folder, instead of `hookwright plugin build`
     #[arg(long, value_name = "COMMAND", requires = "component")]
     build: Option<String>,
-    /// The component that the command makes; without a command, one that something else makes
+    /// The component that the command builds; without a command, one that another program builds
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
-    /// Grant whatever each version wants
+    /// Grant everything that each version requests
     #[arg(long)]
     approve: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// How long nothing must change before the work begins.
-const QUIET: Duration = Duration::from_millis(150);
-/// How much of what a command complained of is shown, in lines.
-const COMPLAINT: usize = 20;
-/// Folders that builds fill.
+/// How long the folder must be unchanged before a build starts.
+const DEBOUNCE: Duration = Duration::from_millis(150);
+/// The maximum number of lines of a failed command's output that are shown.
+const MAX_OUTPUT_LINES: usize = 20;
+/// Folders that builds write to.
 const MADE: [&str; 5] = ["target", "node_modules", "__pycache__", "dist", "zig-out"];
 
-/// What is followed.
+/// What is watched.
 struct Folder {
     path: PathBuf,
-    /// The component, if it is not `hookwright plugin build` that makes it.
+    /// The component, if it is not built by `hookwright plugin build`.
     component: Option<PathBuf>,
-    /// Whether something else makes the component, so that it is followed itself.
+    /// Whether another program builds the component, so that the file itself is watched.
     waits: bool,
 }
 
@@ -66,14 +68,14 @@ pub(crate) fn run(dev: &Dev) -> Done {
     let remote = dev.connection.open()?;
     let workshop = Workshop::with_user_cache()?;
     let (_watcher, changes) = follow(&folder)?;
-    tell(format_args!("following {}; the server is {}", folder.path.display(), remote.base()));
+    report(format_args!("watching {}; server: {}", folder.path.display(), remote.base()));
     let mut pushed = None;
     loop {
         let state = folder.state();
         match round(dev, &folder, &workshop, &remote, pushed.as_deref()) {
             Ok(Some(digest)) => pushed = Some(digest),
             Ok(None) => {}
-            Err(error) => tell(error),
+            Err(error) => report(error),
         }
         while folder.state() == state {
             settle(&changes)?;
@@ -81,7 +83,7 @@ pub(crate) fn run(dev: &Dev) -> Done {
     }
 }
 
-/// Builds, tests and pushes once; the digest of what was pushed, if anything was.
+/// Builds, tests and pushes once; returns the digest if a version was pushed.
 fn round(
     dev: &Dev,
     folder: &Folder,
@@ -93,7 +95,7 @@ fn round(
     let artifact = Artifact::read(&build(dev, folder)?)?;
     let size = u64::try_from(artifact.bytes.len()).unwrap_or(u64::MAX);
     let plugin = workshop.load(artifact.bytes.clone())?;
-    tell(format_args!(
+    report(format_args!(
         "{} {} ({}) built in {}",
         plugin.manifest().name,
         plugin.manifest().version,
@@ -102,29 +104,24 @@ fn round(
     ));
     let default = folder.path.join(FOLDER);
     if let Some(cases) = dev.cases.as_deref().or_else(|| default.is_dir().then_some(&*default)) {
-        let reports = test::reports(workshop, &plugin, &hookwright_cases::read(cases)?);
-        let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).collect();
-        if !failed.is_empty() {
-            failed.iter().for_each(|report| test::show(report));
-            let message =
-                format!("{} of {} cases failed: the version before stays in use", failed.len(), reports.len());
-            return Err(problem("case.failed", message));
-        }
-        tell(format_args!("{} cases passed", reports.len()));
+        let files = hookwright_cases::read(cases)?;
+        let passed = test::pass(workshop, &plugin, &files, "the previous version stays live")?;
+        report(format_args!("{passed} cases passed"));
     }
     if pushed == Some(plugin.digest()) {
-        tell("the component is the same as before");
+        report("the component is unchanged");
         return Ok(None);
     }
     let name = dev.name.clone().map_or_else(|| artifact.name(), Ok)?;
-    let answer = transfer::send(remote, &artifact, &name, dev.approve, None)?;
-    tell(lifecycle::outcome(&answer));
+    let answer =
+        transfer::send(remote, &artifact, &name, InstallOptions { approve: dev.approve, dev: true, key: None })?;
+    report(lifecycle::outcome(&answer));
     Ok(Some(plugin.digest().to_owned()))
 }
 
-/// Makes the component; returns where it stands.
+/// Builds the component; returns its path.
 fn build(dev: &Dev, folder: &Folder) -> Result<PathBuf, Failed> {
-    let Some(component) = &folder.component else { return author::build(&folder.path) };
+    let Some(component) = &folder.component else { return author::build(&folder.path, Profile::Dev) };
     if let Some(command) = &dev.build {
         let made = Command::new("sh").arg("-c").arg(command).current_dir(&folder.path).output();
         let made = made.map_err(|error| problem("build.failed", format!("`{command}` cannot be run: {error}")))?;
@@ -132,20 +129,20 @@ fn build(dev: &Dev, folder: &Folder) -> Result<PathBuf, Failed> {
             let said = [made.stdout, made.stderr].concat();
             let said = String::from_utf8_lossy(&said);
             let lines: Vec<&str> = said.lines().collect();
-            let end = lines.get(lines.len().saturating_sub(COMPLAINT)..).unwrap_or_default().join("\n");
+            let end = lines.get(lines.len().saturating_sub(MAX_OUTPUT_LINES)..).unwrap_or_default().join("\n");
             return Err(problem("build.failed", format!("`{command}` ended with {}\n{end}", made.status)));
         }
     }
     Ok(component.clone())
 }
 
-/// Says what happened, and when (UTC).
-fn tell(text: impl std::fmt::Display) {
+/// Prints an event with its time (UTC).
+fn report(text: impl std::fmt::Display) {
     let now = SystemClock.now().to_string();
     screen::line(format_args!("{} {text}", now.get(11..19).unwrap_or_default()));
 }
 
-/// Begins to follow the folder, and the component if it lies elsewhere, for as long as the watcher lives.
+/// Watches the folder, and the component if it is elsewhere, until the watcher is dropped.
 fn follow(folder: &Folder) -> Result<(RecommendedWatcher, Receiver<()>), Failed> {
     let (told, changes) = channel();
     let mut watcher = notify::recommended_watcher(move |_| {
@@ -161,12 +158,12 @@ fn follow(folder: &Folder) -> Result<(RecommendedWatcher, Receiver<()>), Failed>
     Ok((watcher, changes))
 }
 
-/// Waits for a change, and then until no further one comes.
+/// Waits for a change, and then until there are no further ones.
 fn settle(changes: &Receiver<()>) -> Result<(), Failed> {
-    let gone = || problem("file.unusable", "the folder can no longer be followed");
+    let gone = || problem("file.unusable", "the folder can no longer be watched");
     changes.recv().map_err(|_| gone())?;
     loop {
-        match changes.recv_timeout(QUIET) {
+        match changes.recv_timeout(DEBOUNCE) {
             Ok(()) => {}
             Err(RecvTimeoutError::Timeout) => return Ok(()),
             Err(RecvTimeoutError::Disconnected) => return Err(gone()),
@@ -175,7 +172,7 @@ fn settle(changes: &Receiver<()>) -> Result<(), Failed> {
 }
 
 impl Folder {
-    /// Stands for what is in the folder: another number, other contents. What builds make is left out.
+    /// A fingerprint of the folder's contents, without build output.
     fn state(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.add(&self.path, &mut hasher);
@@ -203,7 +200,7 @@ impl Folder {
     }
 }
 
-/// A file's name, size and time of change.
+/// A file's name, size and modification time.
 fn stamp(path: &Path, hasher: &mut DefaultHasher) {
     path.hash(hasher);
     if let Ok(about) = std::fs::metadata(path) {
@@ -217,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_build_makes_is_no_change() {
+    fn build_output_does_not_count_as_a_change() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let file = |name: &str, text: &str| {

@@ -1,4 +1,4 @@
-//! `hookwright plugin doctor`: what a component costs, and whether the server would take it.
+//! `hookwright plugin doctor`: what a component costs, and whether the server would accept it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,18 +20,18 @@ use crate::screen::{self, Busy, span};
 #[derive(Args)]
 pub(crate) struct Doctor {
     /// A component, or a plugin's folder, which is built first
-    #[arg(value_name = "FILE.wasm|DIR")]
+    #[arg(default_value = ".", value_name = "FILE.wasm|DIR")]
     file: PathBuf,
-    /// How many calls are measured of each kind
+    /// Number of calls to measure of each kind
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     runs: u32,
-    /// The case that is called [default: the first of its cases that succeeds]
+    /// The case to call [default: the first case that succeeds]
     #[arg(long, value_name = "FILE")]
     case: Option<PathBuf>,
-    /// The name under which the server has it [default: the file's name]
+    /// The plugin's name on the server [default: the file's name]
     #[arg(long, value_name = "NAME", value_parser = super::name)]
     name: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -49,8 +49,8 @@ struct Measured {
     report: Value,
 }
 
-/// What is saved a call before keeping instances is worth their memory.
-const WORTH: Duration = Duration::from_micros(100);
+/// The minimum saving per call at which warm instances are worth their memory.
+const MIN_SAVING: Duration = Duration::from_micros(100);
 
 pub(crate) fn run(doctor: &Doctor) -> Done {
     let artifact = Artifact::of(&doctor.file)?;
@@ -150,7 +150,7 @@ fn measure(
     Ok(Measured { p50: percentile(&times, 50), p99: percentile(&times, 99), report: stage.report(), ..measured })
 }
 
-/// The interfaces that it wants, and whether the server grants each; none: no server answers for a plugin of this name.
+/// The interfaces that it requests, and whether each is granted; `None`: no server responded for a plugin of this name.
 fn grants(connection: &Connection, name: &str, wants: &[String]) -> Option<Vec<(String, bool)>> {
     let policy = connection.open().ok()?.get(&format!("/v1/plugins/{name}/policy")).ok()?;
     let interfaces = policy.get("grants").and_then(|grants| grants.get("interfaces")).and_then(Value::as_array);
@@ -163,13 +163,13 @@ fn grants(connection: &Connection, name: &str, wants: &[String]) -> Option<Vec<(
 
 fn shown(granted: &[(String, bool)]) -> String {
     if granted.is_empty() {
-        return "it wants nothing that must be granted".to_owned();
+        return "it needs no grants".to_owned();
     }
     let shown = granted.iter().map(|(name, is)| format!("{name} {}", if *is { "yes" } else { "NO" }));
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// Who signed it, as far as HOOKWRIGHT_PLUGIN_KEYS tells.
+/// The signers, as far as HOOKWRIGHT_PLUGIN_KEYS names them.
 fn signature(artifact: &Artifact, plugin: &Plugin) -> Result<String, Failed> {
     let signatures = artifact.signatures()?;
     if signatures.is_empty() {
@@ -205,11 +205,11 @@ fn headroom(report: &Value) {
 fn advice(plugin: &Plugin, fresh: &Measured, warm: &Measured) -> String {
     let saved = fresh.p50.saturating_sub(warm.p50);
     let memory = screen::bytes(u64::try_from(warm.memory_most).unwrap_or(u64::MAX));
-    let own = if plugin.prefers_warm() { "; the plugin itself asks for warm ones" } else { "" };
-    if saved >= WORTH && warm.p50.saturating_mul(2) < fresh.p50 {
-        format!("warm ones pay off: {} less a call, for {memory} of memory each{own}", span(saved))
+    let own = if plugin.prefers_warm() { "; the plugin itself requests warm ones" } else { "" };
+    if saved >= MIN_SAVING && warm.p50.saturating_mul(2) < fresh.p50 {
+        format!("warm ones pay off: {} less per call, for {memory} of memory each{own}", span(saved))
     } else {
-        format!("fresh ones do: warm ones would save {} a call{own}", span(saved))
+        format!("fresh ones are enough: warm ones would save {} per call{own}", span(saved))
     }
 }
 
@@ -222,8 +222,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grants_are_told_one_by_one() {
-        assert_eq!(shown(&[]), "it wants nothing that must be granted");
+    fn each_grant_is_reported() {
+        assert_eq!(shown(&[]), "it needs no grants");
         assert_eq!(shown(&[("http".to_owned(), true), ("kv".to_owned(), false)]), "http yes, kv NO");
         assert!((micros(Duration::from_nanos(1_234_567)) - 1234.57).abs() < 1e-9);
     }

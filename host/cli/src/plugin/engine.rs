@@ -10,21 +10,21 @@ use tokio::runtime::Runtime;
 use crate::failed::Failed;
 use crate::screen::{self, Busy};
 
-/// How many instances may live at once.
-const INSTANCES: u32 = 16;
+/// The maximum number of concurrent instances.
+const MAX_INSTANCES: u32 = 16;
 
-/// An engine, and what its calls run on.
+/// An engine and its async runtime.
 pub(crate) struct Workshop {
     runtime: Runtime,
     registry: Registry,
 }
 
 impl Workshop {
-    /// Sets it up. `cache`: where compiled components are kept; none: nowhere.
+    /// Creates it. `cache`: the folder for compiled components; `None`: they are not cached.
     pub(crate) fn open(cache: Option<PathBuf>) -> Result<Self, Failed> {
         let options = EngineOptions {
-            instances: INSTANCES,
-            instances_per_plugin: INSTANCES,
+            instances: MAX_INSTANCES,
+            instances_per_plugin: MAX_INSTANCES,
             cache_dir: cache,
             ..EngineOptions::default()
         };
@@ -32,7 +32,7 @@ impl Workshop {
         Ok(Self { runtime, registry: Registry::new(Engine::new(&options)?) })
     }
 
-    /// Sets it up with compiled components kept in the user's cache folder, if there is one.
+    /// Creates it with the user's cache folder for compiled components, if there is one.
     pub(crate) fn with_user_cache() -> Result<Self, Failed> {
         Self::open(user_cache()).or_else(|_| Self::open(None))
     }
@@ -45,7 +45,7 @@ impl Workshop {
         loaded.map_err(|error| crate::failed::problem(error.code(), error.to_string()))
     }
 
-    /// Runs something to its end.
+    /// Runs a future to completion.
     pub(crate) fn block_on<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(work)
     }

@@ -1,4 +1,4 @@
-//! What plugins may reach: shown and extended.
+//! Shows and extends the grants of plugins.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ pub(crate) struct Policy {
     /// The plugin
     #[arg(value_parser = super::name)]
     name: String,
-    /// As JSON, in the form that `PUT /v1/plugins/{name}/policy` takes, with the limits in force
+    /// Print JSON, in the form that `PUT /v1/plugins/{name}/policy` takes, with the limits in force
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -27,19 +27,19 @@ pub(crate) struct Policy {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Grant {
-    /// The plugin, which need not be there yet
+    /// The plugin, which does not need to be installed yet
     #[arg(value_parser = super::name)]
     name: String,
     /// An interface, such as http, kv or mail
     #[arg(long, value_name = "INTERFACE", group = "what")]
     interface: Vec<String>,
-    /// Hosts that its requests may go to, with methods if not all: api.example.com, or GET,POST:*.example.com:8443
+    /// Hosts that it may send requests to, optionally with methods: api.example.com, or GET,POST:*.example.com:8443
     #[arg(long, value_name = "[METHOD,..:]HOST[:PORT]", group = "what", value_parser = http)]
     http: Vec<HttpGrant>,
-    /// A secret, and the hosts that its value may go to; without hosts it only keys codes
+    /// A secret, and the hosts that its value may be sent to; without hosts it is only for computing signatures
     #[arg(long, value_name = "NAME[=HOST,..]", group = "what", value_parser = secret)]
     secret: Vec<SecretGrant>,
-    /// A kind of records that it may read, or change too with `:write`
+    /// A kind of record that it may read, or also change with `:write`
     #[arg(long, value_name = "KIND[:write]", group = "what", value_parser = records)]
     records: Vec<RecordGrant>,
     #[command(flatten)]
@@ -57,13 +57,15 @@ fn http(text: &str) -> Result<HttpGrant, String> {
     };
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) => {
-            let port = port.parse().map_err(|_| format!("`{port}` is no port: give 1 to 65535"))?;
+            let port = port.parse().map_err(|_| format!("`{port}` is not a valid port: give 1 to 65535"))?;
             (host, Some(port))
         }
         None => (rest, None),
     };
     if host.is_empty() || host.contains(['/', ':', '@']) {
-        return Err(format!("`{host}` is no host: write api.example.com, *.example.com or *, without a scheme"));
+        return Err(format!(
+            "`{host}` is not a valid host: write api.example.com, *.example.com or *, without a scheme"
+        ));
     }
     Ok(HttpGrant { host: host.to_owned(), methods, port })
 }
@@ -85,7 +87,7 @@ fn records(text: &str) -> Result<RecordGrant, String> {
         Some((_, other)) => return Err(format!("`{other}`: write KIND to read, KIND:write to change too")),
     };
     if kind != "*" && !hookwright_model::is_kind(kind) {
-        return Err(format!("`{kind}` is no kind of record: 1 to 64 of a-z, 0-9 and -, or *"));
+        return Err(format!("`{kind}` is not a valid record kind: give 1 to 64 of a-z, 0-9 and -, or *"));
     }
     Ok(RecordGrant { kind: kind.to_owned(), write })
 }
@@ -112,7 +114,7 @@ pub(crate) fn policy(policy: &Policy) -> Done {
     }
     show(&policy.name, &shown);
     if shown.get("trusted").and_then(Value::as_bool).unwrap_or(false) {
-        screen::field("trusted", "it comes with the server: interfaces and records need no grant");
+        screen::field("trusted", "it is built into the server: interfaces and records need no grant");
     }
     if let Some(limits) = shown.get("limits_in_force").and_then(Value::as_object) {
         let set = shown.get("limits").and_then(Value::as_object);
@@ -141,11 +143,11 @@ fn show(name: &str, policy: &Value) {
     }
 }
 
-/// What is granted, for people.
+/// The grants in human-readable form.
 fn granted(grants: &Grants) -> Vec<(&'static str, String)> {
     let joined = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join("; ") };
     let interfaces = match &grants.interfaces {
-        None => "whatever its kinds may import".to_owned(),
+        None => "everything that its kinds may import".to_owned(),
         Some(interfaces) => joined(interfaces.iter().cloned().collect()),
     };
     let http = grants.http.iter().map(|grant| {
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grants_are_read_as_they_are_written() {
+    fn grant_arguments_are_parsed() {
         for (text, host, methods, port) in [
             ("api.example.com", "api.example.com", &[][..], None),
             ("*", "*", &[], None),
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_granted_is_told_for_people() {
+    fn grants_are_listed_in_human_readable_form() {
         let grants: Grants = serde_json::from_value(json!({
             "interfaces": ["http", "kv"], "http": [{"host": "a.example", "port": 1}],
             "secrets": [{"name": "t"}], "records": [{"kind": "lead", "write": true}],

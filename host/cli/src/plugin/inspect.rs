@@ -1,4 +1,4 @@
-//! `hookwright plugin inspect`: what a component says of itself.
+//! `hookwright plugin inspect`: shows a component's manifest and interfaces.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use crate::screen;
 
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// A component, or the name of a plugin of the server
-    #[arg(value_name = "FILE|NAME")]
+    /// A component, a plugin's folder, which is built first, or the name of a plugin of the server
+    #[arg(default_value = ".", value_name = "FILE.wasm|DIR|NAME")]
     what: PathBuf,
-    /// As JSON, with the schema of the parameters
+    /// Print JSON, with the schema of the parameters
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(crate) fn run(inspect: &Inspect) -> Done {
     let about = match server_name(&inspect.what) {
         Some(name) => inspect.connection.open()?.get(&format!("/v1/plugins/{name}"))?,
         None => {
-            let artifact = Artifact::read(&inspect.what)?;
+            let artifact = Artifact::of(&inspect.what)?;
             about(&*Workshop::with_user_cache()?.load(artifact.bytes)?)
         }
     };
@@ -42,13 +42,13 @@ pub(crate) fn run(inspect: &Inspect) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The name, if it is one and no file of that name is there.
+/// The name, if it is valid and there is no file of that name.
 fn server_name(what: &Path) -> Option<String> {
     let text = what.to_str()?;
     (!what.exists()).then(|| super::name(text).ok()).flatten()
 }
 
-/// What a component says of itself, as the server would tell it.
+/// A component's description, in the format of the server's API.
 pub(crate) fn about(plugin: &Plugin) -> Value {
     Value::Object(plugin.about())
 }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn worlds_versions_and_parameters_are_read_from_what_is_known() {
+    fn worlds_versions_and_parameters_are_derived_from_the_description() {
         let about = json!({
             "kinds": ["condition", "action"],
             "imports": ["hookwright:plugin/types@0.1.0", "hookwright:plugin/log@0.1.0"],
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_told_from_a_file() {
+    fn plugin_names_are_distinguished_from_files() {
         assert_eq!(server_name(Path::new("note-add")).as_deref(), Some("note-add"));
         assert_eq!(server_name(Path::new("note-add.wasm")), None);
         assert_eq!(server_name(Path::new("./note-add")), None);

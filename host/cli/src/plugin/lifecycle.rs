@@ -1,4 +1,4 @@
-//! Which versions of plugins there are, and which is in use.
+//! Lists and activates versions of plugins.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::screen::{self, Busy, text};
 
 #[derive(Args)]
 pub(crate) struct List {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(crate) struct Versions {
     /// The plugin
     #[arg(value_parser = super::name)]
     name: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -37,8 +37,9 @@ pub(crate) struct Activate {
     #[arg(value_parser = super::name)]
     name: String,
     /// The version, or the first six or more digits of its digest
+    #[arg(id = "chosen", value_name = "VERSION")]
     version: String,
-    /// Grant what the version wants beyond what was granted
+    /// Grant what the version requests beyond the existing grants
     #[arg(long)]
     approve: bool,
     #[command(flatten)]
@@ -59,14 +60,14 @@ pub(crate) struct Remove {
     /// The plugin
     #[arg(value_parser = super::name)]
     name: String,
-    /// Even if automations use it: their events wait then
+    /// Remove it even if automations use it: their runs are then parked
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// The entries of a list that the server answered.
+/// The entries of a list in the server's response.
 pub(crate) fn entries(listed: &Value) -> &[Value] {
     listed.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
@@ -107,7 +108,7 @@ pub(crate) fn versions(versions: &Versions) -> Done {
     let row = |version: &Value| {
         [
             text(version, "version").to_owned(),
-            text(version, "state").to_owned(),
+            format!("{}{}", text(version, "state"), if is_dev(version) { ", dev" } else { "" }),
             text(version, "digest").chars().take(12).collect(),
             screen::bytes(version.get("size_bytes").and_then(Value::as_u64).unwrap_or_default()),
             text(version, "installed_at").to_owned(),
@@ -142,14 +143,22 @@ fn put(connection: &Connection, path: &str, body: &Value) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What came of putting a version in, in one line.
+/// Whether a version is a development version.
+fn is_dev(version: &Value) -> bool {
+    version.get("dev").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// The result of an installation, in one line.
 pub(crate) fn outcome(answer: &Value) -> String {
     let what = format!("{} {}", text(answer, "name"), text(answer, "version"));
-    let digest: String = text(answer, "digest").chars().take(12).collect();
+    let mut digest: String = text(answer, "digest").chars().take(12).collect();
+    if is_dev(answer) {
+        digest.push_str(", dev");
+    }
     if text(answer, "state") == "held" {
         let name = text(answer, "name");
         return format!(
-            "{what} ({digest}) is held: it wants more than was granted ({}). To grant that: hookwright plugin approve \
+            "{what} ({digest}) is held: it requests more than is granted ({}). To grant that: hookwright plugin approve \
              {name}",
             screen::list(answer, "wants_more")
         );
@@ -173,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_in_is_told_in_one_line() {
+    fn an_installation_is_summarised_in_one_line() {
         for (answer, line) in [
             (
                 json!({"name": "a", "version": "1.0.0", "digest": "0123456789abcdef", "state": "live", "replaced": null}),
@@ -184,8 +193,12 @@ mod tests {
                 "a 1.1.0 (ab) is live, in place of 1.0.0",
             ),
             (
+                json!({"name": "a", "version": "1.1.0", "digest": "ab", "state": "live", "dev": true}),
+                "a 1.1.0 (ab, dev) is live",
+            ),
+            (
                 json!({"name": "a", "version": "2.0.0", "digest": "ab", "state": "held", "wants_more": ["http", "kv"]}),
-                "a 2.0.0 (ab) is held: it wants more than was granted (http, kv). To grant that: hookwright plugin \
+                "a 2.0.0 (ab) is held: it requests more than is granted (http, kv). To grant that: hookwright plugin \
                  approve a",
             ),
         ] {

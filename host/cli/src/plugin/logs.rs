@@ -15,21 +15,21 @@ pub(crate) struct Logs {
     /// The plugin
     #[arg(value_parser = super::name)]
     name: String,
-    /// Go on with what it logs from now on, until interrupted
+    /// Follow the log until interrupted
     #[arg(long, short)]
     follow: bool,
-    /// How many lines of before
+    /// Number of existing lines to show
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500), value_name = "N")]
     lines: u16,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// How long the server is asked to wait for a line, in seconds.
-const WAIT: u64 = 25;
+/// How long the server waits for a new line, in seconds.
+const WAIT_SECONDS: u64 = 25;
 
 pub(crate) fn run(logs: &Logs) -> Done {
     let remote = logs.connection.open()?;
@@ -43,7 +43,7 @@ pub(crate) fn run(logs: &Logs) -> Done {
             return Ok(ExitCode::SUCCESS);
         }
         let after = answer.get("last").and_then(Value::as_u64).unwrap_or_default();
-        answer = remote.get(&format!("{path}?after={after}&wait={WAIT}"))?;
+        answer = remote.get(&format!("{path}?after={after}&wait={WAIT_SECONDS}"))?;
     }
 }
 

@@ -11,6 +11,7 @@ mod inspect;
 mod lifecycle;
 mod logs;
 mod oci;
+mod plugin_name;
 mod sample;
 mod sign;
 mod test;
@@ -19,42 +20,44 @@ mod transfer;
 pub(crate) use artifact::Artifact;
 use clap::Subcommand;
 
+pub(crate) use plugin_name::name;
 pub(crate) use transfer::send_unused;
 
 use crate::failed::Done;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Start a plugin in a new folder
+    /// Create a plugin in a new folder
     New(author::New),
     /// Build the component of a plugin's folder
     Build(author::Build),
     /// Run a plugin's cases against its component
     ///
-    /// Each `cases/*.json` is a call and what must come of it. It is made in the server's own engine, within its limits,
-    /// with a stand-in for the space: no server is needed, and nothing leaves the machine.
+    /// Each `cases/*.json` is a call and its expected result. It runs in the server's own engine, within its limits,
+    /// with a mock of the space: no server is needed, and no request is sent.
     Test(test::Test),
     /// Rebuild, test and push a plugin whenever its folder changes
     ///
     /// Whenever something in the folder changes, the plugin is built, its cases are run, and the component is pushed. A
-    /// build that breaks or a case that fails leaves the version before in use. Ends when interrupted.
+    /// failed build or a failed case leaves the previous version active. What is pushed is a development version: it
+    /// may have the number of a release, never evicts a release, and is not rolled back to. Runs until it is interrupted.
     Dev(dev::Dev),
-    /// Say what a component, or a plugin of the server, is and wants
+    /// Show the manifest and imports of a component, or of a plugin of the server
     Inspect(inspect::Inspect),
-    /// Say what a component costs, and whether the server would take it
+    /// Show what a component costs, and whether the server would accept it
     ///
-    /// Compiles the component, loads it again as a server does at its next start, and calls it as one of its cases says:
-    /// each time in a fresh instance, then in an instance that is kept.
+    /// Compiles the component, loads it from the cache as a server does at its next start, and calls it with one of its cases:
+    /// first in fresh instances, then in a warm instance.
     Doctor(doctor::Doctor),
-    /// Measure how many calls of a component a second there can be
+    /// Measure the calls per second of a component
     ///
-    /// One case is called over and over, in fresh instances and in kept ones, by one thread and by two.
+    /// One case is called repeatedly, in fresh and in warm instances, by one thread and by two.
     Bench(bench::Bench),
-    /// Put a component into the server, or into an OCI registry
+    /// Install a component in the server, or push it to an OCI registry
     ///
-    /// The server checks, compiles and tries the component first; if anything is wrong with it, nothing changes.
-    /// Signatures in FILE.sig go with it. For registries that want credentials, those of `docker login` count, or
-    /// HOOKWRIGHT_REGISTRY_USER and HOOKWRIGHT_REGISTRY_PASSWORD.
+    /// Its cases are run first, if it has any. The server checks and compiles the component and calls `describe`;
+    /// if anything is wrong with it, nothing changes. Signatures in FILE.sig are sent with it. Registry credentials
+    /// are those of `docker login`, or HOOKWRIGHT_REGISTRY_USER and HOOKWRIGHT_REGISTRY_PASSWORD.
     Push(transfer::Push),
     /// Fetch a component from the server, or from an OCI registry
     Pull(transfer::Pull),
@@ -62,29 +65,31 @@ pub(crate) enum Command {
     List(lifecycle::List),
     /// List the versions of an uploaded plugin, the newest first
     Versions(lifecycle::Versions),
-    /// Put a kept version in use
+    /// Activate a stored version
     Activate(lifecycle::Activate),
-    /// Put the version in use that was so before the present one
+    /// Roll back to the previous release
+    ///
+    /// Each call goes one release further back. Development versions are skipped.
     Rollback(lifecycle::Named),
-    /// Grant what the held version wants, and put it in use
+    /// Grant what the held version requests, and activate it
     Approve(lifecycle::Named),
-    /// Take an uploaded plugin out with all its versions
+    /// Remove an uploaded plugin with all its versions
     Remove(lifecycle::Remove),
     /// Show what a plugin logged
     ///
-    /// The lines since the server started, the newest of them.
+    /// The most recent lines since the server started.
     Logs(logs::Logs),
-    /// Show what a plugin may reach and use up
+    /// Show a plugin's grants and limits
     Policy(grants::Policy),
-    /// Let a plugin reach more
+    /// Add grants to a plugin
     ///
-    /// What is granted is added to what was granted. To take something away, PUT the whole policy over the API.
+    /// Grants are added to the existing ones. To revoke a grant, PUT the whole policy over the API.
     Grant(grants::Grant),
     /// Sign a component
     ///
     /// An ed25519 signature (RFC 8032) over `sha256:` and the component's digest, in base64, in a file beside it.
     Sign(sign::Sign),
-    /// Make a key to sign components with
+    /// Create a key pair for signing components
     Keygen(sign::Keygen),
 }
 
@@ -111,9 +116,4 @@ pub(crate) fn run(command: &Command) -> Done {
         Command::Sign(sign) => sign::run(sign),
         Command::Keygen(keygen) => sign::keygen(keygen),
     }
-}
-
-/// A plugin's name, checked before it stands in a path.
-pub(crate) fn name(text: &str) -> Result<String, String> {
-    hookwright_plugin::check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }

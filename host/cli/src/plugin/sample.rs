@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_times_that_were_measured() {
+    fn percentiles_are_measured_values() {
         let times: Vec<Duration> = (1..=200).map(Duration::from_micros).collect();
         assert_eq!(percentile(&times, 50), Duration::from_micros(100));
         assert_eq!(percentile(&times, 99), Duration::from_micros(198));

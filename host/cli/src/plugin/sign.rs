@@ -21,14 +21,14 @@ use crate::screen;
 pub(crate) struct Sign {
     /// The component; the signature goes to FILE.sig
     file: PathBuf,
-    /// The file with the private key, as `hookwright plugin keygen` made it
+    /// The file with the private key, from `hookwright plugin keygen`
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
 }
 
 #[derive(Args)]
 pub(crate) struct Keygen {
-    /// Where the private key goes; the file must not be there
+    /// The file for the private key, which must not exist yet
     #[arg(long, short, default_value = "hookwright-signing.key", value_name = "FILE")]
     output: PathBuf,
 }
@@ -48,7 +48,7 @@ pub(crate) fn signature(component: &[u8], key: &Path) -> Result<String, Failed> 
     let seed = STANDARD.decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let Some(seed) = seed else {
         let message = format!(
-            "{} holds no private key, 32 bytes in base64: make one with `hookwright plugin keygen`",
+            "{} does not contain a private key (32 bytes in base64): create one with `hookwright plugin keygen`",
             key.display()
         );
         return Err(problem("key.unusable", message));
@@ -72,7 +72,7 @@ pub(crate) fn keygen(keygen: &Keygen) -> Done {
     let mut file = options.open(path).map_err(|error| at(path, &error))?;
     writeln!(file, "{}", STANDARD.encode(seed)).map_err(|error| at(path, &error))?;
     screen::note(format_args!(
-        "The private key is in {}. Keep it to yourself. The server trusts the public key by a name of your choice, as in \
+        "The private key is in {}. Keep it secret. The server trusts the public key by a name of your choice, as in \
          HOOKWRIGHT_PLUGIN_KEYS=release=KEY:",
         path.display()
     ));
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_one_that_the_server_takes() {
+    fn a_signature_is_accepted_by_the_server() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.key");
         keygen(&Keygen { output: path.clone() }).unwrap();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use hookwright_author::Profile;
 use hookwright_cases::{CaseFile, Report};
 use hookwright_model::Limits;
 use hookwright_plugin::Plugin;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::artifact::Artifact;
 use super::engine::Workshop;
-use crate::failed::{Done, problem};
+use crate::failed::{Done, Failed, problem};
 use crate::screen;
 
 #[derive(Args)]
@@ -25,19 +26,19 @@ pub(crate) struct Test {
     /// Only cases whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(test: &Test) -> Done {
-    let artifact = Artifact::of(&test.what)?;
+    let artifact = Artifact::built(&test.what, Profile::Dev)?;
     let mut files = artifact.cases(test.cases.as_deref())?;
     if let Some(filter) = &test.filter {
         let count = files.len();
         files.retain(|file| file.name.contains(filter.as_str()));
         if files.is_empty() {
-            let message = format!("none of the {count} cases has `{filter}` in its name: give another part, or none");
+            let message = format!("none of the {count} cases has `{filter}` in its name: give another filter, or none");
             return Err(problem("case.none", message));
         }
     }
@@ -64,7 +65,22 @@ pub(crate) fn reports(workshop: &Workshop, plugin: &Plugin, files: &[CaseFile]) 
     files.iter().map(run).collect()
 }
 
-/// Shows one line for a case that passed, and for another what was not as expected.
+/// Runs every case and shows the failed ones; returns the number of cases. `otherwise` is the consequence of a failure.
+///
+/// # Errors
+/// A case fails.
+pub(crate) fn pass(workshop: &Workshop, plugin: &Plugin, files: &[CaseFile], otherwise: &str) -> Result<usize, Failed> {
+    let reports = reports(workshop, plugin, files);
+    let failed: Vec<&Report> = reports.iter().filter(|report| !report.passed()).collect();
+    if failed.is_empty() {
+        return Ok(reports.len());
+    }
+    failed.iter().for_each(|report| show(report));
+    let message = format!("{} of {} cases failed: {otherwise}", failed.len(), reports.len());
+    Err(problem("case.failed", message))
+}
+
+/// Prints one line for a passed case, and the differences for a failed one.
 pub(crate) fn show(report: &Report) {
     let Report { name, description, mismatches, error, log, took, .. } = report;
     if report.passed() {

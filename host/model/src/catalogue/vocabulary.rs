@@ -5,9 +5,6 @@ use serde::Deserialize;
 
 use crate::{EventPattern, Mistake};
 
-/// How much of a name that is none is shown, in characters.
-const SHOWN: usize = 80;
-
 /// What each vocabulary's file says.
 static ALL: LazyLock<Vec<Vocabulary>> = LazyLock::new(|| {
     let files = [
@@ -29,6 +26,9 @@ pub struct Vocabulary {
     title: String,
     /// What stands between an entity and its operation.
     separator: String,
+    /// Whether its names are taken only as they are written, since the system's clients get them back.
+    #[serde(default)]
+    exact: bool,
     /// Operations with the native verb of each.
     operations: BTreeMap<String, String>,
     /// Names that are no pair, before the others.
@@ -95,23 +95,18 @@ impl Vocabulary {
         singles.chain(self.entities.iter().flat_map(|entity| self.names_with(entity))).collect()
     }
 
-    /// The native types that a name stands for. Letters' case does not matter, nor whether the words of an operation are
-    /// joined by `_`, `-` or a blank.
+    /// The native types that a name stands for. Unless the vocabulary is exact, letters' case does not matter, nor whether
+    /// the words of an operation are joined by `_`, `-` or a blank.
     ///
     /// The mistake names every valid name; for an operation that the entity does not have, the entity's first.
     pub fn parse(&self, name: &str) -> Result<Vec<EventPattern>, Mistake> {
-        if let Some(single) = self.singles.iter().find(|single| same(&single.name, name)) {
+        if let Some(single) = self.singles.iter().find(|single| self.same(&single.name, name)) {
             return Ok(patterns(single.types.iter().cloned()));
         }
         match name.split_once(self.separator.as_str()) {
             Some((entity, operation)) => self.pair(name, entity, operation),
             None => Err(self.no_name(name)),
         }
-    }
-
-    /// The same for an entity and an operation that are given apart, as `deal` and `stage changed`.
-    pub fn parse_pair(&self, entity: &str, operation: &str) -> Result<Vec<EventPattern>, Mistake> {
-        self.pair(&format!("{entity}{}{operation}", self.separator), entity, operation)
     }
 
     /// What a native type is called in this vocabulary's messages. None: nobody can ask for it in these words.
@@ -125,10 +120,10 @@ impl Vocabulary {
     }
 
     fn pair(&self, name: &str, entity: &str, operation: &str) -> Result<Vec<EventPattern>, Mistake> {
-        let Some(found) = self.entities.iter().find(|one| same(&one.name, entity)) else {
+        let Some(found) = self.entities.iter().find(|one| self.same(&one.name, entity)) else {
             return Err(self.no_name(name));
         };
-        match found.operations.iter().find(|own| same(own, operation)) {
+        match found.operations.iter().find(|own| self.same(own, operation)) {
             Some(operation) => Ok(patterns(self.types(found, operation).into_iter())),
             None => {
                 let own = self.names_with(found);
@@ -145,8 +140,15 @@ impl Vocabulary {
         }
     }
 
+    /// Whether two words are the same, but for case and what joins their parts unless the vocabulary is exact.
+    fn same(&self, one: &str, other: &str) -> bool {
+        let plain = |text: &str| text.trim().replace(['-', ' '], "_").to_ascii_lowercase();
+        one == other || (!self.exact && plain(one) == plain(other))
+    }
+
     fn no_name(&self, name: &str) -> Mistake {
-        let message = format!("`{}` is no event of {}: one of {}", shown(name), self.name, self.names().join(", "));
+        let message =
+            format!("`{}` is not an event of {}: give one of {}", shown(name), self.name, self.names().join(", "));
         Mistake::new("event", message)
     }
 
@@ -184,14 +186,8 @@ fn patterns(types: impl Iterator<Item = String>) -> Vec<EventPattern> {
     types.filter_map(|native| native.parse().ok()).collect()
 }
 
-/// Whether two words are the same but for case and what joins their parts.
-fn same(one: &str, other: &str) -> bool {
-    let plain = |text: &str| text.trim().replace(['-', ' '], "_").to_ascii_lowercase();
-    plain(one) == plain(other)
-}
-
 fn shown(name: &str) -> String {
-    name.chars().take(SHOWN).collect()
+    crate::abridged(name)
 }
 
 #[cfg(test)]

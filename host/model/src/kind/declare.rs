@@ -1,11 +1,11 @@
-//! What a declaration must be.
+//! What declares a kind, and what a declaration must be.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::events::verbs;
-use super::field::{Field, FieldType, Fields};
-use super::{KindInput, Tells, shown};
-use crate::{Mistakes, is_kind};
+use super::field::{Field, FieldType, Fields, shown};
+use super::verbs::{Tells, verbs};
+use crate::{Mistakes, breaks_line, is_kind};
 
 /// How many fields a kind may have, those within others included.
 const MOST_FIELDS: usize = 100;
@@ -24,7 +24,94 @@ const LARGEST: usize = 64 * 1024;
 /// events' data.
 const TAKEN: [&str; 9] = ["note", "mail", "automation", "event", "record", "id", "changes", "from", "to"];
 
+/// What a caller sends to declare a kind of record, or to change one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindInput {
+    /// What one of it is called, such as `an order`. 1 to 64 bytes; `a` or `an` with the name unless given.
+    #[serde(default)]
+    pub noun: String,
+    /// Its fields, at most 100. `id` and the times of the record's making and change need not be declared.
+    pub fields: Fields,
+    /// Whether a record may have fields beside those.
+    #[serde(default)]
+    pub more_fields: bool,
+    /// The field with the instant at which the record was made, which the server sets; null: none.
+    #[serde(default = "created_at")]
+    pub created: Option<String>,
+    /// The same for its last change.
+    #[serde(default = "updated_at")]
+    pub updated: Option<String>,
+    /// The field whose change is told as `moved`: a stage, a milestone, a column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// The field whose change is told as `status-changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Statuses that close the record, in any case of letters; `closed`, `won` and `lost` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Vec<String>>,
+    /// Statuses that complete it; `completed` and `done` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Vec<String>>,
+    /// What can happen to it; `created`, `updated` and `deleted` unless given.
+    #[serde(default)]
+    pub verbs: Verbs,
+    /// A record.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub example: Value,
+}
+
+fn created_at() -> Option<String> {
+    Some("created_at".to_owned())
+}
+
+fn updated_at() -> Option<String> {
+    Some("updated_at".to_owned())
+}
+
+/// What can happen to a record: each verb with fields that then change, from what to what, for the example.
+///
+/// A list of verbs reads as verbs without examples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "GivenVerbs")]
+pub struct Verbs(pub Map<String, Value>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of verbs, or an object of verbs with what then changes")]
+enum GivenVerbs {
+    List(Vec<String>),
+    Changes(Map<String, Value>),
+}
+
+impl From<GivenVerbs> for Verbs {
+    fn from(given: GivenVerbs) -> Self {
+        Self(match given {
+            GivenVerbs::List(list) => list.into_iter().map(|verb| (verb, Value::Object(Map::new()))).collect(),
+            GivenVerbs::Changes(changes) => changes,
+        })
+    }
+}
+
 impl KindInput {
+    /// One that takes any fields and allows every verb.
+    pub(super) fn any() -> Self {
+        let verbs = verbs().keys().map(|verb| ((*verb).to_owned(), Value::Object(Map::new()))).collect();
+        Self {
+            noun: String::new(),
+            fields: Fields::default(),
+            more_fields: true,
+            created: created_at(),
+            updated: updated_at(),
+            stage: None,
+            status: None,
+            closed: None,
+            completed: None,
+            verbs: Verbs(verbs),
+            example: Value::Null,
+        }
+    }
+
     /// Adds what need not be declared.
     pub(super) fn complete(&mut self, name: &str) {
         if self.noun.is_empty() {
@@ -51,8 +138,8 @@ impl KindInput {
     pub(super) fn check(&self, name: &str) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         if !is_kind(name) || TAKEN.contains(&name) {
-            let why = if TAKEN.contains(&name) { "stands for something else" } else { "is no name of a kind" };
-            let message = format!("`{}` {why}: 1 to 64 of a-z, 0-9 and -", name.chars().take(80).collect::<String>());
+            let why = if TAKEN.contains(&name) { "stands for something else" } else { "is not a valid name of a kind" };
+            let message = format!("`{}` {why}: 1 to 64 of a-z, 0-9 and -", crate::abridged(name));
             mistakes.add("kind", message);
         }
         let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
@@ -77,13 +164,13 @@ impl KindInput {
 
     fn check_own_fields(&self, mistakes: &mut Mistakes) {
         if self.fields.get("id").is_some_and(|id| !id.types.has(FieldType::Integer)) {
-            mistakes.add("fields.id.type", "lacks `integer`: the server counts ids");
+            mistakes.add("fields.id.type", "must include `integer`: the server counts ids");
         }
         for (path, name) in [("created", &self.created), ("updated", &self.updated)] {
             let Some(name) = name else { continue };
             let types = self.fields.get(name).map(|field| &field.types);
             if name == "id" || !types.is_some_and(|t| t.has(FieldType::Timestamp) || t.has(FieldType::Seconds)) {
-                mistakes.add(path, format!("`{name}` is no field of the type timestamp or seconds: name one"));
+                mistakes.add(path, format!("`{name}` is not a field of the type timestamp or seconds: name one"));
             }
         }
         if self.created.is_some() && self.created == self.updated {
@@ -92,7 +179,7 @@ impl KindInput {
         for (path, name) in [("stage", &self.stage), ("status", &self.status)] {
             let Some(name) = name else { continue };
             if self.fields.get(name).is_none() {
-                mistakes.add(path, format!("`{name}` is no field: there are {}", self.fields.names()));
+                mistakes.add(path, format!("`{name}` is not a field: the fields are {}", self.fields.names()));
             }
         }
         let status = self.status.as_ref().and_then(|status| self.fields.get(status));
@@ -109,7 +196,7 @@ impl KindInput {
                 let known = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(status));
                 if !field.values.is_empty() && !field.values.iter().any(known) {
                     mistakes
-                        .add(format!("{path}[{place}]"), format!("`{status}` is no value that the status may have"));
+                        .add(format!("{path}[{place}]"), format!("`{status}` is not an allowed value of the status"));
                 }
             }
         }
@@ -120,7 +207,7 @@ impl KindInput {
                     match self.fields.get(name) {
                         Some(field) => field.check(&format!("example.{name}"), value, mistakes),
                         None if self.more_fields => {}
-                        None => mistakes.add(format!("example.{name}"), "is no field that is declared"),
+                        None => mistakes.add(format!("example.{name}"), "is not a declared field"),
                     }
                 }
             }
@@ -131,10 +218,10 @@ impl KindInput {
     fn check_verbs(&self, mistakes: &mut Mistakes) {
         let known = verbs();
         for (verb, change) in &self.verbs.0 {
-            let path = format!("verbs.{}", verb.chars().take(80).collect::<String>());
+            let path = format!("verbs.{}", crate::abridged(verb));
             let Some(told) = known.get(verb.as_str()) else {
                 let names: Vec<&str> = known.keys().copied().collect();
-                mistakes.add(path, format!("is no verb: there are {}", names.join(", ")));
+                mistakes.add(path, format!("is not a verb: the verbs are {}", names.join(", ")));
                 continue;
             };
             let needs = match verb.as_str() {
@@ -160,7 +247,7 @@ impl KindInput {
             for (field, values) in fields {
                 let path = format!("{path}.{field}");
                 if self.fields.get(field).is_none() {
-                    mistakes.add(path.as_str(), "is no field that is declared");
+                    mistakes.add(path.as_str(), "is not a declared field");
                 }
                 if !values.as_array().is_some_and(|pair| pair.len() == 2 && pair.first() != pair.get(1)) {
                     mistakes.add(path, format!("is {}: give two values, [from, to]", shown(values)));
@@ -169,14 +256,14 @@ impl KindInput {
         }
         for needed in ["created", "updated"] {
             if !self.verbs.0.contains_key(needed) {
-                mistakes.add("verbs", format!("lacks `{needed}`: every record is made and changed"));
+                mistakes.add("verbs", format!("must include `{needed}`: every record is created and updated"));
             }
         }
     }
 }
 
 fn check_text(path: &str, text: &str, most: usize, mistakes: &mut Mistakes) {
-    if text.len() > most || text.chars().any(char::is_control) {
+    if text.len() > most || text.chars().any(breaks_line) {
         mistakes.add(path, format!("has {} bytes: at most {most}, and no control characters", text.len()));
     }
 }
@@ -189,10 +276,10 @@ fn check_fields(path: &str, fields: &Fields, depth: usize, mistakes: &mut Mistak
         return count;
     }
     for (name, field) in fields.iter() {
-        let path = format!("{path}.{}", name.chars().take(80).collect::<String>());
+        let path = format!("{path}.{}", crate::abridged(name));
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            mistakes.add(path.as_str(), "is no name of a field: 1 to 64 of a-z, A-Z, 0-9, _ and -");
+            mistakes.add(path.as_str(), "is not a valid field name: give 1 to 64 of a-z, A-Z, 0-9, _ and -");
         }
         count = count.saturating_add(check_field(&path, field, depth, mistakes));
     }
@@ -208,7 +295,7 @@ fn check_field(path: &str, field: &Field, depth: usize, mistakes: &mut Mistakes)
     check_text(&at("description"), &field.description, 1024, mistakes);
     if field.indexed && (depth > 1 || !field.types.all().iter().all(|one| one.is_scalar() || *one == FieldType::Object))
     {
-        mistakes.add(at("indexed"), "an index is kept of fields of the record itself that are no lists");
+        mistakes.add(at("indexed"), "only top-level fields of the record that are not lists can be indexed");
     }
     if field.values.len() > MOST_VALUES {
         mistakes.add(at("values"), format!("{} values: at most {MOST_VALUES}", field.values.len()));
@@ -255,4 +342,23 @@ fn check_field(path: &str, field: &Field, depth: usize, mistakes: &mut Mistakes)
         count = count.saturating_add(check_fields(&at("fields"), fields, depth.saturating_add(1), mistakes));
     }
     count
+}
+
+/// Adds the kinds that fields refer to, at any depth, with the paths at which they are named.
+pub(super) fn references<'a>(path: &str, fields: &'a Fields, found: &mut Vec<(String, &'a str)>) {
+    for (name, field) in fields.iter() {
+        field_references(&format!("{path}.{name}"), field, found);
+    }
+}
+
+fn field_references<'a>(path: &str, field: &'a Field, found: &mut Vec<(String, &'a str)>) {
+    if let Some(kind) = &field.kind {
+        found.push((format!("{path}.kind"), kind.as_str()));
+    }
+    if let Some(items) = &field.items {
+        field_references(&format!("{path}.items"), items, found);
+    }
+    if let Some(fields) = &field.fields {
+        references(&format!("{path}.fields"), fields, found);
+    }
 }

@@ -1,43 +1,11 @@
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+//! What changes of records are told as, and the types of event that tell of them.
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::verbs::{Tells, Verb, verbs};
 use super::{RecordKind, schema};
 use crate::catalogue::{Rules, events_by};
 use crate::{EventType, Vocabulary};
-
-/// Something that can happen to a record.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Verb {
-    /// The end of a sentence, as `was closed`.
-    happened: String,
-    /// What the data has beside the record.
-    pub(crate) tells: Tells,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Tells {
-    Nothing,
-    /// `changes`: each field with what it was and is.
-    Changes,
-    /// `from` and `to` of the one field.
-    FromTo,
-    /// `note`.
-    Note,
-}
-
-/// What can happen to records. A test reads the file.
-static VERBS: LazyLock<BTreeMap<&'static str, Verb>> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../catalogue/verbs.json")).unwrap_or_default());
-
-/// Every verb there is.
-pub(crate) fn verbs() -> &'static BTreeMap<&'static str, Verb> {
-    &VERBS
-}
 
 impl RecordKind {
     /// What a change of a record is told as: the verbs among those that the kind permits, `updated` first, each with what
@@ -143,6 +111,10 @@ impl Tells {
                         "public": described("Whether the requester sees it.", json!("boolean")),
                         "attachments": described("Files that came with it.", json!("array")),
                         "author": described("Who wrote it.", json!(["string", "null"])),
+                        "author_id": described(
+                            "The id of the user who wrote it, if the API key stands for one.",
+                            json!(["string", "integer"]),
+                        ),
                         "created_at": described("When it was added, RFC 3339.", json!("string")),
                     },
                 });

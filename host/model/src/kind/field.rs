@@ -5,6 +5,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
+use crate::nullable::present;
 use crate::{Mistakes, Timestamp};
 
 /// How many mistakes of one value are told.
@@ -30,7 +31,7 @@ pub struct Field {
     #[serde(default, skip_serializing_if = "is_false")]
     pub indexed: bool,
     /// What a record has in it that was made without it; null too can be said.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
     /// The only values that it may have; none: any. At most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -58,10 +59,6 @@ pub struct Field {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_false(value: &bool) -> bool {
     !value
-}
-
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 /// What a value may be.
@@ -160,7 +157,7 @@ fn is_whole(number: &Number) -> bool {
 }
 
 /// Whether a text is a day of the calendar, `YYYY-MM-DD` (RFC 3339, full-date).
-fn is_date(text: &str) -> bool {
+pub(crate) fn is_date(text: &str) -> bool {
     text.len() == 10 && Timestamp::parse(&format!("{text}T00:00:00Z")).is_some()
 }
 
@@ -327,9 +324,7 @@ fn between(least: Option<i64>, most: Option<i64>) -> String {
 
 /// The beginning of a value, for a message.
 pub(super) fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    let start: String = text.chars().take(80).collect();
-    if start.len() < text.len() { format!("`{start}..`") } else { format!("`{start}`") }
+    format!("`{}`", crate::abridged(&value.to_string()))
 }
 
 /// Fields by name, in the order in which they were declared.
@@ -382,8 +377,8 @@ impl Fields {
         }
         if !more {
             for name in object.keys().filter(|name| self.get(name).is_none()) {
-                let name: String = name.chars().take(80).collect();
-                mistakes.add(format!("{path}.{name}"), format!("is no field here: there are {}", self.names()));
+                let name = crate::abridged(name);
+                mistakes.add(format!("{path}.{name}"), format!("is not a field here: the fields are {}", self.names()));
             }
         }
         mistakes.0.truncate(TOLD);
@@ -427,7 +422,7 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut fields = Fields::default();
                 while let Some((name, field)) = map.next_entry::<String, Field>()? {
                     if fields.get(&name).is_some() {
-                        return Err(A::Error::custom(format!("the field `{name}` stands there twice")));
+                        return Err(A::Error::custom(format!("the field `{name}` is given twice")));
                     }
                     fields.put_last(&name, field);
                 }
@@ -494,7 +489,7 @@ mod tests {
             (
                 json!({"type": "object", "more_fields": false, "fields": {"a": {"type": "string"}}}),
                 json!({"b": 1}),
-                "f.b: is no field here: there are a",
+                "f.b: is not a field here: the fields are a",
             ),
             (
                 json!({"type": "object", "fields": {"a": {"type": "string", "required": true}}}),

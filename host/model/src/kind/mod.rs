@@ -9,91 +9,26 @@ mod declare;
 mod events;
 mod field;
 mod schema;
+mod verbs;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::json::Decimal;
 use crate::{Mistakes, Timestamp};
 
 pub use builtin::{builtin_kind, builtin_kinds};
-pub(crate) use events::{Tells, verbs};
+pub use declare::{KindInput, Verbs};
 pub use field::{Field, FieldType, Fields, Types};
 
-use field::shown;
+pub(crate) use field::is_date;
+#[cfg(test)]
+pub(crate) use verbs::{Tells, verbs};
 
 /// How many fields a record may have.
 const MAX_FIELDS: usize = 1000;
 /// How long the name of a field may be that the kind does not know, in bytes.
 const MAX_NAME: usize = 128;
-
-/// What a caller sends to declare a kind of record, or to change one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KindInput {
-    /// What one of it is called, such as `an order`. 1 to 64 bytes; `a` or `an` with the name unless given.
-    #[serde(default)]
-    pub noun: String,
-    /// Its fields, at most 100. `id` and the times of the record's making and change need not be declared.
-    pub fields: Fields,
-    /// Whether a record may have fields beside those.
-    #[serde(default)]
-    pub more_fields: bool,
-    /// The field with the instant at which the record was made, which the server sets; null: none.
-    #[serde(default = "created_at")]
-    pub created: Option<String>,
-    /// The same for its last change.
-    #[serde(default = "updated_at")]
-    pub updated: Option<String>,
-    /// The field whose change is told as `moved`: a stage, a milestone, a column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stage: Option<String>,
-    /// The field whose change is told as `status-changed`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// Statuses that close the record, in any case of letters; `closed`, `won` and `lost` unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closed: Option<Vec<String>>,
-    /// Statuses that complete it; `completed` and `done` unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completed: Option<Vec<String>>,
-    /// What can happen to it; `created`, `updated` and `deleted` unless given.
-    #[serde(default)]
-    pub verbs: Verbs,
-    /// A record.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub example: Value,
-}
-
-fn created_at() -> Option<String> {
-    Some("created_at".to_owned())
-}
-
-fn updated_at() -> Option<String> {
-    Some("updated_at".to_owned())
-}
-
-/// What can happen to a record: each verb with fields that then change, from what to what, for the example.
-///
-/// A list of verbs reads as verbs without examples.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "GivenVerbs")]
-pub struct Verbs(pub Map<String, Value>);
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a list of verbs, or an object of verbs with what then changes")]
-enum GivenVerbs {
-    List(Vec<String>),
-    Changes(Map<String, Value>),
-}
-
-impl From<GivenVerbs> for Verbs {
-    fn from(given: GivenVerbs) -> Self {
-        Self(match given {
-            GivenVerbs::List(list) => list.into_iter().map(|verb| (verb, Value::Object(Map::new()))).collect(),
-            GivenVerbs::Changes(changes) => changes,
-        })
-    }
-}
 
 /// How changes are put on a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,20 +68,7 @@ impl RecordKind {
 
     /// A kind that takes any fields and allows every verb: for plugins' tests, where there is no space to declare it.
     pub fn any(name: &str) -> Self {
-        let verbs = verbs().keys().map(|verb| ((*verb).to_owned(), Value::Object(Map::new()))).collect();
-        let mut declaration = KindInput {
-            noun: String::new(),
-            fields: Fields::default(),
-            more_fields: true,
-            created: created_at(),
-            updated: updated_at(),
-            stage: None,
-            status: None,
-            closed: None,
-            completed: None,
-            verbs: Verbs(verbs),
-            example: Value::Null,
-        };
+        let mut declaration = KindInput::any();
         declaration.complete(name);
         Self { name: name.to_owned(), builtin: false, revision: 0, declaration, created_at: None, updated_at: None }
     }
@@ -170,6 +92,13 @@ impl RecordKind {
             created_at: former.map_or(Some(now), |former| former.created_at),
             updated_at: unchanged.map_or(Some(now), |former| former.updated_at),
         })
+    }
+
+    /// The kinds that its fields refer to, each with the path at which it is named, such as `fields.customer.kind`.
+    pub fn references(&self) -> Vec<(String, &str)> {
+        let mut found = Vec::new();
+        declare::references("fields", &self.declaration.fields, &mut found);
+        found
     }
 
     /// Its name, such as `ticket`.
@@ -326,6 +255,29 @@ impl RecordKind {
         }
     }
 
+    /// Sets the instant of the last change of a stored record, unless a later one is set. Returns what the index then no
+    /// longer has of it, and what it newly has.
+    pub fn touch_stored(&self, record: &mut Value, now: Timestamp) -> (Option<IndexEntry>, Option<IndexEntry>) {
+        let Some(name) = &self.declaration.updated else { return (None, None) };
+        let was = record.get(name).cloned();
+        let is = self.instant(name, now);
+        let later = match (&was, &is) {
+            (Some(Value::String(was)), Value::String(is)) => was < is,
+            (Some(Value::Number(was)), Value::Number(is)) => was.as_i64() < is.as_i64(),
+            _ => true,
+        };
+        if !later {
+            return (None, None);
+        }
+        let indexed = self.declaration.fields.get(name).is_some_and(|field| field.indexed);
+        let entry = |value: &Value| Some((name.clone(), index_value(value)?)).filter(|_| indexed);
+        let entries = (was.as_ref().and_then(entry), entry(&is));
+        if let Some(object) = record.as_object_mut() {
+            object.insert(name.clone(), is);
+        }
+        entries
+    }
+
     fn take_away(
         &self,
         name: &str,
@@ -341,7 +293,7 @@ impl RecordKind {
                 None if !field.required => {
                     record.shift_remove(name);
                 }
-                _ => mistakes.add(name, format!("cannot be taken away: {} has it; give it a value", self.noun())),
+                _ => mistakes.add(name, format!("cannot be removed: {} requires it; give it a value", self.noun())),
             },
             None => {
                 if record.shift_remove(name).is_none() && !self.declaration.more_fields {
@@ -361,8 +313,9 @@ impl RecordKind {
             } else if self.declaration.fields.get(name).is_none()
                 && (name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control))
             {
-                let name: String = name.chars().take(80).collect();
-                let message = format!("is no name of a field: 1 to {MAX_NAME} bytes, none of them a control character");
+                let name = crate::abridged(name);
+                let message =
+                    format!("is not a valid field name: give 1 to {MAX_NAME} bytes, none of them a control character");
                 mistakes.add(name, message);
             }
         }
@@ -382,7 +335,7 @@ impl RecordKind {
         match self.declaration.fields.get(name) {
             Some(field) => field.check(name, value, mistakes),
             None if self.declaration.more_fields => {}
-            None => mistakes.add(name.chars().take(80).collect::<String>(), self.unknown()),
+            None => mistakes.add(crate::abridged(name), self.unknown()),
         }
         mistakes.0.truncate(20);
     }
@@ -396,7 +349,7 @@ impl RecordKind {
     }
 
     fn unknown(&self) -> String {
-        format!("is no field of {}: it has {}", self.noun(), self.declaration.fields.names())
+        format!("is not a field of {}: it has {}", self.noun(), self.declaration.fields.names())
     }
 
     /// An instant in the form that the field has.
@@ -430,7 +383,7 @@ pub fn index_value(value: &Value) -> Option<String> {
     match value {
         Value::Null | Value::Array(_) => None,
         Value::Bool(value) => Some(format!("b{value}")),
-        Value::Number(number) => Some(format!("n{}", plain_number(number))),
+        Value::Number(number) => plain_number(&number.to_string()).map(|number| format!("n{number}")),
         Value::String(text) => Some(index_text(text)),
         Value::Object(object) => object.get("id").filter(|id| !id.is_object()).and_then(index_value),
     }
@@ -445,15 +398,22 @@ pub(crate) fn index_text(text: &str) -> String {
     format!("s{}", text.get(..end).unwrap_or_default())
 }
 
-/// 5 and 5.0 are one number.
-pub(crate) fn plain_number(number: &serde_json::Number) -> String {
-    match number.as_f64() {
-        #[allow(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
-        Some(float) if !number.is_i64() && !number.is_u64() && float.fract() == 0.0 && float.abs() < 9e15 => {
-            (float as i64).to_string()
-        }
-        _ => number.to_string(),
+/// A number as it stands in the index; none if the text is no number. 5 and 5.0 are one number, and so are 1.1 and 1.10,
+/// but no two that differ in any digit.
+pub(crate) fn plain_number(text: &str) -> Option<String> {
+    let exact = Decimal::read(text)?;
+    // However it is written, 1e18 and 1.0e18 too.
+    if let Some(whole) = exact.to_i128().filter(|whole| (i64::MIN.into()..=u64::MAX.into()).contains(whole)) {
+        return Some(whole.to_string());
     }
+    let short = text.parse::<f64>().ok().and_then(|real| {
+        #[allow(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
+        let whole = (real.fract() == 0.0 && real.abs() < 9e15).then(|| (real as i64).to_string());
+        whole.or_else(|| Some(serde_json::Number::from_f64(real)?.to_string()))
+    });
+    // Double precision is enough for most numbers. Those that it would take for another keep all of their digits.
+    let is_exact = |short: &String| Decimal::read(short).is_some_and(|short| short.order(exact).is_eq());
+    short.filter(is_exact).or_else(|| Some(exact.canonical()))
 }
 
 #[cfg(test)]

@@ -120,6 +120,23 @@ fn a_change_is_told_by_the_verbs_that_the_kind_permits_and_by_its_own_fields() {
 }
 
 #[test]
+fn the_index_follows_the_instant_of_the_last_change() {
+    let kind = declare(json!({"fields": {"updated_at": {"type": "timestamp", "indexed": true}}})).unwrap();
+    let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+    let mut record = kind.make(1, Map::new(), at(5)).unwrap();
+    let before = kind.index_of(&record);
+    assert_eq!(kind.touch_stored(&mut record, at(4)), (None, None), "never back");
+    let (gone, new) = kind.touch_stored(&mut record, at(6));
+    assert_eq!((gone.into_iter().collect::<Vec<_>>(), new.into_iter().collect()), (before, kind.index_of(&record)));
+    assert_eq!(record["updated_at"], "1970-01-01T00:00:06.000Z");
+    let mut seconds = json!({"updated_at": 5});
+    let company = builtin_kind("company").unwrap();
+    assert_eq!(company.touch_stored(&mut seconds, at(6)), (None, None), "no index is kept of it");
+    company.touch_stored(&mut seconds, at(3));
+    assert_eq!(seconds["updated_at"], 6);
+}
+
+#[test]
 fn a_declaration_is_completed_and_shows_itself_again() {
     let kind = order();
     let shown = serde_json::to_value(kind.declaration()).unwrap();
@@ -142,28 +159,28 @@ fn a_declaration_that_cannot_be_is_told_with_the_path_and_the_remedy() {
     let deep = (0..6).fold(json!({"type": "string"}), |inner, _| json!({"type": "object", "fields": {"a": inner}}));
     let many: Map<String, Value> = (0..101).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect();
     for (value, path, said) in [
-        (json!({"fields": {"a b": {"type": "string"}}}), "fields.a b", "no name of a field"),
+        (json!({"fields": {"a b": {"type": "string"}}}), "fields.a b", "not a valid field name"),
         (json!({"fields": many}), "fields", "at most 100"),
         (json!({"fields": {"a": deep}}), "fields.a.fields.a.fields.a.fields.a.fields.a.fields", "levels deep"),
         (json!({"fields": {"a": {"type": []}}}), "fields.a.type", "at least one"),
         (json!({"fields": {"a": {"type": "integer", "default": "x"}}}), "fields.a.default", "whole number"),
         (json!({"fields": {"a": {"type": "integer", "values": ["x"]}}}), "fields.a.values[0]", "type"),
-        (json!({"fields": {"a": {"type": "list", "indexed": true}}}), "fields.a.indexed", "no lists"),
+        (json!({"fields": {"a": {"type": "list", "indexed": true}}}), "fields.a.indexed", "not lists"),
         (json!({"fields": {"a": {"type": "string", "items": {"type": "string"}}}}), "fields.a.items", "only a list"),
         (json!({"fields": {"a": {"type": "string", "kind": "user"}}}), "fields.a.kind", "only a reference"),
         (json!({"fields": {"a": {"type": "string", "min": 2, "max": 1}}}), "fields.a.min", "more than max"),
         (json!({"fields": {"id": {"type": "string"}}}), "fields.id.type", "counts ids"),
         (json!({"fields": {"created_at": {"type": "string"}}}), "created", "timestamp or seconds"),
-        (json!({"fields": {}, "stage": "step"}), "stage", "no field"),
+        (json!({"fields": {}, "stage": "step"}), "stage", "not a field"),
         (json!({"fields": {}, "verbs": ["created", "updated", "moved"]}), "verbs.moved", "needs `stage`"),
-        (json!({"fields": {}, "verbs": ["created", "updated", "eaten"]}), "verbs.eaten", "no verb"),
-        (json!({"fields": {}, "verbs": ["created"]}), "verbs", "lacks `updated`"),
+        (json!({"fields": {}, "verbs": ["created", "updated", "eaten"]}), "verbs.eaten", "not a verb"),
+        (json!({"fields": {}, "verbs": ["created"]}), "verbs", "must include `updated`"),
         (json!({"fields": {}, "verbs": {"created": {}, "updated": {"x": [1, 2]}}}), "verbs.updated.x", "declared"),
         (json!({"fields": {}, "closed": ["x"]}), "closed", "without `status`"),
         (
             json!({"fields": {"s": {"type": "string", "values": ["a"]}}, "status": "s", "closed": ["b"]}),
             "closed[0]",
-            "no value",
+            "not an allowed value",
         ),
         (json!({"fields": {}, "example": {"x": 1}}), "example.x", "declared"),
         (json!({"fields": {}, "noun": "x".repeat(65)}), "noun", "at most 64"),
@@ -177,4 +194,34 @@ fn a_declaration_that_cannot_be_is_told_with_the_path_and_the_remedy() {
         assert_eq!(RecordKind::declare(name, input, None, now()).unwrap_err().0[0].path, "kind", "{name}");
     }
     assert!(serde_json::from_value::<KindInput>(json!({"fields": {}, "colour": 1})).is_err());
+}
+
+#[test]
+fn numbers_that_differ_in_any_digit_are_apart_in_the_index() {
+    let place = |text: &str| crate::index_value(&serde_json::from_str(text).unwrap());
+    for (a, b, same) in [
+        ("5", "5.0", true),
+        ("1.1", "1.10", true),
+        ("0", "-0", true),
+        ("1e3", "1000", true),
+        ("1e18", "1000000000000000000", true),
+        ("9007199254740993", "9007199254740993.0", true),
+        ("-9007199254740993", "-9007199254740.993e3", true),
+        ("18446744073709551615", "18446744073709551615.0", true),
+        ("18446744073709551616", "18446744073709551616.0", true),
+        ("2.5e-7", "0.00000025", true),
+        ("12345678901234567890123", "12345678901234567890123.0", true),
+        ("12345678901234567890123", "12345678901234567890124", false),
+        ("0.1", "0.1000000000000000055511151231257827", false),
+        ("9007199254740993", "9007199254740992", false),
+        ("5", "5.00000000000000000001", false),
+    ] {
+        assert_eq!(place(a) == place(b), same, "{a} {b}");
+    }
+    // As it stands in stores that were made before.
+    for (text, stored) in
+        [("5.0", "n5"), ("1.10", "n1.1"), ("18446744073709551615", "n18446744073709551615"), ("2.5e-7", "n2.5e-7")]
+    {
+        assert_eq!(place(text).as_deref(), Some(stored), "{text}");
+    }
 }

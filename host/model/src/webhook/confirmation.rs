@@ -23,6 +23,14 @@ pub enum Handshake {
     HookSecret,
 }
 
+impl Handshake {
+    /// Whether a POST follows its link, besides a GET: in CloudEvents either does (HTTP Webhook, section 4.2), and a callback
+    /// of Xurrent's may be called by either. A link of Amazon SNS is followed by a GET only.
+    pub fn link_takes_post(self) -> bool {
+        matches!(self, Self::CloudeventsOptions | Self::WebhookVerify)
+    }
+}
+
 /// How far the asking has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {

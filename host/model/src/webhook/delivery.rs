@@ -128,8 +128,29 @@ pub struct Attempt {
     /// How many deliveries the request carried, if more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
+    /// The first delivery of the batch, whose attempt has the header fields and bodies, which this one has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_first: Option<DeliveryId>,
     /// What came of it.
     pub outcome: AttemptOutcome,
+}
+
+impl Attempt {
+    /// Leaves out the header fields and bodies of the request and of its answer.
+    pub fn clear_messages(&mut self) {
+        self.request_headers = Vec::new();
+        self.request_body = String::new();
+        if let AttemptOutcome::Answered { headers, body, .. } = &mut self.outcome {
+            *headers = Vec::new();
+            *body = String::new();
+        }
+    }
+
+    /// Makes it the attempt of a later delivery of the batch: the first one has the header fields and bodies.
+    pub fn refer_to(&mut self, first: DeliveryId) {
+        self.clear_messages();
+        self.batch_first = Some(first);
+    }
 }
 
 /// Where the time of a request went, in microseconds. A part that was not reached, or that a connection which was there
@@ -152,6 +173,9 @@ pub struct Timing {
     #[serde(default)]
     pub reused: bool,
 }
+
+/// What an error begins with that tells of an answer's status, which follows.
+pub const ANSWERED: &str = "the receiver answered ";
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,7 +217,7 @@ impl AttemptOutcome {
     pub fn error(&self) -> Option<String> {
         match self {
             Self::Answered { status: 200..=299, .. } => None,
-            Self::Answered { status, .. } => Some(format!("the receiver answered {status}")),
+            Self::Answered { status, .. } => Some(format!("{ANSWERED}{status}")),
             Self::Failed { code, message } => Some(format!("{code}: {message}")),
         }
     }

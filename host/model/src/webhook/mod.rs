@@ -2,6 +2,7 @@
 
 mod confirmation;
 mod delivery;
+mod header;
 mod pace;
 mod profile;
 mod retry;
@@ -10,12 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use confirmation::{Confirmation, Handshake};
-pub use delivery::{Attempt, AttemptOutcome, Delivery, DeliveryState, Header, Purpose, Timing};
+pub use delivery::{ANSWERED, Attempt, AttemptOutcome, Delivery, DeliveryState, Header, Purpose, Timing};
+pub use header::{CONNECTION_FIELDS, CustomHeader, MAX_HEADER_VALUE};
 pub use pace::{Batching, HeadOfLine, Order, Rate};
 pub use profile::{Exhausted, Gone, Profile};
 pub use retry::RetrySchedule;
 
-use crate::{EventPattern, Mistakes, SigningPolicy, SpaceId, Timestamp, WebhookId, When};
+use pace::MOST_CONCURRENCY;
+
+use crate::nullable::{NOT_NULL, given, required};
+use crate::whole::whole_given;
+use crate::{Creates, EventPattern, Mistakes, SigningPolicy, SpaceId, Timestamp, WebhookId, When, check_display_name};
 
 /// Whether a webhook is delivered to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +49,16 @@ impl WebhookState {
     }
 }
 
+/// A time in which a webhook was disabled or dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ended; none: it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
 /// A key that messages are signed with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningKey {
@@ -60,16 +76,6 @@ pub struct SigningKey {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A header field of a webhook's own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CustomHeader {
-    /// Its name.
-    pub name: String,
-    /// Its value, with variables. `{{secrets.NAME}}` stands for a secret of the space.
-    pub value: String,
-}
-
 /// How connections to a receiver are made, beyond what holds for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +89,9 @@ pub struct TransportSettings {
     /// The name of the secret of the space that holds that certificate's private key, as PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_key_secret: Option<String>,
+    /// The name of the secret of the space that holds the URL of the proxy that requests go through instead of the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_secret: Option<String>,
     /// Whether HTTP/2 is used where the receiver offers it. Default true.
     #[serde(default = "yes")]
     pub http2: bool,
@@ -218,6 +227,9 @@ pub struct Webhook {
     /// When that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_at: Option<Timestamp>,
+    /// The last time in which it was disabled or dead: events of that time were not sent to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// What went wrong last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -241,24 +253,75 @@ impl Webhook {
         }
     }
 
+    /// Records that it came into its present state: why, by whom and when.
+    pub fn came_to(&mut self, reason: Option<String>, by: &str, now: Timestamp) {
+        self.state_reason = reason;
+        self.state_by = Some(by.to_owned());
+        self.state_at = Some(now);
+        match (self.state(), &mut self.paused) {
+            (WebhookState::Disabled | WebhookState::Dead, Some(Pause { until: None, .. })) => {}
+            (WebhookState::Disabled | WebhookState::Dead, paused) => *paused = Some(Pause { from: now, until: None }),
+            (_, Some(pause)) if pause.until.is_none() => pause.until = Some(now),
+            _ => {}
+        }
+    }
+
+    /// Its state in words: since when, by whom and why, as far as that is known.
+    pub fn standing(&self) -> String {
+        let mut text = self.state().name().to_owned();
+        if let Some(at) = self.state_at {
+            text.push_str(&format!(" since {at}"));
+        }
+        if let Some(by) = &self.state_by {
+            text.push_str(&format!(" by {by}"));
+        }
+        if let Some(reason) = &self.state_reason {
+            text.push_str(&format!(" ({reason})"));
+        }
+        text
+    }
+
     /// Whether events go out to it.
     pub fn delivers(&self) -> bool {
         self.state() == WebhookState::Active
     }
 
+    /// Header fields of its own, with their places, that messages signed in this way have from their signature.
+    pub fn fields_set_by(&self, signing: &SigningPolicy) -> impl Iterator<Item = (usize, &CustomHeader)> {
+        let set: Vec<String> = signing.header_fields().into_iter().map(str::to_owned).collect();
+        let is_set = move |name: &str| set.iter().any(|field| field.eq_ignore_ascii_case(name));
+        self.headers.iter().enumerate().filter(move |(_, header)| is_set(&header.name))
+    }
+
     /// Adds what is wrong with it, as far as that can be seen without asking anybody else.
     pub fn check(&self, mistakes: &mut Mistakes) {
-        let mut at_most = |field: &str, length: usize, most: usize| {
+        if self.url.len() > 2048 {
+            mistakes.add("url", format!("has {} bytes: at most 2048", self.url.len()));
+        }
+        if self.description.len() > 65_536 {
+            mistakes.add("description", format!("has {} bytes: at most 65536", self.description.len()));
+        }
+        let mut at_most = |field: &str, text: &str, most: usize| {
+            let length = text.chars().count();
             if length > most {
-                mistakes.add(field, format!("has {length} bytes: at most {most}"));
+                mistakes.add(field, format!("has {length} characters: at most {most}"));
             }
         };
-        at_most("url", self.url.len(), 2048);
-        at_most("name", self.name.len(), 256);
-        at_most("embed", self.embed.as_ref().map_or(0, String::len), 256);
-        at_most("description", self.description.len(), 65_536);
-        at_most("source", self.source.as_ref().map_or(0, String::len), 30);
-        at_most("source_id", self.source_id.as_ref().map_or(0, String::len), 128);
+        at_most("embed", self.embed.as_deref().unwrap_or_default(), 256);
+        at_most("source", self.source.as_deref().unwrap_or_default(), 30);
+        at_most("source_id", self.source_id.as_deref().unwrap_or_default(), 128);
+        // One without a name is known by its URL.
+        if !self.name.is_empty() {
+            check_display_name("name", &self.name, mistakes);
+        }
+        for name in self.embed.iter().flat_map(|embed| embed.split(',')).map(str::trim) {
+            if !EMBEDDED.contains(&name) {
+                let shown = crate::abridged(name);
+                let known = EMBEDDED.join(", ");
+                mistakes
+                    .add("embed", format!("`{shown}` cannot be embedded: give names of {known}, with commas between"));
+            }
+        }
         if self.events.is_empty() || self.events.len() > MOST_PATTERNS {
             let message = format!("{} event types: give 1 to {MOST_PATTERNS}, such as `ticket.*`", self.events.len());
             mistakes.add("events", message);
@@ -266,18 +329,11 @@ impl Webhook {
         if let Some(wrong) = self.retry.mistake() {
             mistakes.add("retry", wrong);
         }
-        if !TIMEOUT_MS.contains(&self.timeout_ms) {
-            let (least, most) = (TIMEOUT_MS.start(), TIMEOUT_MS.end());
-            mistakes.add("timeout_ms", format!("{}: from {least} to {most}", self.timeout_ms));
+        if !(LEAST_TIMEOUT_MS..=MOST_TIMEOUT_MS).contains(&self.timeout_ms) {
+            let message = format!("{}: give {LEAST_TIMEOUT_MS} to {MOST_TIMEOUT_MS}", self.timeout_ms);
+            mistakes.add("timeout_ms", message);
         }
-        if self.headers.len() > MOST_HEADERS {
-            mistakes.add("headers", format!("{} header fields: at most {MOST_HEADERS}", self.headers.len()));
-        }
-        for (place, header) in self.headers.iter().enumerate() {
-            if let Some(wrong) = header.mistake() {
-                mistakes.add(format!("headers[{place}].{}", wrong.0), wrong.1);
-            }
-        }
+        header::check(&self.headers, self.oauth.is_some(), mistakes);
         if self.mail_exceptions_to.len() > MOST_ADDRESSES {
             let message = format!("{} addresses: at most {MOST_ADDRESSES}", self.mail_exceptions_to.len());
             mistakes.add("mail_exceptions_to", message);
@@ -291,113 +347,147 @@ impl Webhook {
     }
 }
 
+/// What a Capsule hook can have embedded: members that its messages have in any case then, be they empty.
+const EMBEDDED: [&str; 8] = ["fields", "kase", "opportunity", "organisation", "owner", "party", "tags", "team"];
 const MOST_PATTERNS: usize = 100;
-const MOST_HEADERS: usize = 50;
 const MOST_ADDRESSES: usize = 20;
-const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 100..=60_000;
-/// Header fields that the connection needs for itself.
-const RESERVED: [&str; 6] = ["connection", "content-length", "host", "te", "transfer-encoding", "upgrade"];
+const LEAST_TIMEOUT_MS: u32 = 100;
+const MOST_TIMEOUT_MS: u32 = 60_000;
 
-impl CustomHeader {
-    /// The field that is wrong, and how.
-    fn mistake(&self) -> Option<(&'static str, String)> {
-        let shown: String = self.name.chars().take(80).collect();
-        let is_token = !self.name.is_empty()
-            && self.name.len() <= 128
-            && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-        if !is_token {
-            return Some(("name", format!("`{shown}` is no name of a header field (RFC 9110 section 5.1)")));
-        }
-        if RESERVED.iter().any(|reserved| self.name.eq_ignore_ascii_case(reserved)) {
-            return Some(("name", format!("`{shown}` is set by the connection itself: leave it out")));
-        }
-        if self.value.len() > 8192 || self.value.chars().any(char::is_control) {
-            return Some(("value", "has more than 8192 bytes or control characters".to_owned()));
-        }
-        None
-    }
-}
-
-/// What a caller sends to make or change a webhook; what is absent keeps its value.
+/// What a caller sends to make or change a webhook; what is absent keeps its value, null restores the default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookInput {
     /// See [`Webhook::name`].
-    pub name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub name: Option<Option<String>>,
     /// See [`Webhook::profile`]. Only when it is made.
-    pub profile: Option<Profile>,
+    #[serde(default, deserialize_with = "given")]
+    pub profile: Option<Option<Profile>>,
     /// See [`Webhook::url`].
+    #[serde(default, deserialize_with = "required")]
     pub url: Option<String>,
     /// See [`Webhook::events`].
-    pub events: Option<Vec<EventPattern>>,
+    #[serde(default, deserialize_with = "given")]
+    pub events: Option<Option<Vec<EventPattern>>>,
     /// The event in the words of the profile's system, in place of `events`.
-    pub event: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub event: Option<Option<String>>,
     /// See [`Webhook::embed`].
-    pub embed: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub embed: Option<Option<String>>,
     /// See [`Webhook::description`].
-    pub description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub description: Option<Option<String>>,
     /// See [`Webhook::source`].
     #[serde(default, deserialize_with = "given")]
     pub source: Option<Option<String>>,
     /// See [`Webhook::source_id`].
     #[serde(default, deserialize_with = "given")]
     pub source_id: Option<Option<String>>,
-    /// See [`Webhook::when`]; null takes it away.
+    /// See [`Webhook::when`].
     #[serde(default, deserialize_with = "given")]
     pub when: Option<Option<When>>,
-    /// See [`Webhook::transform`]; null takes it away.
+    /// See [`Webhook::transform`].
     #[serde(default, deserialize_with = "given")]
     pub transform: Option<Option<String>>,
     /// See [`Webhook::with`].
-    pub with: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "given")]
+    pub with: Option<Option<Map<String, Value>>>,
     /// See [`Webhook::headers`].
-    pub headers: Option<Vec<CustomHeader>>,
+    #[serde(default, deserialize_with = "given")]
+    pub headers: Option<Option<Vec<CustomHeader>>>,
     /// See [`Webhook::signing`].
-    pub signing: Option<SigningPolicy>,
-    /// See [`Webhook::policy`]; null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub signing: Option<Option<SigningPolicy>>,
+    /// See [`Webhook::policy`].
     #[serde(default, deserialize_with = "given")]
     pub policy: Option<Option<u64>>,
     /// A key of the caller's own in the text form of the signing policy; one is made if it is absent.
     pub secret: Option<String>,
     /// See [`Webhook::retry`].
-    pub retry: Option<RetrySchedule>,
+    #[serde(default, deserialize_with = "given")]
+    pub retry: Option<Option<RetrySchedule>>,
     /// See [`Webhook::timeout_ms`].
-    pub timeout_ms: Option<u32>,
-    /// See [`Webhook::rate`]; null takes it away.
+    #[serde(default, deserialize_with = "whole_given::<_, LEAST_TIMEOUT_MS, MOST_TIMEOUT_MS>")]
+    pub timeout_ms: Option<Option<u32>>,
+    /// See [`Webhook::rate`].
     #[serde(default, deserialize_with = "given")]
     pub rate: Option<Option<Rate>>,
-    /// See [`Webhook::concurrency`]; null takes it away.
-    #[serde(default, deserialize_with = "given")]
+    /// See [`Webhook::concurrency`].
+    #[serde(default, deserialize_with = "whole_given::<_, 1, MOST_CONCURRENCY>")]
     pub concurrency: Option<Option<u32>>,
-    /// See [`Webhook::order`]; null takes it away.
+    /// See [`Webhook::order`].
     #[serde(default, deserialize_with = "given")]
     pub order: Option<Option<Order>>,
-    /// See [`Webhook::batching`]; null takes it away.
+    /// See [`Webhook::batching`].
     #[serde(default, deserialize_with = "given")]
     pub batching: Option<Option<Batching>>,
     /// See [`Webhook::on_gone`].
-    pub on_gone: Option<Gone>,
+    #[serde(default, deserialize_with = "given")]
+    pub on_gone: Option<Option<Gone>>,
     /// See [`Webhook::on_exhausted`].
-    pub on_exhausted: Option<Exhausted>,
+    #[serde(default, deserialize_with = "given")]
+    pub on_exhausted: Option<Option<Exhausted>>,
     /// See [`Webhook::mail_exceptions_to`].
-    pub mail_exceptions_to: Option<Vec<String>>,
-    /// See [`Webhook::transport`]; null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub mail_exceptions_to: Option<Option<Vec<String>>>,
+    /// See [`Webhook::transport`].
     #[serde(default, deserialize_with = "given")]
     pub transport: Option<Option<TransportSettings>>,
-    /// See [`Webhook::oauth`]; null takes it away.
+    /// See [`Webhook::oauth`].
     #[serde(default, deserialize_with = "given")]
     pub oauth: Option<Option<OauthSettings>>,
     /// How its receiver is asked. Only when it is made.
-    pub handshake: Option<Handshake>,
+    #[serde(default, deserialize_with = "given")]
+    pub handshake: Option<Option<Handshake>>,
     /// Whether events go out. True also brings one back that was given up.
-    pub enabled: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    pub enabled: Option<Option<bool>>,
 }
 
-/// A field that is there, be it null.
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+impl WebhookInput {
+    /// Validation errors for nulls in a change, in fields that a webhook needs. In a new webhook they may be null: the name is
+    /// then derived from the URL, and one of `event` and `events` is enough.
+    pub fn null_of_needed(&self) -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        if self.name == Some(None) {
+            mistakes.add("name", NOT_NULL);
+        }
+        if matches!(self.events, Some(None)) && self.event.as_ref().is_none_or(Option::is_none) {
+            mistakes.add("events", NOT_NULL);
+        }
+        mistakes
+    }
+
+    /// Checks that of two fields that replace one another only one is given, and that a given name is a name: an empty one
+    /// would be replaced by one that is derived from the URL.
+    ///
+    /// # Errors
+    /// What is wrong, with the field's path.
+    pub fn check_alternatives(&self) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        if matches!(self.signing, Some(Some(_))) && self.policy.flatten().is_some() {
+            mistakes.add("policy", "cannot be combined with `signing`: the policy replaces it. Keep one of them");
+        }
+        if matches!((&self.event, &self.events), (Some(Some(_)), Some(Some(_)))) {
+            mistakes.add("event", "cannot be combined with `events`, which it replaces. Keep one of them");
+        }
+        if matches!(&self.name, Some(Some(name)) if name.is_empty()) {
+            check_display_name("name", "", &mut mistakes);
+        }
+        mistakes.check()
+    }
+}
+
+impl Creates for WebhookInput {
+    fn missing(has: &dyn Fn(&str) -> bool) -> Mistakes {
+        let mut missing = Mistakes::of_missing(&[("url", "is missing: the address that events are sent to")], has);
+        if !has("events") && !has("event") {
+            missing.add("events", "is missing: the event types to send, such as [\"ticket.*\"]");
+        }
+        missing
+    }
 }
 
 /// How the messages of several webhooks are signed, with keys of its own.

@@ -3,15 +3,25 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Mistakes;
+use crate::whole::whole;
+
+const MOST_REQUESTS: u32 = 100_000;
+const MOST_RATE_SECONDS: u32 = 86_400;
+/// How many requests to a webhook may be in flight at most.
+pub(super) const MOST_CONCURRENCY: u32 = 1000;
+const LEAST_BATCH: u32 = 2;
+const MOST_BATCH: u32 = 1000;
+const MOST_BATCH_WAIT_MS: u32 = 60_000;
 
 /// At most so many requests in so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
     /// How many requests.
+    #[serde(deserialize_with = "whole::<_, 1, MOST_REQUESTS>")]
     pub requests: u32,
     /// In how many seconds.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "whole::<_, 1, MOST_RATE_SECONDS>")]
     pub per_seconds: u32,
 }
 
@@ -23,11 +33,11 @@ impl Rate {
     /// Adds what is wrong with it, if anything: 1 to 100,000 requests in 1 to 86,400 seconds.
     pub fn check(self, mistakes: &mut Mistakes) {
         let Self { requests, per_seconds } = self;
-        if !(1..=100_000).contains(&requests) {
-            mistakes.add("rate.requests", format!("{requests}: from 1 to 100000"));
+        if !(1..=MOST_REQUESTS).contains(&requests) {
+            mistakes.add("rate.requests", format!("{requests}: give 1 to {MOST_REQUESTS}"));
         }
-        if !(1..=86_400).contains(&per_seconds) {
-            mistakes.add("rate.per_seconds", format!("{per_seconds}: from 1 to 86400"));
+        if !(1..=MOST_RATE_SECONDS).contains(&per_seconds) {
+            mistakes.add("rate.per_seconds", format!("{per_seconds}: give 1 to {MOST_RATE_SECONDS}"));
         }
     }
 }
@@ -61,9 +71,10 @@ pub struct Order {
 #[serde(deny_unknown_fields)]
 pub struct Batching {
     /// How many events at most: 2 to 1000.
+    #[serde(deserialize_with = "whole::<_, LEAST_BATCH, MOST_BATCH>")]
     pub most: u32,
     /// For how long the first one waits for others, in milliseconds: at most 60000.
-    #[serde(default = "second")]
+    #[serde(default = "second", deserialize_with = "whole::<_, 0, MOST_BATCH_WAIT_MS>")]
     pub wait_ms: u32,
     /// Where in the message the list stands that the others are added to, as a JSON pointer (RFC 6901); empty: the
     /// messages themselves become the list.
@@ -86,8 +97,8 @@ pub(super) fn check(
     if let Some(rate) = rate {
         rate.check(mistakes);
     }
-    if let Some(concurrency) = concurrency.filter(|concurrency| !(1..=1000).contains(concurrency)) {
-        mistakes.add("concurrency", format!("{concurrency}: from 1 to 1000"));
+    if let Some(concurrency) = concurrency.filter(|concurrency| !(1..=MOST_CONCURRENCY).contains(concurrency)) {
+        mistakes.add("concurrency", format!("{concurrency}: give 1 to {MOST_CONCURRENCY}"));
     }
     if let Some(order) = order {
         if order.key.is_empty() || order.key.len() > 1024 {
@@ -99,14 +110,14 @@ pub(super) fn check(
         }
     }
     if let Some(Batching { most, wait_ms, list }) = batching {
-        if !(2..=1000).contains(most) {
-            mistakes.add("batching.most", format!("{most}: from 2 to 1000"));
+        if !(LEAST_BATCH..=MOST_BATCH).contains(most) {
+            mistakes.add("batching.most", format!("{most}: give {LEAST_BATCH} to {MOST_BATCH}"));
         }
-        if *wait_ms > 60_000 {
-            mistakes.add("batching.wait_ms", format!("{wait_ms}: at most 60000"));
+        if *wait_ms > MOST_BATCH_WAIT_MS {
+            mistakes.add("batching.wait_ms", format!("{wait_ms}: at most {MOST_BATCH_WAIT_MS}"));
         }
         if list.len() > 256 || !(list.is_empty() || list.starts_with('/')) {
-            mistakes.add("batching.list", "is no JSON pointer: such as `/payload`, at most 256 bytes");
+            mistakes.add("batching.list", "is not a JSON pointer: give one such as `/payload`, at most 256 bytes");
         }
     }
 }

@@ -35,7 +35,10 @@ const NAMED: [(&str, &[u64]); 4] = [
 ];
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a retry schedule, such as {\"delays_seconds\": [5, 60]} or {\"schedule\": \"standard\"}"
+)]
 struct Written {
     delays_seconds: Option<Vec<u64>>,
     schedule: Option<String>,
@@ -74,11 +77,14 @@ const DEFAULT_JITTER: f64 = 0.2;
 
 /// Each delay `factor` times the one before, up to `most` seconds.
 fn grow(first: u64, factor: f64, most: u64, retries: usize) -> Vec<u64> {
-    let next = |delay: &u64| {
-        let longer = Duration::try_from_secs_f64(Duration::from_secs(*delay).as_secs_f64() * factor.max(1.0));
-        Some(longer.map_or(most, |longer| longer.as_secs()).min(most))
+    let most = Duration::from_secs(most);
+    // With its fraction of a second: from whole ones, 1 s with a factor of 1.5 would never grow.
+    let next = |delay: &Duration| {
+        let longer = Duration::try_from_secs_f64(delay.as_secs_f64() * factor.max(1.0));
+        Some(longer.unwrap_or(most).min(most).max(*delay))
     };
-    std::iter::successors(Some(first.min(most)), next).take(retries.min(MOST_DELAYS.saturating_add(1))).collect()
+    let delays = std::iter::successors(Some(Duration::from_secs(first).min(most)), next);
+    delays.map(|delay| delay.as_secs()).take(retries.min(MOST_DELAYS.saturating_add(1))).collect()
 }
 
 impl Default for RetrySchedule {
@@ -96,7 +102,7 @@ impl RetrySchedule {
     pub fn named(name: &str, jitter: Option<f64>) -> Result<Self, String> {
         let Some((found, delays)) = NAMED.iter().find(|(known, _)| *known == name) else {
             let known = NAMED.map(|(known, _)| known).join(", ");
-            let shown: String = name.chars().take(40).collect();
+            let shown = crate::abridged(name);
             return Err(format!("there is no schedule `{shown}`; there are: {known}"));
         };
         let usual = if *found == "standard" { DEFAULT_JITTER } else { 0.0 };
@@ -118,9 +124,12 @@ impl RetrySchedule {
         if let Some(long) = self.delays_seconds.iter().find(|delay| **delay > LONGEST) {
             return Some(format!("a delay of {long} s: at most 30 days ({LONGEST})"));
         }
-        (!(0.0..=1.0).contains(&self.jitter)).then(|| format!("jitter {}: from 0 to 1", self.jitter))
+        (!(0.0..=1.0).contains(&self.jitter)).then(|| format!("jitter {}: give 0 to 1", self.jitter))
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -159,6 +168,8 @@ mod tests {
         assert_eq!(capsule.delay(1, 1.0), Some(Duration::from_secs(5)), "no jitter");
         let growing = read(json!({"first_seconds": 5, "factor": 3, "most_seconds": 100, "retries": 5, "jitter": 0}));
         assert_eq!(growing.unwrap().delays_seconds, [5, 15, 45, 100, 100]);
+        let slowly = read(json!({"first_seconds": 1, "factor": 1.5, "most_seconds": 9, "retries": 7})).unwrap();
+        assert_eq!(slowly.delays_seconds, [1, 1, 2, 3, 5, 7, 9]);
         for (wrong, part) in [
             (json!({"schedule": "x"}), "standard"),
             (json!({"schedule": "capsule", "delays_seconds": []}), "give"),

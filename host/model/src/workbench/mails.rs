@@ -8,15 +8,17 @@ impl Workbench {
     pub fn send_mail(&mut self, letter: Letter) -> Result<String, Failure> {
         self.room()?;
         letter.check().map_err(|mistake| invalid(&mistake))?;
-        let id = self.view.next_id(&self.space, "mail")?;
+        self.budget.charge(letter.size())?;
+        let id = self.stored.next_id("mail")?;
         self.mails.push(Mail {
             id,
-            space: self.space.clone(),
+            space: self.stored.space().clone(),
             letter,
-            cause: self.cause.clone(),
+            cause: self.origin.cause.clone(),
             state: MailState::Queued,
             attempts: 0,
             next_attempt_at: Some(self.now),
+            tried_at: None,
             last_error: None,
             created_at: self.now,
             sent_at: None,

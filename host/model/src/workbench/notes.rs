@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{NOTES_SHOWN, Workbench, invalid, value_of};
-use crate::{Attachment, Failure, Mistake, Note, NoteDraft, RecordKey};
+use super::{Workbench, invalid, value_of};
+use crate::{Attachment, Failure, Mistake, Note, NoteDraft, Person, StoredNote};
 
 /// How large a note may be, in bytes.
 const MAX_NOTE: usize = 256 * 1024;
@@ -18,43 +18,34 @@ impl Workbench {
             let message = format!("{} has no notes: its kind does not permit `note-added`", found.noun());
             return Err(Failure::permanent("record.no_notes", message));
         }
-        let key = self.record_key(kind, id)?;
+        // Notes of several steps do not conflict: each is added to the record as it is when the step commits.
+        let key = self.records.existing(&mut self.stored, kind, id)?;
         input.check().map_err(|mistake| invalid(&mistake))?;
+        // Who names another author speaks for that one, whose id nobody knows.
+        let user = self.origin.author.user.as_ref().filter(|_| input.author.is_none());
+        let mut attachments = input.attachments;
+        for file in &mut attachments {
+            file.created_by = file.created_by.take().or_else(|| user.map(Person::from));
+        }
         let note = Note {
-            id: self.view.next_id(&self.space, "note")?,
+            id: self.stored.next_id("note")?,
             text: input.text,
             html: input.html,
             public: input.public,
-            attachments: input.attachments,
-            author: Some(input.author.unwrap_or_else(|| self.source.clone())),
+            attachments,
+            author_id: user.map(|user| user.id.clone()),
+            author: Some(input.author.unwrap_or_else(|| match user {
+                Some(user) => user.name.clone(),
+                None => self.origin.source.clone(),
+            })),
             created_at: self.now,
         };
         let value = value_of(&note)?;
-        self.stored_notes(&key)?;
-        if let Some(open) = self.open.get_mut(&key) {
-            // The record's version counts its notes too, so whoever read it learns of the note.
-            open.touched = true;
-            found.touch(&mut open.after, self.now);
-        }
-        self.notes.push(NoteDraft { on: key, id: note.id, value: value.clone() });
+        let stored = StoredNote::from(&value);
+        self.records.read_notes(&mut self.stored, &key)?;
+        let draft = NoteDraft { on: key, id: note.id, value: value.clone(), stored };
+        self.records.add_note(&mut self.budget, &found, self.now, draft)?;
         Ok(value)
-    }
-
-    /// The newest notes of a record, oldest first, as this step would leave them.
-    pub(super) fn notes_on(&mut self, key: &RecordKey) -> Result<Vec<Value>, Failure> {
-        self.stored_notes(key)?;
-        let stored = self.open.get(key).and_then(|open| open.notes.as_ref()).into_iter().flatten();
-        let new = self.notes.iter().filter(|note| note.on == *key).map(|note| &note.value);
-        Ok(stored.chain(new).cloned().collect())
-    }
-
-    /// Reads the notes that are stored, once.
-    fn stored_notes(&mut self, key: &RecordKey) -> Result<(), Failure> {
-        let unread = |open: &&mut super::Open| open.before.is_some() && open.notes.is_none();
-        if let Some(open) = self.open.get_mut(key).filter(unread) {
-            open.notes = Some(self.view.notes(&self.space, key, NOTES_SHOWN)?);
-        }
-        Ok(())
     }
 }
 
@@ -72,7 +63,7 @@ pub struct NoteInput {
     /// Files that come with it.
     #[serde(default)]
     pub attachments: Vec<Attachment>,
-    /// Who wrote it; the caller unless said otherwise.
+    /// Who wrote it; the user of the caller's key, else the caller, by default.
     pub author: Option<String>,
 }
 

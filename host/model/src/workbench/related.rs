@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Workbench;
 use crate::variables::described;
-use crate::{Failure, Field, Found, RecordKey, TICKET};
+use crate::{Failure, FailureKind, Field, Found, RecordKey, TICKET};
 
 /// What a path begins with that leads into the record that the event is about.
 const ROOTS: [&str; 2] = [TICKET, "record"];
@@ -80,7 +80,7 @@ impl Workbench {
             return Ok(Err(format!("the event is about no record: its subject is `{shown}`")));
         };
         if root == TICKET && key.kind != TICKET {
-            return Ok(Err(format!("the event is about {shown}, which is no ticket: `record` leads into it")));
+            return Ok(Err(format!("the event is about {shown}, which is not a ticket: `record` leads into it")));
         }
         match self.known(&key.kind, &key.id.to_string())? {
             Some(record) => Ok(Ok((key, record))),
@@ -91,7 +91,7 @@ impl Workbench {
     /// A record, none also where there is no such kind: what an event from outside names need not be there.
     fn known(&mut self, kind: &str, id: &str) -> Result<Option<Value>, Failure> {
         match self.record(kind, id) {
-            Err(failure) if failure.code.starts_with("kind.") || failure.code == "record.kind_invalid" => Ok(None),
+            Err(failure) if failure.kind() == FailureKind::NoSuchRecordKind => Ok(None),
             found => found,
         }
     }
@@ -212,7 +212,7 @@ mod tests {
         for (subject, path, is_record, said) in [
             (None, "ticket.urgency", false, "it has no subject"),
             (Some("order-7"), "record.x", false, "its subject is `order-7`"),
-            (Some("request/1"), "ticket.x", false, "request/1, which is no ticket"),
+            (Some("request/1"), "ticket.x", false, "request/1, which is not a ticket"),
             (Some("ticket/8"), "ticket.x", false, "there is no ticket/8"),
             (Some("unheard-of/8"), "record.x", false, "there is no unheard-of/8"),
             (Some("ticket/7"), "ticket.urgent", true, "ticket has"),

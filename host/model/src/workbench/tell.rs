@@ -2,39 +2,58 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{NOTES_SHOWN, Open, Workbench};
-use crate::{Change, Effects, EventDraft, HistoryEntry, RecordKey, RecordRemoval, RecordWrite, TICKET, Version};
+use super::members::Members;
+use super::open_records::{Open, OpenRecords};
+use super::origin::Origin;
+use super::told_notes::told_notes;
+use crate::{
+    Change, Effects, EventDraft, HistoryEntry, RecordAddition, RecordKey, RecordRemoval, RecordWrite, TICKET,
+    Timestamp, Version,
+};
 
 /// How large a value may be that is kept in the history, in bytes of JSON.
 const KEPT_VALUE: usize = 4 * 1024;
 /// And all of one change.
 const KEPT_CHANGE: usize = 64 * 1024;
-/// How large the notes may be that an event of a ticket has, in bytes of JSON.
-const NOTES_TOLD: usize = 256 * 1024;
 
-impl Workbench {
-    pub(super) fn tell(&self, key: &RecordKey, open: &Open, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
-        let Some(kind) = self.kinds.get(&key.kind) else { return };
+/// What tells of the records that a step changed.
+pub(super) struct Teller<'s> {
+    pub(super) records: &'s OpenRecords,
+    pub(super) origin: &'s Origin,
+    pub(super) now: Timestamp,
+}
+
+impl Teller<'_> {
+    /// Adds the changes of every record to `effects`, and the events that tell of them to `drafts`.
+    pub(super) fn tell(&self, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
+        for (key, open) in self.records.all() {
+            self.tell_of(key, open, effects, drafts);
+        }
+    }
+
+    fn tell_of(&self, key: &RecordKey, open: &Open, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
+        let Some(kind) = self.records.known_kind(&key.kind) else { return };
         if !open.touched || (open.removed && open.before.is_none()) {
             return;
         }
-        let version = self.version_of(key);
+        let version = self.records.version_of(key);
         let before = open.before.as_ref().map(|before| kind.index_of(before)).unwrap_or_default();
         if open.removed {
             let record = open.before.as_ref().unwrap_or(&open.after);
             let history = self.history(version, "deleted", all_fields(record, "from"));
             effects.changes.push(change("deleted", key, Value::Null));
-            drafts.push(self.told("deleted", key, about(key, open.after.clone())));
+            drafts.push(self.told("deleted", key, &about(key, &open.after.to_string())));
             effects.removed.push(RecordRemoval { key: key.clone(), unindex: before, history });
             return;
         }
         let shown = self.told_record(key, open);
+        let data = about(key, &shown);
         let mut history;
         match &open.before {
             None => {
                 history = self.history(version, "created", all_fields(&open.after, "to"));
                 effects.changes.push(change("created", key, open.after.clone()));
-                drafts.push(self.told("created", key, about(key, shown.clone())));
+                drafts.push(self.told("created", key, &data));
             }
             Some(was) => {
                 let events = kind.told(was, &open.after);
@@ -45,18 +64,25 @@ impl Workbench {
                     effects.changes.push(change("updated", key, Value::Object(changes.clone())));
                 }
                 for (verb, more) in events {
-                    let mut data = about(key, shown.clone());
-                    data.extend(more);
-                    drafts.push(self.told(verb, key, data));
+                    let mut data = data.clone();
+                    for (name, value) in more {
+                        data.put(name, value.to_string());
+                    }
+                    drafts.push(self.told(verb, key, &data));
                 }
             }
         }
-        for note in self.notes.iter().filter(|note| note.on == *key) {
+        for note in self.records.new_notes(key) {
             history.notes.push(note.id);
             effects.changes.push(change("note-added", key, note.value.clone()));
-            let mut data = about(key, shown.clone());
-            data.insert("note".to_owned(), note.value.clone());
-            drafts.push(self.told("note-added", key, data));
+            let mut data = data.clone();
+            data.put("note", note.stored.json());
+            drafts.push(self.told("note-added", key, &data));
+        }
+        if !open.relied {
+            let kind = std::sync::Arc::clone(kind);
+            effects.additions.push(RecordAddition { key: key.clone(), kind, at: self.now, history });
+            return;
         }
         let after = kind.index_of(&open.after);
         let gone = before.iter().filter(|entry| !after.contains(entry)).cloned().collect();
@@ -70,38 +96,23 @@ impl Workbench {
         });
     }
 
-    /// The version that a record has once the step commits.
-    pub fn version_of(&self, key: &RecordKey) -> Version {
-        let read = self.reads.get(key).copied().flatten().unwrap_or(0);
-        read.saturating_add(u64::from(self.open.get(key).is_some_and(|open| open.touched)))
-    }
-
-    fn told(&self, verb: &str, key: &RecordKey, data: Map<String, Value>) -> EventDraft {
+    fn told(&self, verb: &str, key: &RecordKey, data: &Members<'_>) -> EventDraft {
         let name = format!("{}.{verb}", key.kind);
-        let data = Value::Object(data);
-        EventDraft::json(&name, "hookwright", Some(key.to_string()), &data, Some(self.cause.clone()))
+        EventDraft::json_text(&name, "hookwright", Some(key.to_string()), data.json(), Some(self.origin.signed_cause()))
     }
 
-    /// The record as its events show it: a ticket with its newest notes, as its packet has them (R2.2).
-    fn told_record(&self, key: &RecordKey, open: &Open) -> Value {
-        let mut record = open.after.clone();
-        if key.kind == TICKET {
-            let new = self.notes.iter().filter(|note| note.on == *key).map(|note| &note.value);
-            let notes: Vec<&Value> = open.notes.iter().flatten().chain(new).collect();
-            let mut room = NOTES_TOLD;
-            let newest = notes.into_iter().rev().take(NOTES_SHOWN).take_while(|note| {
-                let size = note.to_string().len();
-                let fits = size <= room;
-                room = room.saturating_sub(size);
-                fits
-            });
-            let mut notes: Vec<Value> = newest.cloned().collect();
-            notes.reverse();
-            if let (false, Some(record)) = (notes.is_empty(), record.as_object_mut()) {
-                record.insert("notes".to_owned(), Value::from(notes));
-            }
-        }
-        record
+    /// The JSON of the record as its events show it: a ticket with its newest notes, as its packet has them.
+    fn told_record(&self, key: &RecordKey, open: &Open) -> String {
+        let notes = if key.kind == TICKET {
+            let new = self.records.new_notes(key).map(|note| &note.stored);
+            told_notes(&open.notes.iter().flatten().chain(new).collect::<Vec<_>>())
+        } else {
+            None
+        };
+        let (Some(notes), Some(fields)) = (notes, open.after.as_object()) else { return open.after.to_string() };
+        let mut record = Members::of(fields);
+        record.put("notes", notes);
+        record.json()
     }
 
     fn history(&self, version: Version, verb: &str, mut changes: Map<String, Value>) -> HistoryEntry {
@@ -118,7 +129,7 @@ impl Workbench {
             version,
             at: self.now,
             change: verb.to_owned(),
-            by: self.author.clone(),
+            by: self.origin.author.clone(),
             changes,
             notes: Vec::new(),
         }
@@ -136,13 +147,71 @@ fn all_fields(record: &Value, side: &str) -> Map<String, Value> {
 }
 
 /// The data of a record's events.
-fn about(key: &RecordKey, record: Value) -> Map<String, Value> {
-    let mut data = Map::new();
-    data.insert("id".to_owned(), key.id.into());
-    data.insert(key.kind.clone(), record);
+fn about<'t>(key: &'t RecordKey, record: &'t str) -> Members<'t> {
+    let mut data = Members::default();
+    data.put("id", key.id.to_string());
+    data.put(key.kind.as_str(), record);
     data
 }
 
 fn change(verb: &str, key: &RecordKey, detail: Value) -> Change {
     Change { kind: format!("{}.{verb}", key.kind), subject: key.to_string(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Cause, MemoryView, NoteInput, SpaceId, Subscribers, Workbench};
+
+    fn ticket() -> Value {
+        let then = Timestamp::from_millis(0).to_string();
+        json!({"id": 7, "subject": "Größe", "status": "open", "created_at": then, "updated_at": then})
+    }
+
+    /// Of a ticket with these notes.
+    fn bench(notes: Vec<Value>) -> Workbench {
+        let mut view = MemoryView::default();
+        let key = view.add(TICKET, ticket()).unwrap();
+        view.notes.insert(key, notes);
+        Workbench::new(Arc::new(view), SpaceId::main(), Timestamp::from_millis(0), "test", Cause::api())
+    }
+
+    fn note(text: &str) -> NoteInput {
+        NoteInput { text: text.to_owned(), ..NoteInput::default() }
+    }
+
+    /// Type and data of each event.
+    fn told(bench: Workbench) -> Vec<(String, String)> {
+        let events = bench.finish(&Subscribers::default()).events;
+        events.into_iter().map(|new| (new.event.event_type.clone(), new.event.data_json().into_owned())).collect()
+    }
+
+    #[test]
+    fn an_event_shows_the_notes_of_its_ticket_as_they_are_stored() {
+        let stored = r#"{"id":1,"text":"\"one\"\n","n":12345678901234567890123.10,"e":1e+2,"f":[{},[]]}"#;
+        let first: Value = serde_json::from_str(stored).unwrap();
+        let mut bench = bench(vec![first.clone()]);
+        let second = bench.add_note("7", note("zwei")).unwrap();
+        let third = bench.add_note("7", note("drei")).unwrap();
+        let mut shown = ticket();
+        shown["notes"] = json!([first, second, third]);
+        let data = |note: &Value| json!({"id": 7, "ticket": shown, "note": note}).to_string();
+        let told = told(bench);
+        assert_eq!(told, [&second, &third].map(|note| ("ticket.note-added".to_owned(), data(note))));
+        assert!(told.iter().all(|(_, data)| data.contains(stored)), "{told:?}");
+    }
+
+    #[test]
+    fn what_else_is_told_of_a_change_stands_beside_the_record() {
+        let mut bench = bench(vec![json!({"id": 1, "text": "one"})]);
+        bench.update_ticket("7", crate::TicketChanges::from_value(&json!({"subject": "New"})).unwrap()).unwrap();
+        let mut shown = ticket();
+        shown["subject"] = "New".into();
+        shown["notes"] = json!([{"id": 1, "text": "one"}]);
+        let changes = json!({"subject": {"from": "Größe", "to": "New"}});
+        let data = json!({"id": 7, "ticket": shown, "changes": changes}).to_string();
+        assert_eq!(told(bench), [("ticket.updated".to_owned(), data)]);
+    }
 }

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hookwright_model::DeliveryState;
+use hookwright_model::{DeliveryState, WebhookState};
+use hookwright_pipeline::JobState;
 use hookwright_receiver::{Receiver, Reply, Step};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, seconds};
+use crate::stage::{Stage, admin, seconds};
 
 /// What a receiver was sent, in order: the `data` of each.
 type Seen = Arc<Mutex<Vec<Value>>>;
@@ -44,9 +45,10 @@ fn of(seen: &Seen, key: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_one_that_failed_its_key_waits_and_others_do_not() {
+async fn a_failed_delivery_blocks_its_order_key_and_no_other() {
     let (stage, seen, bad, _receiver) = ordered("block").await;
     stage.until("the other key", || of(&seen, "b") == ["b1", "b2"]).await;
+    stage.until("the failure is recorded", || stage.deliveries()[0].attempts == 1).await;
     stage.still("the key waits", || of(&seen, "a").is_empty()).await;
     bad.lock().unwrap().clear();
     stage.advance(seconds(10));
@@ -54,7 +56,7 @@ async fn behind_one_that_failed_its_key_waits_and_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_one_that_was_given_up_its_key_goes_on() {
+async fn an_order_key_continues_after_a_dead_letter() {
     let (stage, seen, _bad, _receiver) = ordered("block").await;
     stage.until("tried", || stage.deliveries()[0].attempts == 1).await;
     stage.advance(seconds(10));
@@ -62,29 +64,69 @@ async fn behind_one_that_was_given_up_its_key_goes_on() {
     stage.still("still waits", || of(&seen, "a").is_empty()).await;
     stage.advance(seconds(100));
     stage.until("goes on", || of(&seen, "a") == ["a2", "a3"]).await;
-    assert_eq!(stage.count(DeliveryState::Dead), 1);
+    stage.until("dead-lettered", || stage.count(DeliveryState::Dead) == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_failed_is_passed_by_or_put_aside_where_that_is_wanted() {
+async fn redeliveries_keep_the_order_of_their_key() {
+    let stage = Stage::open().await;
+    let all: Vec<String> = (0..6).map(|place| format!("a{place}")).collect();
+    let bad = Arc::new(Mutex::new(all.iter().map(|one| json!(one)).collect::<Vec<_>>()));
+    let seen = Seen::default();
+    let receiver = picky(&seen, &bad);
+    let more = json!({"order": {"key": "{{event.subject}}"}, "retry": {"delays_seconds": []}});
+    let hook = stage.hook(&receiver.url("/"), more).await;
+    for one in &all[..4] {
+        stage.send("go.1", Some("a"), &json!(one)).await;
+    }
+    stage.until("dead-lettered", || stage.count(DeliveryState::Dead) == 4).await;
+    for enabled in [false, true] {
+        let input = hookwright_model::parse_json(json!({"enabled": enabled}).to_string().as_bytes()).unwrap();
+        stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+        if !enabled {
+            for one in &all[4..] {
+                stage.send("go.1", Some("a"), &json!(one)).await;
+            }
+            stage.advance(seconds(1));
+        }
+    }
+    bad.lock().unwrap().clear();
+    let filter = || serde_json::from_value(json!({"webhook": hook.id, "missed": true})).unwrap();
+    let both = [(); 2].map(|()| stage.pipeline.resending.redeliver_all(&stage.space, filter()).unwrap());
+    let ended = |id: &str| stage.pipeline.resending.redelivery(&stage.space, id).unwrap();
+    stage.until("queued", || both.iter().all(|one| ended(&one.id).state == JobState::Done)).await;
+    let (queued, missed) = both.iter().fold((0, 0), |(queued, missed), one| {
+        let one = ended(&one.id);
+        (queued + one.queued, missed + one.missed)
+    });
+    assert_eq!((queued, missed), (4, 2), "each once, although two ask for it");
+    stage.until("delivered", || stage.count(DeliveryState::Delivered) == 6).await;
+    assert_eq!(of(&seen, "a"), all);
+    assert!(stage.deliveries().iter().all(|one| one.key.as_deref() == Some("a")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_delivery_is_skipped_or_parked_as_on_failure_says() {
     let (stage, seen, bad, _receiver) = ordered("skip").await;
     stage.until("passed by", || of(&seen, "a") == ["a2", "a3"]).await;
+    stage.until("the failure is recorded", || stage.deliveries()[0].attempts == 1).await;
     bad.lock().unwrap().clear();
     stage.advance(seconds(10));
     stage.until("tried again", || of(&seen, "a") == ["a2", "a3", "a1"]).await;
 
     let (stage, seen, bad, _receiver) = ordered("park").await;
-    stage.until("put aside", || of(&seen, "a") == ["a2", "a3"]).await;
+    stage.until("parked", || of(&seen, "a") == ["a2", "a3"]).await;
+    stage.until("recorded", || stage.count(DeliveryState::Parked) == 1).await;
     stage.advance(seconds(1000));
     stage.still("for good", || stage.count(DeliveryState::Parked) == 1).await;
     bad.lock().unwrap().clear();
     let parked = stage.deliveries().into_iter().find(|one| one.state == DeliveryState::Parked).unwrap();
-    stage.pipeline.redeliver(&stage.space, parked.id).await.unwrap();
+    stage.pipeline.resending.redeliver(&stage.space, parked.id).await.unwrap();
     stage.until("until somebody redelivers it", || of(&seen, "a") == ["a2", "a3", "a1"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_hangs_among_a_hundred_slows_nobody() {
+async fn one_hanging_receiver_among_a_hundred_does_not_delay_the_others() {
     let stage = Stage::open().await;
     let hangs = Receiver::playing(None, vec![Step::Request, Step::Hang]);
     let count = Arc::new(AtomicUsize::new(0));
@@ -109,7 +151,7 @@ async fn one_that_hangs_among_a_hundred_slows_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rate_is_kept() {
+async fn deliveries_respect_the_rate_limit() {
     let stage = Stage::open().await;
     let count = Arc::new(AtomicUsize::new(0));
     let receiver = {
@@ -132,7 +174,7 @@ async fn a_rate_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_sent_together_when_there_are_enough_or_time_has_passed() {
+async fn a_batch_is_sent_when_it_is_full_or_its_wait_is_over() {
     let stage = Stage::open().await;
     let bodies: Seen = Seen::default();
     let receiver = {
@@ -160,7 +202,7 @@ async fn events_are_sent_together_when_there_are_enough_or_time_has_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_that_fails_is_let_be_until_a_probe_ends_well() {
+async fn circuit_opens_on_failures_and_closes_after_a_successful_probe() {
     let stage = Stage::open().await;
     let works = Arc::new(AtomicBool::new(false));
     let count = Arc::new(AtomicUsize::new(0));
@@ -172,18 +214,20 @@ async fn a_destination_that_fails_is_let_be_until_a_probe_ends_well() {
         })
     };
     let hook = stage.hook(&receiver.url("/"), json!({"retry": {"delays_seconds": [1000]}})).await;
-    let breaker = || stage.pipeline.webhook_status(&hook).unwrap()["breaker"]["state"].clone();
+    let breaker = || stage.pipeline.webhooks.webhook_status(&hook).unwrap()["breaker"]["state"].clone();
     for place in 0..10 {
         stage.send("go.1", None, &json!(place)).await;
         stage.until("tried", || count.load(Ordering::SeqCst) == place + 1).await;
     }
     stage.until("open", || breaker() == "open").await;
+    stage.idle(&hook).await;
     for place in 10..20 {
         stage.send("go.1", None, &json!(place)).await;
     }
     stage.still("nothing is sent", || count.load(Ordering::SeqCst) == 10).await;
     stage.advance(seconds(10));
     stage.until("the probe", || count.load(Ordering::SeqCst) == 11).await;
+    stage.idle(&hook).await;
     stage.still("only one", || count.load(Ordering::SeqCst) == 11).await;
     works.store(true, Ordering::SeqCst);
     stage.advance(seconds(20));
@@ -192,7 +236,7 @@ async fn a_destination_that_fails_is_let_be_until_a_probe_ends_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_is_switched_off_or_deleted_gives_up_what_waits() {
+async fn disabling_or_deleting_a_webhook_dead_letters_its_waiting_deliveries_at_once() {
     let stage = Stage::open().await;
     let receiver = Receiver::serving(None, |_| Reply::new(500, ""));
     let off = stage.hook(&receiver.url("/"), json!({"events": ["go.off"]})).await;
@@ -202,10 +246,9 @@ async fn a_webhook_that_is_switched_off_or_deleted_gives_up_what_waits() {
     }
     stage.until("tried", || stage.deliveries().iter().all(|one| one.attempts == 1)).await;
     let input = hookwright_model::parse_json(br#"{"enabled": false}"#).unwrap();
-    stage.pipeline.change_webhook(&stage.space, off.id.as_str(), input, "key k").await.unwrap();
-    stage.pipeline.delete_webhook(&stage.space, gone.id.as_str()).await.unwrap();
-    stage.advance(seconds(10));
-    stage.until("given up", || stage.count(DeliveryState::Dead) == 2).await;
+    stage.pipeline.webhooks.change_webhook(&stage.space, off.id.as_str(), input, &admin()).await.unwrap();
+    stage.pipeline.webhooks.delete_webhook(&stage.space, gone.id.as_str()).await.unwrap();
+    stage.until("dead-lettered before its time", || stage.count(DeliveryState::Dead) == 2).await;
     let reasons: Vec<_> = stage.deliveries().into_iter().filter_map(|one| one.last_error).collect();
     assert_eq!(reasons, ["the webhook is disabled", "the webhook was deleted"]);
     assert_eq!(stage.webhook(&off).state_by.as_deref(), Some("key k"));
@@ -213,7 +256,31 @@ async fn a_webhook_that_is_switched_off_or_deleted_gives_up_what_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_deliveries_all_arrive_once() {
+async fn all_waiting_deliveries_of_a_dead_webhook_are_dead_lettered() {
+    const MANY: usize = 450;
+    let stage = Stage::open().await;
+    let receiver = Receiver::serving(None, |_| Reply::new(400, ""));
+    let more = json!({"retry": {"delays_seconds": [10, 100], "jitter": 0}, "on_exhausted": "die"});
+    let hook = stage.hook(&receiver.url("/"), more).await;
+    stage.send("go.1", None, &json!("first")).await;
+    stage.until("tried", || stage.deliveries()[0].attempts == 1).await;
+    stage.advance(seconds(10));
+    stage.until("tried again", || stage.deliveries()[0].attempts == 2).await;
+    stage.advance(seconds(95));
+    for place in 0..MANY {
+        stage.send("go.1", None, &json!(place)).await;
+    }
+    stage.until("all tried", || stage.deliveries().iter().all(|one| one.attempts > 0)).await;
+    stage.advance(seconds(5));
+    stage.until("all over", || stage.count(DeliveryState::Dead) == MANY + 1).await;
+    stage.until("the webhook is dead", || stage.webhook(&hook).state() == WebhookState::Dead).await;
+    let mut ended = stage.deliveries().into_iter().filter(|one| one.attempts == 1).map(|one| one.last_error);
+    assert!(ended.all(|error| error.as_deref() == Some("the webhook is dead")));
+    stage.until("nothing is queued", || stage.pipeline.store().queues.queues().unwrap().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_deliveries_arrive_exactly_once() {
     let stage = Stage::open().await;
     let seen: Seen = Seen::default();
     let receiver = picky(&seen, &Arc::default());
@@ -225,6 +292,6 @@ async fn ten_thousand_deliveries_all_arrive_once() {
     }
     let total = || seen.lock().unwrap().len();
     stage.until("all", || total() == 10_000).await;
-    stage.until("all written down", || stage.pipeline.store().queues().unwrap().is_empty()).await;
+    stage.until("all written down", || stage.pipeline.store().queues.queues().unwrap().is_empty()).await;
     stage.still("none twice", || total() == 10_000).await;
 }

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod bounds;
+mod circuits;
+mod clock;
+mod idempotency;
 mod lanes;
 mod retries;
 mod stage;

@@ -2,7 +2,7 @@
 
 use wasmtime::component::HasSelf;
 
-use super::{Capability, EVERY_KIND, Link};
+use super::definition::{Capability, EVERY_KIND, Link};
 use crate::state::State;
 use crate::v0_1_0::config;
 

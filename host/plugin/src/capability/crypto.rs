@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 use wasmtime::component::HasSelf;
 
-use super::{Capability, EVERY_KIND, Host, Link, shown};
+use super::definition::{Capability, EVERY_KIND, Host, Link, shown};
 use crate::state::State;
 use crate::v0_1_0::{crypto, types};
 
@@ -49,7 +49,7 @@ impl crypto::Host for State {
         let verified = self.taped("verify-hmac", key, || {
             let right = self.secret(&secret).and_then(|key| hmac(&algorithm, &self.key_of(key), &data));
             right.and_then(|right| {
-                let wrong = || format!("the code does not fit the data and the secret `{}`", shown(&secret));
+                let wrong = || format!("the code does not match the data and the secret `{}`", shown(&secret));
                 fits(right.ct_eq(&code), wrong)
             })
         });
@@ -61,7 +61,9 @@ impl crypto::Host for State {
         let key = || format!("{secret} {}", fingerprint(&[token.as_bytes()]));
         let verified = self.taped("verify-token", key, || {
             self.secret(&secret).and_then(|right| {
-                fits(right.ct_eq(token.as_bytes()), || format!("the token is not the secret `{}`", shown(&secret)))
+                fits(right.ct_eq(token.as_bytes()), || {
+                    format!("the token does not match the secret `{}`", shown(&secret))
+                })
             })
         });
         Ok(verified.map_err(Into::into))
@@ -93,8 +95,8 @@ fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<()
     let key: &[u8; 32] =
         public_key.try_into().map_err(|_| unusable(format!("an ed25519 key has 32 bytes, this one {length}")))?;
     let key = ed25519_dalek::VerifyingKey::from_bytes(key)
-        .map_err(|_| unusable("these 32 bytes are no ed25519 key".to_owned()))?;
-    let wrong = || Failure::permanent("signature.wrong", "the signature does not fit the data and the key");
+        .map_err(|_| unusable("these 32 bytes are not a valid ed25519 key".to_owned()))?;
+    let wrong = || Failure::permanent("signature.wrong", "the signature does not match the data and the key");
     let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| wrong())?;
     key.verify_strict(data, &signature).map_err(|_| wrong())
 }
@@ -115,25 +117,39 @@ impl State {
     /// A secret by name: the call's own, or one that the plugin was granted.
     pub(super) fn secret(&self, name: &str) -> Result<&[u8], Failure> {
         let access = &self.call.access;
+        if self.call.names_from_data.iter().any(|given| given == name) {
+            let message = format!(
+                "the name of the secret `{}` came out of a variable: write it out in the automation's `with`",
+                shown(name)
+            );
+            return Err(Failure::permanent("secret.named_by_data", message));
+        }
         self.call.secrets.get(name).or_else(|| access.secrets.get(name)).ok_or_else(|| {
             let names: Vec<&str> = self.call.secrets.names().chain(access.secrets.names()).collect();
             let there =
                 if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
-            let name = shown(name);
+            let (name, plugin) = (shown(name), &access.plugin);
             if access.grants.secret(&name).is_some() {
-                let message = format!("the secret `{name}` is not set: PUT it to /v1/secrets/{name}");
+                let message =
+                    format!("the secret `{name}` is granted to `{plugin}` and not set: PUT it to /v1/secrets/{name}");
                 return Failure::permanent("secret.unknown", message);
             }
-            let message = format!("there is no secret `{name}` for `{}` ({there})", access.plugin);
             let grant = serde_json::json!({"secrets": [{"name": name}]});
-            let remedy = crate::access::remedy(&access.plugin, &grant);
-            Failure::permanent("secret.unknown", format!("{message}: set it first; {remedy}"))
+            if access.secrets_set.contains(&name) {
+                return access.refused(&format!("the secret `{name}` is set and not granted to `{plugin}`"), &grant);
+            }
+            let remedy = crate::access::remedy(plugin, &grant);
+            let message = format!(
+                "the secret `{name}` is neither set nor granted to `{plugin}` ({there}): PUT it to /v1/secrets/{name}; \
+                 {remedy}"
+            );
+            Failure::permanent("secret.unknown", message)
         })
     }
 }
 
 fn unknown(algorithm: &str) -> Failure {
-    let message = format!("`{}` is no algorithm here: use sha1, sha256 or sha512", shown(algorithm));
+    let message = format!("`{}` is not a supported algorithm: use sha1, sha256 or sha512", shown(algorithm));
     Failure::permanent("algorithm.unknown", message)
 }
 

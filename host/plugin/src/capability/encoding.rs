@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hookwright_model::Failure;
 use wasmtime::component::HasSelf;
 
-use super::{Capability, EVERY_KIND, Host, Link};
+use super::definition::{Capability, EVERY_KIND, Host, Link, shown};
 use crate::state::State;
 use crate::v0_1_0::{encoding, types};
 
@@ -24,6 +24,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// Bytes that a compressed body may swell to.
+const MAX_DECODED: usize = 32 * 1024 * 1024;
 
 impl encoding::Host for State {
     fn base64_encode(&mut self, data: Vec<u8>) -> wasmtime::Result<String> {
@@ -54,6 +57,24 @@ impl encoding::Host for State {
     fn utf8_decode(&mut self, data: Vec<u8>) -> Host<String, types::Failure> {
         self.host_call()?;
         Ok(String::from_utf8(data).map_err(|error| invalid("UTF-8", &error.utf8_error())))
+    }
+
+    fn text_decode(&mut self, charset: String, data: Vec<u8>) -> Host<String, types::Failure> {
+        self.host_call()?;
+        let Some(known) = encoding_rs::Encoding::for_label(charset.as_bytes()) else {
+            let message = format!("`{}` is not a known charset", shown(&charset));
+            return Ok(Err(Failure::permanent("encoding.invalid", message).into()));
+        };
+        match known.decode_without_bom_handling_and_without_replacement(&data) {
+            Some(text) => Ok(Ok(text.into_owned())),
+            None => Ok(Err(Failure::permanent("encoding.invalid", format!("this is not {}", known.name())).into())),
+        }
+    }
+
+    fn content_decode(&mut self, coding: String, data: Vec<u8>) -> Host<Vec<u8>, types::Failure> {
+        self.host_call()?;
+        let decoded = crate::content::decode([coding.as_str()], &data, MAX_DECODED);
+        Ok(decoded.map_err(|error| Failure::permanent("encoding.invalid", error.to_string()).into()))
     }
 }
 

@@ -3,7 +3,7 @@
 use hookwright_model::Kind;
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link};
+use super::definition::{Capability, Host, Link, parameters};
 use crate::state::State;
 use crate::v0_1_0::{events, types};
 
@@ -19,9 +19,9 @@ pub(super) const CAPABILITY: Capability = Capability {
 impl events::Host for State {
     fn emit(&mut self, event_type: String, subject: Option<String>, data: String) -> Host<String, types::Failure> {
         self.host_call()?;
-        let id = self.changing(&CAPABILITY).and_then(|bench| {
-            super::parameters("data", &data).and_then(|data| bench.emit(&event_type, subject, &data))
-        });
+        let id = self
+            .changing(&CAPABILITY)
+            .and_then(|bench| parameters("data", &data).and_then(|data| bench.emit(&event_type, subject, &data)));
         Ok(id.map_err(Into::into))
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hookwright_model::{Failure, Kind, Played};
+use hookwright_model::{CONNECTION_FIELDS, Failure, HOPS_HEADER, Kind, Played};
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link};
-use crate::exchange::{Allowed, OutboundRequest, Pairs};
+use super::definition::{Capability, Host, Link, shown};
+use crate::exchange::Pairs;
+use crate::outbound::{Allowed, OutboundRequest, OutboundResponse};
 use crate::state::State;
 use crate::v0_1_0::{http, types};
 
@@ -47,6 +48,10 @@ fn read_back(taken: Taken) -> Result<http::Response, Failure> {
     Ok(http::Response { status, headers, body: STANDARD.decode(body).map_err(damaged)? })
 }
 
+fn response(answer: OutboundResponse) -> http::Response {
+    http::Response { status: answer.status, headers: answer.headers, body: answer.body.into() }
+}
+
 /// A request by which it is known again: the method, the URL without what may be secret in it, and a digest of all of it.
 fn described(request: &http::Request) -> String {
     let url = request.url.split(['?', '#']).next().unwrap_or_default();
@@ -65,27 +70,44 @@ impl State {
         let access = Arc::clone(&self.call.access);
         access.interface(CAPABILITY.interface)?;
         self.count_request()?;
-        let Some(tape) = self.call.tape.clone() else { return self.sent(request).await };
         let key = described(&request);
+        let Some(tape) = self.call.tape.clone() else { return self.sent_once(&key, request).await };
         tape.leaves(key.clone());
         match tape.played("http", &key) {
             Played::Known(answer) => read_back(answer),
             Played::Unknown => {
-                let message = "this request was not made when the call was recorded, and none leaves in a replay";
-                Err(Failure::permanent("replay.not_recorded", message))
+                let message = "this request was not made when the call was recorded, and a replay sends no requests";
+                Err(Failure::permanent(Failure::NOT_RECORDED, message))
             }
             Played::Ask => {
-                let answer = self.sent(request).await;
+                let answer = self.sent_once(&key, request).await;
                 tape.keep("http", key, &taken_down(&answer));
                 answer
             }
         }
     }
 
-    async fn sent(&mut self, request: http::Request) -> Result<http::Response, Failure> {
+    /// The answer that an earlier try of the step got to the same request; otherwise it leaves.
+    async fn sent_once(&mut self, key: &str, request: http::Request) -> Result<http::Response, Failure> {
+        let Some(tries) = self.call.tries.clone() else {
+            let place = self.budget.requests;
+            return self.sent(request, place).await.map(response);
+        };
+        if let Some(answer) = tries.answered(key) {
+            self.budget.answered = self.budget.answered.saturating_add(1);
+            return answer.map(response);
+        }
+        let place = u32::try_from(tries.place()?).unwrap_or(u32::MAX);
+        let answer = self.sent(request, place).await;
+        tries.retain(key.to_owned(), &answer);
+        answer.map(response)
+    }
+
+    /// Sends the request, which is number `place` of those of the step.
+    async fn sent(&mut self, request: http::Request, place: u32) -> Result<OutboundResponse, Failure> {
         let access = Arc::clone(&self.call.access);
         let Some(outbound) = self.call.outbound.clone() else {
-            let message = "no request can leave in this call: the server does not allow it here";
+            let message = "this call cannot send requests: the server does not allow it here";
             return Err(Failure::permanent("capability.unavailable", message));
         };
         let wrong = |message: String| Failure::permanent("http.request_invalid", message);
@@ -95,7 +117,7 @@ impl State {
             return Err(wrong(format!("{count} header fields of {bytes} bytes: at most {FIELDS} of {FIELD_BYTES}")));
         }
         let url = url::Url::parse(&request.url)
-            .map_err(|error| Failure::permanent("url.invalid", format!("`{}`: {error}", super::shown(&request.url))))?;
+            .map_err(|error| Failure::permanent("url.invalid", format!("`{}`: {error}", shown(&request.url))))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let port = url.port_or_known_default().unwrap_or_default();
         let usual = if url.scheme() == "http" { 80 } else { 443 };
@@ -113,7 +135,8 @@ impl State {
             body: Bytes::from(request.body),
             timeout: request.timeout_ms.map(|ms| Duration::from_millis(u64::from(ms))),
         };
-        self.mark(&mut request.headers);
+        own_fields(&mut request, &url).map_err(wrong)?;
+        self.mark(&mut request.headers, place);
         self.fill_in(&mut request, &url)?;
         self.count_egress(request.body.len().saturating_add(bytes))?;
         let answer = outbound.send(&self.call.space, request).await?;
@@ -121,7 +144,7 @@ impl State {
         let fields: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.count_egress(body.len().saturating_add(fields))?;
         self.take_out(&mut headers, &mut body);
-        Ok(http::Response { status, headers, body })
+        Ok(OutboundResponse { status, headers, body: body.into() })
     }
 
     fn count_egress(&mut self, bytes: usize) -> Result<(), Failure> {
@@ -141,21 +164,95 @@ impl State {
     fn count_request(&mut self) -> Result<(), Failure> {
         let most = self.budget.requests_most;
         if self.budget.requests >= most {
-            let message = format!("this call has sent {most} requests, which is all that it may: send fewer at a time");
+            let message = format!("this call has sent {most} requests, the maximum: send fewer per call");
             return Err(Failure::permanent("http.too_many_requests", message));
         }
         self.budget.requests = self.budget.requests.saturating_add(1);
         Ok(())
     }
 
-    /// Gives the request the call's idempotency key, unless the plugin chose one. The second request gets another than
-    /// the first, and the same again when the step is repeated, so a receiver can drop what it has seen.
-    fn mark(&mut self, headers: &mut Pairs) {
+    /// Gives the request the call's hop counter, and its idempotency key, unless the plugin chose one. The second request of the step gets
+    /// another than the first, and the same again when the step is tried again, so a receiver can drop what it has seen.
+    fn mark(&self, headers: &mut Pairs, place: u32) {
+        if let Some(hops) = self.call.hops {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case(HOPS_HEADER));
+            headers.push((HOPS_HEADER.to_owned(), hops.to_string()));
+        }
         let Some(key) = &self.call.idempotency_key else { return };
         if headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("idempotency-key")) {
             return;
         }
-        let key = if self.budget.requests == 1 { key.clone() } else { format!("{key}-{}", self.budget.requests) };
+        let key = if place == 1 { key.clone() } else { format!("{key}-{place}") };
         headers.push(("Idempotency-Key".to_owned(), key));
+    }
+}
+
+/// Takes out the fields that the connection sets. Libraries in plugins give some of them, with the values that they will have;
+/// with others, which may come from data, the request would be another than what was checked.
+///
+/// # Errors
+/// The field that has another value.
+fn own_fields(request: &mut OutboundRequest, url: &url::Url) -> Result<(), String> {
+    let authority = url.port().map(|port| format!("{}:{port}", url.host_str().unwrap_or_default()));
+    let authority = authority.unwrap_or_else(|| url.host_str().unwrap_or_default().to_owned());
+    let length = request.body.len().to_string();
+    let reserved = |name: &str| CONNECTION_FIELDS.iter().find(|reserved| name.eq_ignore_ascii_case(reserved)).copied();
+    for (name, value) in &request.headers {
+        let as_it_will_be = match reserved(name) {
+            None => true,
+            Some("content-length") => value.trim() == length,
+            Some("host") => value.trim().eq_ignore_ascii_case(&authority),
+            Some("connection") => ["close", "keep-alive"].iter().any(|word| value.trim().eq_ignore_ascii_case(word)),
+            Some(_) => false,
+        };
+        if !as_it_will_be {
+            let value = shown(value);
+            return Err(format!(
+                "the header field `{name}` is `{value}`, and is set by the connection itself: leave it out"
+            ));
+        }
+    }
+    request.headers.retain(|(name, _)| reserved(name).is_none());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(name: &str, value: &str) -> Result<usize, String> {
+        let url = "http://receiver.example:8080/hook";
+        let mut request = OutboundRequest {
+            plugin: "p".into(),
+            allowed: Allowed::ByGrant,
+            method: "POST".into(),
+            url: url.into(),
+            headers: vec![("x-a".into(), "1".into()), (name.into(), value.into())],
+            body: Bytes::from_static(b"hello"),
+            timeout: None,
+        };
+        own_fields(&mut request, &url::Url::parse(url).unwrap()).map(|()| request.headers.len())
+    }
+
+    #[test]
+    fn what_the_connection_sets_is_not_set_by_a_plugin() {
+        for (name, value) in [("content-length", "5"), ("Host", "Receiver.example:8080"), ("Connection", "close")] {
+            assert_eq!(checked(name, value), Ok(1), "{name}");
+        }
+        assert_eq!(checked("x-host", "other"), Ok(2));
+        for (name, value) in [
+            ("Content-Length", "3"),
+            ("content-length", "5, 5"),
+            ("host", "internal.example"),
+            ("host", "receiver.example"),
+            ("Transfer-Encoding", "identity"),
+            ("upgrade", "h2c"),
+            ("te", "trailers"),
+            ("Expect", "100-continue"),
+            ("Keep-Alive", "timeout=5"),
+        ] {
+            let refused = checked(name, value).unwrap_err();
+            assert!(refused.contains(name) && refused.contains(value), "{refused}");
+        }
     }
 }

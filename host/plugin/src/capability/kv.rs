@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hookwright_model::{Failure, Kind, KvQuota, Workbench};
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link};
+use super::definition::{Capability, Host, Link};
 use crate::state::State;
 use crate::v0_1_0::{kv, types};
 

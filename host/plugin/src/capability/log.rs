@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use wasmtime::component::HasSelf;
 
-use super::{Capability, EVERY_KIND, Link};
+use super::definition::{Capability, EVERY_KIND, Link};
 use crate::exchange::Pairs;
 use crate::state::State;
 use crate::v0_1_0::log;
@@ -18,7 +18,11 @@ pub(super) const CAPABILITY: Capability = Capability {
 impl log::Host for State {
     fn write(&mut self, level: String, message: String, fields: Pairs) -> wasmtime::Result<()> {
         self.host_call()?;
-        self.log.add(&line(&level, &message, &fields));
+        let line = line(&level, &message, &fields);
+        if let Some(message) = line.strip_prefix("error ") {
+            self.log.explain(message);
+        }
+        self.log.add(&line);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use hookwright_model::{Kind, Letter, MailAttachment};
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link};
+use super::definition::{Capability, Host, Link};
 use crate::state::State;
 use crate::v0_1_0::{mail, types};
 

@@ -4,6 +4,7 @@
 mod clock;
 mod config;
 mod crypto;
+mod definition;
 mod encoding;
 mod events;
 mod http;
@@ -16,10 +17,8 @@ mod secrets;
 mod tickets;
 mod workflows;
 
-use hookwright_model::Kind;
-use wasmtime::component::Linker;
-
-use crate::state::State;
+pub(crate) use definition::{Capability, Link};
+use hookwright_model::{Grants, Mistakes};
 
 /// Every capability there is.
 pub(crate) const ALL: [&Capability; 14] = [
@@ -39,49 +38,32 @@ pub(crate) const ALL: [&Capability; 14] = [
     &http::CAPABILITY,
 ];
 
-impl Capability {
-    /// Whether it harms nobody, so that every plugin has it without being granted it.
-    pub(crate) fn is_basic(&self) -> bool {
-        self.kinds.len() == EVERY_KIND.len()
+/// The names of all interfaces.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|capability| capability.interface)
+}
+
+/// Refuses grants of interfaces that there are not: a slip would grant nothing, and nobody would hear of it.
+///
+/// # Errors
+/// Each interface that is unknown, with the nearest name there is.
+pub fn check_interfaces(grants: &Grants) -> Result<(), Mistakes> {
+    let mut mistakes = Mistakes::default();
+    for interface in grants.interfaces.iter().flatten() {
+        if !names().any(|known| known == interface) {
+            let shown = crate::cut::cut(interface, 64);
+            let nearest = names().map(|known| (strsim::osa_distance(known, &shown), known)).min();
+            let message = match nearest.filter(|(distance, _)| *distance <= 2) {
+                Some((_, known)) => format!("`{shown}` is not an interface: did you mean `{known}`?"),
+                None => {
+                    let known: Vec<&str> = names().collect();
+                    format!("`{shown}` is not an interface; there are {}", known.join(", "))
+                }
+            };
+            mistakes.add("grants.interfaces", message);
+        }
     }
-}
-
-/// For capabilities that harm nobody.
-const EVERY_KIND: &[Kind] = &[Kind::Condition, Kind::Action, Kind::Transform, Kind::Source];
-
-/// Something that a plugin may be given.
-pub(crate) struct Capability {
-    /// The interface that it is imported by.
-    pub(crate) interface: &'static str,
-    /// Which kinds of plugin get it.
-    pub(crate) kinds: &'static [Kind],
-    /// How it is linked, for each version of the WIT package that has it.
-    pub(crate) links: &'static [Link],
-}
-
-/// One version of a capability.
-pub(crate) struct Link {
-    /// The version of the WIT package.
-    pub(crate) version: &'static str,
-    /// Puts the functions into a linker.
-    pub(crate) add: fn(&mut Linker<State>) -> wasmtime::Result<()>,
-}
-
-/// What every function returns that can be called: the inner failure is the plugin's to handle, the outer error ends
-/// the call.
-type Host<T, F> = wasmtime::Result<Result<T, F>>;
-
-/// `text` cut for a message.
-fn shown(text: &str) -> String {
-    crate::output::cut(text, 80)
-}
-
-/// Reads JSON that a plugin handed over as `what`.
-fn parameters(what: &str, json: &str) -> Result<serde_json::Value, hookwright_model::Failure> {
-    hookwright_model::json_span(json.as_bytes(), what)
-        .map_err(|mistake| mistake.to_string())
-        .and_then(|()| serde_json::from_str(json).map_err(|error| format!("{what}: {error}")))
-        .map_err(|message| hookwright_model::Failure::permanent("parameters.invalid", message))
+    mistakes.check()
 }
 
 #[cfg(test)]
@@ -95,7 +77,10 @@ mod tests {
     use wasmtime::Store;
 
     use crate::access::Access;
-    use crate::exchange::{Call, Outbound, OutboundRequest, OutboundResponse};
+    use crate::call::Call;
+    use crate::memory::MemoryBudget;
+    use crate::outbound::{Outbound, OutboundRequest, OutboundResponse};
+    use crate::retained::Retained;
     use crate::state::State;
     use crate::v0_1_0::{
         clock::Host as _, crypto::Host as _, encoding::Host as _, events::Host as _, http, http::Host as _, kv,
@@ -105,7 +90,8 @@ mod tests {
     fn store(call: Call) -> Store<State> {
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(true);
-        State::store(&wasmtime::Engine::new(&config).unwrap(), Duration::from_secs(1), call)
+        let held = MemoryBudget::new(u64::MAX).open(&call.space);
+        State::store(&wasmtime::Engine::new(&config).unwrap(), Duration::from_secs(1), call, held)
     }
 
     fn with(access: Access) -> Call {
@@ -264,6 +250,34 @@ mod tests {
             self.0.lock().unwrap().extend(keys.map(|(_, value)| value));
             Ok(OutboundResponse { status: 200, headers: Vec::new(), body: Bytes::new() })
         }
+    }
+
+    #[tokio::test]
+    async fn a_re_run_sends_only_what_no_try_has_sent_and_sees_the_same_randomness() {
+        let (keys, tries) = (Arc::new(Keys::default()), Arc::new(Retained::default()));
+        let call = || {
+            let secrets = [("s".to_owned(), b"Jefe".to_vec())].into_iter().collect();
+            let access = Access { secrets, ..Access::new("test", Limits::default()) };
+            let outbound: Arc<dyn Outbound> = Arc::<Keys>::clone(&keys);
+            let idempotency_key = Some("k".to_owned());
+            Call { outbound: Some(outbound), idempotency_key, tries: Some(Arc::clone(&tries)), ..with(access) }
+        };
+        let mut first = store(call());
+        let state = first.data_mut();
+        let then = (state.uuid().unwrap(), state.bits().unwrap(), state.placeholder("s".into()).unwrap().unwrap());
+        for headers in [&[("a", "1")][..], &[("a", "2")]] {
+            assert_eq!(state.send(request(headers)).await.unwrap().unwrap().status, 200);
+        }
+        tries.again();
+        let mut again = store(call());
+        let state = again.data_mut();
+        let now = (state.uuid().unwrap(), state.bits().unwrap(), state.placeholder("s".into()).unwrap().unwrap());
+        assert_eq!(now, then);
+        for headers in [&[("a", "1")][..], &[("a", "3")], &[("a", "2")]] {
+            assert_eq!(state.send(request(headers)).await.unwrap().unwrap().status, 200);
+        }
+        assert_eq!(*keys.0.lock().unwrap(), ["k", "k-2", "k-3"], "no two requests have the same key");
+        assert_eq!((state.budget.requests, state.budget.answered, tries.changed_requests()), (3, 2, 1));
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use rand::{RngCore, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use wasmtime::component::HasSelf;
 
-use super::{Capability, EVERY_KIND, Link};
+use super::definition::{Capability, EVERY_KIND, Link};
 use crate::state::State;
 use crate::stop::Stop;
 use crate::v0_1_0::random;
@@ -25,9 +25,10 @@ impl random::Host for State {
     fn bytes(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
         self.host_call()?;
         if count > MOST {
-            return Err(
-                Stop::Misuse(format!("the plugin wanted {count} random bytes at once: at most {MOST} a call")).into()
-            );
+            return Err(Stop::Misuse(format!(
+                "the plugin requested {count} random bytes at once: at most {MOST} per call"
+            ))
+            .into());
         }
         let mut bytes = vec![0; usize::try_from(count)?];
         self.randomness(|random| random.fill_bytes(&mut bytes));
@@ -48,13 +49,17 @@ impl random::Host for State {
 }
 
 impl State {
-    /// The operating system's randomness; a call with a tape draws all of its numbers from one seed, which is taken down.
+    /// The operating system's randomness; a call that may be made again draws all of its numbers from one seed, which is
+    /// recorded and shared with the re-runs.
     fn randomness<T>(&mut self, draw: impl FnOnce(&mut dyn RngCore) -> T) -> T {
-        if self.call.tape.is_none() {
+        if self.call.tape.is_none() && self.call.tries.is_none() {
             return draw(&mut rand::rng());
         }
         if self.repeatable.is_none() {
-            let seed = self.taped("random", String::new, rand::random::<[u8; 32]>);
+            let seed = self.taped("random", String::new, || match &self.call.tries {
+                Some(tries) => tries.seed(),
+                None => rand::random(),
+            });
             self.repeatable = Some(ChaCha20Rng::from_seed(seed));
         }
         match &mut self.repeatable {

@@ -4,7 +4,7 @@ use hookwright_model::{Failure, Kind, Workbench};
 use serde_json::{Map, Value};
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link};
+use super::definition::{Capability, Host, Link, parameters, shown};
 use crate::state::State;
 use crate::v0_1_0::{records, types};
 
@@ -69,11 +69,11 @@ impl State {
 }
 
 fn object(what: &str, json: &str) -> Result<Map<String, Value>, Failure> {
-    match super::parameters(what, json)? {
+    match parameters(what, json)? {
         Value::Object(object) => Ok(object),
         other => {
-            let shown = super::shown(&other.to_string());
-            Err(Failure::permanent("parameters.invalid", format!("{what} is {shown}: give an object")))
+            let given = shown(&other.to_string());
+            Err(Failure::permanent(Failure::PARAMETERS_INVALID, format!("{what} is {given}: give an object")))
         }
     }
 }

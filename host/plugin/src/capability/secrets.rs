@@ -1,13 +1,13 @@
 //! Secrets that the plugin can put into requests without seeing them.
 
-use hookwright_model::{Failure, Kind, host_fits};
+use hookwright_model::{Failure, Kind, Redactor, host_fits};
 use rand::RngCore as _;
 use serde_json::json;
 use url::Url;
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link};
-use crate::exchange::OutboundRequest;
+use super::definition::{Capability, Host, Link};
+use crate::outbound::OutboundRequest;
 use crate::state::State;
 use crate::v0_1_0::{secrets, types};
 
@@ -33,10 +33,21 @@ impl State {
         if let Some((text, _)) = self.placeholders.iter().find(|(_, known)| known == name) {
             return Ok(text.clone());
         }
-        // Nobody can know the text before this call, so no event can smuggle one in. It is worth nothing after it.
-        let make = || {
-            self.secret(name)?;
+        // Nobody can know the text before this call, so no event can smuggle one in. It is worth nothing after it
+        // and its re-runs.
+        let fresh = || {
+            match self.secret(name) {
+                Ok(_) => {}
+                // Refused when the request goes: only then is the host known that the grant has to name.
+                Err(_) if self.call.access.secrets_set.iter().any(|set| set == name) => {}
+                Err(failure) => return Err(failure),
+            }
             Ok(format!("hookwright-secret-{:016x}{:016x}", rand::rng().next_u64(), rand::rng().next_u64()))
+        };
+        // A re-run gets the same, or no request with it would be known again.
+        let make = || match &self.call.tries {
+            Some(tries) => tries.placeholder(name, fresh),
+            None => fresh(),
         };
         let text: Result<String, Failure> = self.taped("placeholder", || name.to_owned(), make);
         let text = text?;
@@ -69,12 +80,14 @@ impl State {
                 let value = std::str::from_utf8(value).map_err(|_| {
                     Failure::permanent(
                         "secret.unusable",
-                        format!("the secret `{name}` is not text: it fits the body only"),
+                        format!("the secret `{name}` is not text: it can only be used in the body"),
                     )
                 })?;
                 request.url = request.url.replace(text.as_str(), value);
                 if !Url::parse(&request.url).is_ok_and(|filled| filled.origin() == url.origin()) {
-                    let message = format!("the secret `{name}` would change the host: it fits the path and the query");
+                    let message = format!(
+                        "the secret `{name}` would change the host: it can only be used in the path and the query"
+                    );
                     return Err(Failure::permanent("secret.unusable", message));
                 }
                 for (_, field) in &mut request.headers {
@@ -88,21 +101,16 @@ impl State {
         Ok(())
     }
 
-    /// Puts the placeholders back where an answer repeats a value.
+    /// Puts the placeholders back where an answer repeats a value, be it encoded.
     pub(super) fn take_out(&self, headers: &mut [(String, String)], body: &mut Vec<u8>) {
-        for (text, name) in &self.placeholders {
-            let Ok(value) = self.secret(name) else { continue };
-            if value.is_empty() {
-                continue;
-            }
-            if memchr::memmem::find(body, value).is_some() {
-                *body = replaced(body, value, text.as_bytes());
-            }
-            if let Ok(value) = std::str::from_utf8(value) {
-                for (_, field) in headers.iter_mut().filter(|(_, field)| field.contains(value)) {
-                    *field = field.replace(value, text);
-                }
-            }
+        let known = self.placeholders.iter().filter_map(|(text, name)| Some((text, self.secret(name).ok()?)));
+        let (texts, values): (Vec<&String>, Vec<&[u8]>) = known.unzip();
+        let redactor = Redactor::strict(values);
+        let placeholder = |place: usize| texts.get(place).map_or(&b"***"[..], |text| text.as_bytes());
+        *body = redactor.replace(body, false, placeholder);
+        for (_, field) in headers {
+            let clean = redactor.replace(field.as_bytes(), false, placeholder);
+            *field = String::from_utf8_lossy(&clean).into_owned();
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Tickets of the event's own space. Changes are made on the call's workbench and commit with the step.
 
-use hookwright_model::{Failure, Kind, NoteInput, TicketChanges, Workbench};
+use hookwright_model::{Failure, Kind, NoteInput, TicketChanges};
 use serde_json::Value;
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link};
+use super::definition::{Capability, Host, Link, parameters};
 use crate::state::State;
 use crate::v0_1_0::{tickets, types};
 
@@ -38,20 +38,11 @@ impl tickets::Host for State {
 }
 
 impl State {
-    /// Where this call's changes are made, if the plugin may use the capability.
-    pub(super) fn changing(&mut self, capability: &Capability) -> Result<&mut Workbench, Failure> {
-        self.call.access.interface(capability.interface)?;
-        self.call.workbench.as_mut().ok_or_else(|| {
-            let message = "nothing can be read or changed in this call: it is not made for a step of a run";
-            Failure::permanent("capability.unavailable", message)
-        })
-    }
-
     fn update_ticket(&mut self, id: &str, changes: &str) -> Result<Value, Failure> {
         let bench = self.changing(&CAPABILITY)?;
-        let changes = super::parameters("changes", changes)?;
+        let changes = parameters("changes", changes)?;
         let changes = TicketChanges::from_value(&changes)
-            .map_err(|mistake| Failure::permanent("parameters.invalid", mistake.to_string()))?;
+            .map_err(|mistake| Failure::permanent(Failure::PARAMETERS_INVALID, mistake.to_string()))?;
         bench.update_ticket(id, changes)
     }
 }

@@ -3,7 +3,7 @@
 use hookwright_model::{Failure, Kind};
 use wasmtime::component::HasSelf;
 
-use super::{Capability, Host, Link, shown};
+use super::definition::{Capability, Host, Link, parameters, shown};
 use crate::state::State;
 use crate::v0_1_0::{types, workflows};
 
@@ -22,7 +22,7 @@ impl workflows::Host for State {
         let (space, workflows) = (self.call.space.clone(), self.call.workflows.clone());
         let tape = self.call.tape.clone();
         let started = self.changing(&CAPABILITY).and_then(|bench| {
-            let input = super::parameters("input", &input)?;
+            let input = parameters("input", &input)?;
             let Some(workflows) = workflows else {
                 let message = format!("there is no workflow `{}` in this space", shown(&name));
                 return Err(Failure::permanent("workflow.not_found", message));

@@ -1,15 +1,18 @@
 //! The JSON Schema (2020-12) of an event's data.
 
 use hookwright_model::Mistake;
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{MISTAKES, PATTERN, dotted, effort};
+use super::patterns::Patterns;
+use super::validator::{MISTAKES, compile, dotted};
+use super::{apart, effort, wording};
 
 /// A compiled schema of data. Nothing is fetched for it, and checking a value takes bounded time.
 pub struct DataSchema {
     validator: Validator,
     source: Value,
+    patterns: Patterns,
 }
 
 impl DataSchema {
@@ -18,34 +21,28 @@ impl DataSchema {
     /// # Errors
     /// A sentence that says what is wrong with the schema.
     pub fn new(schema: &Value) -> Result<Self, String> {
-        let unusable = |place: &str, why: String| format!("is no JSON Schema that can be used{place}: {why}");
-        effort::check_references(schema).map_err(|why| unusable("", why))?;
-        let validator = jsonschema::options()
-            .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN))
-            .build(schema)
-            .map_err(|error| {
-                let place = dotted(schema, error.instance_path());
-                let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-                unusable(&place, crate::output::cut(&error.to_string(), 300))
-            })?;
-        Ok(Self { validator, source: schema.clone() })
+        let unusable = |why: String| format!("is not a usable JSON Schema{why}");
+        let patterns = effort::check_references(schema).map_err(|why| unusable(format!(": {why}")))?;
+        let validator = compile(schema).map_err(unusable)?;
+        Ok(Self { validator, source: schema.clone(), patterns })
     }
 
     /// What does not fit in `value`, each with its path from `root`; nothing if all does.
     pub fn check(&self, root: &str, value: &Value) -> Vec<Mistake> {
-        if !effort::is_bounded(&self.source, value) {
-            return vec![Mistake::new(root, "takes too long to check: send less, or write a simpler schema")];
-        }
-        if self.validator.is_valid(value) {
-            return Vec::new();
-        }
-        let mistakes = self.validator.iter_errors(value).take(MISTAKES).map(|error| {
-            let path = dotted(value, error.instance_path());
-            let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-            Mistake::new(format!("{root}{joint}{path}"), crate::output::cut(&error.to_string(), 300))
-        });
-        mistakes.collect()
+        let too_much = || vec![Mistake::new(root, "takes too long to check: send less, or write a simpler schema")];
+        let Some(work) = effort::work(&self.source, &self.patterns, value) else { return too_much() };
+        let check = || {
+            if self.validator.is_valid(value) {
+                return Vec::new();
+            }
+            let mistakes = self.validator.iter_errors(value).take(MISTAKES).map(|error| {
+                let path = dotted(value, error.instance_path());
+                let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+                Mistake::new(format!("{root}{joint}{path}"), wording::message(&self.source, &error))
+            });
+            mistakes.collect()
+        };
+        apart::check(work, check).unwrap_or_else(too_much)
     }
 }
 

@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use super::patterns::Patterns;
+
 /// How many references a schema may have.
 const REFERENCES: usize = 500;
 /// How many regular expressions a schema may have. Each may take a mebibyte.
@@ -19,27 +21,30 @@ const DEPTH: u32 = 1_000;
 ///
 /// # Errors
 /// A sentence that says what must be written in another way.
-pub(super) fn check_references(schema: &Value) -> Result<(), String> {
-    check_part(schema, true, &mut Counts::default())
+pub(super) fn check_references(schema: &Value) -> Result<Patterns, String> {
+    let mut counts = Counts::default();
+    check_part(schema, true, &mut counts)?;
+    Ok(counts.patterns)
 }
 
 #[derive(Default)]
 struct Counts {
     references: usize,
-    patterns: usize,
+    patterns: Patterns,
 }
 
 fn check_part(schema: &Value, root: bool, counts: &mut Counts) -> Result<(), String> {
     match schema {
         Value::Array(list) => list.iter().try_for_each(|part| check_part(part, false, counts)),
         Value::Object(object) => object.iter().try_for_each(|(keyword, value)| {
-            let patterns = match (keyword.as_str(), value) {
-                ("pattern", Value::String(_)) => 1,
-                ("patternProperties", Value::Object(patterns)) => patterns.len(),
-                _ => 0,
-            };
-            counts.patterns = counts.patterns.saturating_add(patterns);
-            if counts.patterns > PATTERNS {
+            match (keyword.as_str(), value) {
+                ("pattern", Value::String(pattern)) => counts.patterns.add(pattern)?,
+                ("patternProperties", Value::Object(patterns)) => {
+                    patterns.keys().try_for_each(|pattern| counts.patterns.add(pattern))?;
+                }
+                _ => {}
+            }
+            if counts.patterns.count() > PATTERNS {
                 return Err(format!("it has more than {PATTERNS} regular expressions: write it with fewer"));
             }
             match (keyword.as_str(), value.as_str()) {
@@ -49,16 +54,16 @@ fn check_part(schema: &Value, root: bool, counts: &mut Counts) -> Result<(), Str
                         return Err(format!("it has more than {REFERENCES} references: write it with fewer"));
                     }
                     if target != "#" && !target.starts_with("#/") {
-                        let target = crate::output::cut(target, 200);
+                        let target = crate::cut::cut(target, 200);
                         return Err(format!(
                             "`$ref` is `{target}`: references must stay inside it, such as `#/$defs/name`"
                         ));
                     }
                 }
                 ("$dynamicRef" | "$recursiveRef", Some(_)) => {
-                    return Err(format!("`{keyword}` is not taken: use `$ref`, such as `#/$defs/name`"));
+                    return Err(format!("`{keyword}` is not supported: use `$ref`, such as `#/$defs/name`"));
                 }
-                ("$id", Some(_)) if !root => return Err("`$id` is only taken at its root".to_owned()),
+                ("$id", Some(_)) if !root => return Err("`$id` is only supported at the root".to_owned()),
                 _ => {}
             }
             check_part(value, false, counts)
@@ -67,17 +72,26 @@ fn check_part(schema: &Value, root: bool, counts: &mut Counts) -> Result<(), Str
     }
 }
 
-/// Whether `value` can be checked in bounded time.
-pub(super) fn is_bounded(schema: &Value, value: &Value) -> bool {
-    Walk { root: schema, steps: STEPS }.apply(schema, value, DEPTH).is_some()
+/// How much work it is to check `value`; none if it is too much.
+pub(super) fn work(schema: &Value, patterns: &Patterns, value: &Value) -> Option<u32> {
+    let mut walk = Walk { root: schema, patterns, steps: STEPS };
+    walk.apply(schema, value, DEPTH)?;
+    Some(STEPS.saturating_sub(walk.steps))
 }
 
 struct Walk<'s> {
     root: &'s Value,
+    patterns: &'s Patterns,
     steps: u32,
 }
 
 impl Walk<'_> {
+    /// Counts matching an expression. None: too much.
+    fn matched(&mut self, pattern: &str, text: &str) -> Option<()> {
+        self.steps = self.steps.checked_sub(self.patterns.work(pattern, text))?;
+        Some(())
+    }
+
     /// None: too much.
     fn apply(&mut self, schema: &Value, value: &Value, depth: u32) -> Option<()> {
         self.steps = self.steps.checked_sub(1)?;
@@ -98,6 +112,11 @@ impl Walk<'_> {
                 "dependentSchemas" | "dependencies" => {
                     part.as_object().into_iter().flatten().try_for_each(|(_, part)| self.apply(part, value, depth))?;
                 }
+                "pattern" => {
+                    if let (Some(pattern), Some(text)) = (part.as_str(), value.as_str()) {
+                        self.matched(pattern, text)?;
+                    }
+                }
                 _ => match value {
                     Value::Object(fields) => self.apply_to_fields(keyword, part, fields, depth)?,
                     Value::Array(items) => self.apply_to_items(keyword, part, items, depth)?,
@@ -115,13 +134,16 @@ impl Walk<'_> {
                 .iter()
                 .filter_map(|(name, value)| Some((part.get(name)?, value)))
                 .try_for_each(|(part, value)| self.apply(part, value, depth)),
-            "patternProperties" => {
-                parts().try_for_each(|(_, part)| fields.values().try_for_each(|value| self.apply(part, value, depth)))
-            }
+            "patternProperties" => parts().try_for_each(|(pattern, part)| {
+                fields.iter().try_for_each(|(name, value)| {
+                    self.matched(pattern, name)?;
+                    self.apply(part, value, depth)
+                })
+            }),
             "additionalProperties" | "unevaluatedProperties" => {
                 fields.values().try_for_each(|value| self.apply(part, value, depth))
             }
-            "propertyNames" => fields.keys().try_for_each(|_| self.apply(part, &Value::Null, depth)),
+            "propertyNames" => fields.keys().try_for_each(|name| self.apply(part, &Value::from(name.as_str()), depth)),
             _ => Some(()),
         }
     }
@@ -144,6 +166,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn is_bounded(schema: &Value, value: &Value) -> bool {
+        work(schema, &check_references(schema).unwrap(), value).is_some()
+    }
 
     fn doubling(levels: usize) -> Value {
         let mut defs = Map::new();
@@ -182,6 +208,18 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_and_an_expression_of_many_states_are_too_much_together() {
+        let schema = json!({"properties": {"text": {"pattern": "a[ab]{3000}[^ab]"}, "word": {"pattern": "^[a-z]+$"}}});
+        assert!(is_bounded(&schema, &json!({"text": "a".repeat(1000)})));
+        assert!(!is_bounded(&schema, &json!({"text": "a".repeat(10_000)})));
+        assert!(is_bounded(&schema, &json!({"word": "a".repeat(1_000_000)})), "a simple one takes a mebibyte");
+        let names = json!({"patternProperties": {"a[ab]{3000}[^ab]": true}});
+        assert!(!is_bounded(&names, &json!({"a".repeat(10_000): 1})));
+        let names = json!({"propertyNames": {"pattern": "a[ab]{3000}[^ab]"}});
+        assert!(!is_bounded(&names, &json!({"a".repeat(10_000): 1})));
+    }
+
+    #[test]
     fn references_stay_inside() {
         for schema in [
             json!({"$ref": "https://a.example/"}),
@@ -189,7 +227,8 @@ mod tests {
             json!({"items": {"$dynamicRef": "#x"}}),
             json!({"items": {"$id": "https://a.example/"}}),
             Value::from(vec![json!({"$ref": "#"}); 501]),
-            Value::from(vec![json!({"pattern": "a"}); 101]),
+            Value::from((0..101).map(|n| json!({"pattern": format!("a{n}")})).collect::<Vec<_>>()),
+            Value::from((0..90).map(|n| json!({"pattern": format!("a[ab]{{3000}}[^ab]{n}")})).collect::<Vec<_>>()),
         ] {
             assert!(check_references(&schema).is_err(), "{schema}");
         }

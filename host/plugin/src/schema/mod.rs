@@ -1,24 +1,29 @@
 //! The JSON Schema (2020-12) of a plugin's parameters, and of an event's data.
 
+mod addresses;
+mod apart;
 mod data;
 mod effort;
+mod filled;
 mod input;
+mod patterns;
+mod validator;
+mod wording;
 
 use std::fmt::Write as _;
 
 use hookwright_model::{Mistake, has_variables};
-use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
+use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::paths::{Location, LocationSegment};
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
+
+use patterns::Patterns;
+use validator::{MISTAKES, compile, dotted};
 
 pub use data::DataSchema;
 pub use input::InputSchema;
 
-/// How many mistakes are told at once.
-const MISTAKES: usize = 50;
-/// How much memory one regular expression of a schema may take, in bytes.
-const PATTERN: usize = 1024 * 1024;
 /// The keyword that leaves a parameter to the plugin: `{{` in it is not the host's.
 const VERBATIM: &str = "x-hookwright-verbatim";
 
@@ -29,13 +34,37 @@ const PATH: &str = "x-hookwright-path";
 /// The keyword of a parameter that names the record into which paths lead, in place of the one that the event is about.
 const RECORD: &str = "x-hookwright-record";
 
+/// The keyword of a parameter that has the name of a workflow or of a kind of record of the space.
+const NAME_OF: &str = "x-hookwright-name-of";
+
+/// What has the name that a parameter has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameOf {
+    /// A workflow.
+    Workflow,
+    /// A kind of record.
+    Kind,
+}
+
+impl NameOf {
+    fn read(keyword: &Value) -> Option<Self> {
+        match keyword.as_str()? {
+            "workflow" => Some(Self::Workflow),
+            "kind" => Some(Self::Kind),
+            _ => None,
+        }
+    }
+}
+
 /// A compiled schema.
 pub(crate) struct Schema {
     validator: Validator,
     source: Value,
+    patterns: Patterns,
     verbatim: Vec<String>,
     paths: Vec<(String, String)>,
     record: Option<String>,
+    names: Vec<(String, NameOf)>,
     /// Names of the top-level parameters, for the person who misspelt one.
     known: Vec<String>,
 }
@@ -46,18 +75,9 @@ impl Schema {
     /// # Errors
     /// A sentence that says what is wrong with the schema.
     pub(crate) fn new(schema: &Value) -> Result<Self, String> {
-        effort::check_references(schema)
-            .map_err(|why| format!("`parameters` is no JSON Schema that can be used: {why}"))?;
-        let validator = jsonschema::options()
-            .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN))
-            .build(schema)
-            .map_err(|error| {
-                let place = dotted(schema, error.instance_path());
-                let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-                let error = crate::output::cut(&error.to_string(), 300);
-                format!("`parameters` is no JSON Schema that can be used{place}: {error}")
-            })?;
+        let patterns = effort::check_references(schema)
+            .map_err(|why| format!("`parameters` is not a usable JSON Schema: {why}"))?;
+        let validator = compile(schema).map_err(|why| format!("`parameters` is not a usable JSON Schema{why}"))?;
         let properties = schema.get("properties").and_then(Value::as_object);
         let properties = || properties.into_iter().flatten();
         let verbatim = properties()
@@ -69,13 +89,17 @@ impl Schema {
         let record = properties()
             .find(|(_, property)| property.get(RECORD) == Some(&Value::Bool(true)))
             .map(|(name, _)| name.clone());
+        let named = |(name, property): (&String, &Value)| Some((name.clone(), NameOf::read(property.get(NAME_OF)?)?));
+        let names = properties().filter_map(named).collect();
         let source = schema.clone();
         Ok(Self {
             validator,
             source,
+            patterns,
             verbatim,
             paths,
             record,
+            names,
             known: properties().map(|(name, _)| name.clone()).collect(),
         })
     }
@@ -95,31 +119,55 @@ impl Schema {
         self.record.as_deref()
     }
 
+    /// Top-level parameters that have the name of something of the space, each with what that is.
+    pub(crate) fn names(&self) -> &[(String, NameOf)] {
+        &self.names
+    }
+
     /// What is wrong with `parameters`.
     pub(crate) fn check(&self, parameters: &Value) -> Vec<Mistake> {
-        if !effort::is_bounded(&self.source, parameters) {
-            return too_much();
-        }
+        let Some(work) = effort::work(&self.source, &self.patterns, parameters) else { return too_much() };
+        apart::check(work, || self.mistakes(parameters)).unwrap_or_else(too_much)
+    }
+
+    fn mistakes(&self, parameters: &Value) -> Vec<Mistake> {
         if self.validator.is_valid(parameters) {
             return Vec::new();
         }
-        self.validator.iter_errors(parameters).take(MISTAKES).map(|error| self.mistake(parameters, &error)).collect()
+        let mistakes = self.validator.iter_errors(parameters).take(MISTAKES);
+        mistakes.map(|error| self.mistake(parameters, &error)).collect()
     }
 
     /// What is wrong with `parameters` whatever its variables stand for.
     pub(crate) fn check_template(&self, parameters: &Value) -> Vec<Mistake> {
-        if !effort::is_bounded(&self.source, parameters) {
-            return too_much();
-        }
-        if self.validator.is_valid(parameters) {
-            return Vec::new();
-        }
-        self.validator
-            .iter_errors(parameters)
-            .filter(|error| !self.depends_on_variables(parameters, error))
-            .take(MISTAKES)
-            .map(|error| self.mistake(parameters, &error))
-            .collect()
+        let Some(work) = effort::work(&self.source, &self.patterns, parameters) else { return too_much() };
+        let check = || {
+            let mut mistakes = filled::check(&self.source, &self.verbatim, parameters, None);
+            if self.validator.is_valid(parameters) {
+                return mistakes;
+            }
+            let errors = self.validator.iter_errors(parameters);
+            let lasting = errors.filter(|error| !self.depends_on_variables(parameters, error));
+            mistakes.extend(lasting.map(|error| self.mistake(parameters, &error)).take(MISTAKES));
+            mistakes
+        };
+        apart::check(work, check).unwrap_or_else(too_much)
+    }
+
+    /// What is wrong with `filled`, which is `parameters` with the variables filled in.
+    pub(crate) fn check_filled(&self, parameters: &Value, filled: &Value) -> Vec<Mistake> {
+        let Some(work) = effort::work(&self.source, &self.patterns, filled) else { return too_much() };
+        let check = || {
+            // What a variable may not stand for says more than that no alternative of the schema fits it.
+            let mistakes = filled::check(&self.source, &self.verbatim, parameters, Some(filled));
+            if mistakes.is_empty() { self.mistakes(filled) } else { mistakes }
+        };
+        apart::check(work, check).unwrap_or_else(too_much)
+    }
+
+    /// Names of secrets that came from data, not from `parameters` themselves.
+    pub(crate) fn names_from_data(&self, parameters: &Value, filled: &Value) -> Vec<String> {
+        filled::names_from_data(parameters, filled)
     }
 
     /// Whether the error may be gone once the variables have their values.
@@ -168,7 +216,6 @@ impl Schema {
     fn mistake(&self, parameters: &Value, error: &ValidationError<'_>) -> Mistake {
         let path = dotted(parameters, error.instance_path());
         let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        let is = || crate::output::cut(&error.instance().to_string(), 80);
         match error.kind() {
             Kind::Required { property } => {
                 Mistake::new(inside(property.as_str().unwrap_or_default()), "is missing: give it a value")
@@ -179,26 +226,21 @@ impl Schema {
                 let remedy = if known.is_empty() {
                     "leave it out".to_owned()
                 } else {
-                    format!("there are {}", known.join(", "))
+                    format!("the parameters are {}", known.join(", "))
                 };
-                Mistake::new(inside(name), format!("there is no such parameter: {remedy}"))
-            }
-            Kind::Type { kind } => Mistake::new(path, format!("is `{}`: give it {}", is(), types(kind))),
-            Kind::Enum { options } => {
-                let options = crate::output::cut(&options.to_string(), 300);
-                Mistake::new(path, format!("is `{}`: give it one of {options}", is()))
+                Mistake::new(inside(name), format!("unknown parameter: {remedy}"))
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match alternatives(context) {
                 Some(names) => Mistake::new(path, format!("give one of {names}")),
-                None => Mistake::new(path, crate::output::cut(&error.to_string(), 300)),
+                None => Mistake::new(path, wording::message(&self.source, error)),
             },
-            _ => Mistake::new(path, crate::output::cut(&error.to_string(), 300)),
+            _ => Mistake::new(path, wording::message(&self.source, error)),
         }
     }
 }
 
 fn too_much() -> Vec<Mistake> {
-    let message = "checking this against the plugin's JSON Schema takes too long: give less, or let the plugin have a simpler schema";
+    let message = "checking this against the plugin's JSON Schema takes too long: give less data, or simplify the plugin's schema";
     vec![Mistake::new("", message)]
 }
 
@@ -220,55 +262,11 @@ fn alternatives(context: &[Vec<ValidationError<'static>>]) -> Option<String> {
     (!names.is_empty()).then_some(names)
 }
 
-fn types(kind: &TypeKind) -> String {
-    match kind {
-        TypeKind::Single(one) => article(&one.to_string()),
-        TypeKind::Multiple(several) => {
-            several.iter().map(|one| article(&one.to_string())).collect::<Vec<_>>().join(" or ")
-        }
-    }
-}
-
-fn article(name: &str) -> String {
-    match name {
-        "integer" => "an integer".to_owned(),
-        "array" => "a list".to_owned(),
-        "object" => "an object".to_owned(),
-        "boolean" => "true or false".to_owned(),
-        "null" => "null".to_owned(),
-        "string" => "a text".to_owned(),
-        other => format!("a {other}"),
-    }
-}
-
 fn found<'v>(value: &'v Value, path: &Location) -> Option<&'v Value> {
     path.segments().try_fold(value, |value, segment| match segment {
         LocationSegment::Property(name) => value.get(name.as_ref()),
         LocationSegment::Index(place) => value.get(place),
     })
-}
-
-/// A path as people write it: `items[0].x`.
-fn dotted(value: &Value, path: &Location) -> String {
-    let mut text = String::new();
-    let mut at = Some(value);
-    for segment in path.segments() {
-        match (&segment, at) {
-            (LocationSegment::Index(place), _) => {
-                let _ = write!(text, "[{place}]");
-                at = at.and_then(|value| value.get(place));
-            }
-            (LocationSegment::Property(name), Some(Value::Array(list))) => {
-                let _ = write!(text, "[{name}]");
-                at = name.parse::<usize>().ok().and_then(|place| list.get(place));
-            }
-            (LocationSegment::Property(name), _) => {
-                let _ = write!(text, "{}{name}", if text.is_empty() { "" } else { "." });
-                at = at.and_then(|value| value.get(name.as_ref()));
-            }
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -287,6 +285,9 @@ mod tests {
                 "items": {"type": "array", "items": {"type": "object", "properties": {"x": {"enum": ["a", "b"]}}}},
                 "program": {"type": "string", "maxLength": 5, "x-hookwright-verbatim": true},
                 "where": {"type": "string", "x-hookwright-path": "there"},
+                "flow": {"type": "string", "x-hookwright-name-of": "workflow"},
+                "kind": {"type": "string", "x-hookwright-name-of": "kind"},
+                "other": {"type": "string", "x-hookwright-name-of": "planet"},
                 "pattern": {"pattern": "^[a-z]+$"}
             },
             "additionalProperties": false
@@ -298,11 +299,11 @@ mod tests {
     fn a_mistake_names_the_parameter_and_the_remedy() {
         for (parameters, path, part) in [
             (json!({}), "id", "is missing"),
-            (json!({"id": true}), "id", "give it"),
-            (json!({"id": 1, "count": "x"}), "count", "is `\"x\"`: give it an integer"),
+            (json!({"id": true}), "id", "is `true`: give"),
+            (json!({"id": 1, "count": "x"}), "count", "is `\"x\"`: give an integer"),
             (json!({"id": 1, "count": 11}), "count", "10"),
             (json!({"id": 1, "items": [{}, {"x": "c"}]}), "items[1].x", "one of [\"a\",\"b\"]"),
-            (json!({"id": 1, "ID": 1}), "ID", "there are id, count"),
+            (json!({"id": 1, "ID": 1}), "ID", "the parameters are id, count"),
             (json!({"id": 1, "pattern": "A"}), "pattern", "^[a-z]+$"),
             (json!([]), "", "an object"),
         ] {
@@ -322,7 +323,7 @@ mod tests {
             (json!({"id": 1, "items": [{"x": "{{event.data.x}}"}]}), 0),
             (json!({"id": 1, "items": [{"x": "c"}, {"x": "{{event.data.x}}"}]}), 1),
             (json!({"count": "{{event.data.n}}"}), 1),
-            (json!({"id": 1, "other": "{{event.data.n}}"}), 1),
+            (json!({"id": 1, "another": "{{event.data.n}}"}), 1),
             (json!({"id": 1, "program": "{{if}}"}), 1),
             (json!({"id": 1, "program": "{{a}"}), 0),
         ] {
@@ -331,6 +332,11 @@ mod tests {
         }
         assert_eq!(schema().verbatim(), ["program"]);
         assert_eq!(schema().paths(), [("where".to_owned(), "there".to_owned())]);
+        assert_eq!(
+            schema().names(),
+            [("flow".to_owned(), NameOf::Workflow), ("kind".to_owned(), NameOf::Kind)],
+            "an unknown word is none"
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) fn open(pre: InstancePre<State>, kinds: &[Kind]) -> wasmtime::Result<
 }
 
 fn not_a(kind: Kind) -> Failure {
-    Failure::permanent("plugin.wrong_kind", format!("the plugin is no {kind}: it does not export `{kind}`"))
+    Failure::permanent("plugin.wrong_kind", format!("the plugin does not export `{kind}`"))
 }
 
 impl Component {

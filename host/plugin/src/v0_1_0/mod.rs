@@ -6,7 +6,7 @@ mod bindings;
 mod convert;
 mod guest;
 
-use crate::versions::WitVersion;
+use crate::guest::WitVersion;
 pub(crate) use bindings::hookwright::plugin::{
     clock, config, crypto, encoding, events, http, kv, log, mail, random, records, secrets, tickets, types, workflows,
 };

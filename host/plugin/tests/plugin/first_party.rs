@@ -54,7 +54,11 @@ async fn match_says_whether_and_why() {
             .is_empty()
     );
     let called = plugin.run(call(), &event, &json!({})).await;
-    assert_eq!(called.result.unwrap_err().code, "plugin.wrong_kind");
+    let failure = called.result.unwrap_err();
+    assert_eq!(
+        (failure.code.as_str(), failure.message.as_str()),
+        ("plugin.wrong_kind", "the plugin does not export `action`")
+    );
 }
 
 async fn acted(name: &str, parameters: Value) -> (Value, Vec<hookwright_model::Change>, Vec<String>) {

@@ -48,7 +48,7 @@ async fn machine_code_is_never_taken_from_outside() {
     let config = wasmtime::Config::new();
     let engine = wasmtime::Engine::new(&config).unwrap();
     let code = engine.precompile_component(&condition("")).unwrap();
-    is(&refused(Bytes::from(code)).await, "plugin.precompiled", "never taken");
+    is(&refused(Bytes::from(code)).await, "plugin.precompiled", "never accepted");
 }
 
 #[tokio::test]
@@ -143,9 +143,11 @@ async fn everything_that_is_not_granted_is_named_at_once() {
 (drop (call $files)) (drop (call $tickets)) (call $print)",
     );
     let error = refused(foreign(&wit, "w", DESCRIBE, &body)).await;
-    for part in
-        ["files@0.1.0`: there is no such interface", "tickets@0.1.0`: only actions get it", "`print`: only interfaces"]
-    {
+    for part in [
+        "files@0.1.0`: there is no such interface",
+        "tickets@0.1.0`: only actions have access to it",
+        "`print`: only interfaces",
+    ] {
         is(&error, "plugin.import_not_granted", part);
     }
 }

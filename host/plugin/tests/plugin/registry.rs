@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hookwright_model::{Limits, SpaceId};
-use hookwright_plugin::{EngineOptions, LoadError, Scope};
+use hookwright_plugin::{EngineOptions, HashedComponent, LoadError, Scope, Trust};
 use serde_json::json;
 
 use crate::guests::condition;
@@ -48,6 +49,18 @@ async fn a_version_that_cannot_be_used_leaves_the_former_in_place() {
     assert_eq!(listed.error.unwrap().error.code(), "plugin.core_module");
     let former = registry.activate(Scope::Folder, "a", plugin).unwrap();
     assert!(former.is_some() && registry.list(&main)[0].error.is_none());
+}
+
+#[tokio::test]
+async fn what_nobody_trusted_has_signed_is_refused_before_it_is_looked_at() {
+    let key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let registry = registry(&EngineOptions { trust: Trust::new([("ours", key)], true).unwrap(), ..options() });
+    for bytes in [condition(""), Bytes::from_static(b"nothing of a component")] {
+        let component = HashedComponent::of(bytes).await.unwrap();
+        assert_eq!(component.digest().len(), 64);
+        let error = registry.prepare_signed(component, &[]).await.unwrap_err();
+        assert_eq!(error.code(), "plugin.unsigned");
+    }
 }
 
 #[tokio::test]

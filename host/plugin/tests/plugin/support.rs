@@ -97,6 +97,20 @@ impl Outbound for Answering {
     }
 }
 
+/// Never answers, and tells when it is first asked.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    pub(crate) begun: tokio::sync::Notify,
+}
+
+#[async_trait::async_trait]
+impl Outbound for Waiting {
+    async fn send(&self, _: &SpaceId, _: OutboundRequest) -> Result<OutboundResponse, Failure> {
+        self.begun.notify_one();
+        std::future::pending().await
+    }
+}
+
 /// Never answers.
 pub(crate) struct Silent;
 

@@ -1,4 +1,4 @@
-//! The certificate that receivers of Amazon SNS' messages take the public key from.
+//! The certificate from which receivers of Amazon SNS messages take the public key.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use x509_cert::time::{Time, Validity};
 
 use crate::error::SigningError;
 
-/// Whom it is issued to and by.
+/// Subject and issuer.
 const NAME: &str = "CN=hookwright";
-/// From when it holds, in seconds since the epoch: 2025-01-01. It never ends (RFC 5280 section 4.1.2.5), as the key is
-/// trusted for where it stands and taken away from there.
+/// The start of its validity, in seconds since the epoch: 2025-01-01. It never expires (RFC 5280 section 4.1.2.5): the
+/// key is trusted because of the certificate's URL, and revoked by removing the certificate from there.
 const FROM: u64 = 1_735_689_600;
 
 /// A certificate in PEM for the key, signed by the key.
@@ -32,7 +32,7 @@ pub(super) fn self_signed(key: &rsa::RsaPrivateKey) -> Result<String, SigningErr
     let public = SubjectPublicKeyInfoOwned::from_key(key.to_public_key()).map_err(|_| FAILED)?;
     let signer = rsa::pkcs1v15::SigningKey::<Sha256>::new(key.clone());
     let name = Name::from_str(NAME).map_err(|_| FAILED)?;
-    // For signatures, as some verifiers refuse a certificate whose key usage leaves them out.
+    // Key usage for signatures: some verifiers refuse a certificate without it.
     let profile = Profile::Leaf { issuer: name.clone(), enable_key_agreement: false, enable_key_encipherment: false };
     let certificate = CertificateBuilder::new(
         profile,

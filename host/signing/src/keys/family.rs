@@ -1,11 +1,11 @@
-//! What policies sign with: algorithms, and the family of keys that each takes.
+//! The algorithms of policies, and the family of keys of each.
 
 use hookwright_model::{HmacAlgorithm, JwtAlgorithm, MessageAlgorithm, SigningPolicy, SnsVersion};
 
-/// Keys that are read and made alike.
+/// Keys that are parsed and generated in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Bytes that both sides know.
+    /// A shared secret.
     Secret,
     /// A pair on edwards25519 (RFC 8032).
     Ed25519,
@@ -19,7 +19,7 @@ pub(crate) enum Family {
     Rsa,
 }
 
-/// A way to sign bytes.
+/// A signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     HmacSha1,
@@ -38,7 +38,7 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// What a policy signs with; none for the policy that does not.
+    /// The algorithm of a policy; `None` for the policy `none`.
     pub(crate) fn of(policy: &SigningPolicy) -> Option<Self> {
         Some(match policy {
             SigningPolicy::None {} => return None,
@@ -58,7 +58,7 @@ impl Algorithm {
         })
     }
 
-    /// The keys that it takes.
+    /// The family of its keys.
     pub(crate) fn family(self) -> Family {
         match self {
             Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha384 | Self::HmacSha512 => Family::Secret,

@@ -21,14 +21,14 @@ pub(crate) enum Key {
     Rsa(Box<RsaKey>),
 }
 
-/// An RSA key, for the library that signs in constant time and for the one that still knows SHA-1.
+/// An RSA key, for the library that signs in constant time and for the one that still supports SHA-1.
 pub(crate) struct RsaKey {
     fast: ring::signature::RsaKeyPair,
     old: rsa::RsaPrivateKey,
 }
 
 impl Key {
-    /// Reads what was stored; none if it is no key of this family.
+    /// Parses a stored key; `None` if it is not a key of this family.
     pub(crate) fn read(family: Family, private: &[u8]) -> Option<Self> {
         Some(match family {
             Family::Secret if private.is_empty() => return None,
@@ -49,7 +49,7 @@ impl Key {
 
     /// Signs the parts, one after another. ECDSA signatures are `r` and `s` in full length (RFC 7518 section 3.4).
     ///
-    /// None if the algorithm is not of the key's family, or the library refuses.
+    /// `None` if the algorithm does not belong to the key's family, or the library fails.
     pub(crate) fn sign(&self, algorithm: Algorithm, parts: &[&[u8]]) -> Option<Vec<u8>> {
         let whole = || parts.concat();
         Some(match (self, algorithm) {
@@ -72,7 +72,7 @@ impl Key {
             }
             (Self::Rsa(key), Algorithm::RsaSha1) => {
                 let digest = parts.iter().fold(Sha1::new(), |hash, part| hash.chain_update(part)).finalize();
-                // With randomness the exponentiation is blinded, so that its time says nothing of the key.
+                // With randomness the exponentiation is blinded, so that its duration reveals nothing about the key.
                 key.old.sign_with_rng(&mut OsRng, rsa::Pkcs1v15Sign::new::<Sha1>(), &digest).ok()?
             }
             (Self::Rsa(key), Algorithm::RsaSha256) => key.sign(&RSA_PKCS1_SHA256, &whole())?,

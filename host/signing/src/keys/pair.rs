@@ -1,4 +1,4 @@
-//! Pairs of keys: made, read from PEM, and their public halves written.
+//! Key pairs: generated, parsed from PEM, and their public keys encoded.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -15,15 +15,16 @@ use zeroize::Zeroizing;
 use super::{Family, Key, NewKey, PublicKey, certificate};
 use crate::error::SigningError;
 
-/// How many bits a new RSA key has.
+/// The size of a new RSA key, in bits.
 const RSA_BITS: usize = 2048;
-/// How many bits an RSA key may have: below it is weak, above it is slow.
+/// The permitted sizes of an RSA key, in bits: smaller ones are weak, larger ones are slow.
 const RSA_RANGE: std::ops::RangeInclusive<usize> = 2048..=4096;
-/// How a private key of Standard Webhooks' Ed25519 is written: 32 bytes of it, then mostly 32 of the public key.
+/// The prefix of an Ed25519 private key of Standard Webhooks: base64 of its 32 bytes, usually followed by the 32 of the
+/// public key.
 const ED25519_PREFIX: &str = "whsk_";
 const ED25519_PUBLIC: &str = "whpk_";
 
-/// A private key together with its public half.
+/// A private key together with its public key.
 pub(super) enum Pair {
     Ed25519(ed25519_dalek::SigningKey),
     P256(p256::SecretKey),
@@ -54,7 +55,7 @@ pub(super) fn import(family: Family, text: &str) -> Result<Pair, SigningError> {
     if text.contains("ENCRYPTED") {
         return Err(SigningError::PrivateKey("is encrypted: decrypt it first".to_owned()));
     }
-    let wanted = |what: &str| SigningError::PrivateKey(format!("is none: {what} is wanted"));
+    let wanted = |what: &str| SigningError::PrivateKey(format!("is not valid: give {what}"));
     match family {
         Family::Secret => Err(SigningError::Unkeyed),
         Family::Ed25519 => ed25519(text),
@@ -62,29 +63,29 @@ pub(super) fn import(family: Family, text: &str) -> Result<Pair, SigningError> {
             .ok()
             .or_else(|| p256::SecretKey::from_sec1_pem(text).ok())
             .map(Pair::P256)
-            .ok_or_else(|| wanted("a key on P-256 in PEM, PKCS#8 or SEC 1,")),
+            .ok_or_else(|| wanted("a key on P-256 in PEM, PKCS#8 or SEC 1")),
         Family::P384 => p384::SecretKey::from_pkcs8_pem(text)
             .ok()
             .or_else(|| p384::SecretKey::from_sec1_pem(text).ok())
             .map(Pair::P384)
-            .ok_or_else(|| wanted("a key on P-384 in PEM, PKCS#8 or SEC 1,")),
+            .ok_or_else(|| wanted("a key on P-384 in PEM, PKCS#8 or SEC 1")),
         Family::P521 => p521::SecretKey::from_pkcs8_pem(text)
             .ok()
             .or_else(|| p521::SecretKey::from_sec1_pem(text).ok())
             .map(Pair::P521)
-            .ok_or_else(|| wanted("a key on P-521 in PEM, PKCS#8 or SEC 1,")),
+            .ok_or_else(|| wanted("a key on P-521 in PEM, PKCS#8 or SEC 1")),
         Family::Rsa => rsa::RsaPrivateKey::from_pkcs8_pem(text)
             .ok()
             .or_else(|| rsa::RsaPrivateKey::from_pkcs1_pem(text).ok())
-            .ok_or_else(|| wanted("an RSA key of 2048 to 4096 bits in PEM, PKCS#8 or PKCS#1,"))
+            .ok_or_else(|| wanted("an RSA key of 2048 to 4096 bits in PEM, PKCS#8 or PKCS#1"))
             .and_then(rsa_pair),
     }
 }
 
-/// Reads PKCS#8 in PEM, or `whsk_` and base64 of 32 or 64 bytes.
+/// Parses PKCS#8 in PEM, or `whsk_` and base64 of 32 or 64 bytes.
 fn ed25519(text: &str) -> Result<Pair, SigningError> {
     let wanted = || {
-        SigningError::PrivateKey("is none: a key for Ed25519 in PEM, PKCS#8, or `whsk_` and base64 is wanted".into())
+        SigningError::PrivateKey("is not valid: give a key for Ed25519 in PEM, PKCS#8, or `whsk_` and base64".into())
     };
     let Some(bare) = text.strip_prefix(ED25519_PREFIX) else {
         return ed25519_dalek::SigningKey::from_pkcs8_pem(text).map(Pair::Ed25519).map_err(|_| wanted());
@@ -94,26 +95,26 @@ fn ed25519(text: &str) -> Result<Pair, SigningError> {
         return Ok(Pair::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed)));
     }
     let both = <&[u8; 64]>::try_from(bytes.as_slice()).map_err(|_| {
-        SigningError::PrivateKey(format!("holds {} bytes: 32, or 64 with the public key, are wanted", bytes.len()))
+        SigningError::PrivateKey(format!("has {} bytes: give 32, or 64 with the public key", bytes.len()))
     })?;
     ed25519_dalek::SigningKey::from_keypair_bytes(both)
         .map(Pair::Ed25519)
-        .map_err(|_| SigningError::PrivateKey("has a public key that is not its own: copy it once more".into()))
+        .map_err(|_| SigningError::PrivateKey("has a public key that does not match: copy it again".into()))
 }
 
 fn rsa_pair(key: rsa::RsaPrivateKey) -> Result<Pair, SigningError> {
     let bits = key.size() * 8;
     if !RSA_RANGE.contains(&bits) {
-        return Err(SigningError::PrivateKey(format!("has {bits} bits: 2048 to 4096 are wanted")));
+        return Err(SigningError::PrivateKey(format!("has {bits} bits: give 2048 to 4096")));
     }
     Ok(Pair::Rsa(Box::new(key)))
 }
 
 impl Pair {
-    /// What is stored and given out of it under a policy.
+    /// Converts it into the stored, shown and public forms under a policy.
     pub(super) fn into_new(self, policy: &SigningPolicy) -> Result<NewKey, SigningError> {
         let private = self.private()?;
-        // What is stored must be what signs later on.
+        // Check that the stored form can be parsed again, since it is what signs later.
         if Key::read(self.family(), &private).is_none() {
             let why = "cannot sign: an RSA key needs the exponent 65537 and two primes of one length, make a new one";
             return Err(SigningError::PrivateKey(why.to_owned()));
@@ -166,7 +167,7 @@ impl Pair {
     /// A JSON Web Key (RFC 7518 section 6, RFC 8037 section 2).
     fn jwk(&self, policy: &SigningPolicy) -> Value {
         let base64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        // A half of the uncompressed point, which is 4, x, y (SEC 1 section 2.3.3).
+        // One coordinate of the uncompressed point, which is 4, x, y (SEC 1 section 2.3.3).
         let point = |curve: &str, point: &[u8]| {
             let halves = point.get(1..).unwrap_or_default();
             let (x, y) = halves.split_at(halves.len() / 2);
@@ -190,7 +191,7 @@ impl Pair {
     }
 }
 
-/// What a policy's public keys verify.
+/// The algorithm that a policy's public keys verify.
 fn name(policy: &SigningPolicy) -> &'static str {
     match policy {
         SigningPolicy::Jwt(policy) => policy.algorithm.name(),

@@ -4,7 +4,7 @@ use hookwright_model::GithubPolicy;
 
 use crate::error::SigningError;
 use crate::keys::{Algorithm, Key};
-use crate::signer::{Signed, Unsigned, check_header, sign_with};
+use crate::signed::{Signed, Unsigned, check_header, sign_with};
 
 pub(crate) fn sign(
     policy: &GithubPolicy,

@@ -6,7 +6,7 @@ use hookwright_model::{HmacAlgorithm, HmacEncoding, HmacPolicy};
 
 use crate::error::SigningError;
 use crate::keys::{Algorithm, Key};
-use crate::signer::{Signed, Unsigned, sign_with};
+use crate::signed::{Signed, Unsigned, sign_with};
 
 /// Signs `timestamp.body` if the time is sent, else the body.
 pub(crate) fn sign(

@@ -1,4 +1,4 @@
-//! A message inside a JSON Web Token, as Xurrent's webhook policies have it: the body is `{"jwt": TOKEN}`, and the token's
+//! A message inside a JSON Web Token, as in Xurrent's webhook policies: the body is `{"jwt": TOKEN}`, and the token's
 //! claim `data` is the message.
 
 use base64::Engine as _;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::error::SigningError;
 use crate::keys::Key;
-use crate::signer::{Signed, Unsigned, sign_with};
+use crate::signed::{Signed, Unsigned, sign_with};
 
 /// The header (RFC 7515 section 4).
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct Claims<'a> {
     aud: Option<&'a str>,
 }
 
-/// The message: JSON as it was written, a text as a string, nothing as null.
+/// The message: JSON unchanged, other text as a string, an empty body as null.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {

@@ -12,9 +12,9 @@ use url::Url;
 
 use crate::error::SigningError;
 use crate::keys::Key;
-use crate::signer::{Signed, Unsigned, sign_with};
+use crate::signed::{Signed, Unsigned, sign_with};
 
-/// One signature of each key, each under a label of its own: the policy's, then the same with `-2`, `-3`, ...
+/// One signature for each key, each under a separate label: the policy's, then the same with `-2`, `-3`, ...
 pub(crate) fn sign(
     policy: &MessagePolicy,
     keys: &[(String, Key)],
@@ -62,11 +62,11 @@ fn nonce() -> Result<String, SigningError> {
     Ok(URL_SAFE_NO_PAD.encode(random))
 }
 
-/// What components are taken from.
+/// The request that components are taken from.
 pub(super) struct Request<'a> {
     method: &'a str,
     url: Url,
-    /// Fields that are computed, by name in lower case; they go before those of the message.
+    /// Computed header fields, by name in lower case; they take precedence over those of the message.
     computed: &'a [(&'a str, &'a str)],
     headers: &'a [hookwright_model::Header],
 }
@@ -89,7 +89,7 @@ impl<'a> Request<'a> {
         Ok(Self { method, url, computed, headers: unsigned.headers })
     }
 
-    /// The lines of the signature base but for the last (RFC 9421 section 2.5).
+    /// The lines of the signature base except the last (RFC 9421 section 2.5).
     pub(super) fn lines(&self, components: &[String]) -> Result<String, SigningError> {
         let mut lines = String::new();
         for component in components {
@@ -121,7 +121,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The host in lower case, with the port unless it is the scheme's own.
+    /// The host in lower case, with the port unless it is the scheme's default.
     fn authority(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         match self.url.port() {
@@ -159,7 +159,7 @@ pub(super) struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
-    /// The covered components and the parameters, as `Signature-Input` has them.
+    /// The covered components and the parameters, in the form of `Signature-Input`.
     pub(super) fn written(&self, components: &[String]) -> String {
         let names: Vec<String> = components.iter().map(|name| format!("\"{name}\"")).collect();
         let mut written = format!("({});created={}", names.join(" "), self.created);
@@ -176,7 +176,7 @@ impl Parameters<'_> {
     }
 }
 
-/// The signature base: the components' lines and that of the parameters.
+/// The signature base: the lines of the components and of the parameters.
 pub(super) fn base(lines: &str, written: &str) -> String {
     format!("{lines}\"@signature-params\": {written}")
 }

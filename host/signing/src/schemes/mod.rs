@@ -1,4 +1,4 @@
-//! One file a scheme: what is signed, and how the signature is sent.
+//! One file per scheme: what is signed, and how the signature is sent.
 
 pub(crate) mod github;
 pub(crate) mod hmac;

@@ -1,5 +1,6 @@
-//! Messages of Amazon SNS, as its HTTP subscribers get them: the JSON document, the string that is signed and the header
-//! fields are those of the Amazon SNS developer guide, "Parsing Amazon SNS message formats" and "Verifying the signatures".
+//! Messages in the form of Amazon SNS for HTTP subscribers: the JSON document, the string that is signed and the header
+//! fields are those of the Amazon SNS developer guide, "Parsing Amazon SNS message formats" and "Verifying the
+//! signatures".
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,9 +10,9 @@ use serde::Serialize;
 
 use crate::error::SigningError;
 use crate::keys::{Algorithm, Key};
-use crate::signer::{Signed, SnsKind, Unsigned, check_header, sign_with};
+use crate::signed::{Signed, SnsKind, Unsigned, check_header, sign_with};
 
-/// How many characters a subject has at most.
+/// The maximum length of a subject, in characters.
 const MOST_SUBJECT: usize = 100;
 
 impl SnsKind {
@@ -24,7 +25,7 @@ impl SnsKind {
     }
 }
 
-/// The document, in the order in which Amazon writes it.
+/// The document, with the fields in Amazon's order.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Document<'a> {
@@ -49,8 +50,8 @@ struct Document<'a> {
 }
 
 impl Document<'_> {
-    /// The string that is signed: names and values that are there, each on a line of its own, sorted by name. Values are
-    /// those before JSON escapes them.
+    /// The string that is signed: the names and values that are present, each on a separate line, sorted by name.
+    /// Values are unescaped.
     fn string_to_sign(&self) -> String {
         [
             ("Message", Some(self.message)),

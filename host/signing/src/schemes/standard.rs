@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::SigningError;
 use crate::keys::{Algorithm, Key};
-use crate::signer::{Signed, Unsigned, sign_with};
+use crate::signed::{Signed, Unsigned, sign_with};
 
-/// Signatures of all keys, separated by spaces.
+/// The signatures of all keys, separated by spaces.
 pub(crate) fn sign(keys: &[(String, Key)], unsigned: &Unsigned<'_>) -> Result<Signed, SigningError> {
     let timestamp = unsigned.time.seconds().to_string();
     let parts = [unsigned.id.as_bytes(), b".", timestamp.as_bytes(), b".", unsigned.body];

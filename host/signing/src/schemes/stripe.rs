@@ -2,9 +2,9 @@
 
 use crate::error::SigningError;
 use crate::keys::{Algorithm, Key};
-use crate::signer::{Signed, Unsigned, sign_with};
+use crate::signed::{Signed, Unsigned, sign_with};
 
-/// The time, then a signature of each key.
+/// The time, then one signature for each key.
 pub(crate) fn sign(keys: &[(String, Key)], unsigned: &Unsigned<'_>) -> Result<Signed, SigningError> {
     let timestamp = unsigned.time.seconds().to_string();
     let mut value = format!("t={timestamp}");

@@ -10,7 +10,7 @@ use sha2::Sha512;
 
 use super::message::{Parameters, Request, base};
 use crate::keys::{Algorithm, Family, Key};
-use crate::signer::Unsigned;
+use crate::signed::Unsigned;
 
 const SHARED_SECRET: &str = "uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==";
 const ED25519: &str = "-----BEGIN PRIVATE KEY-----
@@ -118,7 +118,7 @@ fn b_2_3_covers_everything_with_rsa_pss() {
 }
 
 #[test]
-fn b_2_5_comes_out_with_hmac() {
+fn b_2_5_matches_with_hmac() {
     let base = base_of(&["date", "@authority", "content-type"], &parameters("test-shared-secret"));
     assert_eq!(
         base,
@@ -131,7 +131,7 @@ fn b_2_5_comes_out_with_hmac() {
 }
 
 #[test]
-fn b_2_6_and_b_2_7_come_out_with_ed25519() {
+fn b_2_6_and_b_2_7_match_with_ed25519() {
     let private = ed25519_dalek::SigningKey::from_pkcs8_pem(ED25519).unwrap().to_pkcs8_der().unwrap();
     let key = Key::read(Family::Ed25519, private.as_bytes()).unwrap();
     let components = ["date", "@method", "@path", "@authority", "content-type", "content-length"];

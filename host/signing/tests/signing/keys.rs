@@ -50,7 +50,7 @@ fn pairs_show_only_their_public_half() {
         (message("ecdsa-p256-sha256"), "ecdsa-p256-sha256", vec!["x", "y"]),
         (message("ecdsa-p384-sha384"), "ecdsa-p384-sha384", vec!["x", "y"]),
         (message("rsa-pss-sha512"), "rsa-pss-sha512", vec!["n", "e"]),
-        (policy(json!({"kind": "sns"})), "rsa-sha256", vec!["n", "e"]),
+        (policy(json!({"kind": "sns"})), "rsa-sha1", vec!["n", "e"]),
     ] {
         let made = if members.contains(&"n") { rsa(&policy) } else { generate(&policy).unwrap() };
         assert_eq!(made.shown, None, "{policy:?}");
@@ -61,7 +61,6 @@ fn pairs_show_only_their_public_half() {
             assert!(public.jwk[member].is_string(), "{member} in {}", public.jwk);
         }
         assert!(public.jwk.get("d").is_none());
-        assert_eq!(public.jwk_with_id("k7")["kid"], "k7");
         assert_eq!(public.text.is_some(), policy.kind() == "standard-asymmetric");
         assert_eq!(public.certificate_pem.is_some(), policy.kind() == "sns");
         let stored = serde_json::to_value(&public).unwrap();
@@ -70,7 +69,7 @@ fn pairs_show_only_their_public_half() {
 }
 
 #[test]
-fn an_rsa_key_is_made_that_signs() {
+fn a_generated_rsa_key_signs() {
     let policy = jwt("RS256");
     let made = generate(&policy).unwrap();
     Signer::new(&policy, [("k".to_owned(), made.private.as_slice())]).unwrap();
@@ -127,14 +126,14 @@ fn private_keys_are_read_in_each_of_their_pem_forms() {
 }
 
 #[test]
-fn what_is_no_key_of_the_policy_is_refused_without_showing_it() {
+fn invalid_keys_are_rejected_without_showing_them() {
     let rsa = include_str!("rsa.pem");
     let public = super::rsa(&jwt("RS256")).public.unwrap().pem;
     for (policy, text, part) in [
         (policy(json!({"kind": "none"})), "whsec_", "`none` has no key"),
-        (policy(json!({"kind": "standard"})), "whsec_AAAA", "holds 3 bytes"),
+        (policy(json!({"kind": "standard"})), "whsec_AAAA", "has 3 bytes"),
         (policy(json!({"kind": "standard"})), "whsec_!SECRET", "24 to 64 bytes"),
-        (policy(json!({"kind": "standard"})), &format!("whsec_{}", "A".repeat(88)), "holds 66 bytes"),
+        (policy(json!({"kind": "standard"})), &format!("whsec_{}", "A".repeat(88)), "has 66 bytes"),
         (policy(json!({"kind": "github"})), "SECRET", "has 6 bytes"),
         (policy(json!({"kind": "github"})), " SECRETSECRETSECRETSECRET", "spaces"),
         (policy(json!({"kind": "github"})), &"SECRET".repeat(50), "has 300 bytes"),
@@ -150,9 +149,9 @@ fn what_is_no_key_of_the_policy_is_refused_without_showing_it() {
         (jwt("ES384"), EC_P256_SEC1, "P-384"),
         (jwt("ES512"), EC_P256_SEC1, "P-521"),
         (jwt("EdDSA"), rsa, "Ed25519"),
-        (policy(json!({"kind": "standard-asymmetric"})), "whsk_AAAA", "holds 3 bytes"),
+        (policy(json!({"kind": "standard-asymmetric"})), "whsk_AAAA", "has 3 bytes"),
         (policy(json!({"kind": "standard-asymmetric"})), "whpk_AAAA", "public key"),
-        (policy(json!({"kind": "standard-asymmetric"})), &format!("whsk_{}", "A".repeat(86)), "not its own"),
+        (policy(json!({"kind": "standard-asymmetric"})), &format!("whsk_{}", "A".repeat(86)), "does not match"),
     ] {
         let error = import(&policy, text).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(part), "{policy:?}: {error}");
@@ -161,7 +160,7 @@ fn what_is_no_key_of_the_policy_is_refused_without_showing_it() {
 }
 
 #[test]
-fn a_signer_takes_only_keys_of_its_policy() {
+fn a_signer_accepts_only_keys_of_its_policy() {
     let (standard, eddsa) = (policy(json!({"kind": "standard"})), jwt("EdDSA"));
     let key = generate(&standard).unwrap();
     let new = |count: usize, id: &str| {

@@ -94,7 +94,7 @@ fn sign(more: Value, message: &Unsigned<'_>) -> Result<Signed, SigningError> {
 }
 
 #[test]
-fn every_parameter_is_said_when_it_is_asked_for() {
+fn every_configured_signature_parameter_is_sent() {
     let more = json!({"components": ["content-digest"], "label": "own", "tag": "a \"b\" \\", "nonce": true, "expires_in_seconds": 300});
     let inputs: Vec<String> =
         (0..2).map(|_| header(&sign(more.clone(), &unsigned(&BODY)).unwrap(), "signature-input").to_owned()).collect();
@@ -109,7 +109,7 @@ fn every_parameter_is_said_when_it_is_asked_for() {
 }
 
 #[test]
-fn components_are_taken_from_the_request_and_its_headers() {
+fn components_come_from_the_request_and_its_headers() {
     let headers: Vec<Header> = [("X-Tenant", " a "), ("x-tenant", "b"), ("Content-Type", "text/html")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();

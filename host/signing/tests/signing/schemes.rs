@@ -1,12 +1,12 @@
 use bytes::Bytes;
 use hookwright_model::{Clock as _, SystemClock, Timestamp};
-use hookwright_signing::{Signer, SigningError, Unsigned, import};
+use hookwright_signing::{Signer, SigningError, SnsKind, Unsigned, import};
 use serde_json::json;
 
-use super::{BODY, NOW, header, key, policy, signer, unsigned};
+use super::{BODY, NOW, envelope, header, key, policy, rsa, signer, unsigned};
 
 #[test]
-fn the_published_vector_of_standard_webhooks_comes_out() {
+fn the_published_vector_of_standard_webhooks_matches() {
     let policy = policy(json!({"kind": "standard"}));
     let key = import(&policy, "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
     let signed = signer(&policy, &[&key]).sign(&unsigned(&BODY)).unwrap();
@@ -17,7 +17,7 @@ fn the_published_vector_of_standard_webhooks_comes_out() {
 }
 
 #[test]
-fn the_library_of_standard_webhooks_verifies_what_is_signed_and_nothing_else() {
+fn the_standard_webhooks_library_verifies_only_signed_messages() {
     let policy = policy(json!({"kind": "standard"}));
     let (new, old) = (key(&policy), key(&policy));
     // The library knows no clock but the machine's.
@@ -37,7 +37,7 @@ fn the_library_of_standard_webhooks_verifies_what_is_signed_and_nothing_else() {
 }
 
 #[test]
-fn the_published_vector_of_asymmetric_standard_webhooks_comes_out() {
+fn the_published_vector_of_asymmetric_standard_webhooks_matches() {
     let policy = policy(json!({"kind": "standard-asymmetric"}));
     let key = import(
         &policy,
@@ -57,7 +57,35 @@ fn the_published_vector_of_asymmetric_standard_webhooks_comes_out() {
 }
 
 #[test]
-fn while_keys_are_rotated_each_signs_where_the_form_has_room() {
+fn a_policy_names_every_field_that_it_sets() {
+    for value in [
+        json!({"kind": "standard"}),
+        json!({"kind": "standard-asymmetric"}),
+        json!({"kind": "jwt", "algorithm": "HS256"}),
+        json!({"kind": "sns"}),
+        json!({"kind": "http-message-signatures", "algorithm": "hmac-sha256"}),
+        json!({"kind": "github"}),
+        json!({"kind": "github", "sha1": true}),
+        json!({"kind": "stripe"}),
+        json!({"kind": "hmac", "header": "X-Sig", "algorithm": "sha256", "encoding": "hex"}),
+        json!({"kind": "hmac", "header": "X-Sig", "algorithm": "sha256", "encoding": "hex", "timestamp_header": "X-T"}),
+    ] {
+        let policy = policy(value);
+        let key = if policy.kind() == "sns" { rsa(&policy) } else { key(&policy) };
+        let envelope = Some(envelope(SnsKind::Notification));
+        let message = Unsigned { content_type: "text/csv", envelope, ..unsigned(&BODY) };
+        let signed = signer(&policy, &[&key]).sign(&message).unwrap();
+        let mut set: Vec<String> = signed.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        set.extend((signed.content_type != "text/csv").then(|| "content-type".to_owned()));
+        let mut named: Vec<String> = policy.header_fields().iter().map(|name| name.to_ascii_lowercase()).collect();
+        set.sort();
+        named.sort();
+        assert_eq!(named, set, "{policy:?}");
+    }
+}
+
+#[test]
+fn during_rotation_every_key_signs_if_the_scheme_allows_several_signatures() {
     for (policy, name, separator) in [
         (policy(json!({"kind": "standard"})), "webhook-signature", " "),
         (policy(json!({"kind": "standard-asymmetric"})), "webhook-signature", " "),
@@ -73,7 +101,7 @@ fn while_keys_are_rotated_each_signs_where_the_form_has_room() {
 }
 
 #[test]
-fn while_keys_are_rotated_the_newest_signs_where_it_has_none() {
+fn during_rotation_the_newest_key_signs_if_the_scheme_allows_one_signature() {
     for (policy, name) in [
         (policy(json!({"kind": "github"})), "x-hub-signature-256"),
         (policy(json!({"kind": "hmac", "header": "X-S", "algorithm": "sha256", "encoding": "hex"})), "x-s"),
@@ -95,7 +123,7 @@ fn without_a_policy_only_the_id_and_the_time_are_added() {
 }
 
 #[test]
-fn github_is_signed_as_its_documentation_has_it() {
+fn github_signatures_match_the_documentation() {
     let body = Bytes::from_static(b"Hello, World!");
     for sha1 in [false, true] {
         let policy = policy(json!({"kind": "github", "sha1": sha1}));
@@ -116,7 +144,7 @@ fn github_is_signed_as_its_documentation_has_it() {
 }
 
 #[test]
-fn an_hmac_is_sent_as_its_policy_says() {
+fn an_hmac_is_encoded_as_configured() {
     let body = Bytes::from_static(b"Hello, World!");
     for (more, name, wanted, time) in [
         (
@@ -151,7 +179,7 @@ fn an_hmac_is_sent_as_its_policy_says() {
 }
 
 #[test]
-fn what_cannot_stand_in_a_header_is_refused_and_named() {
+fn invalid_header_values_are_rejected_with_the_field_name() {
     let github = policy(json!({"kind": "github"}));
     let key = key(&github);
     let signer = signer(&github, &[&key]);
@@ -167,7 +195,7 @@ fn what_cannot_stand_in_a_header_is_refused_and_named() {
 }
 
 #[test]
-fn stripe_says_the_time_first() {
+fn stripe_signatures_start_with_the_timestamp() {
     let policy = policy(json!({"kind": "stripe"}));
     let key = key(&policy);
     let signed = signer(&policy, &[&key]).sign(&unsigned(&BODY)).unwrap();

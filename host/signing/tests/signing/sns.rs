@@ -71,7 +71,7 @@ fn a_notification_carries_the_body_as_its_message() {
 }
 
 #[test]
-fn a_confirmation_carries_its_token_and_where_to_use_it() {
+fn a_confirmation_contains_its_token_and_url() {
     for (kind, name) in [
         (SnsKind::SubscriptionConfirmation, "SubscriptionConfirmation"),
         (SnsKind::UnsubscribeConfirmation, "UnsubscribeConfirmation"),
@@ -93,7 +93,7 @@ fn a_confirmation_carries_its_token_and_where_to_use_it() {
 }
 
 #[test]
-fn the_certificate_is_for_signatures_and_never_ends() {
+fn the_certificate_is_for_signatures_and_does_not_expire() {
     let pem = rsa(&policy(json!({"kind": "sns"}))).public.unwrap().certificate_pem.unwrap();
     let certificate = x509_cert::Certificate::from_pem(pem).unwrap().tbs_certificate;
     assert_eq!(certificate.issuer, certificate.subject);
@@ -103,7 +103,7 @@ fn the_certificate_is_for_signatures_and_never_ends() {
 }
 
 #[test]
-fn the_policys_topic_goes_before_the_callers() {
+fn the_policys_topic_takes_precedence_over_the_callers() {
     let policy = policy(json!({"kind": "sns", "topic_arn": "arn:aws:sns:eu-west-1:1:mine"}));
     let message = Unsigned { envelope: Some(envelope(SnsKind::Notification)), ..unsigned(&BODY) };
     let signed = signer(&policy, &[&rsa(&policy)]).sign(&message).unwrap();
@@ -111,7 +111,7 @@ fn the_policys_topic_goes_before_the_callers() {
 }
 
 #[test]
-fn what_the_envelope_lacks_is_named() {
+fn missing_envelope_fields_are_reported() {
     let policy = policy(json!({"kind": "sns"}));
     let signer = signer(&policy, &[&rsa(&policy)]);
     let confirmation = envelope(SnsKind::SubscriptionConfirmation);

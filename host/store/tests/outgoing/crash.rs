@@ -19,7 +19,7 @@ async fn dying() {
     queue(&store, 2, vec![to(1, Some("k"))]).await;
     let mut commit = crate::commit(10, vec![delivered(&first, 10)]);
     commit.events = vec![event(10, vec![to(2, None)])];
-    store.record_attempts(commit).await.unwrap();
+    store.attempts.record_attempts(commit).await.unwrap();
     panic!("it was to die before this");
 }
 
@@ -37,13 +37,15 @@ fn an_attempt_is_written_with_all_that_follows_from_it_or_not_at_all() {
         assert!(!String::from_utf8_lossy(&ended.stdout).contains("it was to die"), "{point}");
         let store = reopen(&dir);
         let main = SpaceId::main();
-        let (first, second) =
-            (store.deliveries_of(&main, 1).unwrap().remove(0), store.deliveries_of(&main, 2).unwrap().remove(0));
+        let (first, second) = (
+            store.deliveries.deliveries_of(&main, 1).unwrap().remove(0),
+            store.deliveries.deliveries_of(&main, 2).unwrap().remove(0),
+        );
         let state = if committed { DeliveryState::Delivered } else { DeliveryState::Pending };
         assert_eq!(first.state, state, "{point}");
         assert_eq!(queued(&store, 1), [if committed { second.id } else { first.id }], "{point}");
-        assert_eq!(store.attempt_count().unwrap(), u64::from(committed), "{point}");
-        assert_eq!(store.event_at(&main, 3).unwrap().is_some(), committed, "{point}");
+        assert_eq!(store.attempts.attempt_count().unwrap(), u64::from(committed), "{point}");
+        assert_eq!(store.events.event_at(&main, 3).unwrap().is_some(), committed, "{point}");
         assert_eq!(queued(&store, 2).len(), usize::from(committed), "{point}");
     }
 }

@@ -70,7 +70,7 @@ impl Model {
             let waiting: usize =
                 self.lines.iter().filter(|((of, _), _)| *of == queue).map(|(_, line)| line.len()).sum();
             let all = waiting + self.free.values().filter(|of| **of == queue).count();
-            assert_eq!(store.queue_length(&SpaceId::main(), queue, 1_000_000).unwrap(), all);
+            assert_eq!(store.queues.queue_length(&SpaceId::main(), queue, 1_000_000).unwrap(), all);
         }
     }
 }
@@ -103,7 +103,7 @@ impl Play {
 
     fn claim(&mut self) {
         let queue = self.dice.random_range(0..QUEUES);
-        let ready = self.store.queued(&SpaceId::main(), queue, END, 50).unwrap();
+        let ready = self.store.queues.queued(&SpaceId::main(), queue, END, 50).unwrap();
         if ready.is_empty() {
             return;
         }
@@ -158,12 +158,12 @@ impl Play {
     async fn meddle(&mut self) {
         let queue = self.dice.random_range(0..QUEUES);
         let Some(id) = queued(&self.store, queue).first().copied() else { return };
-        assert!(self.store.queue_again(&SpaceId::main(), id, at(self.now + 7)).await.unwrap());
+        assert!(self.store.queues.queue_again(&SpaceId::main(), id, at(self.now + 7)).await.unwrap());
     }
 
     async fn repeat(&mut self) {
         let Some(id) = self.model.finished.iter().next_back().copied() else { return };
-        let again = self.store.redeliver(&SpaceId::main(), id, at(self.now), Purpose::Redelivery).await;
+        let again = self.store.deliveries.redeliver(&SpaceId::main(), id, at(self.now), Purpose::Redelivery).await;
         self.model.add(&again.unwrap().unwrap());
     }
 
@@ -178,14 +178,14 @@ impl Play {
 
     async fn drain(&mut self) {
         for _ in 0..10_000 {
-            if self.store.queues().unwrap().is_empty() {
+            if self.store.queues.queues().unwrap().is_empty() {
                 return;
             }
             self.now += 1;
             self.claim();
             self.report().await;
         }
-        panic!("the queues do not get empty: {:?}", self.store.queues());
+        panic!("the queues do not get empty: {:?}", self.store.queues.queues());
     }
 }
 
@@ -219,14 +219,14 @@ async fn play(seed: u64, skip: bool) {
 }
 
 #[tokio::test]
-async fn one_of_a_key_is_under_way_in_the_order_of_events_and_none_is_lost() {
+async fn one_delivery_per_key_is_in_flight_in_event_order_and_none_is_lost() {
     for seed in 0..5 {
         play(seed, false).await;
     }
 }
 
 #[tokio::test]
-async fn none_is_lost_when_failures_are_passed() {
+async fn no_delivery_is_lost_when_failures_are_skipped() {
     for seed in 100..105 {
         play(seed, true).await;
     }

@@ -13,7 +13,7 @@ fn all() -> AttemptQuery<'static> {
 fn read(store: &Store, query: &AttemptQuery<'_>, limit: usize) -> Vec<(i64, u64)> {
     let (mut seen, mut before) = (Vec::new(), None);
     loop {
-        let part = store.attempt_log(&SpaceId::main(), query, Page { before, limit }).unwrap();
+        let part = store.attempts.attempt_log(&SpaceId::main(), query, Page { before, limit }).unwrap();
         assert!(part.items.len() <= limit);
         seen.extend(part.items.iter().map(|(d, a): &(Delivery, Attempt)| (a.started_at.millis(), d.queue)));
         before = part.next;
@@ -42,7 +42,7 @@ async fn fill(store: &Store) {
 }
 
 #[tokio::test]
-async fn attempts_are_listed_newest_first_whatever_part_is_asked_for() {
+async fn attempts_are_listed_newest_first_with_every_filter() {
     let (_dir, store) = open();
     fill(&store).await;
     let every = [(600, 2), (500, 1), (400, 2), (300, 1), (200, 2), (100, 1)];
@@ -64,23 +64,24 @@ async fn attempts_are_listed_newest_first_whatever_part_is_asked_for() {
     assert_eq!(read(&store, &AttemptQuery { status: Some(0), ..all() }, 5), [(600, 2), (300, 1)], "0: no answer");
     let keep = |_: &Delivery, attempt: &Attempt| attempt.outcome.error().is_some_and(|error| error.contains("timeout"));
     assert_eq!(read(&store, &AttemptQuery { keep: &keep, ..all() }, 1), [(600, 2), (300, 1)]);
-    let theirs = store.attempt_log(&"other".parse().unwrap(), &all(), Page { before: None, limit: 9 }).unwrap();
+    let theirs =
+        store.attempts.attempt_log(&"other".parse().unwrap(), &all(), Page { before: None, limit: 9 }).unwrap();
     assert!(theirs.items.is_empty() && theirs.next.is_none());
 }
 
 #[tokio::test]
-async fn one_space_never_lists_anothers_attempts() {
+async fn a_space_never_lists_attempts_of_another() {
     let (_dir, store) = open();
     fill(&store).await;
     let other: SpaceId = "other".parse().unwrap();
     store.ensure_space(&other).await.unwrap();
     for before in [None, Some(LogCursor { started_at: at(i64::MAX), seq: 0, ordinal: 0, number: 0 })] {
-        assert!(store.attempt_log(&other, &all(), Page { before, limit: 9 }).unwrap().items.is_empty());
+        assert!(store.attempts.attempt_log(&other, &all(), Page { before, limit: 9 }).unwrap().items.is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_call_looks_at_a_bounded_part_of_the_log() {
+async fn a_call_reads_a_bounded_part_of_the_log() {
     let (_dir, store) = open();
     let mut made = queue(&store, 1, vec![to(1, None)]).await.remove(0);
     for _ in 0..21 {
@@ -94,14 +95,14 @@ async fn a_call_looks_at_a_bounded_part_of_the_log() {
     }
     assert_eq!(get(&store, made.id).attempts, 21_000);
     let none = AttemptQuery { status: Some(404), ..all() };
-    let first = store.attempt_log(&SpaceId::main(), &none, Page { before: None, limit: 5 }).unwrap();
+    let first = store.attempts.attempt_log(&SpaceId::main(), &none, Page { before: None, limit: 5 }).unwrap();
     assert!(first.items.is_empty());
     let next = first.next.unwrap();
     assert_eq!(next.started_at, at(1000), "20,000 summaries were read");
-    let second = store.attempt_log(&SpaceId::main(), &none, Page { before: Some(next), limit: 5 }).unwrap();
+    let second = store.attempts.attempt_log(&SpaceId::main(), &none, Page { before: Some(next), limit: 5 }).unwrap();
     assert!(second.items.is_empty() && second.next.is_none());
     let picky = AttemptQuery { keep: &|_, _| false, ..all() };
-    let first = store.attempt_log(&SpaceId::main(), &picky, Page { before: None, limit: 5 }).unwrap();
+    let first = store.attempts.attempt_log(&SpaceId::main(), &picky, Page { before: None, limit: 5 }).unwrap();
     assert_eq!(first.next.unwrap().started_at, at(20_000), "1,000 attempts were read whole");
 }
 

@@ -68,17 +68,17 @@ fn event(received_at: i64, deliveries: Vec<NewDelivery>) -> NewEvent {
 
 /// Appends an event with these deliveries; returns them as they are stored.
 async fn queue(store: &Store, received_at: i64, deliveries: Vec<NewDelivery>) -> Vec<Delivery> {
-    let seq = store.append(vec![event(received_at, deliveries)]).await.unwrap()[0].seq;
-    store.deliveries_of(&SpaceId::main(), seq).unwrap()
+    let seq = store.events.append(vec![event(received_at, deliveries)]).await.unwrap()[0].seq;
+    store.deliveries.deliveries_of(&SpaceId::main(), seq).unwrap()
 }
 
 fn get(store: &Store, id: DeliveryId) -> Delivery {
-    store.delivery(&SpaceId::main(), id).unwrap().unwrap()
+    store.deliveries.delivery(&SpaceId::main(), id).unwrap().unwrap()
 }
 
 /// What lies in a queue.
 fn queued(store: &Store, queue: u64) -> Vec<DeliveryId> {
-    let rows = store.queued(&SpaceId::main(), queue, END, 1_000_000).unwrap();
+    let rows = store.queues.queued(&SpaceId::main(), queue, END, 1_000_000).unwrap();
     rows.into_iter().map(|(_, id)| id).collect()
 }
 
@@ -96,6 +96,7 @@ fn attempt(number: u32, started_at: i64, outcome: AttemptOutcome) -> Attempt {
         request_headers: vec![],
         request_body: String::new(),
         batch: None,
+        batch_first: None,
         outcome,
     }
 }
@@ -129,5 +130,5 @@ fn commit(now: i64, tries: Vec<Tried>) -> AttemptCommit {
 }
 
 async fn record(store: &Store, now: i64, tries: Vec<Tried>) -> usize {
-    store.record_attempts(commit(now, tries)).await.unwrap()
+    store.attempts.record_attempts(commit(now, tries)).await.unwrap()
 }

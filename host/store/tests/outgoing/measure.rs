@@ -24,20 +24,20 @@ async fn a_million_queued_deliveries() {
             let key = (n == 0).then_some("k");
             event(1000 + i64::from(round), (first..first + 100).map(|queue| to(queue.into(), key)).collect())
         });
-        store.append(events.collect::<Vec<_>>()).await.unwrap();
+        store.events.append(events.collect::<Vec<_>>()).await.unwrap();
         if round % 100 == 99 {
             println!("{} deliveries: {} MiB, {:.0?}", (round + 1) * 1000, memory(), began.elapsed());
         }
     }
     let began = Instant::now();
-    let queues = store.queues().unwrap();
+    let queues = store.queues.queues().unwrap();
     println!("{} queues listed in {:?}", queues.len(), began.elapsed());
     assert_eq!(queues.len(), 10_000);
     let began = Instant::now();
     for (_, queue, first) in queues.iter().take(1000) {
-        assert!(!store.queued(&SpaceId::main(), *queue, *first, 10).unwrap().is_empty());
+        assert!(!store.queues.queued(&SpaceId::main(), *queue, *first, 10).unwrap().is_empty());
     }
     println!("10 of each of 1000 queues in {:?}; {} MiB", began.elapsed(), memory());
-    assert_eq!(store.next_queued(&SpaceId::main(), 0).unwrap(), Some(at(1000)));
-    assert!(store.queued(&SpaceId::main(), 0, END, 1000).unwrap().len() <= 100);
+    assert_eq!(store.queues.next_queued(&SpaceId::main(), 0).unwrap(), Some(at(1000)));
+    assert!(store.queues.queued(&SpaceId::main(), 0, END, 1000).unwrap().len() <= 100);
 }

@@ -1,13 +1,16 @@
 //! A file of an earlier format is brought to this one. The rows are written here as the earlier version wrote them.
 
 use std::path::Path;
+use std::time::Duration;
 
-use hookwright_model::{DeliveryId, DeliveryState, SpaceId};
-use hookwright_store::{AttemptQuery, DueItem, Page, Store, StoreOptions};
+use hookwright_model::{
+    Clock as _, DeliveryId, DeliveryState, IdempotencyKey, KeyedRequest, Made, SpaceId, SystemClock,
+};
+use hookwright_store::{AttemptQuery, DueItem, KeyWindow, Known, Page, Store, StoreOptions};
 use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition};
 use serde_json::json;
 
-use crate::webhooks::webhook;
+use crate::webhooks::{self, webhook};
 use crate::{END, at, delivered, get, queue, queued, record, to};
 
 const SPACES: TableDefinition<'_, &str, u32> = TableDefinition::new("spaces");
@@ -16,6 +19,7 @@ const COUNTERS: TableDefinition<'_, (u32, &str), u64> = TableDefinition::new("co
 const CONFIG: TableDefinition<'_, (u32, &str, &str), &[u8]> = TableDefinition::new("config");
 const DELIVERIES: TableDefinition<'_, (u32, u64, u32), &[u8]> = TableDefinition::new("deliveries");
 const ATTEMPTS: TableDefinition<'_, (u32, u64, u32, u32), &[u8]> = TableDefinition::new("attempts");
+const IDEMPOTENCY_KEYS: TableDefinition<'_, (u32, &str), &[u8]> = TableDefinition::new("idempotency_keys");
 const DUE: TableDefinition<'_, (i64, u32, u64, u32, u8), ()> = TableDefinition::new("due");
 
 const CREATED: &str = "2026-01-31T12:00:00.000Z";
@@ -107,7 +111,7 @@ fn all() -> AttemptQuery<'static> {
 }
 
 #[tokio::test]
-async fn a_file_of_format_1_is_brought_to_format_2() {
+async fn a_file_of_format_1_is_migrated_to_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.redb");
     write_format_1(&path);
@@ -115,38 +119,41 @@ async fn a_file_of_format_1_is_brought_to_format_2() {
     for opening in 0..2 {
         let store = Store::open(&StoreOptions::new(&path)).unwrap();
         assert_eq!(store.instance_id(), "hw_old");
-        let hooks = store.webhooks(&main).unwrap();
+        let hooks = store.webhooks.webhooks(&main).unwrap();
         let seen: Vec<_> = hooks.iter().map(|hook| (hook.id.as_str(), hook.number, hook.enabled)).collect();
         assert_eq!(seen, [("whk_a", 1, true), ("whk_b", 2, false)], "{opening}");
         let key = &hooks[0].keys[0];
         assert_eq!((key.id.as_str(), key.sealed.as_str()), ("k1", "sealed of whk_a"));
         assert_eq!((hooks[0].keys.len(), key.created_at, key.expires_at), (1, at(CREATED_MS), None));
         assert_eq!((hooks[0].retry.delays_seconds.as_slice(), hooks[0].description.as_str()), (&[5, 60][..], "d"));
-        assert_eq!(store.webhook(&other, "whk_c").unwrap().unwrap().number, 1);
+        assert_eq!(webhooks::stored(&store, &other, "whk_c").unwrap().number, 1);
 
         let (a, gone, c) = (DeliveryId { seq: 1, ordinal: 0 }, DeliveryId { seq: 2, ordinal: 0 }, 4);
-        assert_eq!(store.queued(&main, 1, END, 10).unwrap(), [(at(CREATED_MS + 1000), a)]);
-        assert_eq!(store.queued(&main, 0, END, 10).unwrap(), [(at(CREATED_MS + 2000), gone)], "to be given up");
+        assert_eq!(store.queues.queued(&main, 1, END, 10).unwrap(), [(at(CREATED_MS + 1000), a)]);
+        assert_eq!(store.queues.queued(&main, 0, END, 10).unwrap(), [(at(CREATED_MS + 2000), gone)], "to be given up");
         let c = DeliveryId { seq: c, ordinal: 0 };
-        assert_eq!(store.queued(&other, 1, END, 10).unwrap(), [(at(CREATED_MS + 4000), c)]);
-        assert_eq!(store.queues().unwrap().len(), 3);
-        let due: Vec<_> = store.due(END, 10).unwrap().into_iter().map(|due| due.item).collect();
+        assert_eq!(store.queues.queued(&other, 1, END, 10).unwrap(), [(at(CREATED_MS + 4000), c)]);
+        assert_eq!(store.queues.queues().unwrap().len(), 3);
+        let due: Vec<_> = store.timetable.due(END, 10).unwrap().into_iter().map(|due| due.item).collect();
         assert!(matches!(due[..], [DueItem::Run(run), DueItem::Mail(6)] if run.seq == 5), "{due:?}");
         let delivery = get(&store, a);
         assert_eq!((delivery.queue, delivery.attempts, delivery.message_id.as_str()), (1, 1, "msg_1_0"));
         assert_eq!(get(&store, DeliveryId { seq: 2499, ordinal: 0 }).queue, 1);
 
-        let part = store.attempt_log(&main, &all(), Page { before: None, limit: 10 }).unwrap();
+        let part = store.attempts.attempt_log(&main, &all(), Page { before: None, limit: 10 }).unwrap();
         let log: Vec<_> = part.items.iter().map(|(d, a)| (d.queue, a.outcome.status())).collect();
         assert_eq!(log, [(2, Some(204)), (1, Some(500))]);
         let query = AttemptQuery { queue: Some(1), status: Some(410), ..all() };
-        assert_eq!(store.attempt_log(&other, &query, Page { before: None, limit: 10 }).unwrap().items.len(), 1);
-        assert_eq!(store.attempt_count().unwrap(), 4);
+        assert_eq!(
+            store.attempts.attempt_log(&other, &query, Page { before: None, limit: 10 }).unwrap().items.len(),
+            1
+        );
+        assert_eq!(store.attempts.attempt_count().unwrap(), 4);
         store.close().await;
     }
     let db = Database::open(&path).unwrap();
     let read = db.begin_read().unwrap();
-    assert_eq!(read.open_table(META).unwrap().get("format").unwrap().unwrap().value(), "2");
+    assert_eq!(read.open_table(META).unwrap().get("format").unwrap().unwrap().value(), "4");
     assert_eq!(read.open_table(DUE).unwrap().len().unwrap(), 2, "no delivery is left in it");
     let row = read.open_table(CONFIG).unwrap().get((1, "webhook", "whk_a")).unwrap().unwrap();
     let row: serde_json::Value = serde_json::from_slice(row.value()).unwrap();
@@ -154,12 +161,12 @@ async fn a_file_of_format_1_is_brought_to_format_2() {
 }
 
 #[tokio::test]
-async fn a_migrated_file_goes_on_as_any_other() {
+async fn a_migrated_file_works_like_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.redb");
     write_format_1(&path);
     let store = Store::open(&StoreOptions::new(&path)).unwrap();
-    assert_eq!(store.create_webhook(webhook("whk_new")).await.unwrap().number, 3);
+    assert_eq!(store.webhooks.create_webhook(webhook("whk_new")).await.unwrap().number, 3);
     let first = get(&store, DeliveryId { seq: 1, ordinal: 0 });
     assert_eq!(record(&store, CREATED_MS, vec![delivered(&first, CREATED_MS)]).await, 1);
     assert_eq!(queued(&store, 1), []);
@@ -168,7 +175,7 @@ async fn a_migrated_file_goes_on_as_any_other() {
     assert_eq!(next.id.seq, 3000, "the journal is counted on");
     let mut removed = 0;
     loop {
-        match store.sweep_attempts(at(CREATED_MS + 40_000), u64::MAX, 100).await.unwrap() {
+        match store.attempts.sweep_attempts(at(CREATED_MS + 40_000), u64::MAX, 100).await.unwrap() {
             0 => break,
             some => removed += some,
         }
@@ -204,10 +211,46 @@ fn a_file_of_a_newer_format_is_refused_with_the_remedy() {
     {
         let db = Database::create(&path).unwrap();
         let transaction = db.begin_write().unwrap();
-        transaction.open_table(META).unwrap().insert("format", "3").unwrap();
+        transaction.open_table(META).unwrap().insert("format", "5").unwrap();
         transaction.commit().unwrap();
     }
     let Err(error) = Store::open(&StoreOptions::new(&path)) else { panic!("it was opened") };
     let text = error.to_string();
-    assert!(text.contains("format 3") && text.contains("up to 2") && text.contains("newer hookwright"), "{text}");
+    assert!(text.contains("format 5") && text.contains("up to 4") && text.contains("newer hookwright"), "{text}");
+}
+
+/// Format 3 remembered idempotency keys for ever, and did not know when they came.
+#[tokio::test]
+async fn idempotency_keys_of_format_3_expire_as_if_created_at_the_first_start() {
+    const KEYS: u64 = 2500;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.redb");
+    {
+        let db = Database::create(&path).unwrap();
+        let transaction = db.begin_write().unwrap();
+        transaction.open_table(META).unwrap().insert("format", "3").unwrap();
+        transaction.open_table(SPACES).unwrap().insert("main", 1).unwrap();
+        {
+            let mut keys = transaction.open_table(IDEMPOTENCY_KEYS).unwrap();
+            // More than are read at once.
+            for seq in 0..KEYS {
+                let row = json!({"fingerprint": format!("f{seq}"), "made": {"events": [seq]}}).to_string();
+                keys.insert((1, format!("k{seq}").as_str()), row.as_bytes()).unwrap();
+            }
+        }
+        transaction.commit().unwrap();
+    }
+    let before = SystemClock.now();
+    let store = Store::open(&StoreOptions::new(&path)).unwrap();
+    let main = SpaceId::main();
+    let key = IdempotencyKey::parse(b"k2499").unwrap();
+    let request = KeyedRequest { key, fingerprint: "f2499".to_owned() };
+    let day = Duration::from_secs(86_400);
+    let known = store.idempotency.known_request(&main, &request, KeyWindow::new(before.after(day), day));
+    assert_eq!(known, Ok(Some(Known::Retry(Made::Events(vec![2499])))));
+    let later = KeyWindow::new(SystemClock.now().after(day + Duration::from_secs(1)), day);
+    assert_eq!(store.idempotency.known_request(&main, &request, later), Ok(None));
+    assert_eq!(store.idempotency.idempotency_key_count(), Ok(KEYS));
+    assert_eq!(store.idempotency.sweep_idempotency_keys(later.since, 10_000).await, Ok(2500));
+    assert_eq!(store.idempotency.idempotency_key_count(), Ok(0));
 }

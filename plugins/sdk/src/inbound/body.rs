@@ -6,10 +6,8 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::form::{charset, form_of, text};
 use crate::{Refusal, Request, encoding, shorten};
-
-/// How deeply the host lets objects and arrays nest.
-const DEEPEST: usize = 128;
 
 /// A part of a payload that is read where it has the wanted shape, and left alone where the provider uses its name for
 /// something else.
@@ -50,7 +48,7 @@ pub fn is_json(request: &Request) -> bool {
 pub fn json<'a>(request: &'a Request, code: &str) -> Result<&'a str, Refusal> {
     let refusal = |said: String| Refusal::new(400, code, said);
     let text =
-        std::str::from_utf8(&request.body).map_err(|error| refusal(format!("the body is not UTF-8: {error}")))?;
+        std::str::from_utf8(bytes(request)).map_err(|error| refusal(format!("the body is not UTF-8: {error}")))?;
     if !is_object(text) {
         let what = if text.trim().is_empty() { "the body is empty" } else { "the body is not a JSON object" };
         return Err(refusal(format!("{what}: the provider sends a JSON object with every event")));
@@ -71,41 +69,49 @@ pub fn head<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
 }
 
 /// Any body as JSON text: JSON as it is, a form as an object of its fields (a list where one stands several times), other
-/// text as a string, and what is no text as base64. Text that is a JSON object or list counts as JSON, whatever its
-/// content type: not every provider names it.
+/// text as a string, and what is no text as base64. Text is read in the charset that its content type names. Text that is a
+/// JSON object or list counts as JSON, whatever its content type: not every provider names it.
 ///
 /// # Errors
-/// The refusal, with status 400 and this code: the content type says JSON and the body is none, or it nests too deep.
+/// The refusal, with status 400 and this code: the content type says JSON and the body is none, or it nests too deep; a form
+/// or a text is none in its charset.
 pub fn payload<'a>(request: &'a Request, code: &str) -> Result<Cow<'a, str>, Refusal> {
     let refusal = |said: String| Refusal::new(400, code, said);
-    let Ok(text) = std::str::from_utf8(&request.body) else {
+    let body = bytes(request);
+    if media_type(request) == "application/x-www-form-urlencoded" {
+        let fields = form_of(request).map_err(|said| refusal(format!("the form cannot be read: {said}")))?;
+        return Ok(form(fields).to_string().into());
+    }
+    let Some(text) = written(request).map_err(|said| refusal(format!("the body {said}")))? else {
         if is_json(request) {
             return Err(refusal("the body is not UTF-8, though its content type says JSON".into()));
         }
-        return Ok(Value::from(encoding::base64_encode(&request.body)).to_string().into());
+        return Ok(Value::from(encoding::base64_encode(body)).to_string().into());
     };
     if is_json(request) {
-        well_formed(text).map_err(refusal)?;
-        return Ok(text.into());
+        well_formed(&text).map_err(refusal)?;
+        return Ok(text);
     }
-    if media_type(request) == "application/x-www-form-urlencoded" {
-        return Ok(form(&request.body).to_string().into());
-    }
-    if text.trim_start().starts_with(['{', '[']) && well_formed(text).is_ok() {
-        return Ok(text.into());
+    if text.trim_start().starts_with(['{', '[']) && well_formed(&text).is_ok() {
+        return Ok(text);
     }
     Ok(Value::from(text).to_string().into())
 }
 
-/// Names and values of a form or a query (the URL standard's `application/x-www-form-urlencoded`), in order.
-#[must_use]
-pub fn fields(bytes: &[u8]) -> Vec<(String, String)> {
-    form_urlencoded::parse(bytes).into_owned().collect()
+/// The body as text: in the charset that its content type names, else in UTF-8; none if it is no UTF-8.
+///
+/// # Errors
+/// It is no text in the charset that it names.
+fn written(request: &Request) -> Result<Option<Cow<'_, str>>, String> {
+    match charset(request.header("content-type").unwrap_or_default()) {
+        Some(charset) => text(bytes(request), Some(&charset)).map(|text| Some(text.into())),
+        None => Ok(std::str::from_utf8(bytes(request)).ok().map(Cow::Borrowed)),
+    }
 }
 
-fn form(bytes: &[u8]) -> Value {
+fn form(fields: Vec<(String, String)>) -> Value {
     let mut members = serde_json::Map::new();
-    for (name, value) in fields(bytes) {
+    for (name, value) in fields {
         let value = Value::from(value);
         match members.get_mut(&name) {
             None => {
@@ -123,33 +129,15 @@ fn is_object(text: &str) -> bool {
 }
 
 fn well_formed(text: &str) -> Result<(), String> {
-    let depth = depth(text);
-    if depth > DEEPEST {
-        return Err(format!("the body nests {depth} levels deep: at most {DEEPEST} are read"));
-    }
-    serde_json::from_str::<&RawValue>(text)
-        .map(|_| ())
-        .map_err(|error| format!("the body is not JSON: {}", shorten(&error.to_string(), 200)))
+    hookwright_json::check(text.as_bytes()).map(|_| ()).map_err(|refused| match refused.path.as_str() {
+        "" => format!("the body {}", refused.message),
+        path => format!("`{}` in the body {}", shorten(path, 200), refused.message),
+    })
 }
 
-/// How deeply objects and arrays nest.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0_usize);
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+/// The body without a byte order mark.
+fn bytes(request: &Request) -> &[u8] {
+    hookwright_json::without_mark(&request.body)
 }
 
 #[cfg(test)]
@@ -174,11 +162,17 @@ mod tests {
             ("application/vnd.x+json; charset=utf-8", b"[1]", "[1]"),
             ("application/json", b"7", "7"),
             ("application/x-www-form-urlencoded", b"a=1&b=x+y&a=%C3%BC", r#"{"a":["1","\u00fc"],"b":"x y"}"#),
+            ("application/x-www-form-urlencoded; charset=ISO-8859-1", b"s=caf%E9", r#"{"s":"caf\u00e9"}"#),
+            ("application/json; charset=ISO-8859-1", b"{\"s\":\"caf\xe9\"}", r#"{"s":"caf\u00e9"}"#),
+            ("text/plain; charset=windows-1252", b"caf\xe9", r#""caf\u00e9""#),
             ("text/plain", br#" {"a": 1}"#, r#" {"a": 1}"#),
             ("text/plain", b"{oops", r#""{oops""#),
             ("text/plain", b"say \"hi\"", r#""say \"hi\"""#),
             ("", b"", r#""""#),
             ("application/octet-stream", b"\xff\xfe", r#""//4=""#),
+            ("application/json", b"\xef\xbb\xbf{\"a\":1}", r#"{"a":1}"#),
+            ("application/x-www-form-urlencoded", b"\xef\xbb\xbfa=1", r#"{"a":"1"}"#),
+            ("text/plain", br#"{"a":1,"a":2}"#, r#""{\"a\":1,\"a\":2}""#),
         ] {
             let request = request(content_type, body);
             let text = payload(&request, "x.payload_invalid").unwrap();
@@ -196,15 +190,27 @@ mod tests {
             (b"{", "not JSON"),
             (b"{} x", "not JSON"),
             (b"{\"a\":\"\xff\"}", "UTF-8"),
-            (deep.as_bytes(), "129 levels"),
+            (deep.as_bytes(), "128 levels"),
+            (br#"{"a":{"b":1e400}}"#, "`a.b` in the body is `1e400`"),
+            (br#"{"s":"\ud83d"}"#, "`s` in the body has `\\ud83d`"),
+            (br#"{"a":1,"a":2}"#, "`a` in the body is given twice"),
         ] {
             let refusal = payload(&request("application/json", body), "x.payload_invalid").unwrap_err();
             assert_eq!((refusal.status, refusal.code.as_str()), (400, "x.payload_invalid"));
             assert!(refusal.message.contains(said), "{}", refusal.message);
         }
+        for (content_type, body, said) in [
+            ("application/x-www-form-urlencoded", b"subject=caf%E9".as_slice(), "subject is not UTF-8"),
+            ("application/x-www-form-urlencoded; charset=klingon", b"s=caf%E9", "read as klingon"),
+            ("text/plain; charset=shift_jis", b"\x82", "read as shift_jis"),
+        ] {
+            let refusal = payload(&request(content_type, body), "x.payload_invalid").unwrap_err();
+            assert!(refusal.message.contains(said), "{}", refusal.message);
+        }
         for body in [b"".as_slice(), b" ", b"[]", b"7", b"{\"a\":}"] {
             assert!(json(&request("application/json", body), "x.y").is_err(), "{body:?}");
         }
+        assert_eq!(json(&request("", b"\xef\xbb\xbf{}"), "x.y").unwrap(), "{}");
         assert_eq!(json(&request("", b" {\"a\":\"[[[\\\"{\"}"), "x.y").unwrap(), " {\"a\":\"[[[\\\"{\"}");
     }
 

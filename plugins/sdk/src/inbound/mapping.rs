@@ -1,10 +1,12 @@
 //! How the sources that know no provider find an event's envelope in a request: rules that the operator gives.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{dotted, event_id, kept, subject};
 use crate::seek::seek;
+use crate::several::read;
 use crate::{Draft, Path, Refusal, Request, log, shorten, time};
 
 /// The type of events for which no rule is given.
@@ -20,7 +22,8 @@ pub struct Mapping {
     /// The provider's id of it, by which a repeat is known. Without it each request is an event of its own.
     #[serde(default)]
     pub id: Option<Found>,
-    /// When it happened: RFC 3339, or seconds or milliseconds since 1970. The time of arrival unless given.
+    /// When it happened, in any form that [`crate::dates`] reads. The time of arrival unless given; what cannot be read is
+    /// kept as the attribute `time-unread`.
     #[serde(default)]
     pub time: Option<Found>,
     /// What it is about.
@@ -32,13 +35,24 @@ pub struct Mapping {
 }
 
 /// A text, or where to find one.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// Always this.
     Fixed(String),
     /// What stands there.
     Found(Found),
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let rule = match json.get().as_bytes().first() {
+            Some(b'"') => read(json.get()).map(Self::Fixed),
+            Some(b'{') => read(json.get()).map(Self::Found),
+            _ => Err("give a text, or an object that says where to find one, such as {\"path\": \"type\"}".to_owned()),
+        };
+        rule.map_err(serde::de::Error::custom)
+    }
 }
 
 /// Where a value stands in a request: at a dotted path of the payload, or in a header.
@@ -89,25 +103,24 @@ impl Mapping {
         Ok(Draft {
             id: id.as_deref().and_then(event_id),
             subject: about.as_deref().and_then(subject),
-            time: self.time(request, payload, code)?,
             attributes: kept(request, &self.attributes),
             ..Draft::new(event_type, payload)
-        })
+        }
+        .at(self.time(request, payload, code)?.as_ref()))
     }
 
-    /// The time of the event; none where there is no time that can be read, and then a line is logged.
-    fn time(&self, request: &Request, payload: &str, code: &str) -> Result<Option<String>, Refusal> {
+    /// What stands where the time of the event is looked for; where that is no time, a line is logged.
+    fn time(&self, request: &Request, payload: &str, code: &str) -> Result<Option<Value>, Refusal> {
         let Some(found) = &self.time else { return Ok(None) };
         let Some(value) = found.value(request, payload, code)? else { return Ok(None) };
-        let at = time::understood(&value);
-        if at.is_none() {
-            let value = shorten(&value.to_string(), 100);
+        if time::understood(&value).is_none() {
+            let shown = shorten(&value.to_string(), 100);
             log::warn(
                 "no time can be read where the source looks for it",
-                &[("at", &found.place()), ("value", &value)],
+                &[("at", &found.place()), ("value", &shown)],
             );
         }
-        Ok(at)
+        Ok(Some(value))
     }
 }
 
@@ -190,6 +203,22 @@ mod tests {
         assert_eq!((found.event_type.as_str(), found.id, found.time), (TYPE, None, None));
         let found = draft(json!({"type": "a.b", "subject": "s"}), &payload).unwrap();
         assert_eq!((found.event_type.as_str(), found.subject.as_deref()), ("a.b", Some("s")));
+    }
+
+    #[test]
+    fn a_time_is_read_as_everywhere_else() {
+        let table: Value = serde_json::from_str(include_str!("../../dates.json")).unwrap();
+        let at = |written: &Value| draft(json!({"time": {"path": "at"}}), &json!({"at": written})).unwrap();
+        for row in table["read"].as_array().unwrap() {
+            let read =
+                at(&row[0]).time.and_then(|time| crate::dates::Instant::parse(&time)).map(|read| read.to_string());
+            assert_eq!(read.as_deref(), row[1].as_str(), "{row}");
+        }
+        for row in table["refused"].as_array().unwrap() {
+            let draft = at(row);
+            let unread = [("time-unread".to_owned(), row.as_str().unwrap().to_owned())];
+            assert_eq!((draft.time, draft.attributes.as_slice()), (None, &unread[..]), "{row}");
+        }
     }
 
     #[test]

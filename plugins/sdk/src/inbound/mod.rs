@@ -5,13 +5,17 @@
 
 mod body;
 mod code;
+mod content;
+mod form;
 mod mapping;
 mod name;
 
 use crate::{Failure, Pairs, Reception, Refusal, Request, shorten};
 
-pub use body::{Perhaps, fields, head, is_json, json, media_type, payload};
-pub use code::{Encoding, fresh, signed};
+pub use body::{Perhaps, head, is_json, json, media_type, payload};
+pub use code::{Encoding, NotFresh, TimeFormat, codes, fresh, signed};
+pub use content::decoded;
+pub use form::{charset, fields, form_fields, text};
 pub use mapping::{Found, Mapping, Rule};
 pub use name::{dotted, event_id, is_name, subject};
 

@@ -74,7 +74,10 @@ pub mod crypto {
     use crate::testing::with;
 
     fn unknown(algorithm: &str) -> Failure {
-        Failure::permanent("algorithm.unknown", format!("`{algorithm}` is not sha1, sha256 or sha512"))
+        Failure::permanent(
+            "algorithm.unknown",
+            format!("`{algorithm}` is not a supported algorithm: use sha1, sha256 or sha512"),
+        )
     }
 
     fn secret(name: &str) -> Result<Vec<u8>, Failure> {
@@ -119,26 +122,33 @@ pub mod crypto {
         if hmac(algorithm, secret, data)? == code {
             return Ok(());
         }
-        Err(Failure::permanent("signature.wrong", "the code is not the one that the secret gives"))
+        let message = format!("the code does not match the data and the secret `{secret}`");
+        Err(Failure::permanent("signature.wrong", message))
     }
 
     pub fn verify_token(name: &str, token: &str) -> Result<(), Failure> {
         if secret(name)? == token.as_bytes() {
             return Ok(());
         }
-        Err(Failure::permanent("signature.wrong", "the token is not the secret"))
+        Err(Failure::permanent("signature.wrong", format!("the token does not match the secret `{name}`")))
     }
 
     pub fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<(), Failure> {
-        let wrong = || Failure::permanent("signature.wrong", "the signature is not the data's");
-        let key = <[u8; 32]>::try_from(public_key).ok().and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-        let key = key.ok_or_else(|| Failure::permanent("key.unusable", "the public key is none of Ed25519"))?;
+        let unusable = |message: String| Failure::permanent("key.unusable", message);
+        let length = public_key.len();
+        let key = <[u8; 32]>::try_from(public_key)
+            .map_err(|_| unusable(format!("an ed25519 key has 32 bytes, this one {length}")))?;
+        let key = VerifyingKey::from_bytes(&key)
+            .map_err(|_| unusable("these 32 bytes are not a valid ed25519 key".to_owned()))?;
+        let wrong = || Failure::permanent("signature.wrong", "the signature does not match the data and the key");
         let signature = Signature::from_slice(signature).map_err(|_| wrong())?;
         key.verify_strict(data, &signature).map_err(|_| wrong())
     }
 }
 
 pub mod encoding {
+    use std::io::Read;
+
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
@@ -159,6 +169,27 @@ pub mod encoding {
     pub fn hex_decode(text: &str) -> Result<Vec<u8>, Failure> {
         hex::decode(text).map_err(|error| Failure::permanent("encoding.invalid", error.to_string()))
     }
+
+    pub fn text_decode(charset: &str, data: &[u8]) -> Result<String, Failure> {
+        let invalid = |said: String| Failure::permanent("encoding.invalid", said);
+        let known = encoding_rs::Encoding::for_label(charset.as_bytes())
+            .ok_or_else(|| invalid(format!("`{charset}` is not a known charset")))?;
+        let text = known.decode_without_bom_handling_and_without_replacement(data);
+        text.map(Into::into).ok_or_else(|| invalid(format!("this is not {charset}")))
+    }
+
+    /// Of the codings only gzip, which is enough to try a source with.
+    pub fn content_decode(coding: &str, data: &[u8]) -> Result<Vec<u8>, Failure> {
+        let invalid = |said: String| Failure::permanent("encoding.invalid", said);
+        if coding != "gzip" {
+            return Err(invalid(format!("the tests' stand-in for the host does not decode `{coding}`, only gzip")));
+        }
+        let mut decoded = Vec::new();
+        flate2::read::MultiGzDecoder::new(data)
+            .read_to_end(&mut decoded)
+            .map_err(|error| invalid(format!("the body is not valid gzip: {error}")))?;
+        Ok(decoded)
+    }
 }
 
 pub mod http {
@@ -171,5 +202,45 @@ pub mod http {
             host.sent.push(request.clone());
             (host.respond)(request)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crypto;
+    use crate::testing::Host;
+
+    /// A plugin's test may quote a message, and a plugin passes it on.
+    #[test]
+    fn what_does_not_match_is_refused_in_the_hosts_words() {
+        Host::default().with_secret("token", b"s3cret").install();
+        let no_point = [[2_u8].as_slice(), &[0; 31]].concat();
+        for (refused, code, message) in [
+            (
+                crypto::verify_hmac("sha256", "token", b"data", b"x"),
+                "signature.wrong",
+                "the code does not match the data and the secret `token`",
+            ),
+            (
+                crypto::verify_hmac("md5", "token", b"data", b"x"),
+                "algorithm.unknown",
+                "`md5` is not a supported algorithm: use sha1, sha256 or sha512",
+            ),
+            (crypto::verify_token("token", "x"), "signature.wrong", "the token does not match the secret `token`"),
+            (crypto::verify_ed25519(&[1, 2], b"data", &[]), "key.unusable", "an ed25519 key has 32 bytes, this one 2"),
+            (
+                crypto::verify_ed25519(&no_point, b"data", &[]),
+                "key.unusable",
+                "these 32 bytes are not a valid ed25519 key",
+            ),
+            (
+                crypto::verify_ed25519(&[1; 32], b"data", &[]),
+                "signature.wrong",
+                "the signature does not match the data and the key",
+            ),
+        ] {
+            let failure = refused.unwrap_err();
+            assert_eq!((failure.code.as_str(), failure.message.as_str()), (code, message));
+        }
     }
 }

@@ -8,6 +8,9 @@ import (
 	"hookwright/internal/abi"
 )
 
+// SigningSecret is the name under which the plugin finds the secret that the source was created with.
+const SigningSecret = "signing-secret"
+
 // Request is what the provider sent.
 type Request struct {
 	Method string

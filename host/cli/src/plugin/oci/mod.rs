@@ -1,4 +1,4 @@
-//! Components in OCI registries, as `wkg` and others keep them: an image manifest (OCI Image Format 1.1) whose only
+//! Components in OCI registries, in the format of `wkg` and others: an image manifest (OCI Image Format 1.1) whose only
 //! layer is the component and whose config says what it imports and exports (CNCF Wasm OCI Artifact layout).
 
 mod reference;
@@ -7,8 +7,8 @@ mod registry;
 use hookwright_model::{Clock as _, SystemClock};
 use hookwright_plugin::Plugin;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
+use reference::digest_of;
 pub(crate) use reference::{Reference, SCHEME};
 use registry::Registry;
 
@@ -23,21 +23,21 @@ const LAYER: &str = "application/wasm";
 /// The annotation with signatures of the component, separated by commas.
 const SIGNATURES: &str = "hookwright.plugin.signatures";
 /// How large a component may be, in bytes.
-const LARGEST: u64 = 256 * 1024 * 1024;
+const MAX_COMPONENT_BYTES: u64 = 256 * 1024 * 1024;
 /// How large a manifest may be, in bytes (OCI Distribution 1.1, "Pushing Manifests").
-const LARGEST_MANIFEST: u64 = 4 * 1024 * 1024;
+const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A component out of a registry.
+/// A component from a registry.
 pub(crate) struct Pulled {
     /// The component.
     pub(crate) bytes: Vec<u8>,
-    /// What came with it.
+    /// The signatures that came with it.
     pub(crate) signatures: Vec<String>,
     /// The manifest's digest.
     pub(crate) digest: String,
 }
 
-/// Puts a component into a registry; returns the digest of its manifest.
+/// Pushes a component to a registry; returns the digest of its manifest.
 pub(crate) fn push(
     reference: &Reference,
     component: &[u8],
@@ -96,13 +96,13 @@ fn config(plugin: &Plugin, layer: &str, now: &str) -> Value {
 /// Fetches a component, checked against the digests on the way to it.
 pub(crate) fn pull(reference: &Reference) -> Result<Pulled, Failed> {
     let registry = Registry::new(reference)?;
-    let bytes = registry.manifest(reference.which(), MANIFEST, LARGEST_MANIFEST)?;
+    let bytes = registry.manifest(reference.which(), MANIFEST, MAX_MANIFEST_BYTES)?;
     let digest = digest_of(&bytes);
     if reference.digest().is_some_and(|wanted| wanted != digest) {
         return Err(invalid(reference, &format!("its manifest has the digest {digest}")));
     }
     let manifest: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid(reference, &format!("its manifest is no JSON: {error}")))?;
+        .map_err(|error| invalid(reference, &format!("its manifest is not JSON: {error}")))?;
     let (layer, size) = layer(&manifest).map_err(|why| invalid(reference, &why))?;
     let component = registry.blob(&layer, size)?;
     let found = digest_of(&component);
@@ -126,18 +126,18 @@ fn layer(manifest: &Value) -> Result<(String, u64), String> {
     }
     let digest = text(layer, "digest");
     if !reference::is_digest(&digest) {
-        return Err(format!("its layer has the digest `{digest}`: only sha256 is known here"));
+        return Err(format!("its layer has the digest `{digest}`: only sha256 is supported"));
     }
     let size = layer.get("size").and_then(Value::as_u64).unwrap_or_default();
-    if size > LARGEST { Err(format!("it has {size} bytes: at most {LARGEST}")) } else { Ok((digest, size)) }
-}
-
-fn digest_of(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+    if size > MAX_COMPONENT_BYTES {
+        Err(format!("it has {size} bytes: at most {MAX_COMPONENT_BYTES}"))
+    } else {
+        Ok((digest, size))
+    }
 }
 
 fn invalid(reference: &Reference, why: &str) -> Failed {
-    problem("oci.artifact_invalid", format!("{reference} is no component: {why}"))
+    problem("oci.artifact_invalid", format!("{reference} is not a component: {why}"))
 }
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_manifest_with_one_layer_of_wasm_is_a_component() {
+    fn only_a_manifest_with_a_single_wasm_layer_is_accepted() {
         let digest = digest_of(b"x");
         let manifest = |media: &str, digest: &str, size: u64| json!({"layers": [{"mediaType": media, "digest": digest, "size": size}]});
         assert_eq!(layer(&manifest(LAYER, &digest, 1)).unwrap(), (digest.clone(), 1));

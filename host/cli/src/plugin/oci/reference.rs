@@ -3,24 +3,31 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// What a reference begins with.
+use sha2::{Digest as _, Sha256};
+
+/// The prefix of a reference.
 pub(crate) const SCHEME: &str = "oci://";
 
-/// Where in which registry.
+/// A repository in a registry, with a tag or digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
     host: String,
     repository: String,
-    which: Which,
+    which: TagOrDigest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Which {
+enum TagOrDigest {
     Tag(String),
     Digest(String),
 }
 
-/// Whether a text is a digest that is known here.
+/// The digest of some bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// Whether a text is a digest of a supported algorithm.
 pub(crate) fn is_digest(text: &str) -> bool {
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.strip_prefix("sha256:").is_some_and(|digits| digits.len() == 64 && digits.bytes().all(hex))
@@ -40,7 +47,7 @@ impl Reference {
             if !is_digest(digest) {
                 return Err(wrong("the digest is not sha256: and 64 hexadecimal digits"));
             }
-            (repository, Which::Digest(digest.to_owned()))
+            (repository, TagOrDigest::Digest(digest.to_owned()))
         } else {
             let (repository, tag) = path.split_once(':').unwrap_or((path, "latest"));
             let first = tag.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -48,10 +55,10 @@ impl Reference {
             if !first || !fits || tag.len() > 128 {
                 return Err(wrong("the tag is not 1 to 128 of letters, digits, _, . and -"));
             }
-            (repository, Which::Tag(tag.to_owned()))
+            (repository, TagOrDigest::Tag(tag.to_owned()))
         };
         if !repository.split('/').all(is_part) || repository.len() > 255 {
-            return Err(wrong("the repository is not of a-z, 0-9, ., _ and - between slashes"));
+            return Err(wrong("the repository is not made of a-z, 0-9, ., _ and - between slashes"));
         }
         Ok(Self { host: host.to_owned(), repository: repository.to_owned(), which })
     }
@@ -63,18 +70,18 @@ impl Reference {
 
     /// The tag or the digest.
     pub(crate) fn which(&self) -> &str {
-        let (Which::Tag(text) | Which::Digest(text)) = &self.which;
+        let (TagOrDigest::Tag(text) | TagOrDigest::Digest(text)) = &self.which;
         text
     }
 
     /// The tag, unless it is named by its digest.
     pub(crate) fn tag(&self) -> Option<&str> {
-        if let Which::Tag(tag) = &self.which { Some(tag) } else { None }
+        if let TagOrDigest::Tag(tag) = &self.which { Some(tag) } else { None }
     }
 
     /// The digest, if it is named by that.
     pub(crate) fn digest(&self) -> Option<&str> {
-        if let Which::Digest(digest) = &self.which { Some(digest) } else { None }
+        if let TagOrDigest::Digest(digest) = &self.which { Some(digest) } else { None }
     }
 
     /// The last part of the repository's name: what a file of it is called.
@@ -112,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_taken_apart() {
+    fn references_are_parsed() {
         let digest = format!("sha256:{}", "0a".repeat(32));
         for (text, base, which, name) in [
             ("oci://ghcr.io/me/tag-urgent:1.0.0", "https://ghcr.io/v2/me/tag-urgent", "1.0.0", "tag-urgent"),

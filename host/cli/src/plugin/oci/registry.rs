@@ -1,4 +1,4 @@
-//! A registry, spoken to as OCI Distribution 1.1 says.
+//! A client for registries, by OCI Distribution 1.1.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -9,23 +9,22 @@ use serde_json::Value;
 use ureq::Body;
 use ureq::http::{Method, Request, Response, StatusCode, header};
 
-use super::digest_of;
-use super::reference::Reference;
+use super::reference::{Reference, digest_of};
 use crate::failed::{Failed, problem};
 
-/// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// How much of a registry's complaint is read, in bytes.
-const COMPLAINT: u64 = 64 * 1024;
+/// The timeout of a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(300);
+/// The maximum size of an error response that is read, in bytes.
+const MAX_ERROR_BYTES: u64 = 64 * 1024;
 
-/// One repository of a registry, and who is asking.
+/// A repository of a registry, with credentials.
 pub(super) struct Registry {
     agent: ureq::Agent,
     /// `https://HOST/v2/REPOSITORY`.
     base: String,
     /// User and password in base64, as in RFC 7617.
     user: Option<String>,
-    /// The `Authorization` that the registry wants, once it has said so.
+    /// The `Authorization` header, once the registry has requested one.
     authorization: RefCell<Option<String>>,
 }
 
@@ -34,14 +33,14 @@ impl Registry {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(RESPONSE_TIMEOUT))
             .user_agent(concat!("hookwright/", env!("CARGO_PKG_VERSION")))
             .build();
         let user = user(reference.host())?;
         Ok(Self { agent: agent.into(), base: reference.base(), user, authorization: RefCell::default() })
     }
 
-    /// Puts bytes there, unless they are; returns their digest.
+    /// Uploads bytes unless they exist; returns their digest.
     pub(super) fn put_blob(&self, bytes: &[u8]) -> Result<String, Failed> {
         let digest = digest_of(bytes);
         let there = self.send(&Method::HEAD, &format!("{}/blobs/{digest}", self.base), &[], b"")?;
@@ -77,7 +76,7 @@ impl Registry {
         read(self.expect(found, StatusCode::OK, "the component")?, size)
     }
 
-    /// Where an upload goes on: on the same host, since the credentials go with it.
+    /// The URL at which an upload continues. It must be on the same host, since credentials are sent with it.
     fn absolute(&self, place: &str) -> Result<String, Failed> {
         let end = self.base.find("/v2/").unwrap_or(self.base.len());
         let origin = self.base.get(..end).unwrap_or_default();
@@ -93,7 +92,7 @@ impl Registry {
         Err(problem("oci.refused", message))
     }
 
-    /// Sends a request, again with credentials if the registry asks for some.
+    /// Sends a request, and again with credentials if the registry requires them.
     fn send(
         &self,
         method: &Method,
@@ -134,7 +133,7 @@ impl Registry {
         sent.map_err(|error| problem("oci.unreachable", format!("no answer from {url} ({error})")))
     }
 
-    /// What the registry wants to see, as RFC 6750 or RFC 7617 has it; none: nothing can be given.
+    /// The `Authorization` header for a challenge (RFC 6750, RFC 7617); `None` if there are no credentials.
     fn answer_to(&self, challenge: &str) -> Result<Option<String>, Failed> {
         let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
@@ -147,7 +146,7 @@ impl Registry {
         let Some(realm) = part("realm") else { return Ok(None) };
         if self.base.starts_with("https://") && !realm.starts_with("https://") {
             let message =
-                format!("the registry asks for credentials at `{realm}`, which has no TLS: they are not given");
+                format!("the registry requests credentials for `{realm}`, which has no TLS: they are not sent");
             return Err(problem("oci.refused", message));
         }
         let mut url = realm;
@@ -165,18 +164,18 @@ impl Registry {
         let answer = self.agent.run(request);
         let answer = answer.map_err(|error| problem("oci.unreachable", format!("no answer from {url} ({error})")))?;
         let answer = self.expect(answer, StatusCode::OK, "a token")?;
-        let told: Value = serde_json::from_slice(&read(answer, COMPLAINT)?).unwrap_or_default();
+        let told: Value = serde_json::from_slice(&read(answer, MAX_ERROR_BYTES)?).unwrap_or_default();
         let token = ["token", "access_token"].into_iter().find_map(|name| told.get(name)?.as_str());
         Ok(token.map(|token| format!("Bearer {token}")))
     }
 
-    /// The answer, if it is the one that was wanted.
+    /// The response, if it has the expected status.
     fn expect(&self, answer: Response<Body>, status: StatusCode, what: &str) -> Result<Response<Body>, Failed> {
         let is = answer.status();
         if is == status {
             return Ok(answer);
         }
-        let said = read(answer, COMPLAINT).unwrap_or_default();
+        let said = read(answer, MAX_ERROR_BYTES).unwrap_or_default();
         let said: Value = serde_json::from_slice(&said).unwrap_or_default();
         let first = said.get("errors").and_then(|errors| errors.get(0));
         let text = |name| first.and_then(|error| error.get(name)).and_then(Value::as_str).unwrap_or_default();
@@ -194,7 +193,7 @@ impl Registry {
 }
 
 fn read(mut answer: Response<Body>, most: u64) -> Result<Vec<u8>, Failed> {
-    // One byte more, so that what is too long is told from what just fits.
+    // One byte more, to distinguish a too long response from one of exactly the limit.
     let body = answer.body_mut().with_config().limit(most.saturating_add(1)).read_to_vec();
     body.map_err(|error| problem("oci.refused", format!("the registry's answer cannot be read: {error}")))
 }
@@ -249,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_challenge_is_taken_apart() {
+    fn authentication_challenges_are_parsed() {
         let challenge =
             r#"realm="https://auth.example/token?a=b",service=registry.example, scope="repository:a/b:pull,push""#;
         assert_eq!(parameter(challenge, "realm").as_deref(), Some("https://auth.example/token?a=b"));
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_goes_on_on_the_same_host_only() {
+    fn an_upload_location_must_be_on_the_same_host() {
         let registry = Registry::new(&Reference::parse("oci://a.example:1/b:c").unwrap()).unwrap();
         assert_eq!(registry.absolute("/v2/x?y").unwrap(), "https://a.example:1/v2/x?y");
         assert_eq!(registry.absolute("https://a.example:1/v2/x").unwrap(), "https://a.example:1/v2/x");

@@ -4,6 +4,9 @@ package abi
 import (
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
+	"strings"
 	"unsafe"
 )
 
@@ -38,12 +41,6 @@ func (a *Area) At() unsafe.Pointer { return unsafe.Pointer(a) }
 
 // Address is where a pointer points to, as the other side sees it.
 func Address(p unsafe.Pointer) uint32 { return uint32(uintptr(p)) }
-
-// While the host allocates, nothing may leave the plugin; a collection that begins then asks for the time. The adapter
-// answers by itself while it is held.
-//
-//go:wasmimport wasi_snapshot_preview1 hookwright_hold
-func hold(begins uint32)
 
 // What the host put into memory and nobody has taken yet.
 var pinned = map[uint32][]uint64{}
@@ -198,10 +195,29 @@ func Begin() (*Area, *Lent) {
 // End forgets an answer that the host has read.
 func End() { given = Lent{} }
 
-// Caught turns a panic into an error, since a trap would lose its message. Defer it.
+// Caught turns a panic into an error with the line that it came from, since a trap would lose both, and prints all the
+// lines, which are the log's then. Defer it.
 func Caught(err *error) {
-	if reason := recover(); reason != nil {
-		*err = fmt.Errorf("panic: %v", reason)
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "panic: %v\n", reason)
+	*err = fmt.Errorf("panic: %v", reason)
+	var callers [32]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	for first := true; ; {
+		frame, more := frames.Next()
+		if own := strings.HasPrefix(frame.Function, "runtime.") || strings.HasPrefix(frame.Function, "hookwright/"); !own {
+			fmt.Fprintf(os.Stderr, "  at %s:%d in %s\n", frame.File, frame.Line, frame.Function)
+			if first {
+				*err = fmt.Errorf("panic: %v (%s:%d)", reason, frame.File, frame.Line)
+				first = false
+			}
+		}
+		if !more {
+			return
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 """The plugin-kind `plugin-name`."""
 
-from componentize_py_types import Err
-from hookwright import guarded
+from hookwright import SIGNING_SECRET, verified
 from wit_world import exports
 from wit_world.exports.source import Answer, Draft, Intake, Reception_Accepted, Reception_Refused, Refusal
 from wit_world.imports import crypto
@@ -13,20 +12,25 @@ class Metadata(exports.Metadata):
         return Manifest(
             name="plugin-name",
             version="0.1.0",
-            summary="Takes requests that carry the right token",
+            summary="Takes requests that are signed with the source's secret",
             parameters='{"type":"object","additionalProperties":false}',
+            # The instance serves several requests: a variable of the module outlives its call. Take the hint away, and
+            # each call gets a fresh instance.
             hints=[("instance", "warm")],
         )
 
 
 class Source(exports.Source):
-    @guarded
     def receive(self, request, parameters):
-        token = dict(request.headers).get("x-token", "")
+        # sha256=HEX, the HMAC of the body; the key is the secret that the source was created with.
+        signature = dict(request.headers).get("x-signature", "").removeprefix("sha256=")
         try:
-            crypto.verify_token("token", token)
-        except Err:
-            return Reception_Refused(Refusal(401, "token.invalid", "the header x-token has not the agreed token"))
+            code = bytes.fromhex(signature)
+        except ValueError:
+            code = b""
+        if not verified(lambda: crypto.verify_hmac("sha256", SIGNING_SECRET, request.body, code)):
+            message = "the header x-signature is not the HMAC of the body: send sha256=HEX"
+            return Reception_Refused(Refusal(401, "signature.wrong", message))
         draft = Draft(None, "plugin-name.received", None, None, request.body.decode(), [])
         # Status 0: the host answers as it answers its own API.
         return Reception_Accepted(Intake([draft], Answer(0, [], b"")))

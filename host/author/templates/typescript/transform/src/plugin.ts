@@ -2,7 +2,6 @@
 import type { Transform } from 'hookwright:plugin/transform@0.1.0';
 import type { Metadata } from 'hookwright:plugin/metadata@0.1.0';
 import { utf8Encode } from 'hookwright:plugin/encoding@0.1.0';
-import { guarded } from './hookwright.js';
 
 export const metadata: Metadata = {
   describe: () => ({
@@ -10,13 +9,15 @@ export const metadata: Metadata = {
     version: '0.1.0',
     summary: 'Makes the message of the event\'s type and payload',
     parameters: '{"type":"object","additionalProperties":false}',
+    // The instance serves several calls: a variable of the module outlives its call. Take the hint away, and each call
+    // gets a fresh instance.
     hints: [['instance', 'warm']],
   }),
 };
 
 export const transform: Transform = {
-  apply: guarded((event, message) => {
+  apply: (event, message) => {
     const body = `{"type":${JSON.stringify(event.eventType)},"data":${event.data}}`;
     return { tag: 'send', val: { headers: message.headers, contentType: 'application/json', body: utf8Encode(body) } };
-  }),
+  },
 };

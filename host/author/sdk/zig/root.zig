@@ -1,0 +1,15 @@
+//! What the compiler begins with: the plugin is a module of it, and a panic tells its message before it ends the call.
+
+const std = @import("std");
+const hookwright = @import("hookwright");
+
+comptime {
+    _ = @import("plugin");
+}
+
+pub const panic = std.debug.FullPanic(explain);
+
+fn explain(message: []const u8, _: ?usize) noreturn {
+    hookwright.log.write("error", message, &.{});
+    @trap();
+}

@@ -1,0 +1,30 @@
+//! Why a plugin is called: for which event, and for a run or a delivery.
+
+use hookwright_model::{DeliveryId, Event, Run, RunId, SpaceId};
+
+/// The event for which a plugin is called, and on whose behalf.
+#[derive(Clone, Copy)]
+pub(crate) struct Occasion<'a> {
+    pub(crate) space: &'a SpaceId,
+    pub(crate) event: &'a Event,
+    pub(crate) by: By,
+}
+
+/// On whose behalf a plugin is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A dry run, of which nothing is stored.
+    DryRun,
+    /// A run.
+    Run(RunId),
+    /// A delivery to a webhook.
+    Webhook(DeliveryId),
+}
+
+impl<'a> Occasion<'a> {
+    pub(crate) fn of_run(run: &'a Run, event: &'a Event) -> Self {
+        // The run of a dry run has no event in the journal.
+        let by = if run.id.seq == 0 { By::DryRun } else { By::Run(run.id) };
+        Self { space: &run.space, event, by }
+    }
+}

@@ -1,0 +1,92 @@
+//! Checks that take long are made a few at a time, and apart from the threads that answer requests.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// How many subschemas may be applied before a check counts as one that takes long.
+pub(super) const LONG: u32 = 20_000;
+/// How many of those are made at once.
+const AT_ONCE: usize = 2;
+/// How many may wait.
+const WAITING: usize = 64;
+/// How long one waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+struct Places {
+    taken: usize,
+    waiting: usize,
+}
+
+static PLACES: Mutex<Places> = Mutex::new(Places { taken: 0, waiting: 0 });
+static FREED: Condvar = Condvar::new();
+
+/// A check that is being made.
+struct Place;
+
+impl Place {
+    /// None: too many are waited for.
+    fn take() -> Option<Self> {
+        let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + PATIENCE;
+        if places.taken >= AT_ONCE && places.waiting >= WAITING {
+            return None;
+        }
+        places.waiting = places.waiting.saturating_add(1);
+        while places.taken >= AT_ONCE {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                places.waiting = places.waiting.saturating_sub(1);
+                return None;
+            }
+            (places, _) = FREED.wait_timeout(places, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        places.waiting = places.waiting.saturating_sub(1);
+        places.taken = places.taken.saturating_add(1);
+        Some(Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+        places.taken = places.taken.saturating_sub(1);
+        FREED.notify_one();
+    }
+}
+
+/// Makes a check of so much work; none if too many that take long are made already.
+pub(super) fn check<T>(work: u32, check: impl FnOnce() -> T) -> Option<T> {
+    if work < LONG {
+        return Some(check());
+    }
+    let check = || Place::take().map(|_place| check());
+    // Where there is only one thread, there is nobody whom this could keep waiting but itself.
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(check),
+        _ => check(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_long_check_keeps_nobody_else_waiting() {
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let long = tokio::spawn(async move {
+            check(LONG, || {
+                let _ = begin.send(());
+                told.recv_timeout(Duration::from_secs(60)).is_ok()
+            })
+        });
+        begun.await.unwrap();
+        // Runs on the only thread while the check waits for it.
+        let other = tokio::spawn(async move { tell.send(()).is_ok() });
+        assert_eq!(long.await.unwrap(), Some(true), "the other task had to wait for the check");
+        assert!(other.await.unwrap());
+    }
+}

@@ -1,0 +1,34 @@
+//! The parts that every handler shares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookwright_pipeline::Pipeline;
+
+use crate::keyring::Keys;
+
+/// State that all handlers share.
+pub(crate) type Shared = Arc<App>;
+
+/// The server's parts.
+pub struct App {
+    /// The operations behind the routes.
+    pub pipeline: Arc<Pipeline>,
+    /// The API keys.
+    pub keys: Keys,
+    /// Limits of bodies.
+    pub limits: BodyLimits,
+    /// The URL under which others reach the server, for URLs in responses; `None`: the host that the caller used.
+    pub public_url: Option<String>,
+}
+
+/// Limits of bodies: size and time.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// The maximum size of all bodies except plugins, in bytes.
+    pub body_bytes: usize,
+    /// The maximum size of uploaded components, in bytes.
+    pub plugin_bytes: usize,
+    /// The timeout from the end of the header to the end of the body.
+    pub time: Duration,
+}

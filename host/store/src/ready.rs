@@ -1,0 +1,150 @@
+//! The events that wait to be processed, by space: their journal positions, in memory, so that the next one is found
+//! without reading the others, and so that spaces (tenants) take turns whatever the backlog of one of them. The work
+//! itself is in the store; this index is rebuilt from it at every start.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+/// Waiting events and events in flight.
+#[derive(Default)]
+pub(crate) struct Ready(Mutex<Spaces>);
+
+#[derive(Default)]
+struct Spaces {
+    /// The spaces with events that wait, are in flight or are unfinished.
+    spaces: HashMap<u32, Line>,
+    /// Counts turns, so that spaces with the same number of events in flight take turns in order.
+    turns: u64,
+    backlog: usize,
+}
+
+/// The events of one space.
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<u64>,
+    /// The number of accepted events that are not finished, in flight or not.
+    backlog: usize,
+    in_flight: usize,
+    last_turn: u64,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.backlog == 0 && self.in_flight == 0
+    }
+}
+
+impl Ready {
+    fn with<T>(&self, change: impl FnOnce(&mut Spaces) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds events in the order of the journal.
+    pub(crate) fn opened(&self, opened: &[(u32, u64)]) {
+        self.with(|ready| {
+            for (space, seq) in opened {
+                let line = ready.spaces.entry(*space).or_default();
+                line.waiting.push_back(*seq);
+                line.backlog = line.backlog.saturating_add(1);
+            }
+            ready.backlog = ready.backlog.saturating_add(opened.len());
+        });
+    }
+
+    /// Records that events are finished.
+    pub(crate) fn closed(&self, closed: &HashMap<u32, usize>) {
+        self.with(|ready| {
+            for (space, count) in closed {
+                ready.backlog = ready.backlog.saturating_sub(*count);
+                if let Some(line) = ready.spaces.get_mut(space) {
+                    line.backlog = line.backlog.saturating_sub(*count);
+                    if line.is_empty() {
+                        ready.spaces.remove(space);
+                    }
+                }
+            }
+        });
+    }
+
+    /// The number of events that are not finished.
+    pub(crate) fn backlog(&self) -> usize {
+        self.with(|ready| ready.backlog)
+    }
+
+    /// The number of them in one space.
+    pub(crate) fn backlog_of(&self, space: u32) -> usize {
+        self.with(|ready| ready.spaces.get(&space).map_or(0, |line| line.backlog))
+    }
+
+    /// The next event: from the space with the fewest events in flight, and among several from the one whose last turn
+    /// was longest ago. No space has more than `most` in flight.
+    pub(crate) fn next(&self, most: usize) -> Option<(u32, u64)> {
+        self.with(|ready| {
+            let waiting = ready.spaces.iter_mut();
+            let waiting = waiting.filter(|(_, line)| !line.waiting.is_empty() && line.in_flight < most);
+            let (space, line) = waiting.min_by_key(|(_, line)| (line.in_flight, line.last_turn))?;
+            let seq = line.waiting.pop_front()?;
+            ready.turns = ready.turns.saturating_add(1);
+            line.last_turn = ready.turns;
+            line.in_flight = line.in_flight.saturating_add(1);
+            Some((*space, seq))
+        })
+    }
+
+    /// Puts an event that [`Ready::next`] returned first in its line again.
+    pub(crate) fn put_back(&self, space: u32, seq: u64) {
+        self.with(|ready| {
+            if let Some(line) = ready.spaces.get_mut(&space) {
+                line.waiting.push_front(seq);
+            }
+        });
+    }
+
+    /// Ends a turn; returns whether events of the space wait.
+    pub(crate) fn ended(&self, space: u32) -> bool {
+        self.with(|ready| {
+            let Some(line) = ready.spaces.get_mut(&space) else { return false };
+            line.in_flight = line.in_flight.saturating_sub(1);
+            let waits = !line.waiting.is_empty();
+            if line.is_empty() {
+                ready.spaces.remove(&space);
+            }
+            waits
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_take_turns_and_none_holds_all_places() {
+        let ready = Ready::default();
+        let flood: Vec<(u32, u64)> = (0..100).map(|seq| (1, seq)).collect();
+        ready.opened(&flood);
+        ready.opened(&[(2, 100), (3, 101), (2, 102)]);
+        assert_eq!((ready.backlog(), ready.backlog_of(1), ready.backlog_of(2)), (103, 100, 2));
+        let mut order: Vec<(u32, u64)> = (0..6).map_while(|_| ready.next(4)).collect();
+        let first: Vec<u32> = order.iter().take(3).map(|(space, _)| *space).collect();
+        assert_eq!(
+            first.iter().collect::<std::collections::HashSet<_>>().len(),
+            3,
+            "each has its turn first: {order:?}"
+        );
+        order.extend((0..100).map_while(|_| ready.next(4)));
+        let of =
+            |space: u32| order.iter().filter(|(other, _)| *other == space).map(|(_, seq)| *seq).collect::<Vec<_>>();
+        assert_eq!(
+            (of(1), of(2), of(3)),
+            (vec![0, 1, 2, 3], vec![100, 102], vec![101]),
+            "in order, at most four at once"
+        );
+        assert_eq!(ready.next(4), None);
+        assert!(ready.ended(1));
+        assert_eq!(ready.next(4), Some((1, 4)));
+        assert!(!ready.ended(3));
+        ready.closed(&[(1, 5), (2, 2), (3, 1)].into());
+        assert_eq!((ready.backlog(), ready.backlog_of(1), ready.backlog_of(3)), (95, 95, 0));
+    }
+}
