@@ -130,7 +130,7 @@ async fn serve_store(
     let watching = folder::watch(settings.plugin_dir.clone(), Arc::clone(&registry), move |name| {
         tracing::info!(plugin = name, "changed in the plugin folder");
         if let Some(pipeline) = told.upgrade() {
-            pipeline.invoke.plugin_changed(name);
+            pipeline.invoke.calls.plugin_changed(name);
         }
     })?;
 
@@ -146,7 +146,7 @@ async fn serve_store(
     let serving = tokio::spawn(hookwright_server::serve(Arc::clone(&app), listener, connections, stopped));
     let noting = tokio::spawn(note_key_uses(Arc::clone(&app)));
     let (compiling, plugins) =
-        (pipeline.loading.loading().len(), pipeline.loading.plugin_names(&SpaceId::main()).len());
+        (pipeline.invoke.loading.loading().len(), pipeline.invoke.loading.plugin_names(&SpaceId::main()).len());
     tracing::info!(
         version = VERSION, %address, data = %data.display(), plugins, compiling, took = ?began.elapsed(), "serving"
     );
@@ -191,7 +191,7 @@ async fn until_the_end(settings: &Settings, pipeline: &Pipeline, signals: &mut S
         match folder::scan(&settings.plugin_dir, pipeline.registry()).await {
             Ok(changed) => {
                 for name in &changed {
-                    pipeline.invoke.plugin_changed(name);
+                    pipeline.invoke.calls.plugin_changed(name);
                 }
                 let changed = changed.len();
                 tracing::info!(changed, "the plugin folder was reloaded; settings are only read at startup");

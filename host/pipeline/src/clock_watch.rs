@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookwright_foundation::error::PipelineError;
+use hookwright_foundation::watched_clock::WatchedClock;
+use hookwright_intake::polling::MAX_POLL_DELAY;
+use hookwright_intake::timetable::Timetable;
+use hookwright_invoke::breaker::Breakers;
 use hookwright_model::{Polling, Schedule, SpaceId, Timestamp};
 use hookwright_store::{PulledBack, Store};
-
-use crate::foundation::error::PipelineError;
-use crate::foundation::watched_clock::WatchedClock;
-use crate::intake::polling::MAX_POLL_DELAY;
-use crate::intake::timetable::Timetable;
-use crate::invoke::breaker::Breakers;
 
 /// A clock may be corrected by this much without a warning.
 const TOLERANCE: Duration = Duration::from_secs(5);

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookwright_delivery::notices::Notices;
+use hookwright_foundation::settings::PipelineSettings;
+use hookwright_foundation::stopping::Stopping;
+use hookwright_foundation::sweep::sweep;
+use hookwright_foundation::watched_clock::WatchedClock;
+use hookwright_intake::accept::Intake;
+use hookwright_intake::source_log::SourceLog;
+use hookwright_invoke::parked::Parked;
 use hookwright_store::Store;
 
 use crate::clock_watch::ClockWatch;
-use crate::delivery::notices::Notices;
-use crate::foundation::settings::PipelineSettings;
-use crate::foundation::stopping::Stopping;
-use crate::foundation::sweep::sweep;
-use crate::foundation::watched_clock::WatchedClock;
-use crate::intake::accept::Intake;
-use crate::intake::source_log::SourceLog;
-use crate::invoke::parked::Parked;
 
 /// The interval between two rounds.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -46,7 +46,7 @@ pub(crate) struct Upkeep {
     pub(crate) settings: Arc<PipelineSettings>,
     pub(crate) stopping: Stopping,
     pub(crate) store: Store,
-    pub(crate) intake: Arc<Intake>,
+    pub(crate) events: Arc<Intake>,
     pub(crate) notices: Arc<Notices>,
     pub(crate) parked: Arc<Parked>,
     pub(crate) source_log: Arc<SourceLog>,
@@ -68,7 +68,7 @@ impl Upkeep {
 
     /// Removes idempotency keys that have expired.
     async fn sweep_idempotency_keys(&self) {
-        let before = self.intake.key_window().since;
+        let before = self.events.key_window().since;
         sweep("expired idempotency keys", |limit| self.store.idempotency.sweep_idempotency_keys(before, limit)).await;
     }
 }

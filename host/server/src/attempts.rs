@@ -98,7 +98,7 @@ fn shown(app: &Shared, delivery: &Delivery, attempt: &Attempt) -> Value {
             shown.extend(about);
         }
         shown.insert("delivery_state".to_owned(), delivery.state.name().into());
-        if let Some(waiting) = app.pipeline.holds.delivery_view(delivery.clone()).waiting {
+        if let Some(waiting) = app.pipeline.delivery.holds.delivery_view(delivery.clone()).waiting {
             shown.insert("waiting".to_owned(), waiting.into());
         }
         shown.insert("succeeded".to_owned(), attempt.outcome.succeeded().into());
@@ -109,7 +109,7 @@ fn shown(app: &Shared, delivery: &Delivery, attempt: &Attempt) -> Value {
 /// The number of the webhook that the filter names; none in `Some`: there is no such webhook, so nothing matches.
 fn queue_of(app: &Shared, caller: &Caller, filter: &AttemptFilter) -> Result<Option<u64>, Problem> {
     let Some(id) = &filter.webhook else { return Ok(None) };
-    Ok(Some(app.pipeline.catalogue().existing_webhook(&caller.space, id)?.number))
+    Ok(Some(app.pipeline.routing.catalogue.existing_webhook(&caller.space, id)?.number))
 }
 
 pub(crate) async fn list(
@@ -159,9 +159,13 @@ pub(crate) async fn redeliver(
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let delivery: DeliveryId = id.parse().map_err(|()| Problem::not_found("delivery", &id))?;
-    let made = app.pipeline.resending.redeliver(&caller.space, delivery).await?;
+    let made = app.pipeline.delivery.resending.redeliver(&caller.space, delivery).await?;
     let location = format!("/v1/deliveries/{}", made.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(app.pipeline.holds.delivery_view(made)))
+    Ok((
+        StatusCode::ACCEPTED,
+        [(header::LOCATION, location)],
+        axum::Json(app.pipeline.delivery.holds.delivery_view(made)),
+    )
         .into_response())
 }
 
@@ -176,15 +180,16 @@ pub(crate) async fn redeliver_all(
 /// Starts a redelivery, or counts the deliveries that it would send.
 pub(crate) async fn send_again(app: &Shared, caller: &Caller, filter: RedeliveryFilter) -> Result<Response, Problem> {
     if filter.preview {
-        return Ok(axum::Json(app.pipeline.resending.preview_redelivery(&caller.space, &filter).await?).into_response());
+        return Ok(axum::Json(app.pipeline.delivery.resending.preview_redelivery(&caller.space, &filter).await?)
+            .into_response());
     }
-    let redelivery = app.pipeline.resending.redeliver_all(&caller.space, filter)?;
+    let redelivery = app.pipeline.delivery.resending.redeliver_all(&caller.space, filter)?;
     let location = format!("/v1/redeliveries/{}", redelivery.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(redelivery)).into_response())
 }
 
 pub(crate) async fn redeliveries(State(app): State<Shared>, caller: Caller, window: Window) -> Response {
-    window.descending(app.pipeline.resending.redeliveries(&caller.space), |one| one.id.clone()).into_response()
+    window.descending(app.pipeline.delivery.resending.redeliveries(&caller.space), |one| one.id.clone()).into_response()
 }
 
 pub(crate) async fn redelivery(
@@ -192,5 +197,5 @@ pub(crate) async fn redelivery(
     caller: Caller,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.resending.redelivery(&caller.space, &id)?).into_response())
+    Ok(axum::Json(app.pipeline.delivery.resending.redelivery(&caller.space, &id)?).into_response())
 }

@@ -20,7 +20,8 @@ pub(crate) async fn create(
     caller: Caller,
     NewJson(input): NewJson<AutomationInput>,
 ) -> Result<Response, Problem> {
-    let automation = app.pipeline.automations.create_automation(&caller.space, input, &caller.author.label()).await?;
+    let automation =
+        app.pipeline.resources.automations.create_automation(&caller.space, input, &caller.author.label()).await?;
     let location = format!("/v1/automations/{}", automation.id);
     let headers = [(header::LOCATION, location), (header::ETAG, tag(&automation))];
     Ok((StatusCode::CREATED, headers, axum::Json(automation)).into_response())
@@ -38,7 +39,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Pagi
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(tagged(app.pipeline.automations.automation(&caller.space, &id)?))
+    Ok(tagged(app.pipeline.resources.automations.automation(&caller.space, &id)?))
 }
 
 /// An automation's revision as its entity tag.
@@ -62,7 +63,9 @@ pub(crate) async fn change(
     let bytes = body::read(body, app.limits.body_bytes, app.limits.time).await?;
     let input: AutomationInput = body::json(&bytes)?;
     let (expected, by) = (expected(&headers), caller.author.label());
-    Ok(tagged(app.pipeline.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?))
+    Ok(tagged(
+        app.pipeline.resources.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?,
+    ))
 }
 
 /// Enables an automation, or disables it.
@@ -74,7 +77,9 @@ pub(crate) async fn switch<const ENABLED: bool>(
 ) -> Result<Response, Problem> {
     let input = AutomationInput { enabled: Some(Some(ENABLED)), ..AutomationInput::default() };
     let (expected, by) = (expected(&headers), caller.author.label());
-    Ok(tagged(app.pipeline.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?))
+    Ok(tagged(
+        app.pipeline.resources.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?,
+    ))
 }
 
 /// The input of an automation's dry run.
@@ -102,17 +107,17 @@ pub(crate) async fn test(
     Json(trial): Json<Trial>,
 ) -> Result<Response, Problem> {
     // Checked first, so that a caller that names another space's automation learns nothing about the event.
-    app.pipeline.automations.automation(&caller.space, &id)?;
+    app.pipeline.resources.automations.automation(&caller.space, &id)?;
     let event = match (trial.event, trial.event_id) {
         (Some(event), None) => {
             let draft = events::native(Bytes::from(event.to_string()))?;
-            app.pipeline.routing.imagined(&caller.space, draft)?
+            app.pipeline.routing.planning.imagined(&caller.space, draft)?
         }
         (None, Some(event)) => events::find(&app, &caller.space, &event, trial.event_source.as_deref())?.1,
         _ => return Err(Mistake::new("event", "give either `event` or `event_id`").into()),
     };
     let send = trial.requests == Requests::Send;
-    Ok(axum::Json(app.pipeline.dry_runs.run(&caller.space, &id, &event, send).await?).into_response())
+    Ok(axum::Json(app.pipeline.history.dry_runs.run(&caller.space, &id, &event, send).await?).into_response())
 }
 
 pub(crate) async fn delete(
@@ -121,6 +126,6 @@ pub(crate) async fn delete(
     Named(id): Named,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.automations.delete_automation(&caller.space, &id, expected(&headers).as_ref()).await?;
+    app.pipeline.resources.automations.delete_automation(&caller.space, &id, expected(&headers).as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

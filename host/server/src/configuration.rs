@@ -20,7 +20,7 @@ pub(crate) async fn plan(
     caller: Caller,
     Json(input): Json<ConfigurationInput>,
 ) -> Result<Response, Problem> {
-    let plan = app.pipeline.configurations.plan_configuration(&caller.space, input, &caller.key).await?;
+    let plan = app.pipeline.resources.configurations.plan_configuration(&caller.space, input, &caller.key).await?;
     Ok(axum::Json(plan).into_response())
 }
 
@@ -32,8 +32,12 @@ pub(crate) async fn apply(
     Json(input): Json<ConfigurationInput>,
 ) -> Result<Response, Problem> {
     let changing = app.keys.changing.lock(&caller.space).await;
-    let applied =
-        app.pipeline.configurations.apply_configuration(&caller.space, input, &caller.key, &caller.author).await?;
+    let applied = app
+        .pipeline
+        .resources
+        .configurations
+        .apply_configuration(&caller.space, input, &caller.key, &caller.author)
+        .await?;
     app.keys.follow(&applied.keys, &applied.keys_gone);
     drop(changing);
     let shown: Vec<Value> = applied.shown.into_iter().map(|one| shown(&app, &headers, one)).collect();
@@ -78,5 +82,5 @@ pub(crate) async fn export(
         Some(names) => names.split(',').map(named).collect::<Result<Vec<_>, _>>()?,
         None => Section::ALL.to_vec(),
     };
-    Ok(axum::Json(app.pipeline.configurations.export_configuration(&caller.space, &wanted)?).into_response())
+    Ok(axum::Json(app.pipeline.resources.configurations.export_configuration(&caller.space, &wanted)?).into_response())
 }

@@ -67,7 +67,7 @@ pub(crate) async fn send(
         );
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "body.unsupported_type", detail));
     };
-    accepted(app.pipeline.intake.accept_from_api(&caller.space, vec![draft], request.as_ref()).await?)
+    accepted(app.pipeline.intake.events.accept_from_api(&caller.space, vec![draft], request.as_ref()).await?)
 }
 
 /// Whether a body is an event in the native form. As on every other route, JSON is accepted under other content types,
@@ -98,7 +98,7 @@ pub(crate) async fn push(
         payload: bytes.clone(),
         ..EventDraft::default()
     };
-    let appended = app.pipeline.intake.accept_from_api(&caller.space, vec![draft], request.as_ref()).await;
+    let appended = app.pipeline.intake.events.accept_from_api(&caller.space, vec![draft], request.as_ref()).await;
     accepted(appended.map_err(in_words_of_push)?)
 }
 
@@ -153,7 +153,7 @@ async fn batch(
 ) -> Result<Response, Problem> {
     body::check_json(bytes)?;
     let drafts = cloudevents::batched(bytes)?;
-    let appended = app.pipeline.intake.accept_from_api(space, drafts, request).await?;
+    let appended = app.pipeline.intake.events.accept_from_api(space, drafts, request).await?;
     let events: Vec<Accepted> = appended.into_iter().map(Accepted::from).collect();
     let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
     let answer = serde_json::json!({"id": ids.first(), "ids": ids, "events": events});
@@ -234,7 +234,7 @@ pub(crate) async fn story(
     Query(which): Query<SourceQuery>,
 ) -> Result<Response, Problem> {
     let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
-    Ok(axum::Json(app.pipeline.stories.story(&caller.space, seq, &event)?).into_response())
+    Ok(axum::Json(app.pipeline.history.stories.story(&caller.space, seq, &event)?).into_response())
 }
 
 /// `GET /v1/events/{id}/explain`: what each automation did with it, in sentences.
@@ -245,7 +245,7 @@ pub(crate) async fn explain(
     Query(which): Query<SourceQuery>,
 ) -> Result<Response, Problem> {
     let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
-    Ok(axum::Json(app.pipeline.stories.explain(&caller.space, seq, &event)?).into_response())
+    Ok(axum::Json(app.pipeline.history.stories.explain(&caller.space, seq, &event)?).into_response())
 }
 
 /// `GET /v1/events/{id}/payload`: the payload, byte for byte.

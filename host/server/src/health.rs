@@ -36,7 +36,7 @@ pub(crate) async fn alive(State(app): State<Shared>) -> Response {
 
 /// `GET /readyz`: whether events should be sent here.
 pub(crate) async fn ready(State(app): State<Shared>) -> Response {
-    let loading = app.pipeline.loading.loading();
+    let loading = app.pipeline.invoke.loading.loading();
     let health = app.pipeline.store().health();
     let ready = loading.is_empty() && health == StorageHealth::Writable;
     let shown: Vec<&String> = loading.iter().take(MAX_LISTED_PLUGINS).collect();

@@ -154,7 +154,7 @@ pub(crate) async fn rotate(
     let ApiKey { name, role, user, expires_at, .. } = &old.key;
     let draft = KeyDraft { name, role: *role, user: user.clone(), expires_at: *expires_at };
     let (key, text) = app.keys.create(store, &caller.space, draft, now).await?;
-    app.pipeline.sources.hand_over_sources(&caller.space, &old.key.id, &key.id).await?;
+    app.pipeline.resources.sources.hand_over_sources(&caller.space, &old.key.id, &key.id).await?;
     if input.overlap_seconds == 0 {
         revoke(&app, &old).await?;
     } else {

@@ -40,13 +40,13 @@ fn event(event_type: &EventType) -> Value {
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Window) -> Result<Response, Problem> {
-    let kinds = app.pipeline.records.kinds(&caller.space)?;
+    let kinds = app.pipeline.resources.records.kinds(&caller.space)?;
     let axum::Json(Listed { data, next }) = window.ascending(kinds, |kind| kind.name().to_owned());
     Ok(axum::Json(Listed { data: data.iter().map(|kind| brief(kind)).collect(), next }).into_response())
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(kind): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(whole(&*app.pipeline.records.kind(&caller.space, &kind)?)).into_response())
+    Ok(axum::Json(whole(&*app.pipeline.resources.records.kind(&caller.space, &kind)?)).into_response())
 }
 
 /// `PUT`: 201 for a new kind, 200 for a changed one.
@@ -56,7 +56,7 @@ pub(crate) async fn declare(
     Named(name): Named,
     Json(input): Json<KindInput>,
 ) -> Result<Response, Problem> {
-    let (kind, is_new) = app.pipeline.records.declare_kind(&caller.space, &name, input).await?;
+    let (kind, is_new) = app.pipeline.resources.records.declare_kind(&caller.space, &name, input).await?;
     let body = axum::Json(whole(&kind));
     if is_new {
         let location = [(header::LOCATION, format!("/v1/kinds/{name}"))];
@@ -70,6 +70,6 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.records.delete_kind(&caller.space, &name).await?;
+    app.pipeline.resources.records.delete_kind(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

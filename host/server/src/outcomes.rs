@@ -64,12 +64,12 @@ pub(crate) async fn runs(
 }
 
 pub(crate) async fn run(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.runs.run(&caller.space, &id)?).into_response())
+    Ok(axum::Json(app.pipeline.runs.stored.run(&caller.space, &id)?).into_response())
 }
 
 /// `POST /v1/runs/{id}/cancel`: cancels a run before its last step.
 pub(crate) async fn cancel(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.runs.cancel_run(&caller.space, &id).await?).into_response())
+    Ok(axum::Json(app.pipeline.runs.stored.cancel_run(&caller.space, &id).await?).into_response())
 }
 
 #[derive(Deserialize)]
@@ -98,7 +98,7 @@ pub(crate) async fn deliveries(
     };
     let listing = app.pipeline.store().deliveries.deliveries(&caller.space, paging.page()?, &keep)?;
     let next = listing.next.map(|cursor| cursor.to_string());
-    let data = listing.items.into_iter().map(|one| app.pipeline.holds.delivery_view(one)).collect();
+    let data = listing.items.into_iter().map(|one| app.pipeline.delivery.holds.delivery_view(one)).collect();
     Ok(axum::Json(Listed { data, next }).into_response())
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn delivery(State(app): State<Shared>, caller: Caller, Named(id
     let delivery: DeliveryId = id.parse().map_err(|()| not_found())?;
     let found = app.pipeline.store().deliveries.delivery(&caller.space, delivery)?.ok_or_else(not_found)?;
     let log = app.pipeline.store().attempts.attempts(&caller.space, delivery)?;
-    let mut shown = json!(app.pipeline.holds.delivery_view(found));
+    let mut shown = json!(app.pipeline.delivery.holds.delivery_view(found));
     if let Value::Object(object) = &mut shown {
         object.insert("log".to_owned(), json!(log));
     }

@@ -55,7 +55,7 @@ fn is_place(cursor: &str) -> bool {
 /// A name may occur several times: the plugin that hides the others comes first.
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Window) -> Result<Response, Problem> {
     let window = window.checked(is_place)?;
-    app.pipeline.loading.all_loaded().await;
+    app.pipeline.invoke.loading.all_loaded().await;
     let found = app.pipeline.registry().list(&caller.space);
     let place = |found: &Found| {
         let layer = match found.scope {
@@ -71,7 +71,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Wind
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    app.pipeline.loading.loaded(&caller.space, &[name.as_str()].into()).await;
+    app.pipeline.invoke.loading.loaded(&caller.space, &[name.as_str()].into()).await;
     let found = app.pipeline.registry().list(&caller.space);
     let found = found
         .iter()
@@ -79,9 +79,9 @@ pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name):
         .ok_or_else(|| Problem::not_found("plugin", &name))?;
     let mut shown = shown(found);
     if let Value::Object(shown) = &mut shown {
-        shown.insert("usage".to_owned(), app.pipeline.plugin_policies.usage(&caller.space, &name)?);
-        shown.insert("recordings".to_owned(), app.pipeline.tapes.recorded(&caller.space, &name)?);
-        let (rollout, last_rollout) = app.pipeline.plugins.rollout(&caller.space, &name)?;
+        shown.insert("usage".to_owned(), app.pipeline.resources.plugin_policies.usage(&caller.space, &name)?);
+        shown.insert("recordings".to_owned(), app.pipeline.invoke.tapes.recorded(&caller.space, &name)?);
+        let (rollout, last_rollout) = app.pipeline.resources.plugins.rollout(&caller.space, &name)?;
         shown.insert("rollout".to_owned(), rollout);
         shown.insert("last_rollout".to_owned(), last_rollout);
     }
@@ -127,7 +127,7 @@ pub(crate) async fn install(
                           gets no grants and is not called";
             return Err(query::invalid(detail));
         }
-        let kept = pipeline.plugins.store_plugin(space, &name, upload).await?;
+        let kept = pipeline.resources.plugins.store_plugin(space, &name, upload).await?;
         let mut shown = version(&kept);
         if let Some(shown) = shown.as_object_mut() {
             shown.shift_insert(0, "name".to_owned(), name.into());
@@ -135,10 +135,10 @@ pub(crate) async fn install(
         return Ok(axum::Json(shown).into_response());
     }
     let Some(input) = rolling.input() else {
-        let installed = pipeline.plugins.install_plugin(space, &name, upload).await?;
+        let installed = pipeline.resources.plugins.install_plugin(space, &name, upload).await?;
         return Ok(installed_version(&name, &installed, None));
     };
-    let installed = pipeline.plugins.install_for_rollout(space, &name, upload, &input).await?;
+    let installed = pipeline.resources.plugins.install_for_rollout(space, &name, upload, &input).await?;
     Ok(installed_version(&name, &installed, input.mode))
 }
 
@@ -168,6 +168,6 @@ pub(crate) async fn remove(
     Named(name): Named,
     Query(removal): Query<Removal>,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.plugins.remove_plugin(&caller.space, &name, removal.force).await?;
+    app.pipeline.resources.plugins.remove_plugin(&caller.space, &name, removal.force).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 
 fn shown(app: &Shared, space: &SpaceId, name: &str) -> Result<Response, Problem> {
-    let view = app.pipeline.plugin_policies.policy(space, name)?;
+    let view = app.pipeline.resources.plugin_policies.policy(space, name)?;
     let in_force: Map<String, Value> =
         view.limits.named().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let mut shown = json!(view.policy);
@@ -37,7 +37,7 @@ pub(crate) async fn replace(
     Named(name): Named,
     Json(policy): Json<PluginPolicy>,
 ) -> Result<Response, Problem> {
-    app.pipeline.plugin_policies.set_policy(&caller.space, &name, policy.clone()).await?;
+    app.pipeline.resources.plugin_policies.set_policy(&caller.space, &name, policy.clone()).await?;
     Ok(axum::Json(policy).into_response())
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn grant(
     Named(name): Named,
     Json(grants): Json<Grants>,
 ) -> Result<Response, Problem> {
-    let policy = app.pipeline.plugin_policies.add_grants(&caller.space, &name, grants).await?;
+    let policy = app.pipeline.resources.plugin_policies.add_grants(&caller.space, &name, grants).await?;
     Ok(axum::Json(policy).into_response())
 }
 
@@ -71,13 +71,13 @@ pub(crate) async fn logs(
     Named(name): Named,
     Query(following): Query<LogQuery>,
 ) -> Result<Response, Problem> {
-    app.pipeline.plugin_policies.policy(&caller.space, &name)?;
+    app.pipeline.resources.plugin_policies.policy(&caller.space, &name)?;
     if let (Some(after), Some(wait)) = (following.after, following.wait) {
         let most = Duration::from_secs(wait.min(MAX_WAIT_SECONDS));
-        app.pipeline.invoke.wait_for_logs(&caller.space, &name, after, most).await;
+        app.pipeline.invoke.calls.wait_for_logs(&caller.space, &name, after, most).await;
     }
     let limit = following.limit.unwrap_or(100).clamp(1, MAX_LINES);
-    let lines = app.pipeline.invoke.plugin_logs(&caller.space, &name, following.after, limit);
+    let lines = app.pipeline.invoke.calls.plugin_logs(&caller.space, &name, following.after, limit);
     let last = lines.last().map(|line| line.seq).or(following.after);
     Ok(axum::Json(json!({"data": lines, "last": last})).into_response())
 }

@@ -75,7 +75,8 @@ pub(crate) async fn create(
         Ok::<_, Refused>(shown(bench, &key)?)
     };
     let made = |(record, _): &(Value, Version)| Made::record(&kind, record);
-    let once = app.pipeline.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
+    let once =
+        app.pipeline.resources.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
     let (record, version) = match once {
         Once::Done(made) => made,
         Once::Retry(made) => {
@@ -96,7 +97,7 @@ pub(crate) fn record_made(
 ) -> Result<(RecordKey, StoredRecord), PipelineError> {
     match made {
         Made::Record { kind, id } | Made::Note { kind, id, .. } => {
-            app.pipeline.records.record(&caller.space, kind, &id.to_string())
+            app.pipeline.resources.records.record(&caller.space, kind, &id.to_string())
         }
         // The route is part of the fingerprint, so this does not happen.
         Made::Events(_) => {
@@ -122,10 +123,11 @@ pub(crate) async fn add_note_once(
     add: impl Fn(&mut Workbench) -> Result<Value, Failure>,
 ) -> Result<Response, Problem> {
     let made = |note: &Value| Made::note(kind, id, note);
-    let note = match app.pipeline.records.change_once(&caller.space, &caller.author, request, add, made).await? {
-        Once::Done(note) => note,
-        Once::Retry(made) => note_made(app, caller, &made)?,
-    };
+    let note =
+        match app.pipeline.resources.records.change_once(&caller.space, &caller.author, request, add, made).await? {
+            Once::Done(note) => note,
+            Once::Retry(made) => note_made(app, caller, &made)?,
+        };
     Ok((StatusCode::CREATED, axum::Json(note)).into_response())
 }
 
@@ -150,7 +152,7 @@ pub(crate) async fn list(
     paging: Paging,
     filters: Filters,
 ) -> Result<Response, Problem> {
-    let kind = app.pipeline.records.kind(&caller.space, &kind)?;
+    let kind = app.pipeline.resources.records.kind(&caller.space, &kind)?;
     page(&app, &caller, &kind, &paging, &filters)
 }
 
@@ -162,7 +164,13 @@ pub(crate) fn page(
     filters: &Filters,
 ) -> Result<Response, Problem> {
     let query = Query::parse(kind, filters.iter()).map_err(|mistake| query::invalid(mistake.to_string()))?;
-    let found = app.pipeline.records.list_records(&caller.space, kind, &query, paging.cursor.as_deref(), paging.limit);
+    let found = app.pipeline.resources.records.list_records(
+        &caller.space,
+        kind,
+        &query,
+        paging.cursor.as_deref(),
+        paging.limit,
+    );
     let found = found.map_err(|error| match error {
         PipelineError::Invalid(mistakes) => query::invalid(mistakes.to_string()),
         other => other.into(),
@@ -182,7 +190,7 @@ pub(crate) async fn read(
         let key = bench.record_key(&kind, &id)?;
         shown(bench, &key)
     };
-    let (record, version) = app.pipeline.records.look(&caller.space, look)?;
+    let (record, version) = app.pipeline.resources.records.look(&caller.space, look)?;
     Ok(answer(&headers, version, record))
 }
 
@@ -203,7 +211,7 @@ pub(crate) async fn change(
         let key = bench.amend_record(&kind, &id, changes.clone(), Merge::Patch)?;
         Ok::<_, Refused>(shown(bench, &key)?)
     };
-    let (record, version) = app.pipeline.records.change(&caller.space, &caller.author, update).await?.value;
+    let (record, version) = app.pipeline.resources.records.change(&caller.space, &caller.author, update).await?.value;
     Ok(([(header::ETAG, tag(version))], axum::Json(record)).into_response())
 }
 
@@ -221,7 +229,7 @@ pub(crate) async fn delete(
         }
         bench.remove_record(&kind, &id)
     };
-    app.pipeline.records.change(&caller.space, &caller.author, remove).await?;
+    app.pipeline.resources.records.change(&caller.space, &caller.author, remove).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -232,9 +240,9 @@ pub(crate) async fn history(
     paging: Paging,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
-    app.pipeline.records.kind(&caller.space, &kind)?;
+    app.pipeline.resources.records.kind(&caller.space, &kind)?;
     let before = paging.parse::<u64>()?;
-    let data = app.pipeline.records.history(&caller.space, &kind, &id, before, paging.one_more())?;
+    let data = app.pipeline.resources.records.history(&caller.space, &kind, &id, before, paging.one_more())?;
     Ok(paging.list(data, |entry| Some(entry.version.to_string())).into_response())
 }
 
@@ -257,7 +265,7 @@ pub(crate) async fn notes(
     paging: Paging,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
-    app.pipeline.records.kind(&caller.space, &kind)?;
+    app.pipeline.resources.records.kind(&caller.space, &kind)?;
     notes_of(&app, &caller, &kind, &id, &paging)
 }
 
@@ -269,7 +277,7 @@ pub(crate) fn notes_of(
     id: &str,
     paging: &Paging,
 ) -> Result<Response, Problem> {
-    let (key, _) = app.pipeline.records.record(&caller.space, kind, id)?;
+    let (key, _) = app.pipeline.resources.records.record(&caller.space, kind, id)?;
     let after = paging.parse::<u64>()?;
     let data = app.pipeline.store().records.all_notes(&caller.space, &key, after, paging.one_more())?;
     Ok(paging.list(data, |note| note.get("id").map(ToString::to_string)).into_response())

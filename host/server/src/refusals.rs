@@ -54,17 +54,19 @@ pub(crate) async fn note(State(app): State<Shared>, request: Request, next: Next
     let body = Bytes::from(parts.concat());
     let arrival = Arrival { method, path, query, headers: headers.collect(), sent: body.clone(), body, remote };
     let refusal = Told::refused(problem.status().as_u16(), problem.code(), problem.detail());
-    app.pipeline.source_log.log_refused_push(&space, &arrival, stranger, refusal);
+    app.pipeline.intake.source_log.log_refused_push(&space, &arrival, stranger, refusal);
     response
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
-    let found = app.pipeline.source_log.refused_pushes(&caller.space, paging.parse()?, paging.one_more()).await?;
+    let found =
+        app.pipeline.intake.source_log.refused_pushes(&caller.space, paging.parse()?, paging.one_more()).await?;
     let axum::Json(Listed { data, next }) = paging.list(found, |(number, _)| Some(number.to_string()));
     let data: Vec<RequestView> = data.into_iter().map(RequestView::from).collect();
     Ok(axum::Json(Listed { data, next }).into_response())
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(RequestView::from(app.pipeline.source_log.refused_push(&caller.space, &id).await?)).into_response())
+    Ok(axum::Json(RequestView::from(app.pipeline.intake.source_log.refused_push(&caller.space, &id).await?))
+        .into_response())
 }

@@ -28,7 +28,7 @@ pub(crate) async fn event(
     let (seq, event) = events::find(&app, &caller.space, &id, which.source.as_deref())?;
     let bytes = body::read(body, app.limits.body_bytes, app.limits.time).await?;
     let input: ReplayInput = body::optional(&bytes)?;
-    let replayed = app.pipeline.replays.replay(&caller.space, seq, &event, &input).await?;
+    let replayed = app.pipeline.history.replays.replay(&caller.space, seq, &event, &input).await?;
     let status = if replayed.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, axum::Json(replayed)).into_response())
 }
@@ -72,14 +72,14 @@ pub(crate) async fn compare(
     };
     let ComparisonInput { last, from, until, reasons, .. } = asked;
     let input = CompareInput { last, from, until, reasons };
-    let comparison = app.pipeline.version_comparisons.compare(&caller.space, &name, candidate, input).await?;
+    let comparison = app.pipeline.history.version_comparisons.compare(&caller.space, &name, candidate, input).await?;
     let location = format!("/v1/comparisons/{}", comparison.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(comparison)).into_response())
 }
 
 pub(crate) async fn comparisons(State(app): State<Shared>, caller: Caller, window: Window) -> Response {
     let axum::Json(Listed { data, next }) =
-        window.descending(app.pipeline.version_comparisons.comparisons(&caller.space), |one| one.id.clone());
+        window.descending(app.pipeline.history.version_comparisons.comparisons(&caller.space), |one| one.id.clone());
     let data: Vec<Value> = data.iter().filter_map(|one| serde_json::to_value(one).ok()).collect();
     axum::Json(Listed { data, next }).into_response()
 }
@@ -89,5 +89,5 @@ pub(crate) async fn comparison(
     caller: Caller,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.version_comparisons.comparison(&caller.space, &id)?).into_response())
+    Ok(axum::Json(app.pipeline.history.version_comparisons.comparison(&caller.space, &id)?).into_response())
 }

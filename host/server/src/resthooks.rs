@@ -84,7 +84,7 @@ pub(crate) fn event_of(webhook: &Webhook, profile: Profile) -> String {
 /// The webhook that an id of these systems names.
 pub(crate) fn numbered(app: &Shared, caller: &Caller, id: &str) -> Result<Webhook, Problem> {
     let number = id.parse().map_err(|_| Problem::not_found("webhook", id))?;
-    Ok(app.pipeline.webhooks.webhook_numbered(&caller.space, number)?)
+    Ok(app.pipeline.resources.webhooks.webhook_numbered(&caller.space, number)?)
 }
 
 /// Whether it is among Capsule's hooks: a dead one is unsubscribed, as Capsule defines.
@@ -119,7 +119,7 @@ pub(crate) async fn create(
         signing: Some(Some(SigningPolicy::None {})),
         ..WebhookInput::default()
     };
-    let made = app.pipeline.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
+    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
     let location = format!("/api/v2/resthooks/{}", made.webhook.number);
     let body = axum::Json(json!({"restHook": Hook::from(made.webhook)}));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
@@ -127,7 +127,7 @@ pub(crate) async fn create(
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, wanted: Numbered) -> Result<Response, Problem> {
     let subscribed =
-        app.pipeline.webhooks.webhooks(&caller.space).into_iter().filter(|one| is_subscribed(one)).collect();
+        app.pipeline.resources.webhooks.webhooks(&caller.space).into_iter().filter(|one| is_subscribed(one)).collect();
     let slice = wanted.of(subscribed, DEFAULT_PER_PAGE, "perPage");
     let hooks: Vec<Hook> = slice.items.into_iter().map(|webhook| Hook::from(Arc::unwrap_or_clone(webhook))).collect();
     Ok(linked(slice.links, axum::Json(json!({"restHooks": hooks}))))
@@ -140,6 +140,6 @@ pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): N
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let webhook = hook(&app, &caller, &id)?;
-    app.pipeline.webhooks.delete_webhook(&caller.space, webhook.id.as_str()).await?;
+    app.pipeline.resources.webhooks.delete_webhook(&caller.space, webhook.id.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

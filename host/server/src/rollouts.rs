@@ -54,7 +54,8 @@ pub(crate) async fn begin(
 ) -> Result<Response, Problem> {
     let RolloutStart { version, approve, mode, percent, minimum_calls, rollback_when } = beginning;
     let input = RolloutInput { mode, percent, minimum_calls, rollback_when };
-    let installed = app.pipeline.plugins.begin_rollout(&caller.space, &name, &version, approve, &input).await?;
+    let installed =
+        app.pipeline.resources.plugins.begin_rollout(&caller.space, &name, &version, approve, &input).await?;
     Ok(installed_version(&name, &installed, input.mode))
 }
 
@@ -63,11 +64,11 @@ pub(crate) async fn promote(
     caller: Caller,
     Named(name): Named,
 ) -> Result<Response, Problem> {
-    let installed = app.pipeline.plugins.promote(&caller.space, &name).await?;
+    let installed = app.pipeline.resources.plugins.promote(&caller.space, &name).await?;
     Ok(installed_version(&name, &installed, None))
 }
 
 pub(crate) async fn end(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.plugins.end_rollout(&caller.space, &name).await?;
+    app.pipeline.resources.plugins.end_rollout(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

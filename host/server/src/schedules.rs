@@ -15,7 +15,7 @@ pub(crate) async fn create(
     caller: Caller,
     NewJson(input): NewJson<ScheduleInput>,
 ) -> Result<Response, Problem> {
-    let schedule = app.pipeline.schedules.create_schedule(&caller.space, input).await?;
+    let schedule = app.pipeline.resources.schedules.create_schedule(&caller.space, input).await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     let headers = [(header::LOCATION, location), (header::ETAG, tag(&schedule))];
     Ok((StatusCode::CREATED, headers, axum::Json(schedule)).into_response())
@@ -33,7 +33,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Pagi
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    Ok(tagged(app.pipeline.schedules.schedule(&caller.space, &id)?))
+    Ok(tagged(app.pipeline.resources.schedules.schedule(&caller.space, &id)?))
 }
 
 /// A schedule's revision as its entity tag. It stays the same when the schedule fires.
@@ -55,7 +55,7 @@ pub(crate) async fn change(
     Json(input): Json<ScheduleInput>,
 ) -> Result<Response, Problem> {
     let expected = expected(&headers);
-    Ok(tagged(app.pipeline.schedules.change_schedule(&caller.space, &id, input, expected.as_ref()).await?))
+    Ok(tagged(app.pipeline.resources.schedules.change_schedule(&caller.space, &id, input, expected.as_ref()).await?))
 }
 
 pub(crate) async fn delete(
@@ -65,6 +65,6 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let expected = expected(&headers);
-    app.pipeline.schedules.delete_schedule(&caller.space, &id, expected.as_ref()).await?;
+    app.pipeline.resources.schedules.delete_schedule(&caller.space, &id, expected.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -30,7 +30,7 @@ pub(crate) async fn put(
     Named(name): Named,
     Json(given): Json<SecretInput>,
 ) -> Result<Response, Problem> {
-    let secret = app.pipeline.plugin_policies.set_secret(&caller.space, &name, &given.value).await?;
+    let secret = app.pipeline.resources.plugin_policies.set_secret(&caller.space, &name, &given.value).await?;
     Ok(axum::Json(shown(&secret)).into_response())
 }
 
@@ -45,6 +45,6 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.plugin_policies.delete_secret(&caller.space, &name).await?;
+    app.pipeline.resources.plugin_policies.delete_secret(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

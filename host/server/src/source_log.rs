@@ -31,7 +31,7 @@ impl From<(u64, RequestEntry)> for RequestView {
 /// The source that a path names, and the request.
 fn place(app: &Shared, caller: &Caller, path: RequestPath) -> Result<(Source, String), Problem> {
     let Path((source, request)) = path.map_err(|error| invalid_path(&error))?;
-    Ok((app.pipeline.sources.source(&caller.space, &source)?, request))
+    Ok((app.pipeline.resources.sources.source(&caller.space, &source)?, request))
 }
 
 pub(crate) async fn list(
@@ -40,8 +40,8 @@ pub(crate) async fn list(
     Named(id): Named,
     paging: Paging,
 ) -> Result<Response, Problem> {
-    let source = app.pipeline.sources.source(&caller.space, &id)?;
-    let found = app.pipeline.source_log.requests(&source, paging.parse()?, paging.one_more()).await?;
+    let source = app.pipeline.resources.sources.source(&caller.space, &id)?;
+    let found = app.pipeline.intake.source_log.requests(&source, paging.parse()?, paging.one_more()).await?;
     let axum::Json(Listed { data: mut found, next }) = paging.list(found, |(number, _)| Some(number.to_string()));
     // Requests that became no event are stored a moment later than those that did.
     found.sort_by_key(|(_, entry)| Reverse(entry.at));
@@ -51,11 +51,11 @@ pub(crate) async fn list(
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, path: RequestPath) -> Result<Response, Problem> {
     let (source, request) = place(&app, &caller, path)?;
-    Ok(axum::Json(RequestView::from(app.pipeline.source_log.request(&source, &request).await?)).into_response())
+    Ok(axum::Json(RequestView::from(app.pipeline.intake.source_log.request(&source, &request).await?)).into_response())
 }
 
 /// The body of `POST /v1/automations` for an automation that fires for requests such as this one.
 pub(crate) async fn propose(State(app): State<Shared>, caller: Caller, path: RequestPath) -> Result<Response, Problem> {
     let (source, request) = place(&app, &caller, path)?;
-    Ok(axum::Json(app.pipeline.source_log.propose_automation(&source, &request).await?).into_response())
+    Ok(axum::Json(app.pipeline.intake.source_log.propose_automation(&source, &request).await?).into_response())
 }

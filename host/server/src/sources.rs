@@ -108,7 +108,7 @@ fn shown(
     token: &str,
     secret: Option<String>,
 ) -> Result<SourceView, Problem> {
-    let polling = app.pipeline.polling.polling(&source)?;
+    let polling = app.pipeline.intake.polling.polling(&source)?;
     Ok(shown_with(app, headers, source, polling, token, secret))
 }
 
@@ -149,7 +149,7 @@ pub(crate) async fn create(
     NewJson(input): NewJson<SourceInput>,
 ) -> Result<Response, Problem> {
     check_owner(&app, &caller, &input)?;
-    let made = app.pipeline.sources.create_source(&caller.space, &caller.key, input).await?;
+    let made = app.pipeline.resources.sources.create_source(&caller.space, &caller.key, input).await?;
     let location = format!("/v1/sources/{}", made.source.id);
     let body = axum::Json(shown(&app, &headers, made.source, &made.token, made.secret)?);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
@@ -164,9 +164,9 @@ pub(crate) async fn list(
     let mut sources = app.pipeline.store().sources.sources(&caller.space)?;
     sources.sort_by(|a, b| b.id.cmp(&a.id));
     let mut data = Vec::with_capacity(sources.len());
-    let mut pollings = app.pipeline.polling.pollings(&caller.space)?;
+    let mut pollings = app.pipeline.intake.polling.pollings(&caller.space)?;
     for source in sources {
-        let token = app.pipeline.sources.source_token(&source)?;
+        let token = app.pipeline.resources.sources.source_token(&source)?;
         let polling = pollings.remove(&source.id);
         data.push(shown_with(&app, &headers, source, polling, &token, None));
     }
@@ -179,8 +179,8 @@ pub(crate) async fn read(
     headers: HeaderMap,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let source = app.pipeline.sources.source(&caller.space, &id)?;
-    let token = app.pipeline.sources.source_token(&source)?;
+    let source = app.pipeline.resources.sources.source(&caller.space, &id)?;
+    let token = app.pipeline.resources.sources.source_token(&source)?;
     Ok(axum::Json(shown(&app, &headers, source, &token, None)?).into_response())
 }
 
@@ -192,8 +192,8 @@ pub(crate) async fn change(
     Json(input): Json<SourceInput>,
 ) -> Result<Response, Problem> {
     check_owner(&app, &caller, &input)?;
-    let source = app.pipeline.sources.change_source(&caller.space, &id, input).await?;
-    let token = app.pipeline.sources.source_token(&source)?;
+    let source = app.pipeline.resources.sources.change_source(&caller.space, &id, input).await?;
+    let token = app.pipeline.resources.sources.source_token(&source)?;
     Ok(axum::Json(shown(&app, &headers, source, &token, None)?).into_response())
 }
 
@@ -205,12 +205,12 @@ pub(crate) async fn rotate(
     Named(id): Named,
     bytes: axum::body::Bytes,
 ) -> Result<Response, Problem> {
-    let made = app.pipeline.sources.rotate_source(&caller.space, &id, optional(&bytes)?).await?;
+    let made = app.pipeline.resources.sources.rotate_source(&caller.space, &id, optional(&bytes)?).await?;
     Ok(axum::Json(shown(&app, &headers, made.source, &made.token, None)?).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.sources.delete_source(&caller.space, &id).await?;
+    app.pipeline.resources.sources.delete_source(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -220,9 +220,9 @@ pub(crate) async fn poll(
     caller: Caller,
     Named(id): Named,
 ) -> Result<axum::Json<Value>, Problem> {
-    let ids = app.pipeline.sources.poll(&caller.space, &id).await?;
-    let source = app.pipeline.sources.source(&caller.space, &id)?;
-    let status = app.pipeline.polling.polling(&source)?.map(|polling| polling.status);
+    let ids = app.pipeline.resources.sources.poll(&caller.space, &id).await?;
+    let source = app.pipeline.resources.sources.source(&caller.space, &id)?;
+    let status = app.pipeline.intake.polling.polling(&source)?.map(|polling| polling.status);
     Ok(axum::Json(json!({"ids": ids, "status": status})))
 }
 
@@ -234,7 +234,7 @@ pub(crate) async fn receive(State(app): State<Shared>, request: Request) -> Resp
     let (token, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     // A trailing slash is the same URL: some senders add it.
     let path = if path == "/" { "" } else { path };
-    let source = match app.pipeline.inbound.source_at(token) {
+    let source = match app.pipeline.intake.inbound.source_at(token) {
         Ok(source) => source,
         Err(error) => return Problem::from(error).unread(&parts.headers).into_response(),
     };
@@ -257,7 +257,7 @@ pub(crate) async fn receive(State(app): State<Shared>, request: Request) -> Resp
         Ok(response) => response,
         Err(SourceFailure { problem, public }) => {
             let answered = public.as_ref().unwrap_or(&problem).status().as_u16();
-            app.pipeline.source_log.log_refused(&source, &arrival, answered, problem.code(), problem.detail());
+            app.pipeline.intake.source_log.log_refused(&source, &arrival, answered, problem.code(), problem.detail());
             let response = public.unwrap_or(problem).into_response();
             if source.kind == INCOMING { Dialect::Uspacy.spoken(response) } else { response }
         }
@@ -306,7 +306,7 @@ async fn taken(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, SourceFailure> {
-    app.pipeline.inbound.admit(source).map_err(|refusal| refused(refusal).unread(headers))?;
+    app.pipeline.intake.inbound.admit(source).map_err(|refusal| refused(refusal).unread(headers))?;
     let limit = app.limits.body_bytes;
     arrival.sent = body::read(body, limit, app.limits.time).await?;
     arrival.body = arrival.sent.clone();
@@ -314,7 +314,7 @@ async fn taken(
     if source.kind == INCOMING {
         return Ok(uspacy::answer(app, source, arrival).await?);
     }
-    match app.pipeline.inbound.receive(source, arrival).await? {
+    match app.pipeline.intake.inbound.receive(source, arrival).await? {
         Received::Refused(refusal) => Err(refused(refusal).into()),
         Received::Accepted { ids, repeats, changed, status: 0, .. } => {
             let mut answer = json!({"id": ids.first(), "ids": ids});

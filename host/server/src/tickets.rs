@@ -26,7 +26,8 @@ pub(crate) async fn create(
         Ok::<_, Failure>(versioned(bench, ticket))
     };
     let made = |(ticket, _): &(Value, Version)| Made::record(TICKET, ticket);
-    let once = app.pipeline.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
+    let once =
+        app.pipeline.resources.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
     let (ticket, version) = match once {
         Once::Done((ticket, version)) => (with_notes(ticket), version),
         Once::Retry(made) => {
@@ -45,7 +46,7 @@ pub(crate) async fn list(
     paging: Paging,
     filters: Filters,
 ) -> Result<Response, Problem> {
-    let kind = app.pipeline.records.kind(&caller.space, TICKET)?;
+    let kind = app.pipeline.resources.records.kind(&caller.space, TICKET)?;
     records::page(&app, &caller, &kind, &paging, &filters)
 }
 
@@ -55,7 +56,7 @@ pub(crate) async fn read(
     headers: HeaderMap,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let (key, record) = app.pipeline.records.record(&caller.space, TICKET, &id)?;
+    let (key, record) = app.pipeline.resources.records.record(&caller.space, TICKET, &id)?;
     let ticket = noted(&app, &caller, &key, record.value)?;
     Ok(records::answer(&headers, record.version, ticket))
 }
@@ -86,7 +87,7 @@ pub(crate) async fn change(
         let ticket = bench.update_ticket(&id, changes.clone())?;
         Ok::<_, Failure>(versioned(bench, ticket))
     };
-    let (ticket, version) = app.pipeline.records.change(&caller.space, &caller.author, update).await?.value;
+    let (ticket, version) = app.pipeline.resources.records.change(&caller.space, &caller.author, update).await?.value;
     Ok(([(header::ETAG, records::tag(version))], axum::Json(with_notes(ticket))).into_response())
 }
 

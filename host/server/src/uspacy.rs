@@ -63,13 +63,13 @@ pub(crate) async fn answer(app: &Shared, source: &Source, arrival: &Arrival) -> 
         let method: String = arrival.method.chars().take(20).collect();
         let detail = format!("{} does not support {method}; it supports {supported}", shown());
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method.not_allowed", detail);
-        app.pipeline.source_log.log_refused(source, arrival, 405, problem.code(), problem.detail());
+        app.pipeline.intake.source_log.log_refused(source, arrival, 405, problem.code(), problem.detail());
         let mut response = Dialect::Uspacy.spoken(problem.into_response());
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(supported));
         return Ok(response);
     };
     let mut author = owner(app, source, operation)?;
-    let kind = app.pipeline.records.kind(&source.space, place.tool.kind())?;
+    let kind = app.pipeline.resources.records.kind(&source.space, place.tool.kind())?;
     let given = source.with.get("user").and_then(Value::as_u64).map(UserId::Number);
     if given.is_some() {
         // The webhook names the user of its callers, so the user of the key does not apply.
@@ -80,12 +80,12 @@ pub(crate) async fn answer(app: &Shared, source: &Source, arrival: &Arrival) -> 
     match operation {
         Operation::List => {
             let page = list(app, source, &kind, &place, &arrival.query)?;
-            app.pipeline.source_log.log_accepted(source, arrival, 200);
+            app.pipeline.intake.source_log.log_accepted(source, arrival, 200);
             Ok(axum::Json(page).into_response())
         }
         Operation::Read => {
-            let (_, record) = app.pipeline.records.record(&source.space, kind.name(), id)?;
-            app.pipeline.source_log.log_accepted(source, arrival, 200);
+            let (_, record) = app.pipeline.resources.records.record(&source.space, kind.name(), id)?;
+            app.pipeline.intake.source_log.log_accepted(source, arrival, 200);
             Ok(axum::Json(place.tool.shown(&record.value)).into_response())
         }
         Operation::Create => {
@@ -94,7 +94,7 @@ pub(crate) async fn answer(app: &Shared, source: &Source, arrival: &Arrival) -> 
                 let key = bench.make_record(kind.name(), fields.clone())?;
                 record(bench, kind.name(), &key.id.to_string())
             };
-            let made = app.pipeline.records.change_through(source, author, (arrival, 201), make).await?.value;
+            let made = app.pipeline.resources.records.change_through(source, author, (arrival, 201), make).await?.value;
             Ok((StatusCode::CREATED, axum::Json(place.tool.shown(&made))).into_response())
         }
         Operation::Change => {
@@ -105,12 +105,13 @@ pub(crate) async fn answer(app: &Shared, source: &Source, arrival: &Arrival) -> 
                 }
                 record(bench, kind.name(), id)
             };
-            let changed = app.pipeline.records.change_through(source, author, (arrival, 200), change).await?.value;
+            let changed =
+                app.pipeline.resources.records.change_through(source, author, (arrival, 200), change).await?.value;
             Ok(axum::Json(place.tool.shown(&changed)).into_response())
         }
         Operation::Delete => {
             let remove = |bench: &mut Workbench| bench.remove_record(kind.name(), id);
-            app.pipeline.records.change_through(source, author, (arrival, 204), remove).await?;
+            app.pipeline.resources.records.change_through(source, author, (arrival, 204), remove).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
     }
@@ -164,7 +165,8 @@ fn list(app: &Shared, source: &Source, kind: &RecordKind, place: &ToolPath<'_>, 
     let (mut skip, mut data, mut cursor) = (page.saturating_sub(1).saturating_mul(size), Vec::new(), None);
     for _ in 0..MAX_ROUNDS {
         let wanted = if skip > 0 { skip.min(MAX_PER_PAGE) } else { size.saturating_sub(data.len()) };
-        let found = app.pipeline.records.list_records(&source.space, kind, &query, cursor.as_deref(), wanted)?;
+        let found =
+            app.pipeline.resources.records.list_records(&source.space, kind, &query, cursor.as_deref(), wanted)?;
         if skip > 0 {
             skip = skip.saturating_sub(found.records.len());
         } else {

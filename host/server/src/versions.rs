@@ -21,7 +21,7 @@ pub(crate) async fn list(
     Named(name): Named,
     window: Window,
 ) -> Result<Response, Problem> {
-    let versions = app.pipeline.plugins.plugin_versions(&caller.space, &name)?;
+    let versions = app.pipeline.resources.plugins.plugin_versions(&caller.space, &name)?;
     let place = |view: &VersionView| format!("{:016}.{}", view.version.installed_at.millis(), view.version.digest);
     let axum::Json(Listed { data, next }) = window.descending(versions, place);
     Ok(axum::Json(Listed { data: data.iter().map(shown_version).collect(), next }).into_response())
@@ -47,10 +47,12 @@ pub(crate) async fn activate(
 ) -> Result<Response, Problem> {
     let ActivationInput { version, approve } = choice;
     let Some(input) = rolling.input() else {
-        let installed = app.pipeline.plugins.activate_version(&caller.space, &name, &version, approve).await?;
+        let installed =
+            app.pipeline.resources.plugins.activate_version(&caller.space, &name, &version, approve).await?;
         return Ok(installed_version(&name, &installed, None));
     };
-    let installed = app.pipeline.plugins.begin_rollout(&caller.space, &name, &version, approve, &input).await?;
+    let installed =
+        app.pipeline.resources.plugins.begin_rollout(&caller.space, &name, &version, approve, &input).await?;
     Ok(installed_version(&name, &installed, input.mode))
 }
 
@@ -59,7 +61,7 @@ pub(crate) async fn roll_back(
     caller: Caller,
     Named(name): Named,
 ) -> Result<Response, Problem> {
-    let installed = app.pipeline.plugins.roll_back(&caller.space, &name).await?;
+    let installed = app.pipeline.resources.plugins.roll_back(&caller.space, &name).await?;
     Ok(installed_version(&name, &installed, None))
 }
 
@@ -68,7 +70,7 @@ pub(crate) async fn approve(
     caller: Caller,
     Named(name): Named,
 ) -> Result<Response, Problem> {
-    let installed = app.pipeline.plugins.approve_version(&caller.space, &name).await?;
+    let installed = app.pipeline.resources.plugins.approve_version(&caller.space, &name).await?;
     Ok(installed_version(&name, &installed, None))
 }
 
@@ -84,7 +86,8 @@ pub(crate) async fn component(
     Named(name): Named,
     Query(which): Query<ComponentQuery>,
 ) -> Result<Response, Problem> {
-    let (digest, component) = app.pipeline.plugins.plugin_component(&caller.space, &name, which.version.as_deref())?;
+    let (digest, component) =
+        app.pipeline.resources.plugins.plugin_component(&caller.space, &name, which.version.as_deref())?;
     let tag = format!("\"sha256:{digest}\"");
     Ok(([(header::CONTENT_TYPE, "application/wasm".to_owned()), (header::ETAG, tag)], component).into_response())
 }

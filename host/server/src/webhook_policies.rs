@@ -40,7 +40,7 @@ fn shown(policy: WebhookPolicy, key: ShownKey) -> PolicyView {
 /// The policy that a path names.
 fn found(app: &Shared, caller: &Caller, id: &str) -> Result<WebhookPolicy, Problem> {
     let number = id.parse().map_err(|_| Problem::not_found("webhook_policy", id))?;
-    Ok(app.pipeline.signing.webhook_policy(&caller.space, number)?)
+    Ok(app.pipeline.delivery.signing.webhook_policy(&caller.space, number)?)
 }
 
 pub(crate) async fn create(
@@ -48,7 +48,7 @@ pub(crate) async fn create(
     caller: Caller,
     NewJson(input): NewJson<WebhookPolicyInput>,
 ) -> Result<Response, Problem> {
-    let (policy, key) = app.pipeline.webhook_policies.create_webhook_policy(&caller.space, input).await?;
+    let (policy, key) = app.pipeline.resources.webhook_policies.create_webhook_policy(&caller.space, input).await?;
     let location = format!("/v1/webhook-policies/{}", policy.number);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(shown(policy, key))).into_response())
 }
@@ -76,13 +76,14 @@ pub(crate) async fn change(
     Json(input): Json<WebhookPolicyInput>,
 ) -> Result<Response, Problem> {
     let number = found(&app, &caller, &id)?.number;
-    let (policy, key) = app.pipeline.webhook_policies.change_webhook_policy(&caller.space, number, input).await?;
+    let (policy, key) =
+        app.pipeline.resources.webhook_policies.change_webhook_policy(&caller.space, number, input).await?;
     Ok(axum::Json(shown(policy, key)).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let number = found(&app, &caller, &id)?.number;
-    app.pipeline.webhook_policies.delete_webhook_policy(&caller.space, number).await?;
+    app.pipeline.resources.webhook_policies.delete_webhook_policy(&caller.space, number).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -95,7 +96,8 @@ pub(crate) async fn rotate(
 ) -> Result<Response, Problem> {
     let input: RotateInput = optional(&bytes)?;
     let number = found(&app, &caller, &id)?.number;
-    let (policy, key) = app.pipeline.webhook_policies.rotate_webhook_policy(&caller.space, number, input).await?;
+    let (policy, key) =
+        app.pipeline.resources.webhook_policies.rotate_webhook_policy(&caller.space, number, input).await?;
     Ok(axum::Json(shown(policy, key)).into_response())
 }
 
@@ -120,7 +122,7 @@ pub(crate) async fn public_key(
 
 /// The public keys that verify a webhook's messages, as a key set (RFC 7517 section 5).
 pub(crate) async fn key_set(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let keys = app.pipeline.webhook_policies.webhook_keys(&caller.space, &id)?;
+    let keys = app.pipeline.resources.webhook_policies.webhook_keys(&caller.space, &id)?;
     let keys: Vec<Value> = keys
         .into_iter()
         .filter_map(|key| {

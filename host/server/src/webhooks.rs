@@ -108,7 +108,7 @@ struct WebhookView {
 }
 
 fn shown(app: &Shared, webhook: Webhook, key: ShownKey) -> WebhookView {
-    let hold = app.pipeline.holds.hold(&webhook);
+    let hold = app.pipeline.delivery.holds.hold(&webhook);
     let state = hold.as_ref().map_or(webhook.state().name(), |hold| hold.state);
     let Confirmation { handshake, confirmed_at, .. } = webhook.confirmation;
     WebhookView {
@@ -162,7 +162,7 @@ pub(crate) async fn create(
     NewJson(input): NewJson<WebhookInput>,
 ) -> Result<Response, Problem> {
     input.check_alternatives().map_err(PipelineError::Invalid)?;
-    let made = app.pipeline.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
+    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
     let location = format!("/v1/webhooks/{}", made.webhook.id);
     let body = axum::Json(shown(&app, made.webhook, made.key));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
@@ -189,7 +189,7 @@ pub(crate) async fn list(
         return Err(query::invalid(format!("state `{state}`: give one of {}", STATES.join(", "))));
     }
     let before = paging.parse::<u64>()?.unwrap_or(u64::MAX);
-    let webhooks = app.pipeline.webhooks.webhooks(&caller.space);
+    let webhooks = app.pipeline.resources.webhooks.webhooks(&caller.space);
     let mut page: Vec<WebhookView> = Vec::new();
     let mut next = None;
     let wanted = |webhook: &Webhook| {
@@ -212,8 +212,8 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let webhook = app.pipeline.catalogue().existing_webhook(&caller.space, &id)?;
-    let status = app.pipeline.webhooks.webhook_status(&webhook)?;
+    let webhook = app.pipeline.routing.catalogue.existing_webhook(&caller.space, &id)?;
+    let status = app.pipeline.resources.webhooks.webhook_status(&webhook)?;
     let mut body = json!(shown(&app, webhook, ShownKey::default()));
     if let Some(body) = body.as_object_mut() {
         body.insert("status".to_owned(), status);
@@ -228,12 +228,12 @@ pub(crate) async fn change(
     Json(input): Json<WebhookInput>,
 ) -> Result<Response, Problem> {
     input.check_alternatives().map_err(PipelineError::Invalid)?;
-    let changed = app.pipeline.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
+    let changed = app.pipeline.resources.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
     Ok(axum::Json(shown(&app, changed.webhook, changed.key)).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.webhooks.delete_webhook(&caller.space, &id).await?;
+    app.pipeline.resources.webhooks.delete_webhook(&caller.space, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -244,15 +244,15 @@ pub(crate) async fn switch<const ENABLED: bool>(
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let input = WebhookInput { enabled: Some(Some(ENABLED)), ..WebhookInput::default() };
-    let changed = app.pipeline.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
+    let changed = app.pipeline.resources.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
     Ok(axum::Json(shown(&app, changed.webhook, changed.key)).into_response())
 }
 
 /// Sends a test at once. The response has its outcome, and names the event that was created for it.
 pub(crate) async fn test(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let test = app.pipeline.out_of_turn.test_webhook(&caller.space, &id, &caller.author).await?;
+    let test = app.pipeline.delivery.out_of_turn.test_webhook(&caller.space, &id, &caller.author).await?;
     let (event, delivery) = (test.event.clone(), test.delivery);
-    let view = app.pipeline.out_of_turn.test_result(&caller.space, test).await?;
+    let view = app.pipeline.delivery.out_of_turn.test_result(&caller.space, test).await?;
     let body = json!({
         "event": event,
         "delivery": delivery.to_string(),
@@ -272,13 +272,13 @@ pub(crate) async fn rotate(
     bytes: axum::body::Bytes,
 ) -> Result<Response, Problem> {
     let input: RotateInput = optional(&bytes)?;
-    let (webhook, key) = app.pipeline.webhook_policies.rotate_webhook(&caller.space, &id, input).await?;
+    let (webhook, key) = app.pipeline.resources.webhook_policies.rotate_webhook(&caller.space, &id, input).await?;
     Ok(axum::Json(shown(&app, webhook, key)).into_response())
 }
 
 /// Sends the receiver another verification challenge.
 pub(crate) async fn verify(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let webhook = app.pipeline.confirmations.verify_again(&caller.space, &id, &caller.author).await?;
+    let webhook = app.pipeline.delivery.confirmations.verify_again(&caller.space, &id, &caller.author).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, webhook, ShownKey::default()))).into_response())
 }
 
@@ -311,7 +311,7 @@ pub(crate) async fn recover(
     bytes: axum::body::Bytes,
 ) -> Result<Response, Problem> {
     let Recover { from, until, missed, preview } = optional(&bytes)?;
-    let webhook = Some(app.pipeline.catalogue().existing_webhook(&caller.space, &id)?.id);
+    let webhook = Some(app.pipeline.routing.catalogue.existing_webhook(&caller.space, &id)?.id);
     let filter = RedeliveryFilter { webhook, from, until, missed, preview, ..RedeliveryFilter::default() };
     attempts::send_again(&app, &caller, filter).await
 }
@@ -324,7 +324,7 @@ pub(crate) async fn confirm(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asked = app.pipeline.confirmations.webhook_of_link(&token)?;
+    let asked = app.pipeline.delivery.confirmations.webhook_of_link(&token)?;
     let posts = asked.confirmation.handshake.link_takes_post();
     if method == Method::HEAD {
         return Ok(StatusCode::OK.into_response());
@@ -337,7 +337,7 @@ pub(crate) async fn confirm(
         return Ok(([(header::ALLOW, allow)], problem).into_response());
     }
     let allowed = headers.get("webhook-allowed-rate").and_then(|rate| rate.to_str().ok());
-    let confirmed = app.pipeline.confirmations.follow_link(&token, allowed).await?;
+    let confirmed = app.pipeline.delivery.confirmations.follow_link(&token, allowed).await?;
     let webhook = confirmed.webhook;
     let body = json!({"confirmed": true, "webhook": webhook.id, "topic": confirmed.topic_arn});
     Ok(axum::Json(body).into_response())
@@ -358,7 +358,7 @@ pub(crate) async fn certificate(
     let missing = || Problem::not_found("certificate", &file);
     let key = file.strip_suffix(".pem").ok_or_else(missing)?;
     let space = space.parse().map_err(|_| missing())?;
-    let pem = app.pipeline.webhook_policies.certificate(&space, &webhook, key)?;
+    let pem = app.pipeline.resources.webhook_policies.certificate(&space, &webhook, key)?;
     let cached = "public, max-age=86400, immutable";
     Ok(([(header::CONTENT_TYPE, "application/x-pem-file"), (header::CACHE_CONTROL, cached)], pem).into_response())
 }

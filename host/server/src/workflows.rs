@@ -17,7 +17,7 @@ pub(crate) async fn create(
     caller: Caller,
     NewJson(input): NewJson<WorkflowInput>,
 ) -> Result<Response, Problem> {
-    let workflow = app.pipeline.workflows.create_workflow(&caller.space, input).await?;
+    let workflow = app.pipeline.resources.workflows.create_workflow(&caller.space, input).await?;
     let location = format!("/v1/workflows/{}", workflow.name);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(workflow)).into_response())
 }
@@ -33,7 +33,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Pagi
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.workflows.workflow(&caller.space, &name)?).into_response())
+    Ok(axum::Json(app.pipeline.resources.workflows.workflow(&caller.space, &name)?).into_response())
 }
 
 /// `PATCH`: an absent field keeps its value. Creates a new version.
@@ -43,7 +43,7 @@ pub(crate) async fn change(
     Named(name): Named,
     Json(input): Json<WorkflowInput>,
 ) -> Result<Response, Problem> {
-    Ok(axum::Json(app.pipeline.workflows.change_workflow(&caller.space, &name, input).await?).into_response())
+    Ok(axum::Json(app.pipeline.resources.workflows.change_workflow(&caller.space, &name, input).await?).into_response())
 }
 
 pub(crate) async fn delete(
@@ -51,7 +51,7 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.workflows.delete_workflow(&caller.space, &name).await?;
+    app.pipeline.resources.workflows.delete_workflow(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn versions(
     Named(name): Named,
     paging: Paging,
 ) -> Result<Response, Problem> {
-    app.pipeline.workflows.workflow(&caller.space, &name)?;
+    app.pipeline.resources.workflows.workflow(&caller.space, &name)?;
     let before = paging.parse::<u32>()?.unwrap_or(u32::MAX);
     let limit = paging.limit.saturating_add(1);
     let mut data = app.pipeline.store().workflows.workflow_versions(&caller.space, &name, before, limit)?;
@@ -88,7 +88,11 @@ pub(crate) async fn start(
 ) -> Result<Response, Problem> {
     let start: Start = body::optional(&bytes)?;
     let input = start.input.unwrap_or_else(|| Value::Object(Map::new()));
-    let started =
-        app.pipeline.workflows.start_workflow(&caller.space, &name, &input, &caller.author, request.as_ref()).await?;
+    let started = app
+        .pipeline
+        .resources
+        .workflows
+        .start_workflow(&caller.space, &name, &input, &caller.author, request.as_ref())
+        .await?;
     Ok((StatusCode::ACCEPTED, axum::Json(started)).into_response())
 }

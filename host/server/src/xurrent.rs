@@ -163,7 +163,7 @@ fn shown(app: &Shared, webhook: &Webhook) -> Result<Value, Problem> {
         shown.insert("mail_exceptions_to".to_owned(), webhook.mail_exceptions_to.join(",").into());
     }
     if let Some(number) = webhook.policy {
-        let policy = app.pipeline.signing.webhook_policy(&webhook.space, number)?;
+        let policy = app.pipeline.delivery.signing.webhook_policy(&webhook.space, number)?;
         shown.insert("webhook_policy".to_owned(), json!({"id": number, "name": policy.name}));
     }
     shown.insert("attachments".to_owned(), json!([]));
@@ -176,7 +176,8 @@ fn page(
     wanted: &Numbered,
     keep: impl Fn(&Webhook) -> bool,
 ) -> Result<Response, Problem> {
-    let all = app.pipeline.webhooks.webhooks(&caller.space).into_iter().filter(|webhook| keep(webhook)).collect();
+    let all =
+        app.pipeline.resources.webhooks.webhooks(&caller.space).into_iter().filter(|webhook| keep(webhook)).collect();
     let slice = wanted.of(all, DEFAULT_PER_PAGE, "per_page");
     let body: Vec<_> = slice.items.iter().map(|webhook| listed(webhook)).collect();
     let mut response = linked(slice.links, axum::Json(body));
@@ -215,7 +216,7 @@ pub(crate) async fn create(
         signing: Some(Some(SigningPolicy::None {})),
         ..input.change(None)?
     };
-    let made = app.pipeline.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
+    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
     Ok(axum::Json(shown(&app, &made.webhook)?).into_response())
 }
 
@@ -232,20 +233,21 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let old = numbered(&app, &caller, &id)?;
     let input = input.change(Some(&old))?;
-    let changed = app.pipeline.webhooks.change_webhook(&caller.space, old.id.as_str(), input, &caller.author).await?;
+    let changed =
+        app.pipeline.resources.webhooks.change_webhook(&caller.space, old.id.as_str(), input, &caller.author).await?;
     Ok(axum::Json(shown(&app, &changed.webhook)?).into_response())
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let webhook = numbered(&app, &caller, &id)?;
-    app.pipeline.webhooks.delete_webhook(&caller.space, webhook.id.as_str()).await?;
+    app.pipeline.resources.webhooks.delete_webhook(&caller.space, webhook.id.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Sends a test, even if the webhook is disabled.
 pub(crate) async fn test(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let webhook = numbered(&app, &caller, &id)?;
-    app.pipeline.out_of_turn.test_webhook(&caller.space, webhook.id.as_str(), &caller.author).await?;
+    app.pipeline.delivery.out_of_turn.test_webhook(&caller.space, webhook.id.as_str(), &caller.author).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,13 +15,13 @@ const DAYS: Duration = Duration::from_secs(86_400);
 
 async fn schedule(stage: &Stage, input: Value) -> String {
     let input: ScheduleInput = parse_json(input.to_string().as_bytes()).unwrap();
-    stage.pipeline.schedules.create_schedule(&stage.space, input).await.unwrap().id.to_string()
+    stage.pipeline.resources.schedules.create_schedule(&stage.space, input).await.unwrap().id.to_string()
 }
 
 async fn waiting(stage: &Stage, wait: Value) {
     let input = json!({"name": wait.to_string(), "on": ["go.wait"], "then": [{"wait": wait}]});
     let input = parse_json(input.to_string().as_bytes()).unwrap();
-    stage.pipeline.automations.create_automation(&stage.space, input, "a test").await.unwrap();
+    stage.pipeline.resources.automations.create_automation(&stage.space, input, "a test").await.unwrap();
 }
 
 /// When each run goes on.
@@ -133,7 +133,7 @@ async fn times_set_by_a_clock_that_was_ahead_are_corrected_when_it_is_set_back()
     // Ten seconds after the end of the attempt, which took real time: the clock of the test stood still meanwhile.
     let in_time = |at: Timestamp| at > now && at <= now.after(seconds(10));
     stage.until("the delivery is pulled back", || due(&stage).is_some_and(in_time)).await;
-    let next = |id: &str| stage.pipeline.schedules.schedule(&stage.space, id).unwrap().status.next_at;
+    let next = |id: &str| stage.pipeline.resources.schedules.schedule(&stage.space, id).unwrap().status.next_at;
     stage.until("the hourly schedule is pulled back", || next(&hourly) == Some(now.after(seconds(3600)))).await;
     stage.until("the daily one is", || next(&daily) == Timestamp::parse("2026-01-01T03:00:00Z")).await;
     let expected = [Some(now.after(seconds(60))), Some(named)];
@@ -156,7 +156,7 @@ async fn a_clock_that_advances_changes_no_due_times() {
     stage.send("go.wait", None, &json!({})).await;
     stage.until("the run waits", || retries(&stage).len() == 1).await;
     let (before, at) =
-        (stage.pipeline.schedules.schedule(&stage.space, &daily).unwrap().status.next_at, retries(&stage));
+        (stage.pipeline.resources.schedules.schedule(&stage.space, &daily).unwrap().status.next_at, retries(&stage));
     for _ in 0..3 {
         stage.clock.advance(seconds(600));
         // A correction of a few seconds is nothing to speak of.
@@ -166,6 +166,6 @@ async fn a_clock_that_advances_changes_no_due_times() {
         stage.until("the time is compared, and saved", || saved(&stage) == Some(corrected)).await;
         assert_eq!(retries(&stage), at, "nothing is pulled back");
     }
-    assert_eq!(stage.pipeline.schedules.schedule(&stage.space, &daily).unwrap().status.next_at, before);
+    assert_eq!(stage.pipeline.resources.schedules.schedule(&stage.space, &daily).unwrap().status.next_at, before);
     assert!(log.lines("the clock").is_empty(), "{:#?}", log.lines(""));
 }

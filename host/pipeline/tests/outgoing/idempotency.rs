@@ -11,7 +11,7 @@ async fn retried(stage: &Stage, key: &str) -> bool {
     let draft = EventDraft { event_type: "go.once".to_owned(), source: "test".to_owned(), ..EventDraft::default() };
     let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
     let request = KeyedRequest { key, fingerprint: "same".to_owned() };
-    stage.pipeline.intake.accept_from_api(&stage.space, vec![draft], Some(&request)).await.unwrap()[0].repeat
+    stage.pipeline.intake.events.accept_from_api(&stage.space, vec![draft], Some(&request)).await.unwrap()[0].repeat
 }
 
 #[tokio::test]

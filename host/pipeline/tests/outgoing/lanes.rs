@@ -82,7 +82,13 @@ async fn redeliveries_keep_the_order_of_their_key() {
     stage.until("dead-lettered", || stage.count(DeliveryState::Dead) == 4).await;
     for enabled in [false, true] {
         let input = hookwright_model::parse_json(json!({"enabled": enabled}).to_string().as_bytes()).unwrap();
-        stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+        stage
+            .pipeline
+            .resources
+            .webhooks
+            .change_webhook(&stage.space, hook.id.as_str(), input, &admin())
+            .await
+            .unwrap();
         if !enabled {
             for one in &all[4..] {
                 stage.send("go.1", Some("a"), &json!(one)).await;
@@ -92,8 +98,8 @@ async fn redeliveries_keep_the_order_of_their_key() {
     }
     bad.lock().unwrap().clear();
     let filter = || serde_json::from_value(json!({"webhook": hook.id, "missed": true})).unwrap();
-    let both = [(); 2].map(|()| stage.pipeline.resending.redeliver_all(&stage.space, filter()).unwrap());
-    let ended = |id: &str| stage.pipeline.resending.redelivery(&stage.space, id).unwrap();
+    let both = [(); 2].map(|()| stage.pipeline.delivery.resending.redeliver_all(&stage.space, filter()).unwrap());
+    let ended = |id: &str| stage.pipeline.delivery.resending.redelivery(&stage.space, id).unwrap();
     stage.until("queued", || both.iter().all(|one| ended(&one.id).state == JobState::Done)).await;
     let (queued, missed) = both.iter().fold((0, 0), |(queued, missed), one| {
         let one = ended(&one.id);
@@ -121,7 +127,7 @@ async fn a_failed_delivery_is_skipped_or_parked_as_on_failure_says() {
     stage.still("for good", || stage.count(DeliveryState::Parked) == 1).await;
     bad.lock().unwrap().clear();
     let parked = stage.deliveries().into_iter().find(|one| one.state == DeliveryState::Parked).unwrap();
-    stage.pipeline.resending.redeliver(&stage.space, parked.id).await.unwrap();
+    stage.pipeline.delivery.resending.redeliver(&stage.space, parked.id).await.unwrap();
     stage.until("until somebody redelivers it", || of(&seen, "a") == ["a2", "a3", "a1"]).await;
 }
 
@@ -214,7 +220,7 @@ async fn circuit_opens_on_failures_and_closes_after_a_successful_probe() {
         })
     };
     let hook = stage.hook(&receiver.url("/"), json!({"retry": {"delays_seconds": [1000]}})).await;
-    let breaker = || stage.pipeline.webhooks.webhook_status(&hook).unwrap()["breaker"]["state"].clone();
+    let breaker = || stage.pipeline.resources.webhooks.webhook_status(&hook).unwrap()["breaker"]["state"].clone();
     for place in 0..10 {
         stage.send("go.1", None, &json!(place)).await;
         stage.until("tried", || count.load(Ordering::SeqCst) == place + 1).await;
@@ -246,8 +252,8 @@ async fn disabling_or_deleting_a_webhook_dead_letters_its_waiting_deliveries_at_
     }
     stage.until("tried", || stage.deliveries().iter().all(|one| one.attempts == 1)).await;
     let input = hookwright_model::parse_json(br#"{"enabled": false}"#).unwrap();
-    stage.pipeline.webhooks.change_webhook(&stage.space, off.id.as_str(), input, &admin()).await.unwrap();
-    stage.pipeline.webhooks.delete_webhook(&stage.space, gone.id.as_str()).await.unwrap();
+    stage.pipeline.resources.webhooks.change_webhook(&stage.space, off.id.as_str(), input, &admin()).await.unwrap();
+    stage.pipeline.resources.webhooks.delete_webhook(&stage.space, gone.id.as_str()).await.unwrap();
     stage.until("dead-lettered before its time", || stage.count(DeliveryState::Dead) == 2).await;
     let reasons: Vec<_> = stage.deliveries().into_iter().filter_map(|one| one.last_error).collect();
     assert_eq!(reasons, ["the webhook is disabled", "the webhook was deleted"]);

@@ -109,7 +109,9 @@ async fn gone_disables_or_deletes_the_webhook_and_dead_letters_its_deliveries() 
         (Some("receiver"), Some("the receiver answered 410 Gone"))
     );
     stage
-        .until("deleted", || stage.pipeline.catalogue().existing_webhook(&stage.space, deleted.id.as_str()).is_err())
+        .until("deleted", || {
+            stage.pipeline.routing.catalogue.existing_webhook(&stage.space, deleted.id.as_str()).is_err()
+        })
         .await;
     let told = || stage.events().iter().filter(|one| *one == "webhook.disabled").count();
     stage.until("both are told of", || told() == 2).await;
@@ -146,13 +148,13 @@ async fn a_rate_limiting_receiver_is_throttled_for_its_retry_after_and_reported_
     let hook = stage.hook(&receiver.url("/"), json!({})).await;
     stage.send("go.1", None, &json!(1)).await;
     stage.until("tried", || stage.deliveries()[0].attempts == 1).await;
-    stage.until("throttled", || stage.pipeline.holds.hold(&hook).is_some()).await;
+    stage.until("throttled", || stage.pipeline.delivery.holds.hold(&hook).is_some()).await;
     stage.send("go.2", None, &json!(2)).await;
     stage.still("the next waits too", || stage.deliveries()[1].attempts == 0).await;
     answer.store(200, Ordering::SeqCst);
     stage.advance(seconds(30));
     stage.until("both delivered", || stage.count(DeliveryState::Delivered) == 2).await;
-    assert!(stage.pipeline.holds.hold(&hook).is_none());
+    assert!(stage.pipeline.delivery.holds.hold(&hook).is_none());
     let reported = || stage.events().iter().filter(|one| *one == "webhook.throttled").count();
     stage.until("reported", || reported() > 0).await;
     stage.still("once", || reported() == 1).await;
@@ -178,7 +180,7 @@ async fn single_redeliveries_are_sent_once_each_although_the_dispatcher_reads_th
     stage.until("delivered", || stage.count(DeliveryState::Delivered) == 1).await;
     let mut last = stage.deliveries()[0].id;
     for again in 2..=200 {
-        last = stage.pipeline.resending.redeliver(&stage.space, last).await.unwrap().id;
+        last = stage.pipeline.delivery.resending.redeliver(&stage.space, last).await.unwrap().id;
         stage.until("delivered again", || stage.count(DeliveryState::Delivered) == again).await;
     }
     stage.still("once each", || count.load(Ordering::SeqCst) == 200).await;
@@ -198,7 +200,7 @@ async fn throttling_ends_with_another_url_an_enable_or_a_test_that_succeeds() {
         };
         let hook = stage.hook(&receiver.url("/"), json!({})).await;
         stage.send("go.1", None, &json!(1)).await;
-        stage.until("throttled", || stage.pipeline.holds.hold(&hook).is_some()).await;
+        stage.until("throttled", || stage.pipeline.delivery.holds.hold(&hook).is_some()).await;
         stage.send("go.2", None, &json!(2)).await;
         stage.still("the next waits", || stage.deliveries()[1].attempts == 0).await;
         let input = match change {
@@ -209,13 +211,19 @@ async fn throttling_ends_with_another_url_an_enable_or_a_test_that_succeeds() {
             answer.store(200, Ordering::SeqCst);
         }
         if change == "test" {
-            stage.pipeline.out_of_turn.test_webhook(&stage.space, hook.id.as_str(), &admin()).await.unwrap();
+            stage.pipeline.delivery.out_of_turn.test_webhook(&stage.space, hook.id.as_str(), &admin()).await.unwrap();
         } else {
             let input = hookwright_model::parse_json(input.to_string().as_bytes()).unwrap();
-            stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+            stage
+                .pipeline
+                .resources
+                .webhooks
+                .change_webhook(&stage.space, hook.id.as_str(), input, &admin())
+                .await
+                .unwrap();
         }
         stage.until(change, || stage.deliveries()[1].state == DeliveryState::Delivered).await;
-        assert!(stage.pipeline.holds.hold(&stage.webhook(&hook)).is_none(), "{change}");
+        assert!(stage.pipeline.delivery.holds.hold(&stage.webhook(&hook)).is_none(), "{change}");
         if change != "url" {
             assert_eq!(stage.deliveries()[0].attempts, 1, "the one that was tried keeps its time");
         }
@@ -247,7 +255,13 @@ async fn answers_of_the_former_receiver_do_not_affect_the_new_one() {
         stage.until("in flight to the former receiver", || asked.load(Ordering::SeqCst)).await;
         stage.send("go.2", None, &json!(2)).await;
         let input = hookwright_model::parse_json(json!({"url": other.url("/")}).to_string().as_bytes()).unwrap();
-        stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+        stage
+            .pipeline
+            .resources
+            .webhooks
+            .change_webhook(&stage.space, hook.id.as_str(), input, &admin())
+            .await
+            .unwrap();
         // One request at a time, and that to the former receiver is still in flight.
         stage.until("sent to the new receiver", || stage.deliveries()[1].state == DeliveryState::Delivered).await;
         assert_eq!(stage.deliveries()[0].attempts, 0);
@@ -257,7 +271,7 @@ async fn answers_of_the_former_receiver_do_not_affect_the_new_one() {
         stage.idle(&hook).await;
         let webhook = stage.webhook(&hook);
         assert_eq!((webhook.state(), webhook.last_error.as_deref()), (WebhookState::Active, None), "{answered}");
-        assert!(stage.pipeline.holds.hold(&webhook).is_none(), "{answered}");
+        assert!(stage.pipeline.delivery.holds.hold(&webhook).is_none(), "{answered}");
         stage.advance(seconds(10));
         stage.until("retried by the schedule", || stage.count(DeliveryState::Delivered) == 2).await;
         assert_eq!(stage.events(), ["go.1", "go.2"], "{answered}");
@@ -282,7 +296,13 @@ async fn a_change_in_the_same_millisecond_as_the_one_before_takes_effect() {
     // The clock stands still, so both states of the webhook have the same `updated_at`.
     let change = async |input: serde_json::Value| {
         let input = hookwright_model::parse_json(input.to_string().as_bytes()).unwrap();
-        stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+        stage
+            .pipeline
+            .resources
+            .webhooks
+            .change_webhook(&stage.space, hook.id.as_str(), input, &admin())
+            .await
+            .unwrap();
     };
     change(json!({"url": receiver.url("/b")})).await;
     stage.send("go.2", None, &json!(2)).await;
@@ -302,11 +322,11 @@ async fn a_test_is_sent_to_a_disabled_webhook_without_retries() {
     let receiver = answering(&answer);
     let hook = stage.hook(&receiver.url("/"), json!({"enabled": false})).await;
     stage.send("go.1", None, &json!(1)).await;
-    stage.pipeline.out_of_turn.test_webhook(&stage.space, hook.id.as_str(), &admin()).await.unwrap();
+    stage.pipeline.delivery.out_of_turn.test_webhook(&stage.space, hook.id.as_str(), &admin()).await.unwrap();
     stage.until("tried", || stage.count(DeliveryState::Dead) == 1).await;
     assert_eq!(stage.deliveries().len(), 1, "the event itself does not go out");
     answer.store(200, Ordering::SeqCst);
-    stage.pipeline.out_of_turn.test_webhook(&stage.space, hook.id.as_str(), &admin()).await.unwrap();
+    stage.pipeline.delivery.out_of_turn.test_webhook(&stage.space, hook.id.as_str(), &admin()).await.unwrap();
     stage.until("taken", || stage.count(DeliveryState::Delivered) == 1).await;
     assert_eq!(stage.webhook(&hook).state(), WebhookState::Disabled);
     assert!(!stage.events().iter().any(|one| one == "delivery.exhausted"));
@@ -341,8 +361,8 @@ async fn all_dead_letters_are_redelivered() {
     stage.until("all dead-lettered", || stage.count(DeliveryState::Dead) == MANY).await;
     answer.store(200, Ordering::SeqCst);
     let filter = serde_json::from_value(json!({"webhook": hook.id, "event_type": "go.1"})).unwrap();
-    let redelivery = stage.pipeline.resending.redeliver_all(&stage.space, filter).unwrap();
-    let progress = || stage.pipeline.resending.redelivery(&stage.space, &redelivery.id).unwrap();
+    let redelivery = stage.pipeline.delivery.resending.redeliver_all(&stage.space, filter).unwrap();
+    let progress = || stage.pipeline.delivery.resending.redelivery(&stage.space, &redelivery.id).unwrap();
     stage.until("queued", || progress().state == JobState::Done).await;
     assert_eq!(progress().queued, u64::try_from(MANY).unwrap());
     stage.until("delivered", || stage.count(DeliveryState::Delivered) == MANY).await;
@@ -351,7 +371,7 @@ async fn all_dead_letters_are_redelivered() {
     assert_eq!((first.redelivered_by, again.redelivery_of), (Some(again.id), Some(first.id)));
     assert_eq!(first.message_id, again.message_id, "so that the receiver can tell");
     assert!(
-        stage.pipeline.resending.redeliver(&stage.space, again.id).await.is_ok(),
+        stage.pipeline.delivery.resending.redeliver(&stage.space, again.id).await.is_ok(),
         "one by one, whatever came of it"
     );
 }
@@ -363,11 +383,11 @@ async fn a_redelivery_that_fails_is_not_repeated_by_the_same_request() {
     let stage = Stage::open().await;
     let (_receiver, hook) = all_dead(&stage, MANY).await;
     let filter = || serde_json::from_value(json!({"webhook": hook.id})).unwrap();
-    let preview = stage.pipeline.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
+    let preview = stage.pipeline.delivery.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
     let many = u64::try_from(MANY).unwrap();
     assert_eq!((preview.deliveries, preview.missed, preview.webhooks[&hook.id]), (many, 0, many));
-    let redelivery = stage.pipeline.resending.redeliver_all(&stage.space, filter()).unwrap();
-    let progress = || stage.pipeline.resending.redelivery(&stage.space, &redelivery.id).unwrap();
+    let redelivery = stage.pipeline.delivery.resending.redeliver_all(&stage.space, filter()).unwrap();
+    let progress = || stage.pipeline.delivery.resending.redelivery(&stage.space, &redelivery.id).unwrap();
     stage.until("queued", || progress().state == JobState::Done).await;
     stage.until("all dead-lettered once more", || stage.count(DeliveryState::Dead) == 2 * MANY).await;
     assert_eq!((progress().seen, progress().queued), (many, many));
@@ -380,9 +400,10 @@ async fn concurrent_redeliveries_send_each_delivery_once_even_if_it_fails() {
     let stage = Stage::open().await;
     let (_receiver, hook) = all_dead(&stage, MANY).await;
     let filter = || serde_json::from_value(json!({"webhook": hook.id})).unwrap();
-    let three = [(); 3].map(|()| stage.pipeline.resending.redeliver_all(&stage.space, filter()).unwrap());
-    let queued = |id: &str| stage.pipeline.resending.redelivery(&stage.space, id).unwrap().queued;
-    let is_done = |id: &str| stage.pipeline.resending.redelivery(&stage.space, id).unwrap().state == JobState::Done;
+    let three = [(); 3].map(|()| stage.pipeline.delivery.resending.redeliver_all(&stage.space, filter()).unwrap());
+    let queued = |id: &str| stage.pipeline.delivery.resending.redelivery(&stage.space, id).unwrap().queued;
+    let is_done =
+        |id: &str| stage.pipeline.delivery.resending.redelivery(&stage.space, id).unwrap().state == JobState::Done;
     stage.until("queued", || three.iter().all(|one| is_done(&one.id))).await;
     assert_eq!(three.iter().map(|one| queued(&one.id)).sum::<u64>(), u64::try_from(MANY).unwrap());
     stage.until("all dead-lettered once more", || stage.count(DeliveryState::Dead) == 2 * MANY).await;
@@ -399,7 +420,13 @@ async fn one_request_redelivers_dead_letters_and_missed_events_once_each() {
     let hook = stage.hook(&receiver.url("/"), json!({"retry": {"delays_seconds": []}})).await;
     let switch = async |enabled: bool| {
         let input = hookwright_model::parse_json(json!({"enabled": enabled}).to_string().as_bytes()).unwrap();
-        stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+        stage
+            .pipeline
+            .resources
+            .webhooks
+            .change_webhook(&stage.space, hook.id.as_str(), input, &admin())
+            .await
+            .unwrap();
     };
     // Missed, failed, missed: the search for missed events is ahead of the one for deliveries, and has to wait for it.
     for (enabled, dead) in [(false, 0), (true, MANY), (false, MANY)] {
@@ -413,10 +440,10 @@ async fn one_request_redelivers_dead_letters_and_missed_events_once_each() {
     let from = hook.created_at;
     let filter = || serde_json::from_value(json!({"webhook": hook.id, "missed": true, "from": from})).unwrap();
     let many = u64::try_from(MANY).unwrap();
-    let preview = stage.pipeline.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
+    let preview = stage.pipeline.delivery.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
     assert_eq!((preview.deliveries, preview.missed), (many, 2 * many));
-    let redelivery = stage.pipeline.resending.redeliver_all(&stage.space, filter()).unwrap();
-    let progress = || stage.pipeline.resending.redelivery(&stage.space, &redelivery.id).unwrap();
+    let redelivery = stage.pipeline.delivery.resending.redeliver_all(&stage.space, filter()).unwrap();
+    let progress = || stage.pipeline.delivery.resending.redelivery(&stage.space, &redelivery.id).unwrap();
     stage.until("queued", || progress().state == JobState::Done).await;
     assert_eq!((progress().seen, progress().queued, progress().missed), (many, many, 2 * many));
     stage.until("delivered", || stage.count(DeliveryState::Delivered) == 3 * MANY).await;
@@ -431,7 +458,13 @@ async fn all_missed_events_are_sent() {
     let hook = stage.hook(&receiver.url("/"), json!({})).await;
     let switch = async |enabled: bool| {
         let input = hookwright_model::parse_json(json!({"enabled": enabled}).to_string().as_bytes()).unwrap();
-        stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+        stage
+            .pipeline
+            .resources
+            .webhooks
+            .change_webhook(&stage.space, hook.id.as_str(), input, &admin())
+            .await
+            .unwrap();
     };
     switch(false).await;
     stage.send_many("go.1", MANY).await;
@@ -439,14 +472,14 @@ async fn all_missed_events_are_sent() {
     switch(true).await;
     let filter = || serde_json::from_value(json!({"webhook": hook.id, "missed": true})).unwrap();
     let many = u64::try_from(MANY).unwrap();
-    let preview = stage.pipeline.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
+    let preview = stage.pipeline.delivery.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
     assert_eq!((preview.deliveries, preview.missed, preview.webhooks[&hook.id]), (0, many, many));
-    let redelivery = stage.pipeline.resending.redeliver_all(&stage.space, filter()).unwrap();
-    let progress = || stage.pipeline.resending.redelivery(&stage.space, &redelivery.id).unwrap();
+    let redelivery = stage.pipeline.delivery.resending.redeliver_all(&stage.space, filter()).unwrap();
+    let progress = || stage.pipeline.delivery.resending.redelivery(&stage.space, &redelivery.id).unwrap();
     stage.until("queued", || progress().state == JobState::Done).await;
     assert_eq!((progress().queued, progress().missed), (0, many));
     stage.until("delivered", || stage.count(DeliveryState::Delivered) == MANY).await;
-    let preview = stage.pipeline.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
+    let preview = stage.pipeline.delivery.resending.preview_redelivery(&stage.space, &filter()).await.unwrap();
     assert_eq!((preview.deliveries, preview.missed), (0, 0), "no event is sent twice");
 }
 
@@ -463,7 +496,7 @@ async fn a_new_url_ends_the_retry_after_of_the_former_receiver() {
     stage.until("tried", || stage.deliveries()[0].attempts == 1).await;
     let input = json!({"url": receiver.url("/other")});
     let input = hookwright_model::parse_json(input.to_string().as_bytes()).unwrap();
-    stage.pipeline.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
+    stage.pipeline.resources.webhooks.change_webhook(&stage.space, hook.id.as_str(), input, &admin()).await.unwrap();
     stage.still("it waits as the schedule wants", || stage.deliveries()[0].attempts == 1).await;
     stage.advance(seconds(61));
     stage.until("delivered", || stage.deliveries()[0].state == DeliveryState::Delivered).await;

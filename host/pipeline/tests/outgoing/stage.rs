@@ -66,23 +66,23 @@ impl Stage {
         let mut input = json!({"url": url, "events": ["go.*"], "retry": {"delays_seconds": [10, 100], "jitter": 0}});
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let input = parse_json(input.to_string().as_bytes()).unwrap();
-        self.pipeline.webhooks.create_webhook(&self.space, input, &admin()).await.unwrap().webhook
+        self.pipeline.resources.webhooks.create_webhook(&self.space, input, &admin()).await.unwrap().webhook
     }
 
     pub(crate) fn webhook(&self, id: &Webhook) -> Webhook {
-        self.pipeline.catalogue().existing_webhook(&self.space, id.id.as_str()).unwrap()
+        self.pipeline.routing.catalogue.existing_webhook(&self.space, id.id.as_str()).unwrap()
     }
 
     pub(crate) async fn send(&self, event_type: &str, subject: Option<&str>, data: &Value) -> String {
         let draft = draft(event_type, subject, data);
-        self.pipeline.intake.accept(&self.space, vec![draft]).await.unwrap().remove(0).id
+        self.pipeline.intake.events.accept(&self.space, vec![draft]).await.unwrap().remove(0).id
     }
 
     /// Accepts so many events, whose data are counted from 0, in a few commits.
     pub(crate) async fn send_many(&self, event_type: &str, count: usize) {
         let all: Vec<_> = (0..count).map(|place| draft(event_type, None, &json!(place))).collect();
         for some in all.chunks(500) {
-            self.pipeline.intake.accept(&self.space, some.to_vec()).await.unwrap();
+            self.pipeline.intake.events.accept(&self.space, some.to_vec()).await.unwrap();
         }
     }
 
@@ -117,7 +117,8 @@ impl Stage {
     /// moved: a failure is tried again so long after it is recorded.
     #[track_caller]
     pub(crate) fn idle(&self, hook: &Webhook) -> impl Future<Output = ()> {
-        let waited = move || self.pipeline.webhooks.webhook_status(hook).is_ok_and(|status| status["under_way"] == 0);
+        let waited =
+            move || self.pipeline.resources.webhooks.webhook_status(hook).is_ok_and(|status| status["under_way"] == 0);
         self.until("nothing is in flight", waited)
     }
 
@@ -143,7 +144,7 @@ impl Stage {
         let what = what.to_owned();
         async move {
             self.something_later().await;
-            for hook in self.pipeline.webhooks.webhooks(&self.space) {
+            for hook in self.pipeline.resources.webhooks.webhooks(&self.space) {
                 self.idle(&hook).await;
             }
             assert!(is_so(), "{caller}: no longer so: {what}");
@@ -159,15 +160,15 @@ impl Stage {
             all.iter().filter(|delivery| delivery.state == DeliveryState::Delivered).count()
         };
         let before = delivered();
-        self.pipeline.intake.accept(space, vec![draft("later", None, &Value::Null)]).await.unwrap();
+        self.pipeline.intake.events.accept(space, vec![draft("later", None, &Value::Null)]).await.unwrap();
         self.until("what was sent later is delivered", || delivered() > before).await;
     }
 
     /// Returns once a test of a webhook in a space of its own has ended.
     pub(crate) async fn a_later_test(&self) {
         let Later { space, webhook, .. } = self.later().await;
-        let test = self.pipeline.out_of_turn.test_webhook(space, webhook.id.as_str(), &admin()).await.unwrap();
-        self.pipeline.out_of_turn.test_result(space, test).await.unwrap();
+        let test = self.pipeline.delivery.out_of_turn.test_webhook(space, webhook.id.as_str(), &admin()).await.unwrap();
+        self.pipeline.delivery.out_of_turn.test_result(space, test).await.unwrap();
     }
 
     async fn later(&self) -> &Later {
@@ -177,7 +178,8 @@ impl Stage {
             let receiver = Receiver::serving(None, |_| Reply::new(204, ""));
             let input = json!({"url": receiver.url("/"), "events": ["later"]});
             let input = parse_json(input.to_string().as_bytes()).unwrap();
-            let webhook = self.pipeline.webhooks.create_webhook(&space, input, &admin()).await.unwrap().webhook;
+            let webhook =
+                self.pipeline.resources.webhooks.create_webhook(&space, input, &admin()).await.unwrap().webhook;
             Later { space, webhook, _receiver: receiver }
         };
         self.later.get_or_init(make).await

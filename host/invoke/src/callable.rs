@@ -1,0 +1,51 @@
+//! A plugin that may be called once, or the reason why it may not.
+
+use std::sync::Arc;
+
+use hookwright_model::{Failure, Kind, Timestamp};
+use hookwright_plugin::{Access, Plugin};
+
+use crate::breaker::Admitted;
+use crate::candidate::ActiveRollout;
+
+/// A plugin that cannot be called now.
+#[derive(Clone, Debug)]
+pub(crate) struct Unavailable {
+    /// Its name.
+    pub(crate) plugin: String,
+    /// Why, and the remedy.
+    pub(crate) reason: String,
+    /// When the run tries again, if the plugin is being loaded or its concurrency limit is reached. `None`: somebody
+    /// has to act, or the circuit has to close.
+    pub(crate) busy_until: Option<Timestamp>,
+}
+
+/// A plugin that may be called once, now.
+pub(crate) struct Callable {
+    /// What is called.
+    pub(crate) plugin: Arc<Plugin>,
+    /// What this version may do. A version that replaces it during the call does not get this access.
+    pub(crate) access: Arc<Access>,
+    /// `None`: another version than the one in use is called, which the circuit breaker does not count.
+    pub(crate) admitted: Option<Admitted>,
+    pub(crate) role: Role,
+}
+
+/// Which version of a plugin is called.
+pub(crate) enum Role {
+    /// The version in use.
+    Live,
+    /// The version that is being rolled out, in place of the one in use.
+    Candidate(Arc<ActiveRollout>),
+    /// A version that the caller named.
+    Named,
+}
+
+/// Refuses a plugin that does not export this kind.
+pub(crate) fn right_kind(plugin: &Plugin, kind: Kind, name: &str) -> Result<(), Failure> {
+    if plugin.kinds().contains(&kind) {
+        Ok(())
+    } else {
+        Err(Failure::permanent("plugin.wrong_kind", format!("plugin `{name}` does not export `{kind}`")))
+    }
+}

@@ -1,0 +1,161 @@
+//! Rollouts: a candidate is called beside the version in use (shadow), or in place of it for a part of the events (canary).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use hookwright_model::{CallCounts, Event, Rollout, RolloutMode, SpaceId};
+use hookwright_plugin::{Access, Plugin};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::comparison::{Counts, Difference};
+use crate::plugin_place::PluginKey;
+use crate::recording::Recording;
+
+/// How many shadow calls of one candidate wait at most.
+const MAX_WAITING_CALLS: usize = 64;
+
+/// Every rollout in progress.
+#[derive(Default)]
+pub(crate) struct Rollouts {
+    /// Most of the time there is none, and then a call does not look further.
+    active: ArcSwap<HashMap<PluginKey, Arc<ActiveRollout>>>,
+    work: Mutex<VecDeque<Work>>,
+    pub(crate) more: Notify,
+}
+
+/// Background work of rollouts.
+pub(crate) enum Work {
+    Shadow(Box<ShadowCall>),
+    RollBack(Arc<ActiveRollout>),
+}
+
+/// A rollout in progress, with the candidate ready to be called.
+pub(crate) struct ActiveRollout {
+    pub(crate) space: SpaceId,
+    pub(crate) name: String,
+    pub(crate) rollout: Rollout,
+    pub(crate) plugin: Arc<Plugin>,
+    /// The rollout is being rolled back, or has ended: the candidate is no longer called.
+    pub(crate) over: AtomicBool,
+    pub(crate) counts: Mutex<RolloutCounts>,
+    /// Permits for shadow calls that wait.
+    pub(crate) permits: Arc<Semaphore>,
+    /// The cached access of shadow calls, which are not metered, and when it was cached.
+    pub(crate) access: Mutex<Option<(Instant, Arc<Access>)>>,
+}
+
+/// The results of the calls so far.
+#[derive(Default)]
+pub(crate) struct RolloutCounts {
+    pub(crate) live: CallCounts,
+    pub(crate) candidate: CallCounts,
+    pub(crate) shadow: Counts,
+    /// Shadow calls that were dropped because too many waited.
+    pub(crate) dropped: u64,
+    pub(crate) differences: VecDeque<Difference>,
+}
+
+impl ActiveRollout {
+    pub(crate) fn new(space: &SpaceId, name: &str, rollout: Rollout, plugin: Arc<Plugin>) -> Self {
+        Self {
+            space: space.clone(),
+            name: name.to_owned(),
+            rollout,
+            plugin,
+            over: AtomicBool::new(false),
+            counts: Mutex::default(),
+            permits: Arc::new(Semaphore::new(MAX_WAITING_CALLS)),
+            access: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> MutexGuard<'_, RolloutCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is(&self, mode: RolloutMode) -> bool {
+        self.rollout.mode == mode && !self.over.load(Ordering::Relaxed)
+    }
+
+    /// The rollout as the API shows it.
+    pub(crate) fn show(&self) -> Value {
+        let counts = self.counts();
+        let mut shown = json!(self.rollout);
+        let more = match self.rollout.mode {
+            RolloutMode::Canary => json!({"live": counts.live, "candidate": counts.candidate}),
+            RolloutMode::Shadow => {
+                json!({"shadow": counts.shadow, "dropped": counts.dropped, "differences": counts.differences})
+            }
+        };
+        if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+            shown.extend(more);
+        }
+        shown
+    }
+}
+
+impl Rollouts {
+    pub(crate) fn find(&self, space: &SpaceId, name: &str) -> Option<Arc<ActiveRollout>> {
+        let active = self.active.load();
+        if active.is_empty() {
+            return None;
+        }
+        // The key owns its parts; rollouts are rare enough that copying them does not matter.
+        active.get(&(space.clone(), name.to_owned())).cloned()
+    }
+
+    /// Starts a rollout, which replaces the plugin's previous one.
+    pub(crate) fn put(&self, active: ActiveRollout) {
+        let active = Arc::new(active);
+        self.change(|all| {
+            if let Some(former) = all.insert((active.space.clone(), active.name.clone()), Arc::clone(&active)) {
+                former.over.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Ends a rollout. Calls in flight still finish on the candidate.
+    pub(crate) fn remove(&self, space: &SpaceId, name: &str) {
+        self.change(|all| {
+            if let Some(active) = all.remove(&(space.clone(), name.to_owned())) {
+                active.over.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+
+    fn change(&self, change: impl Fn(&mut HashMap<PluginKey, Arc<ActiveRollout>>)) {
+        self.active.rcu(|all| {
+            let mut all = HashMap::clone(all);
+            change(&mut all);
+            all
+        });
+    }
+
+    pub(crate) fn push(&self, work: Work) {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).push_back(work);
+        self.more.notify_one();
+    }
+
+    pub(crate) fn pop(&self) -> Option<Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// Permission to call the candidate in the shadow of a call.
+pub(crate) struct Shadow {
+    pub(crate) active: Arc<ActiveRollout>,
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// A shadow call to be made.
+pub(crate) struct ShadowCall {
+    pub(crate) active: Arc<ActiveRollout>,
+    pub(crate) event: Event,
+    pub(crate) recording: Recording,
+    pub(crate) live: Value,
+    pub(crate) permit: OwnedSemaphorePermit,
+}

@@ -1,0 +1,149 @@
+//! Versions of plugins other than those in use, for replays and comparisons.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hookwright_foundation::error::PipelineError;
+use hookwright_foundation::watched_clock::WatchedClock;
+use hookwright_model::{PluginRecord, PluginVersion, SpaceId, Timestamp};
+use hookwright_plugin::{Plugin, Registry, Scope};
+use hookwright_store::Store;
+
+/// After how long a run checks again for a plugin that is being loaded.
+pub(crate) const LOADING_PAUSE: Duration = Duration::from_millis(200);
+
+/// How many versions other than those in use are cached in memory.
+const MAX_PINNED: usize = 32;
+
+/// The cache of versions other than those in use, the latest used last.
+#[derive(Clone, Default)]
+pub(crate) struct Pinned(Arc<Mutex<VecDeque<Arc<Plugin>>>>);
+
+impl Pinned {
+    fn find(&self, digest: &str) -> Option<Arc<Plugin>> {
+        let pinned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pinned.iter().find(|plugin| plugin.digest() == digest).cloned()
+    }
+
+    fn put(&self, plugin: &Arc<Plugin>) {
+        let mut pinned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pinned.retain(|known| known.digest() != plugin.digest());
+        pinned.push_back(Arc::clone(plugin));
+        if pinned.len() > MAX_PINNED {
+            pinned.pop_front();
+        }
+    }
+}
+
+/// Finds and loads versions of plugins other than those in use.
+pub(crate) struct Versions {
+    pub(crate) clock: Arc<WatchedClock>,
+    pub(crate) pinned: Pinned,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: Store,
+}
+
+impl Versions {
+    pub(crate) fn in_use(&self, scope: &Scope, name: &str, digest: &str) -> Option<Arc<Plugin>> {
+        self.registry.find(scope, name).and_then(|(plugin, _)| plugin).filter(|plugin| plugin.digest() == digest)
+    }
+
+    pub(crate) fn version_in_memory(&self, space: &SpaceId, name: &str, digest: &str) -> Option<Arc<Plugin>> {
+        let scopes = [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin];
+        scopes.iter().find_map(|scope| self.in_use(scope, name, digest)).or_else(|| self.pinned.find(digest))
+    }
+
+    /// A stored version, ready to be called.
+    pub(crate) async fn version_ready(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        digest: &str,
+    ) -> Result<Arc<Plugin>, PipelineError> {
+        if let Some(plugin) = self.version_in_memory(space, name, digest) {
+            return Ok(plugin);
+        }
+        let component = self.store.plugins.component(digest)?;
+        let plugin =
+            self.registry.prepare(component.ok_or_else(|| PipelineError::not_found("component", digest))?).await?;
+        self.pinned.put(&plugin);
+        Ok(plugin)
+    }
+
+    /// Loads a version in the background that a run waits for, such as after a restart.
+    pub(crate) fn load_soon(&self, space: &SpaceId, name: &str, digest: &str) {
+        let (store, registry, pinned) = (self.store.clone(), Arc::clone(&self.registry), self.pinned.clone());
+        let (name, digest, space) = (name.to_owned(), digest.to_owned(), space.clone());
+        tokio::spawn(async move {
+            let loaded = match store.plugins.component(&digest) {
+                Ok(Some(component)) => registry.prepare(component).await.map_err(PipelineError::from),
+                Ok(None) => Err(PipelineError::not_found("component", &digest)),
+                Err(error) => Err(error.into()),
+            };
+            match loaded {
+                Ok(plugin) => pinned.put(&plugin),
+                Err(error) => tracing::warn!(%error, plugin = name, %space, "a version for a replay cannot be loaded"),
+            }
+        });
+    }
+
+    /// The digest of a version of a plugin, in use or stored. `which` is its version or the beginning of its digest.
+    pub(crate) fn digest_of(&self, space: &SpaceId, name: &str, which: &str) -> Result<String, PipelineError> {
+        let mut record = self.record_of(space, name)?;
+        for scope in [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin] {
+            if let Some((Some(plugin), _)) = self.registry.find(&scope, name)
+                && record.version(plugin.digest()).is_none()
+            {
+                // First, since the newest version is the last.
+                record.versions.insert(0, as_version(&plugin));
+            }
+        }
+        if record.versions.is_empty() {
+            return Err(PipelineError::not_found("plugin", name));
+        }
+        Ok(record.find(which)?.digest.clone())
+    }
+
+    /// The stored record, or a new one.
+    pub(crate) fn record_of(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
+        let stored = self.store.plugins.plugin(space, name)?;
+        let fresh = || PluginRecord {
+            name: name.to_owned(),
+            digest: String::new(),
+            installed_at: self.clock.now(),
+            versions: Vec::new(),
+            rollout: None,
+            last_rollout: None,
+            history: Vec::new(),
+        };
+        let mut record = stored.unwrap_or_else(fresh);
+        if let (false, true, Some(plugin)) =
+            (record.digest.is_empty(), record.versions.is_empty(), self.registry.get(space, name))
+        {
+            // Stored before versions were recorded.
+            record.versions.push(PluginVersion {
+                digest: record.digest.clone(),
+                installed_at: record.installed_at,
+                live_since: Some(record.installed_at),
+                ..as_version(&plugin)
+            });
+        }
+        Ok(record)
+    }
+}
+
+/// A plugin without a version in its record, as one: for plugins that were not uploaded.
+fn as_version(plugin: &Plugin) -> PluginVersion {
+    PluginVersion {
+        digest: plugin.digest().to_owned(),
+        version: plugin.manifest().version.clone(),
+        size: u64::try_from(plugin.size()).unwrap_or(u64::MAX),
+        wants: plugin.wants().to_vec(),
+        installed_at: Timestamp::default(),
+        live_since: None,
+        held: false,
+        signed_by: Vec::new(),
+        dev: false,
+    }
+}

@@ -1,0 +1,126 @@
+//! Objects that stay in a space and refer to a workflow or a kind of record that a document deletes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hookwright_model::{Mistake, RecordKind};
+use hookwright_plugin::NameOf;
+use hookwright_store::{ConfigChange, Swap};
+
+use crate::configuration::part::Draft;
+use crate::configuration::state::Section;
+use crate::references::{kinds_in_kind, label, listed, names_in_schedule};
+use crate::sight::CheckScope;
+
+/// The workflows and kinds that a document deletes, by name, and the objects that will refer to each.
+struct Users<'a> {
+    workflows: BTreeMap<&'a str, BTreeSet<String>>,
+    kinds: BTreeMap<&'a str, BTreeSet<String>>,
+}
+
+impl Users<'_> {
+    /// Adds an object that refers to a name; `user` is its name in messages.
+    fn add(&mut self, what: NameOf, name: &str, user: &dyn Fn() -> String) {
+        let deleted = match what {
+            NameOf::Workflow => &mut self.workflows,
+            NameOf::Kind => &mut self.kinds,
+        };
+        if let Some(users) = deleted.get_mut(name) {
+            users.insert(user());
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Why workflows and kinds that the document deletes cannot be deleted, by path.
+    pub(crate) fn still_used(&self) -> Vec<Mistake> {
+        let workflows = self.outlook.workflows.iter().filter(|(_, ahead)| ahead.is_none());
+        let kinds = self.outlook.kinds.iter().filter(|(_, is_there)| !**is_there);
+        let mut users = Users {
+            workflows: workflows.map(|(name, _)| (name.as_str(), BTreeSet::new())).collect(),
+            kinds: kinds.map(|(name, _)| (name.as_str(), BTreeSet::new())).collect(),
+        };
+        if users.workflows.is_empty() && users.kinds.is_empty() {
+            return Vec::new();
+        }
+        self.find_users(&mut users);
+        let sections = [(Section::Kinds, users.kinds), (Section::Workflows, users.workflows)];
+        let mut found = Vec::new();
+        for (section, deleted) in sections {
+            for (name, users) in deleted.into_iter().filter(|(_, users)| !users.is_empty()) {
+                let users: Vec<String> = users.into_iter().collect();
+                let message = format!("is used by {}: change or delete those too", listed(&users));
+                found.push(Mistake::new(format!("{}.{name}", section.name()), message));
+            }
+        }
+        found
+    }
+
+    /// Adds the objects that will refer to what is deleted. Each object is read once, however much is deleted. Objects
+    /// that the document creates or changes are validated separately, except workflows, which are created before others
+    /// are deleted.
+    fn find_users(&self, users: &mut Users<'_>) {
+        let touched = self.touched();
+        let stays =
+            |section: Section, id: &str| !touched.contains(section, id) && !self.unsettled.contains(section, id);
+        let scope = CheckScope { space: self.space, outlook: &self.outlook, itself: None };
+        for automation in &self.state.automations {
+            if stays(Section::Automations, automation.id.as_str()) {
+                let user = || label("automation", &automation.name, automation.id.as_str());
+                self.configurations
+                    .references
+                    .names_in_automation(scope, automation, &mut |what, name| users.add(what, name, &user));
+            }
+        }
+        let made = self.swaps.iter().filter_map(|change| match change {
+            ConfigChange::Workflow(Swap { is: Some(workflow), .. }) => Some(workflow),
+            _ => None,
+        });
+        let unchanged = self.state.workflows.iter().filter(|one| stays(Section::Workflows, &one.name));
+        for workflow in unchanged.chain(made) {
+            let user = || format!("the workflow `{}`", workflow.name);
+            self.configurations.references.names_in_automation(scope, &workflow.procedure(), &mut |what, name| {
+                // A workflow that starts itself does not prevent its own deletion.
+                if (what, name) != (NameOf::Workflow, workflow.name.as_str()) {
+                    users.add(what, name, &user);
+                }
+            });
+        }
+        for webhook in &self.state.webhooks {
+            if stays(Section::Webhooks, webhook.id.as_str()) {
+                let user = || label("webhook", &webhook.name, webhook.id.as_str());
+                self.configurations
+                    .references
+                    .names_in_webhook(scope, webhook, &mut |what, name| users.add(what, name, &user));
+            }
+        }
+        for schedule in &self.state.schedules {
+            let id = schedule.id.to_string();
+            if stays(Section::Schedules, &id) {
+                for (what, name) in names_in_schedule(schedule) {
+                    users.add(what, name, &|| label("schedule", &schedule.name, &id));
+                }
+            }
+        }
+        for kind in self.kinds_ahead() {
+            for name in kinds_in_kind(kind) {
+                users.add(NameOf::Kind, name, &|| format!("the kind `{}`", kind.name()));
+            }
+        }
+    }
+
+    /// The space's own kinds that will exist. Those that the document creates are among them: when they are validated,
+    /// it is not known yet which others are deleted.
+    fn kinds_ahead(&self) -> Vec<&RecordKind> {
+        let mut kinds: BTreeMap<&str, &RecordKind> = self.state.kinds.iter().map(|kind| (kind.name(), kind)).collect();
+        for change in &self.swaps {
+            let ConfigChange::Kind(swap) = change else { continue };
+            if let Some(was) = &swap.was {
+                kinds.remove(was.name());
+            }
+            if let Some(is) = &swap.is {
+                kinds.insert(is.name(), is);
+            }
+        }
+        kinds.into_values().filter(|kind| !self.outlook.unread_kinds.names.contains(kind.name())).collect()
+    }
+}

@@ -1,0 +1,283 @@
+use std::sync::Arc;
+
+use hookwright_foundation::conflicts::{MAX_CONFLICTS, TryOutcome, retry_on_conflict};
+use hookwright_foundation::error::PipelineError;
+use hookwright_foundation::hops;
+use hookwright_foundation::keyed_locks::KeyedLocks;
+use hookwright_foundation::turns::Turns;
+use hookwright_foundation::watched_clock::WatchedClock;
+use hookwright_intake::accept::Intake;
+use hookwright_intake::arrival::Arrival;
+use hookwright_intake::idempotency::{KeyedChange, Once, in_progress};
+use hookwright_intake::source_log::SourceLog;
+use hookwright_invoke::calls::Invoke;
+use hookwright_model::{
+    Author, Cause, Failure, HistoryEntry, KeyedRequest, KindInput, Made, Mistake, Query, RecordKey, RecordKind,
+    RequestNote, Source, SpaceId, StateView as _, StoredRecord, TICKET, Told, Workbench, builtin_kind, builtin_kinds,
+    is_kind,
+};
+use hookwright_plugin::NameOf;
+use hookwright_routing::catalogue::Catalogue;
+use hookwright_routing::event_types::Strict;
+use hookwright_store::{Committed, Found, Keyed, KindDeleted, KindStored, Store};
+
+use crate::outlook::Outlook;
+use crate::references::References;
+
+/// The result of a change of records, once it is durable.
+#[derive(Clone, Debug)]
+pub struct Changed<T> {
+    /// What the change returned.
+    pub value: T,
+    /// Ids of the events that report it.
+    pub events: Vec<String>,
+}
+
+/// Reads and changes records.
+pub struct Records {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
+    pub(crate) clock: Arc<WatchedClock>,
+    pub(crate) store: Store,
+    pub(crate) strict: Arc<Strict>,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) invoke: Arc<Invoke>,
+    pub(crate) references: Arc<References>,
+    pub(crate) source_log: Arc<SourceLog>,
+}
+
+impl Records {
+    /// Changes records in one transaction, on the newest state: `change` runs again if what it read was changed
+    /// concurrently.
+    pub async fn change<T, E>(
+        &self,
+        space: &SpaceId,
+        author: &Author,
+        change: impl Fn(&mut Workbench) -> Result<T, E>,
+    ) -> Result<Changed<T>, PipelineError>
+    where
+        PipelineError: From<E>,
+    {
+        self.change_as(space, author, &Cause::api(), None, None, change).await
+    }
+
+    /// The same for a request at the URL of a source, which is answered with `status`: the source is recorded as the
+    /// cause and the author, and its log gets an entry in the same transaction.
+    pub async fn change_through<T, E>(
+        &self,
+        source: &Source,
+        author: Author,
+        (arrival, status): (&Arrival, u16),
+        change: impl Fn(&mut Workbench) -> Result<T, E>,
+    ) -> Result<Changed<T>, PipelineError>
+    where
+        PipelineError: From<E>,
+    {
+        let author = Author { source: Some(source.name.clone()), ..author };
+        let note = self.source_log.note(source, arrival, Told::taken(status, []));
+        self.change_as(&source.space, &author, &Cause::source(&source.name), Some(note), None, change).await
+    }
+
+    /// The same with all options: an entry for a source's log; an idempotency key, and what the change creates for it.
+    pub(crate) async fn change_as<T, E>(
+        &self,
+        space: &SpaceId,
+        author: &Author,
+        cause: &Cause,
+        note: Option<RequestNote>,
+        keyed: Option<KeyedChange<'_, T>>,
+        change: impl Fn(&mut Workbench) -> Result<T, E>,
+    ) -> Result<Changed<T>, PipelineError>
+    where
+        PipelineError: From<E>,
+    {
+        self.store.takes_changes()?;
+        let cause = hops::counted(Some(cause.clone())).unwrap_or_else(Cause::api);
+        let changed = retry_on_conflict(&self.turns, space, || async {
+            let mut workbench = self.invoke.workbench(space, "hookwright/api", cause.clone());
+            workbench.sign(author.clone());
+            let value = change(&mut workbench)?;
+            let mut effects = self.catalogue.finish(workbench);
+            for new in &effects.events {
+                self.strict.check(&new.event, "data")?;
+            }
+            if effects.events.iter().any(|new| !new.plan.automations.is_empty()) {
+                self.store.backlog.takes_events(space)?;
+            }
+            let events: Vec<String> = effects.events.iter().map(|new| new.event.id.clone()).collect();
+            effects.request = note.clone().map(|mut note| {
+                note.entry.told.events.clone_from(&events);
+                note
+            });
+            let window = self.intake.key_window();
+            let new_key = keyed.map(|(request, made)| Keyed { request: request.clone(), made: made(&value), window });
+            match self.store.records.commit_keyed(space, effects, new_key).await? {
+                Committed::Done => Ok(TryOutcome::Done(Changed { value, events })),
+                Committed::Conflict(what) => Ok(TryOutcome::Conflict(what)),
+                Committed::Known(_) => Err(in_progress(keyed.map(|(request, _)| request))),
+            }
+        });
+        changed.await?.ok_or_else(|| PipelineError::Conflict {
+            code: "record.contended",
+            message: format!(
+                "write conflict: the same record was changed concurrently {MAX_CONFLICTS} times: try again"
+            ),
+        })
+    }
+
+    /// Reads records as a change would see them.
+    pub fn look<T>(
+        &self,
+        space: &SpaceId,
+        look: impl Fn(&mut Workbench) -> Result<T, Failure>,
+    ) -> Result<T, PipelineError> {
+        Ok(look(&mut self.invoke.workbench(space, "hookwright/api", Cause::api()))?)
+    }
+
+    /// A record with its version, or an error if it does not exist.
+    pub fn record(&self, space: &SpaceId, kind: &str, id: &str) -> Result<(RecordKey, StoredRecord), PipelineError> {
+        let what = if kind == TICKET { "ticket" } else { "record" };
+        let not_found = || PipelineError::not_found(what, id);
+        let key = RecordKey { kind: kind.to_owned(), id: id.trim().parse().map_err(|_| not_found())? };
+        let record = self.store.record(space, &key)?.ok_or_else(not_found)?;
+        Ok((key, record))
+    }
+
+    /// Records of a kind that match a query, in its order. At most 10,000 rows are read; a sorted list that would need
+    /// more is refused.
+    pub fn list_records(
+        &self,
+        space: &SpaceId,
+        kind: &RecordKind,
+        query: &Query,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Found, PipelineError> {
+        let found = self.store.records.query_records(space, kind, query, cursor, limit)?.ok_or_else(|| {
+            Mistake::new("cursor", "is not a cursor of this list: give `next` of the previous page unchanged")
+        })?;
+        if found.too_many {
+            let indexed: Vec<&str> = kind.indexed().collect();
+            let message = format!(
+                "more than 10000 records would have to be sorted: filter by an indexed field ({}), or sort by id",
+                indexed.join(", ")
+            );
+            return Err(Mistake::new("sort", message).into());
+        }
+        Ok(found)
+    }
+
+    /// The changes of a record, the newest first, also of a deleted record.
+    pub fn history(
+        &self,
+        space: &SpaceId,
+        kind: &str,
+        id: &str,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, PipelineError> {
+        let what = if kind == TICKET { "ticket" } else { "record" };
+        let not_found = || PipelineError::not_found(what, id);
+        let key = RecordKey { kind: kind.to_owned(), id: id.trim().parse().map_err(|_| not_found())? };
+        let history = self.store.records.history(space, &key, before, limit)?;
+        if history.is_empty() && before.is_none() && self.store.record(space, &key)?.is_none() {
+            return Err(not_found());
+        }
+        Ok(history)
+    }
+
+    /// The kind of this name, or an error that says how to declare it.
+    pub fn kind(&self, space: &SpaceId, name: &str) -> Result<Arc<RecordKind>, PipelineError> {
+        Ok(self.invoke.workbench(space, "hookwright/api", Cause::api()).kind(name)?)
+    }
+
+    /// The built-in kinds and those of the space, by name.
+    pub fn kinds(&self, space: &SpaceId) -> Result<Vec<Arc<RecordKind>>, PipelineError> {
+        let own = self.store.kinds.own_kinds(space)?.into_iter().map(Arc::new);
+        let mut kinds: Vec<Arc<RecordKind>> = builtin_kinds().cloned().chain(own).collect();
+        kinds.sort_by(|one, other| one.name().cmp(other.name()));
+        Ok(kinds)
+    }
+
+    /// Declares a kind of the space, or changes it. Returns whether it is new.
+    pub async fn declare_kind(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        input: KindInput,
+    ) -> Result<(RecordKind, bool), PipelineError> {
+        built_in(name)?;
+        // A kind that this one refers to must not be deleted concurrently.
+        let _changing = self.changing.lock(space).await;
+        let former = if is_kind(name) { self.store.kinds.own_kind(space, name)? } else { None };
+        let kind =
+            RecordKind::declare(name, input, former.as_ref(), self.clock.now()).map_err(PipelineError::Invalid)?;
+        self.references.check_kind_references(space, &Outlook::default(), &kind)?;
+        let conflict = |code, message| Err(PipelineError::Conflict { code, message });
+        match self.store.kinds.put_kind(space, kind.clone(), former.as_ref().map(RecordKind::revision)).await? {
+            KindStored::Done => Ok((kind, former.is_none())),
+            KindStored::Conflict => {
+                conflict("kind.changed", format!("the kind `{name}` was declared concurrently: try again"))
+            }
+            KindStored::TooMany(most) => conflict(
+                "kind.too_many",
+                format!("the space has {most} kinds of its own, which is the limit: delete one first"),
+            ),
+            KindStored::TooManyRecords(most) => conflict(
+                "kind.too_many_records",
+                format!("`{name}` has more than {most} records: its indexed fields cannot change any more"),
+            ),
+        }
+    }
+
+    /// Deletes a kind of the space.
+    ///
+    /// # Errors
+    /// It has records, or something refers to it: `kind.in_use`.
+    pub async fn delete_kind(&self, space: &SpaceId, name: &str) -> Result<(), PipelineError> {
+        built_in(name)?;
+        let _changing = self.changing.lock(space).await;
+        if self.store.kinds.own_kind(space, name)?.is_some() {
+            self.references.check_unused(space, NameOf::Kind, name).await?;
+        }
+        match self.store.kinds.delete_kind(space, name).await? {
+            KindDeleted::Done => Ok(()),
+            KindDeleted::Missing => Err(PipelineError::not_found("kind", name)),
+            KindDeleted::InUse => Err(PipelineError::Conflict {
+                code: "kind.in_use",
+                message: format!("there are records of the kind `{name}`: delete them first"),
+            }),
+        }
+    }
+}
+
+fn built_in(name: &str) -> Result<(), PipelineError> {
+    if builtin_kind(name).is_none() {
+        return Ok(());
+    }
+    let message = format!("the kind `{name}` comes with the server: declare one of another name");
+    Err(PipelineError::Conflict { code: "kind.built_in", message })
+}
+
+impl Records {
+    /// Changes records, as [`Records::change`] does, for a request that may have an idempotency key. `made` names what
+    /// the change creates.
+    pub async fn change_once<T, E>(
+        &self,
+        space: &SpaceId,
+        author: &Author,
+        request: Option<&KeyedRequest>,
+        change: impl Fn(&mut Workbench) -> Result<T, E>,
+        made: impl Fn(&T) -> Made + Sync,
+    ) -> Result<Once<T>, PipelineError>
+    where
+        PipelineError: From<E>,
+    {
+        if let Some(made) = self.intake.made_before(space, request)? {
+            return Ok(Once::Retry(made));
+        }
+        let keyed = request.map(|request| -> KeyedChange<'_, T> { (request, &made) });
+        Ok(Once::Done(self.change_as(space, author, &Cause::api(), None, keyed, change).await?.value))
+    }
+}
