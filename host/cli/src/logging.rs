@@ -33,7 +33,7 @@ fn filter(given: Option<&str>) -> Result<EnvFilter, Failed> {
     // The last directive for a target takes precedence.
     EnvFilter::try_new(format!("{ENGINE_LOG_CAPS},{CAPPED},{given}")).map_err(|error| {
         let shown: String = given.chars().take(80).collect();
-        let message = format!("HOOKWRIGHT_LOG `{shown}`: {error}; write `info`, or `info,hookwright_pipeline=debug`");
+        let message = format!("HOOKWRIGHT_LOG `{shown}`: {error}; write `info`, or `info,hookwright_runs=debug`");
         problem("settings.invalid", message)
     })
 }

@@ -46,7 +46,7 @@ enum TopCommand {
     /// names; the first one wins. HOOKWRIGHT_ADMIN_KEY sets the administrator key of the space main; without it,
     /// one is created at the first start, printed once and written to DIR/admin.key. HOOKWRIGHT_SECRET_KEY (32
     /// bytes in base64 or hex) seals secrets; without it, DIR/secret.key does. HOOKWRIGHT_LOG filters what is
-    /// logged, as in `info` or `hookwright_pipeline=debug`.
+    /// logged, as in `info` or `hookwright_runs=debug`.
     Serve {
         /// A TOML file with settings
         #[arg(long, env = "HOOKWRIGHT_CONFIG", value_name = "FILE")]

@@ -4,7 +4,6 @@
 mod code;
 mod cycles;
 mod docs;
-mod layers;
 mod rooms;
 mod selection;
 mod text;
@@ -40,11 +39,6 @@ fn only_the_store_uses_redb_and_only_the_plugin_crate_uses_wasmtime() {
 #[test]
 fn the_crates_depend_on_one_another_in_one_direction() {
     assert_none(&rooms::arrows(&Tree::of_the_checkout()));
-}
-
-#[test]
-fn the_layers_of_the_pipeline_depend_downwards() {
-    assert_none(&layers::arrows(&Tree::of_the_checkout()));
 }
 
 #[test]
