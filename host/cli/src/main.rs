@@ -1,5 +1,6 @@
 //! The `hookwright` command.
 
+mod admin_key;
 mod compile;
 mod configuration;
 mod descriptors;

@@ -2,19 +2,19 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookwright_model::{Clock, Role, SpaceId, SystemClock, Timestamp};
+use hookwright_model::{Clock, SpaceId, SystemClock};
 use hookwright_pipeline::Pipeline;
 use hookwright_plugin::{Engine, EngineOptions, Registry, folder};
-use hookwright_server::{App, KeyDraft, Keys, VERSION, write_admin_key};
+use hookwright_server::{App, VERSION};
 use hookwright_store::{StorageHealth, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::admin_key;
 use crate::descriptors;
 use crate::logging;
 use crate::settings::Settings;
@@ -25,8 +25,6 @@ type Failed = Box<dyn Error + Send + Sync>;
 
 /// The entries of a data directory that may exist before the store does.
 const KNOWN_FILES: [&str; 5] = ["secret.key", "admin.key", "cache", "plugins", "lost+found"];
-/// The minimum length of an administrator key, in characters.
-const MIN_KEY_LENGTH: usize = 16;
 /// The interval at which the last uses of keys are saved.
 const KEY_USE_INTERVAL: Duration = Duration::from_secs(60);
 /// The niceness of the threads that process events, relative to those that answer requests.
@@ -112,7 +110,7 @@ async fn serve_store(
         Some(clock) => Arc::clone(clock) as _,
         None => Arc::new(SystemClock),
     };
-    let keys = open_keys(store, settings, clock.now()).await?;
+    let admin = admin_key::from_environment()?;
 
     let registry = Arc::new(Registry::new(open_engine(settings)?));
     let mut way = settings.pipeline.clone();
@@ -121,6 +119,7 @@ async fn serve_store(
         way.public_url = format!("http://{}", listener.local_addr()?);
     }
     let pipeline = Pipeline::open(store.clone(), vault, Arc::clone(&registry), clock, way)?;
+    admin_key::ensure(&pipeline.resources.api_keys, admin.as_deref(), data).await?;
     if let Some(clock) = test_clock {
         clock.listen(&pipeline)?;
     }
@@ -134,24 +133,20 @@ async fn serve_store(
         }
     })?;
 
-    let app = Arc::new(App {
-        pipeline: Arc::clone(&pipeline),
-        keys,
-        limits: settings.bodies,
-        public_url: settings.public_url.clone(),
-    });
+    let (public_url, wrong_keys) = (settings.public_url.clone(), settings.wrong_keys_per_minute);
+    let app = Arc::new(App::new(Arc::clone(&pipeline), settings.bodies, public_url, wrong_keys));
     let (stop, stopped) = watch::channel(false);
     let working = pipeline.start();
     let address = listener.local_addr()?;
-    let serving = tokio::spawn(hookwright_server::serve(Arc::clone(&app), listener, connections, stopped));
-    let noting = tokio::spawn(note_key_uses(Arc::clone(&app)));
+    let serving = tokio::spawn(hookwright_server::serve(app, listener, connections, stopped));
+    let noting = tokio::spawn(note_key_uses(Arc::clone(&pipeline)));
     let (compiling, plugins) =
         (pipeline.invoke.loading.loading().len(), pipeline.invoke.loading.plugin_names(&SpaceId::main()).len());
     tracing::info!(
         version = VERSION, %address, data = %data.display(), plugins, compiling, took = ?began.elapsed(), "serving"
     );
 
-    if let Some(reason) = until_the_end(settings, &pipeline, &mut signals).await {
+    if let Some(reason) = until_the_end(settings, store, &registry, &pipeline, &mut signals).await {
         stop.send_replace(true);
         pipeline.stop();
         // Pending responses are still sent; nothing else can be saved.
@@ -159,7 +154,7 @@ async fn serve_store(
         return Err(reason.into());
     }
     tracing::info!("shutting down: work in progress is finished first; a second signal stops it at once");
-    let kept = pipeline.store().clone();
+    let kept = store.clone();
     signals.force(move || kept.forget_in_flight());
     stop.send_replace(true);
     serving.await?;
@@ -169,15 +164,21 @@ async fn serve_store(
         tracing::warn!("some work did not finish in time; it continues at the next start");
     }
     noting.abort();
-    if let Err(error) = app.keys.write_uses(store).await {
+    if let Err(error) = pipeline.resources.api_keys.write_key_uses().await {
         tracing::warn!(%error, "the last uses of keys could not be saved");
     }
     Ok(())
 }
 
 /// Returns on a stop signal, or with the reason if the store fails.
-async fn until_the_end(settings: &Settings, pipeline: &Pipeline, signals: &mut Signals) -> Option<String> {
-    let mut health = pipeline.store().health_signal();
+async fn until_the_end(
+    settings: &Settings,
+    store: &Store,
+    registry: &Registry,
+    pipeline: &Pipeline,
+    signals: &mut Signals,
+) -> Option<String> {
+    let mut health = store.health_signal();
     loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
@@ -188,7 +189,7 @@ async fn until_the_end(settings: &Settings, pipeline: &Pipeline, signals: &mut S
         if asked == SignalRequest::Stop {
             return None;
         }
-        match folder::scan(&settings.plugin_dir, pipeline.registry()).await {
+        match folder::scan(&settings.plugin_dir, registry).await {
             Ok(changed) => {
                 for name in &changed {
                     pipeline.invoke.calls.plugin_changed(name);
@@ -216,42 +217,13 @@ fn open_engine(settings: &Settings) -> Result<Engine, Failed> {
     Ok(Engine::new(&options)?)
 }
 
-/// The API keys, including an administrator.
-async fn open_keys(store: &Store, settings: &Settings, now: Timestamp) -> Result<Keys, Failed> {
-    let data = &settings.data_dir;
-    let given = std::env::var("HOOKWRIGHT_ADMIN_KEY").ok().filter(|key| !key.trim().is_empty());
-    if let Some(length) = given.as_ref().map(|key| key.trim().chars().count()).filter(|length| *length < MIN_KEY_LENGTH)
-    {
-        let reason = format!(
-            "HOOKWRIGHT_ADMIN_KEY has {length} characters, which can be guessed: give at least {MIN_KEY_LENGTH}, such as \
-             `openssl rand -base64 24` makes"
-        );
-        return Err(reason.into());
-    }
-    let keys = Keys::load(store, given.as_deref().map(str::trim), settings.wrong_keys_per_minute, now)?;
-    if !keys.has_admin() {
-        let first = KeyDraft { name: "first administrator", role: Role::Admin, user: None, expires_at: None };
-        let (_, key) = keys.create(store, &SpaceId::main(), first, now).await?;
-        let path = data.join("admin.key");
-        write_admin_key(&path, &key).map_err(|error| at(&path, &error))?;
-        let mut out = std::io::stdout();
-        let _ = writeln!(
-            out,
-            "The administrator key of the space main, shown only this once and saved in {}:",
-            path.display()
-        );
-        let _ = writeln!(out, "{key}");
-    }
-    Ok(keys)
-}
-
-async fn note_key_uses(app: Arc<App>) {
+async fn note_key_uses(pipeline: Arc<Pipeline>) {
     loop {
         tokio::time::sleep(KEY_USE_INTERVAL).await;
-        if let Err(error) = app.keys.write_uses(app.pipeline.store()).await {
+        if let Err(error) = pipeline.resources.api_keys.write_key_uses().await {
             tracing::warn!(%error, "the last uses of keys could not be saved");
         }
-        if let Err(error) = app.keys.sweep(app.pipeline.store(), app.pipeline.now()).await {
+        if let Err(error) = pipeline.resources.api_keys.sweep_keys().await {
             tracing::warn!(%error, "expired keys could not be deleted");
         }
     }

@@ -4,6 +4,7 @@ pub mod closeness;
 pub mod delivery_story;
 pub mod explain;
 pub mod not_sent;
+pub mod outcomes;
 pub mod rehearsal;
 pub mod replay;
 pub mod rerun;

@@ -16,8 +16,6 @@ pub use hookwright_egress::{EgressError, EgressPolicy, Proxy, is_public};
 pub use hookwright_foundation::error::PipelineError;
 pub use hookwright_foundation::hops::after_hops;
 pub use hookwright_foundation::job::JobState;
-pub use hookwright_foundation::keyed_locks::{KeyedGuard, KeyedLocks};
-pub use hookwright_foundation::keys::make_key;
 pub use hookwright_foundation::settings::{BreakerSettings, PipelineSettings, SmtpSettings};
 pub use hookwright_foundation::token_bucket::TokenBucket;
 pub use hookwright_history::explain::{Explained, ExplainedCondition, ExplainedWebhook, Explanation, Verdict};
@@ -31,6 +29,7 @@ pub use hookwright_intake::idempotency::Once;
 pub use hookwright_intake::inbound::{Received, SourceRefusal};
 pub use hookwright_invoke::comparison::{Counts, Difference};
 pub use hookwright_invoke::logs::LogLine;
+pub use hookwright_resources::api_keys::{ApiKeys, NewApiKey};
 pub use hookwright_resources::configuration::compare::FieldChange;
 pub use hookwright_resources::configuration::document::{
     AppliedConfiguration, ChangeKind, Configuration, ConfigurationInput, ConfigurationPlan, ExportedConfiguration,
@@ -44,6 +43,6 @@ pub use hookwright_resources::sources::{NewSource, SourceInput, SourceRotation};
 pub use hookwright_resources::webhook_policies::{RotateInput, ShownKey, WebhookPolicyInput};
 pub use hookwright_resources::webhooks::NewWebhook;
 pub use hookwright_resources::workflows::StartedWorkflow;
-pub use hookwright_routing::catalogue::Catalogue;
 pub use hookwright_routing::event_types::{EventTypeChange, KnownType, OwnType};
+pub use hookwright_store::{Appended, AttemptQuery, Listing, LogCursor, Page, StorageHealth, StoreError};
 pub use pipeline::Pipeline;

@@ -114,6 +114,11 @@ impl Automations {
         self.save_automation(space, automation, Some(was)).await
     }
 
+    /// The automations of a space.
+    pub fn automations(&self, space: &SpaceId) -> Result<Vec<Automation>, PipelineError> {
+        Ok(self.store.automations.automations(space)?)
+    }
+
     /// The automation, or an error if it does not exist.
     pub fn automation(&self, space: &SpaceId, id: &str) -> Result<Automation, PipelineError> {
         self.store.automations.automation(space, id)?.ok_or_else(|| PipelineError::not_found("automation", id))

@@ -1,7 +1,9 @@
 //! What operators configure: one life cycle for the API and for configuration as code.
 
+pub mod api_keys;
 pub mod automations;
 pub mod configuration;
+pub mod key_ring;
 pub mod outlook;
 pub mod plugin_policies;
 pub mod plugins;

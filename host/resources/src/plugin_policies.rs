@@ -95,6 +95,11 @@ impl PluginPolicies {
         Ok(policy)
     }
 
+    /// The secrets of the space, sealed, by name.
+    pub fn secrets(&self, space: &SpaceId) -> Result<Vec<Secret>, PipelineError> {
+        Ok(self.store.secrets.secrets(space)?)
+    }
+
     /// Sets a secret of the space. Its value is never returned.
     pub async fn set_secret(&self, space: &SpaceId, name: &str, value: &str) -> Result<Secret, PipelineError> {
         check_secret_name(name)?;

@@ -16,7 +16,7 @@ use hookwright_invoke::versions::Versions;
 use hookwright_model::{
     Grants, PluginPolicy, PluginRecord, PluginVersion, RolloutInput, RolloutMode, SpaceId, VersionNotFound,
 };
-use hookwright_plugin::{HashedComponent, Plugin, Registry, Scope, check_name, remedy};
+use hookwright_plugin::{HashedComponent, Listed, Plugin, Registry, Scope, check_name, remedy};
 use hookwright_routing::planning::Routing;
 use hookwright_store::{PluginInstall, Store};
 use serde_json::json;
@@ -335,6 +335,11 @@ impl Plugins {
         }
         let _ = write!(message, ". Change those first, or install it under another name");
         Err(PipelineError::Conflict { code: "plugin.parameters_incompatible", message })
+    }
+
+    /// Every plugin that the space can see, by name. Of several with one name, the one that the space calls comes first.
+    pub fn plugins(&self, space: &SpaceId) -> Vec<Listed> {
+        self.registry.list(space)
     }
 
     /// The versions of an uploaded plugin, the newest first.

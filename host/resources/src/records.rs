@@ -13,13 +13,14 @@ use hookwright_intake::source_log::SourceLog;
 use hookwright_invoke::calls::Invoke;
 use hookwright_model::{
     Author, Cause, Failure, HistoryEntry, KeyedRequest, KindInput, Made, Mistake, Query, RecordKey, RecordKind,
-    RequestNote, Source, SpaceId, StateView as _, StoredRecord, TICKET, Told, Workbench, builtin_kind, builtin_kinds,
-    is_kind,
+    RequestNote, Source, SpaceId, StateView as _, StoredNote, StoredRecord, TICKET, Told, Workbench, builtin_kind,
+    builtin_kinds, is_kind,
 };
 use hookwright_plugin::NameOf;
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_routing::event_types::Strict;
 use hookwright_store::{Committed, Found, Keyed, KindDeleted, KindStored, Store};
+use serde_json::Value;
 
 use crate::outlook::Outlook;
 use crate::references::References;
@@ -142,6 +143,23 @@ impl Records {
         let key = RecordKey { kind: kind.to_owned(), id: id.trim().parse().map_err(|_| not_found())? };
         let record = self.store.record(space, &key)?.ok_or_else(not_found)?;
         Ok((key, record))
+    }
+
+    /// The notes on a record after the one with this id, oldest first.
+    pub fn notes(
+        &self,
+        space: &SpaceId,
+        key: &RecordKey,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Value>, PipelineError> {
+        Ok(self.store.records.all_notes(space, key, after, limit)?)
+    }
+
+    /// The newest notes on a record.
+    pub fn newest_notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<Value>, PipelineError> {
+        let notes = self.store.notes(space, key, limit)?;
+        Ok(notes.iter().map(StoredNote::value).collect::<Result<Vec<Value>, Failure>>()?)
     }
 
     /// Records of a kind that match a query, in its order. At most 10,000 rows are read; a sorted list that would need

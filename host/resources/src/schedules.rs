@@ -177,6 +177,11 @@ impl Schedules {
         }
     }
 
+    /// The schedules of a space, newest first.
+    pub fn schedules(&self, space: &SpaceId) -> Result<Vec<Schedule>, PipelineError> {
+        Ok(self.store.schedules.schedules(space)?)
+    }
+
     /// The schedule, or an error if it does not exist.
     pub fn schedule(&self, space: &SpaceId, id: &str) -> Result<Schedule, PipelineError> {
         let not_found = || PipelineError::not_found("schedule", id);

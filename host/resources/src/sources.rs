@@ -24,6 +24,7 @@ use hookwright_store::{ConfigChange, Configured, Store, Swap, Vault};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::key_ring::KeyRing;
 use crate::outlook::Outlook;
 use crate::references::References;
 
@@ -51,7 +52,7 @@ pub struct SourceInput {
     pub with: Option<Option<Map<String, Value>>>,
     /// The provider's signing secret. One is generated if it is absent.
     pub secret: Option<String>,
-    /// See [`Source::owner`]: the id of a key of the space, which the caller must check.
+    /// See [`Source::owner`]: the id of a key of the space.
     #[serde(default, deserialize_with = "nullable::given")]
     pub owner: Option<Option<String>>,
     /// See [`Source::rate`].
@@ -97,6 +98,7 @@ pub struct Sources {
     pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) gates: Arc<Gates>,
+    pub(crate) key_ring: Arc<KeyRing>,
     pub(crate) polls: Arc<PollsInFlight>,
     pub(crate) store: Store,
     pub(crate) turns: Arc<Turns>,
@@ -118,6 +120,7 @@ impl Sources {
             self.loading.loaded(space, &[kind.as_str()].into()).await;
         }
         let _changing = self.changing.lock(space).await;
+        self.check_owner(space, &input)?;
         let times = input.poll.clone().flatten();
         let made = self.new_source(space, owner, &Outlook::default(), input)?;
         self.swap_source(space, Swap { was: None, is: Some(made.source.clone()) }, times).await?;
@@ -169,6 +172,7 @@ impl Sources {
     /// Changes the fields that `input` gives. The URL stays the same.
     pub async fn change_source(&self, space: &SpaceId, id: &str, input: SourceInput) -> Result<Source, PipelineError> {
         let _changing = self.changing.lock(space).await;
+        self.check_owner(space, &input)?;
         let old = self.source(space, id)?;
         if input.owner == Some(None) {
             return Err(Mistake::new("owner", nullable::NOT_NULL).into());
@@ -231,9 +235,13 @@ impl Sources {
         Ok(NewSource { source, token, secret: None })
     }
 
-    /// Transfers the sources that one key owns to the key that replaces it.
-    pub async fn hand_over_sources(&self, space: &SpaceId, from: &KeyId, to: &KeyId) -> Result<(), PipelineError> {
-        let _changing = self.changing.lock(space).await;
+    /// Transfers the sources that one key owns to the key that replaces it. The caller holds `changing`.
+    pub(crate) async fn hand_over_sources(
+        &self,
+        space: &SpaceId,
+        from: &KeyId,
+        to: &KeyId,
+    ) -> Result<(), PipelineError> {
         for mut source in self.store.sources.sources(space)? {
             if source.owner.as_ref() == Some(from) {
                 source.owner = Some(to.clone());
@@ -242,6 +250,19 @@ impl Sources {
             }
         }
         Ok(())
+    }
+
+    /// Refuses an owner that is not a key of the space.
+    fn check_owner(&self, space: &SpaceId, input: &SourceInput) -> Result<(), Mistake> {
+        match input.owner.as_ref().and_then(Option::as_deref) {
+            Some(owner) if self.key_ring.key_of_id(space, owner).is_none() => {
+                let owner = begin(owner);
+                let message =
+                    format!("there is no key `{owner}` in this space: give the id of one, as `GET /v1/keys` has it");
+                Err(Mistake::new("owner", message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The last part of a URL, which cannot be guessed, and the same sealed.
@@ -273,6 +294,11 @@ impl Sources {
         let times = times.filter(|_| mistakes.0.iter().all(|mistake| mistake.path != "kind"));
         let polling = times.map_or(Ok(()), |times| self.check_polling(&source.space, outlook, &source.kind, times));
         together([mistakes.check().map_err(PipelineError::Invalid), polling])
+    }
+
+    /// The sources of a space.
+    pub fn sources(&self, space: &SpaceId) -> Result<Vec<Source>, PipelineError> {
+        Ok(self.store.sources.sources(space)?)
     }
 
     /// The source, or an error if it does not exist.

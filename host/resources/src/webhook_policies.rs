@@ -328,6 +328,11 @@ impl WebhookPolicies {
         Ok((policy, shown))
     }
 
+    /// The policies of a space.
+    pub fn webhook_policies(&self, space: &SpaceId) -> Result<Vec<WebhookPolicy>, PipelineError> {
+        Ok(self.store.webhooks.webhook_policies(space)?)
+    }
+
     /// The keys that sign a webhook's messages at present, its own or its policy's, the newest first.
     pub fn webhook_keys(&self, space: &SpaceId, id: &str) -> Result<Vec<SigningKey>, PipelineError> {
         let webhook = self.catalogue.existing_webhook(space, id)?;

@@ -333,6 +333,11 @@ impl Webhooks {
         webhooks
     }
 
+    /// The webhook, or an error if it does not exist.
+    pub fn webhook(&self, space: &SpaceId, id: &str) -> Result<Webhook, PipelineError> {
+        self.catalogue.existing_webhook(space, id)
+    }
+
     /// The webhook with this number, for systems whose ids are numbers.
     pub fn webhook_numbered(&self, space: &SpaceId, number: u64) -> Result<Webhook, PipelineError> {
         let found = self.catalogue.webhook_of_queue(space, number);

@@ -151,6 +151,26 @@ impl Workflows {
         mistakes.check()
     }
 
+    /// The workflows of a space, by name.
+    pub fn workflows(&self, space: &SpaceId) -> Result<Vec<Workflow>, PipelineError> {
+        Ok(self.store.workflows.workflows(space)?)
+    }
+
+    /// The versions of a workflow that are older than `before`, newest first.
+    ///
+    /// # Errors
+    /// [`PipelineError::NotFound`]: there is no such workflow.
+    pub fn workflow_versions(
+        &self,
+        space: &SpaceId,
+        name: &str,
+        before: u32,
+        limit: usize,
+    ) -> Result<Vec<Workflow>, PipelineError> {
+        self.workflow(space, name)?;
+        Ok(self.store.workflows.workflow_versions(space, name, before, limit)?)
+    }
+
     /// The workflow, or an error if it does not exist.
     pub fn workflow(&self, space: &SpaceId, name: &str) -> Result<Workflow, PipelineError> {
         self.store.workflows.workflow(space, name)?.ok_or_else(|| PipelineError::not_found("workflow", name))

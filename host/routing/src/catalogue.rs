@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Automations, webhooks, workflows and sources in memory, indexed by the event types that they take. The store is
 /// authoritative; this follows each committed change.
 #[derive(Default)]
-pub struct Catalogue {
+pub(crate) struct Catalogue {
     inner: RwLock<Inner>,
 }
 
@@ -47,7 +47,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`PipelineError::NotFound`]: there is no such webhook.
-    pub fn existing_webhook(&self, space: &SpaceId, id: &str) -> Result<Webhook, PipelineError> {
+    pub(crate) fn existing_webhook(&self, space: &SpaceId, id: &str) -> Result<Webhook, PipelineError> {
         let found = self.webhook(space, id);
         found.map(Arc::unwrap_or_clone).ok_or_else(|| PipelineError::not_found("webhook", id))
     }
@@ -70,7 +70,7 @@ impl Catalogue {
     }
 
     /// The automations and webhooks that an event triggers.
-    pub fn plan(&self, event: &Event) -> Plan {
+    pub(crate) fn plan(&self, event: &Event) -> Plan {
         self.read().subscribers.plan(event)
     }
 

@@ -7,7 +7,7 @@ use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_model::{Automation, Effects, Event, Run, RunId, RunState, SpaceId, WORKFLOW_STARTED, WorkflowStart};
 use hookwright_routing::catalogue::{Catalogue, NotStarted};
-use hookwright_store::{EventLookup, StepCommit, StepCommitted, Store};
+use hookwright_store::{EventLookup, Listing, Page, StepCommit, StepCommitted, Store};
 use serde_json::Value;
 
 /// How often ending a run is attempted while it makes progress.
@@ -24,6 +24,16 @@ pub struct Runs {
 }
 
 impl Runs {
+    /// The runs for which `keep` returns true, newest first, without the records of items.
+    pub fn runs(
+        &self,
+        space: &SpaceId,
+        page: Page,
+        keep: &dyn Fn(&Run) -> bool,
+    ) -> Result<Listing<Run>, PipelineError> {
+        Ok(self.store.runs.runs(space, page, keep)?)
+    }
+
     /// A run, with the records of items.
     pub fn run(&self, space: &SpaceId, id: &str) -> Result<Run, PipelineError> {
         let key = self.run_id(space, id)?;

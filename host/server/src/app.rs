@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hookwright_pipeline::Pipeline;
 
-use crate::keyring::Keys;
+use crate::auth_log::AuthLog;
+use crate::auth_throttle::AuthThrottle;
 
 /// State that all handlers share.
 pub(crate) type Shared = Arc<App>;
@@ -14,12 +15,20 @@ pub(crate) type Shared = Arc<App>;
 pub struct App {
     /// The operations behind the routes.
     pub pipeline: Arc<Pipeline>,
-    /// The API keys.
-    pub keys: Keys,
     /// Limits of bodies.
     pub limits: BodyLimits,
     /// The URL under which others reach the server, for URLs in responses; `None`: the host that the caller used.
     pub public_url: Option<String>,
+    pub(crate) auth_throttle: AuthThrottle,
+    pub(crate) auth_log: AuthLog,
+}
+
+impl App {
+    /// `wrong_keys` wrong keys a minute are looked up for an address; 0: no limit.
+    pub fn new(pipeline: Arc<Pipeline>, limits: BodyLimits, public_url: Option<String>, wrong_keys: u32) -> Self {
+        let (auth_throttle, auth_log) = (AuthThrottle::new(wrong_keys), AuthLog::new(pipeline.now()));
+        Self { pipeline, limits, public_url, auth_throttle, auth_log }
+    }
 }
 
 /// Limits of bodies: size and time.

@@ -4,8 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Attempt, Delivery, DeliveryId, Timestamp};
-use hookwright_pipeline::RedeliveryFilter;
-use hookwright_store::{AttemptQuery, LogCursor, Page};
+use hookwright_pipeline::{AttemptQuery, LogCursor, Page, RedeliveryFilter};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -74,7 +73,7 @@ fn page(
         status: filter.status,
         keep: &keep,
     };
-    let listing = app.pipeline.store().attempts.attempt_log(&caller.space, &query, page)?;
+    let listing = app.pipeline.history.outcomes.attempt_log(&caller.space, &query, page)?;
     Ok((listing.items.iter().map(|(delivery, attempt)| shown(app, delivery, attempt)).collect(), listing.next))
 }
 
@@ -109,7 +108,7 @@ fn shown(app: &Shared, delivery: &Delivery, attempt: &Attempt) -> Value {
 /// The number of the webhook that the filter names; none in `Some`: there is no such webhook, so nothing matches.
 fn queue_of(app: &Shared, caller: &Caller, filter: &AttemptFilter) -> Result<Option<u64>, Problem> {
     let Some(id) = &filter.webhook else { return Ok(None) };
-    Ok(Some(app.pipeline.routing.catalogue.existing_webhook(&caller.space, id)?.number))
+    Ok(Some(app.pipeline.resources.webhooks.webhook(&caller.space, id)?.number))
 }
 
 pub(crate) async fn list(

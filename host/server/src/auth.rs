@@ -88,7 +88,7 @@ pub(crate) async fn check(State((app, needs)): State<(Shared, Needs)>, mut reque
         Err(problem) => {
             if problem.status() == StatusCode::UNAUTHORIZED || problem.is("auth.throttled") {
                 let (path, key) = (request.uri().path(), bearer(request.headers()));
-                app.keys.auth_log.refused(remote, path, key, &problem, app.pipeline.now());
+                app.auth_log.refused(remote, path, key, &problem, app.pipeline.now());
             }
             problem.unread(request.headers()).into_response()
         }
@@ -111,15 +111,17 @@ fn caller(app: &Shared, needs: Needs, remote: IpAddr, headers: &HeaderMap) -> Re
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "auth.malformed", detail));
     };
     let now = app.pipeline.now();
-    app.keys.admit(remote, key, now).map_err(|seconds| {
+    app.auth_throttle.admit(remote, key, now).map_err(|seconds| {
         let detail = format!("too many failed authentication attempts from this address: try again in {seconds} s");
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "auth.throttled", detail).retry_after(seconds)
     })?;
-    let known = app.keys.find(remote, key, now).ok_or_else(|| {
+    let Some(known) = app.pipeline.resources.api_keys.authenticate(key) else {
+        app.auth_throttle.wrong(remote, key, now);
         let detail = "the API key is not known: it is wrong, was revoked, or has expired";
-        Problem::new(StatusCode::UNAUTHORIZED, "auth.invalid", detail)
-    })?;
-    let space = &known.key.space;
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "auth.invalid", detail));
+    };
+    app.auth_throttle.right(remote, key);
+    let space = &known.space;
     match named_space(headers)? {
         Some((name, value)) if value.as_bytes() != space.as_str().as_bytes() => {
             let detail = format!("{name} names a different space than the one the API key is bound to");
@@ -132,12 +134,12 @@ fn caller(app: &Shared, needs: Needs, remote: IpAddr, headers: &HeaderMap) -> Re
         }
         _ => {}
     }
-    if !needs.met_by(known.key.role) {
-        let (role, wanted) = (known.key.role.name(), needs.roles());
+    if !needs.met_by(known.role) {
+        let (role, wanted) = (known.role.name(), needs.roles());
         let detail = format!("the API key has the role {role}: this needs {wanted}");
         return Err(Problem::new(StatusCode::FORBIDDEN, "auth.forbidden", detail));
     }
-    Ok(Caller { space: space.clone(), key: known.key.id.clone(), author: Author::of_key(&known.key) })
+    Ok(Caller { space: space.clone(), key: known.id.clone(), author: Author::of_key(&known) })
 }
 
 /// The header that names the space, with its value. All of these headers in a request must name the same space: a proxy
@@ -161,8 +163,8 @@ fn named_space(headers: &HeaderMap) -> Result<Option<(&'static str, &HeaderValue
 pub(crate) fn claimed_space(app: &Shared, headers: &HeaderMap) -> Option<(SpaceId, bool)> {
     let text = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = text.split_once(' ').map_or("", |(_, key)| key.trim());
-    if let Some(known) = app.keys.peek(key, app.pipeline.now()) {
-        return Some((known.key.space.clone(), false));
+    if let Some(known) = app.pipeline.resources.api_keys.peek_key(key) {
+        return Some((known.space.clone(), false));
     }
     let (_, named) = named_space(headers).ok()??;
     named.to_str().ok()?.parse().ok().map(|space| (space, true))

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use hookwright_model::{Rate, Timestamp};
 use hookwright_pipeline::TokenBucket;
 use lru::LruCache;
+use sha2::{Digest as _, Sha256};
 
 /// The number of addresses, key prefixes, and valid keys that are cached.
 const MAX_CACHED: usize = 10_000;
@@ -29,7 +30,7 @@ pub(crate) struct AuthThrottle {
 struct State {
     addresses: LruCache<IpAddr, TokenBucket>,
     beginnings: LruCache<String, TokenBucket>,
-    /// Valid keys, by the address that they came from. They are accepted despite wrong keys from there: many programs
+    /// The digests of valid keys, by the address that they came from. They are accepted despite wrong keys from there: many programs
     /// may share one address.
     right: LruCache<(IpAddr, Digest), ()>,
 }
@@ -47,13 +48,13 @@ impl AuthThrottle {
     }
 
     /// Whether a key may be looked up; else the number of seconds to wait.
-    pub(crate) fn admit(&self, address: IpAddr, key: &str, digest: &Digest, now: Timestamp) -> Result<(), u32> {
+    pub(crate) fn admit(&self, address: IpAddr, key: &str, now: Timestamp) -> Result<(), u32> {
         if self.per_minute == 0 {
             return Ok(());
         }
-        let address = network(address);
+        let (address, digest) = (network(address), digest_of(key));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.right.get(&(address, *digest)).is_some() {
+        if state.right.get(&(address, digest)).is_some() {
             return Ok(());
         }
         let State { addresses, beginnings, .. } = &mut *state;
@@ -78,9 +79,10 @@ impl AuthThrottle {
     }
 
     /// Records a valid key.
-    pub(crate) fn right(&self, address: IpAddr, digest: &Digest) {
+    pub(crate) fn right(&self, address: IpAddr, key: &str) {
         if self.per_minute != 0 {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).right.put((network(address), *digest), ());
+            let cached = (network(address), digest_of(key));
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).right.put(cached, ());
         }
     }
 }
@@ -96,6 +98,10 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+fn digest_of(key: &str) -> Digest {
+    Sha256::digest(key.as_bytes()).into()
+}
+
 fn beginning(key: &str) -> &str {
     let end = key.char_indices().nth(KEY_PREFIX_LENGTH).map_or(key.len(), |(end, _)| end);
     key.get(..end).unwrap_or(key)
@@ -104,9 +110,6 @@ fn beginning(key: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const A: [u8; 32] = [1; 32];
-    const B: [u8; 32] = [2; 32];
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(ms)
@@ -117,7 +120,7 @@ mod tests {
     }
 
     fn guess(throttle: &AuthThrottle, from: &str, key: &str, now: i64) -> Result<(), u32> {
-        throttle.admit(address(from), key, &B, at(now))?;
+        throttle.admit(address(from), key, at(now))?;
         throttle.wrong(address(from), key, at(now));
         Ok(())
     }
@@ -125,13 +128,13 @@ mod tests {
     #[test]
     fn only_the_address_that_sends_wrong_keys_is_throttled() {
         let throttle = AuthThrottle::new(30);
-        throttle.right(address("10.0.0.1"), &A);
+        throttle.right(address("10.0.0.1"), "right");
         for n in 0..30 {
             assert_eq!(guess(&throttle, "10.0.0.1", &format!("key-{n}-abcdefgh"), 0), Ok(()));
         }
         assert_eq!(guess(&throttle, "10.0.0.1", "another-key", 0), Err(2));
-        assert_eq!(throttle.admit(address("10.0.0.1"), "right", &A, at(0)), Ok(()), "a key that was right works on");
-        assert_eq!(throttle.admit(address("10.0.0.1"), "x", &B, at(0)), Err(2), "others are not even looked up");
+        assert_eq!(throttle.admit(address("10.0.0.1"), "right", at(0)), Ok(()), "a key that was right works on");
+        assert_eq!(throttle.admit(address("10.0.0.1"), "x", at(0)), Err(2), "others are not even looked up");
         assert_eq!(guess(&throttle, "10.0.0.2", "another-key", 0), Ok(()));
         assert_eq!(guess(&throttle, "10.0.0.1", "another-key", 2000), Ok(()));
         assert_eq!(guess(&throttle, "10.0.0.1", "another-key", 2000), Err(2));

@@ -28,7 +28,7 @@ pub(crate) async fn create(
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
-    let mut all = app.pipeline.store().automations.automations(&caller.space)?;
+    let mut all = app.pipeline.resources.automations.automations(&caller.space)?;
     all.sort_by(|a, b| b.id.cmp(&a.id));
     let all = all.into_iter().filter(|a| paging.cursor.as_deref().is_none_or(|cursor| a.id.as_str() < cursor));
     let mut data: Vec<_> = all.take(paging.limit.saturating_add(1)).collect();
@@ -113,7 +113,9 @@ pub(crate) async fn test(
             let draft = events::native(Bytes::from(event.to_string()))?;
             app.pipeline.routing.planning.imagined(&caller.space, draft)?
         }
-        (None, Some(event)) => events::find(&app, &caller.space, &event, trial.event_source.as_deref())?.1,
+        (None, Some(event)) => {
+            app.pipeline.history.outcomes.event(&caller.space, &event, trial.event_source.as_deref())?.1
+        }
         _ => return Err(Mistake::new("event", "give either `event` or `event_id`").into()),
     };
     let send = trial.requests == Requests::Send;

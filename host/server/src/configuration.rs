@@ -31,15 +31,12 @@ pub(crate) async fn apply(
     headers: HeaderMap,
     Json(input): Json<ConfigurationInput>,
 ) -> Result<Response, Problem> {
-    let changing = app.keys.changing.lock(&caller.space).await;
     let applied = app
         .pipeline
         .resources
         .configurations
         .apply_configuration(&caller.space, input, &caller.key, &caller.author)
         .await?;
-    app.keys.follow(&applied.keys, &applied.keys_gone);
-    drop(changing);
     let shown: Vec<Value> = applied.shown.into_iter().map(|one| shown(&app, &headers, one)).collect();
     let mut body = json!(applied.plan);
     if let Some(body) = body.as_object_mut() {

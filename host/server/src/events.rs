@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Data, Event, EventDraft, EventPattern, KeyedRequest, SpaceId, json};
-use hookwright_store::{Appended, EventLookup};
+use hookwright_pipeline::Appended;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -200,7 +200,7 @@ pub(crate) async fn list(
             && filter.source.as_ref().is_none_or(|source| *source == event.source)
             && filter.subject.as_ref().is_none_or(|subject| event.subject.as_ref() == Some(subject))
     };
-    let listing = app.pipeline.store().events.events(&caller.space, paging.page()?, &keep)?;
+    let listing = app.pipeline.history.outcomes.events(&caller.space, paging.page()?, &keep)?;
     let data = listing
         .items
         .into_iter()
@@ -214,18 +214,6 @@ pub(crate) struct SourceQuery {
     pub(crate) source: Option<String>,
 }
 
-pub(crate) fn find(app: &Shared, space: &SpaceId, id: &str, source: Option<&str>) -> Result<(u64, Event), Problem> {
-    match app.pipeline.store().events.event(space, id, source)? {
-        EventLookup::One(seq, event) => Ok((seq, *event)),
-        EventLookup::None => Err(Problem::not_found("event", id)),
-        EventLookup::Several(sources) => {
-            let detail =
-                format!("several sources sent an event with this id: add ?source= one of {}", sources.join(", "));
-            Err(Problem::new(StatusCode::CONFLICT, "event.ambiguous", detail))
-        }
-    }
-}
-
 /// `GET /v1/events/{id}`: the whole story.
 pub(crate) async fn story(
     State(app): State<Shared>,
@@ -233,7 +221,7 @@ pub(crate) async fn story(
     Named(id): Named,
     Query(which): Query<SourceQuery>,
 ) -> Result<Response, Problem> {
-    let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
+    let (seq, event) = app.pipeline.history.outcomes.event(&caller.space, &id, which.source.as_deref())?;
     Ok(axum::Json(app.pipeline.history.stories.story(&caller.space, seq, &event)?).into_response())
 }
 
@@ -244,7 +232,7 @@ pub(crate) async fn explain(
     Named(id): Named,
     Query(which): Query<SourceQuery>,
 ) -> Result<Response, Problem> {
-    let (seq, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
+    let (seq, event) = app.pipeline.history.outcomes.event(&caller.space, &id, which.source.as_deref())?;
     Ok(axum::Json(app.pipeline.history.stories.explain(&caller.space, seq, &event)?).into_response())
 }
 
@@ -255,7 +243,7 @@ pub(crate) async fn payload(
     Named(id): Named,
     Query(which): Query<SourceQuery>,
 ) -> Result<Response, Problem> {
-    let (_, event) = find(&app, &caller.space, &id, which.source.as_deref())?;
+    let (_, event) = app.pipeline.history.outcomes.event(&caller.space, &id, which.source.as_deref())?;
     let content_type = event.content_type.map_or(Cow::Borrowed("application/octet-stream"), Cow::Owned);
     let content_type =
         HeaderValue::from_str(&content_type).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));

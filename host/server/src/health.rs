@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use hookwright_store::StorageHealth;
+use hookwright_pipeline::StorageHealth;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -17,10 +17,8 @@ const MAX_LISTED_PLUGINS: usize = 20;
 /// `GET /healthz`: whether the process is alive. Except for damage, a storage failure is reported with 200, because a
 /// restart would not help.
 pub(crate) async fn alive(State(app): State<Shared>) -> Response {
-    let store = app.pipeline.store();
-    let health = store.health();
-    let backlog = store.backlog.count();
-    match health {
+    let backlog = app.pipeline.backlog();
+    match app.pipeline.storage_health() {
         StorageHealth::Writable => {
             axum::Json(json!({"status": "ok", "version": VERSION, "backlog": backlog})).into_response()
         }
@@ -37,7 +35,7 @@ pub(crate) async fn alive(State(app): State<Shared>) -> Response {
 /// `GET /readyz`: whether events should be sent here.
 pub(crate) async fn ready(State(app): State<Shared>) -> Response {
     let loading = app.pipeline.invoke.loading.loading();
-    let health = app.pipeline.store().health();
+    let health = app.pipeline.storage_health();
     let ready = loading.is_empty() && health == StorageHealth::Writable;
     let shown: Vec<&String> = loading.iter().take(MAX_LISTED_PLUGINS).collect();
     let body = json!({

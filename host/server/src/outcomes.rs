@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Delivery, DeliveryId, DeliveryState, Run, RunState, Timestamp};
+use hookwright_model::{Delivery, DeliveryState, Run, RunState, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ pub(crate) async fn runs(
     paging: Paging,
     Query(filter): Query<RunFilter>,
 ) -> Result<Response, Problem> {
-    let listing = app.pipeline.store().runs.runs(&caller.space, paging.page()?, &|run| filter.keeps(run))?;
+    let listing = app.pipeline.runs.stored.runs(&caller.space, paging.page()?, &|run| filter.keeps(run))?;
     let next = listing.next.map(|cursor| cursor.to_string());
     Ok(axum::Json(Listed { data: listing.items, next }).into_response())
 }
@@ -96,7 +96,7 @@ pub(crate) async fn deliveries(
             && filter.event.as_deref().is_none_or(|id| delivery.event == id)
             && filter.state.is_none_or(|state| delivery.state == state)
     };
-    let listing = app.pipeline.store().deliveries.deliveries(&caller.space, paging.page()?, &keep)?;
+    let listing = app.pipeline.history.outcomes.deliveries(&caller.space, paging.page()?, &keep)?;
     let next = listing.next.map(|cursor| cursor.to_string());
     let data = listing.items.into_iter().map(|one| app.pipeline.delivery.holds.delivery_view(one)).collect();
     Ok(axum::Json(Listed { data, next }).into_response())
@@ -104,11 +104,9 @@ pub(crate) async fn deliveries(
 
 /// A delivery with its attempts.
 pub(crate) async fn delivery(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let not_found = || Problem::not_found("delivery", &id);
-    let delivery: DeliveryId = id.parse().map_err(|()| not_found())?;
-    let found = app.pipeline.store().deliveries.delivery(&caller.space, delivery)?.ok_or_else(not_found)?;
-    let log = app.pipeline.store().attempts.attempts(&caller.space, delivery)?;
-    let mut shown = json!(app.pipeline.delivery.holds.delivery_view(found));
+    let delivery = app.pipeline.history.outcomes.delivery(&caller.space, &id)?;
+    let log = app.pipeline.history.outcomes.attempts(&caller.space, delivery.id)?;
+    let mut shown = json!(app.pipeline.delivery.holds.delivery_view(delivery));
     if let Value::Object(object) = &mut shown {
         object.insert("log".to_owned(), json!(log));
     }

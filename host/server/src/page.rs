@@ -1,7 +1,7 @@
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
-use hookwright_store::Page;
+use hookwright_pipeline::Page;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 

@@ -56,7 +56,7 @@ fn is_place(cursor: &str) -> bool {
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Window) -> Result<Response, Problem> {
     let window = window.checked(is_place)?;
     app.pipeline.invoke.loading.all_loaded().await;
-    let found = app.pipeline.registry().list(&caller.space);
+    let found = app.pipeline.resources.plugins.plugins(&caller.space);
     let place = |found: &Found| {
         let layer = match found.scope {
             Scope::Space(_) => 0,
@@ -72,7 +72,7 @@ pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Wind
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
     app.pipeline.invoke.loading.loaded(&caller.space, &[name.as_str()].into()).await;
-    let found = app.pipeline.registry().list(&caller.space);
+    let found = app.pipeline.resources.plugins.plugins(&caller.space);
     let found = found
         .iter()
         .find(|found| found.name == name && !found.shadowed)

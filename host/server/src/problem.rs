@@ -4,9 +4,8 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Failure, FailureKind, Mistake, Mistakes, abridged, abridged_message};
-use hookwright_pipeline::PipelineError;
+use hookwright_pipeline::{PipelineError, StoreError};
 use hookwright_plugin::{ACCEPTED_CODINGS, LoadError};
-use hookwright_store::StoreError;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 

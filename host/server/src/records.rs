@@ -7,8 +7,7 @@ use hookwright_model::{
     Expected, Failure, KeyedRequest, Made, Merge, NoteInput, Query, RecordKey, RecordKind, Refused, StoredRecord,
     Version, Workbench,
 };
-use hookwright_pipeline::{Once, PipelineError};
-use hookwright_store::StoreError;
+use hookwright_pipeline::{Once, PipelineError, StoreError};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -110,7 +109,7 @@ pub(crate) fn record_made(
 fn note_made(app: &Shared, caller: &Caller, made: &Made) -> Result<Value, PipelineError> {
     let (key, _) = record_made(app, caller, made)?;
     let Made::Note { note, .. } = made else { return Ok(Value::Null) };
-    let found = app.pipeline.store().records.all_notes(&caller.space, &key, note.checked_sub(1), 1)?;
+    let found = app.pipeline.resources.records.notes(&caller.space, &key, note.checked_sub(1), 1)?;
     found.into_iter().next().ok_or_else(|| PipelineError::NotFound { what: "note", id: note.to_string() })
 }
 
@@ -279,6 +278,6 @@ pub(crate) fn notes_of(
 ) -> Result<Response, Problem> {
     let (key, _) = app.pipeline.resources.records.record(&caller.space, kind, id)?;
     let after = paging.parse::<u64>()?;
-    let data = app.pipeline.store().records.all_notes(&caller.space, &key, after, paging.one_more())?;
+    let data = app.pipeline.resources.records.notes(&caller.space, &key, after, paging.one_more())?;
     Ok(paging.list(data, |note| note.get("id").map(ToString::to_string)).into_response())
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::auth::Caller;
-use crate::events::{self, SourceQuery};
+use crate::events::SourceQuery;
 use crate::page::{Listed, Named, Window};
 use crate::plugins;
 use crate::problem::Problem;
@@ -25,7 +25,7 @@ pub(crate) async fn event(
     Query(which): Query<SourceQuery>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (seq, event) = events::find(&app, &caller.space, &id, which.source.as_deref())?;
+    let (seq, event) = app.pipeline.history.outcomes.event(&caller.space, &id, which.source.as_deref())?;
     let bytes = body::read(body, app.limits.body_bytes, app.limits.time).await?;
     let input: ReplayInput = body::optional(&bytes)?;
     let replayed = app.pipeline.history.replays.replay(&caller.space, seq, &event, &input).await?;

@@ -23,7 +23,7 @@ pub(crate) async fn create(
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
     let before: Option<ScheduleId> = paging.parse()?;
-    let all = app.pipeline.store().schedules.schedules(&caller.space)?;
+    let all = app.pipeline.resources.schedules.schedules(&caller.space)?;
     let all = all.into_iter().filter(|one| before.is_none_or(|before| one.id < before));
     let mut data: Vec<_> = all.take(paging.limit.saturating_add(1)).collect();
     let more = data.len() > paging.limit;

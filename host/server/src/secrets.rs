@@ -35,7 +35,7 @@ pub(crate) async fn put(
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, window: Window) -> Result<Response, Problem> {
-    let secrets = app.pipeline.store().secrets.secrets(&caller.space)?;
+    let secrets = app.pipeline.resources.plugin_policies.secrets(&caller.space)?;
     let axum::Json(Listed { data, next }) = window.ascending(secrets, |secret| secret.name.clone());
     Ok(axum::Json(Listed { data: data.iter().map(shown).collect(), next }).into_response())
 }

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{INCOMING, Mistake, PollStatus, PollTimes, Polling, Rate, Role, Source, SourceId, Timestamp};
+use hookwright_model::{INCOMING, PollStatus, PollTimes, Polling, Rate, Role, Source, SourceId, Timestamp};
 use hookwright_pipeline::{Arrival, PipelineError, Received, SourceInput, SourceRefusal};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -61,27 +61,13 @@ struct Owner {
 impl Owner {
     fn of(app: &Shared, source: &Source) -> Option<Self> {
         let id = source.owner.as_ref()?;
-        let known = app.keys.get(&source.space, id.as_str());
-        let known = known.as_ref().map(|known| &known.key);
+        let known = app.pipeline.resources.api_keys.known_key(&source.space, id.as_str());
         Some(Self {
             key: id.to_string(),
-            name: known.map(|key| key.name.clone()),
-            role: known.map(|key| key.role),
+            name: known.as_ref().map(|key| key.name.clone()),
+            role: known.as_ref().map(|key| key.role),
             revoked: known.is_none(),
         })
-    }
-}
-
-/// Refuses an owner that is not a key of the space.
-fn check_owner(app: &Shared, caller: &Caller, input: &SourceInput) -> Result<(), Problem> {
-    match input.owner.as_ref().and_then(Option::as_deref) {
-        Some(owner) if app.keys.get(&caller.space, owner).is_none() => {
-            let owner = hookwright_model::abridged(owner);
-            let message =
-                format!("there is no key `{owner}` in this space: give the id of one, as `GET /v1/keys` has it");
-            Err(Mistake::new("owner", message).into())
-        }
-        _ => Ok(()),
     }
 }
 
@@ -148,7 +134,6 @@ pub(crate) async fn create(
     headers: HeaderMap,
     NewJson(input): NewJson<SourceInput>,
 ) -> Result<Response, Problem> {
-    check_owner(&app, &caller, &input)?;
     let made = app.pipeline.resources.sources.create_source(&caller.space, &caller.key, input).await?;
     let location = format!("/v1/sources/{}", made.source.id);
     let body = axum::Json(shown(&app, &headers, made.source, &made.token, made.secret)?);
@@ -161,7 +146,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     window: Window,
 ) -> Result<Response, Problem> {
-    let mut sources = app.pipeline.store().sources.sources(&caller.space)?;
+    let mut sources = app.pipeline.resources.sources.sources(&caller.space)?;
     sources.sort_by(|a, b| b.id.cmp(&a.id));
     let mut data = Vec::with_capacity(sources.len());
     let mut pollings = app.pipeline.intake.polling.pollings(&caller.space)?;
@@ -191,7 +176,6 @@ pub(crate) async fn change(
     Named(id): Named,
     Json(input): Json<SourceInput>,
 ) -> Result<Response, Problem> {
-    check_owner(&app, &caller, &input)?;
     let source = app.pipeline.resources.sources.change_source(&caller.space, &id, input).await?;
     let token = app.pipeline.resources.sources.source_token(&source)?;
     Ok(axum::Json(shown(&app, &headers, source, &token, None)?).into_response())

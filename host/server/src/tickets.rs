@@ -1,8 +1,6 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{
-    Failure, Made, NoteInput, RecordKey, StateView as _, StoredNote, TICKET, TicketChanges, Version, Workbench,
-};
+use hookwright_model::{Failure, Made, NoteInput, RecordKey, TICKET, TicketChanges, Version, Workbench};
 use hookwright_pipeline::{Once, PipelineError};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
@@ -63,8 +61,7 @@ pub(crate) async fn read(
 
 /// A ticket with its newest notes.
 fn noted(app: &Shared, caller: &Caller, key: &RecordKey, mut ticket: Value) -> Result<Value, PipelineError> {
-    let notes = app.pipeline.store().notes(&caller.space, key, 100)?;
-    let notes = notes.iter().map(StoredNote::value).collect::<Result<Vec<Value>, Failure>>()?;
+    let notes = app.pipeline.resources.records.newest_notes(&caller.space, key, 100)?;
     if let Some(object) = ticket.as_object_mut() {
         object.insert("notes".to_owned(), Value::from(notes));
     }

@@ -123,16 +123,18 @@ fn denied(why: String) -> Problem {
 
 /// The key that owns the webhook, if it is valid and permits this operation.
 fn owner(app: &Shared, source: &Source, operation: Operation) -> Result<Author, Problem> {
-    let key = source.owner.as_ref().and_then(|owner| app.keys.get(&source.space, owner.as_str()));
-    let Some(known) = key else {
+    let key = source
+        .owner
+        .as_ref()
+        .and_then(|owner| app.pipeline.resources.api_keys.known_key(&source.space, owner.as_str()));
+    let Some(key) = key else {
         return Err(denied("the key that the webhook belongs to was revoked".to_owned()));
     };
-    let key = &known.key;
     let may = if matches!(operation, Operation::List | Operation::Read) { key.role.reads() } else { key.role.edits() };
     if !may {
         return Err(denied(format!("the key that the webhook belongs to has the role {}", key.role.name())));
     }
-    Ok(Author::of_key(key))
+    Ok(Author::of_key(&key))
 }
 
 /// The fields in a request's body.

@@ -55,7 +55,7 @@ pub(crate) async fn create(
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
     let before = paging.parse::<u64>()?.unwrap_or(u64::MAX);
-    let mut policies = app.pipeline.store().webhooks.webhook_policies(&caller.space)?;
+    let mut policies = app.pipeline.resources.webhook_policies.webhook_policies(&caller.space)?;
     policies.retain(|policy| policy.number < before);
     policies.sort_by_key(|policy| std::cmp::Reverse(policy.number));
     let more = policies.len() > paging.limit;

@@ -212,7 +212,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let webhook = app.pipeline.routing.catalogue.existing_webhook(&caller.space, &id)?;
+    let webhook = app.pipeline.resources.webhooks.webhook(&caller.space, &id)?;
     let status = app.pipeline.resources.webhooks.webhook_status(&webhook)?;
     let mut body = json!(shown(&app, webhook, ShownKey::default()));
     if let Some(body) = body.as_object_mut() {
@@ -259,7 +259,7 @@ pub(crate) async fn test(State(app): State<Shared>, caller: Caller, Named(id): N
         "state": view.delivery.state,
         "last_error": view.delivery.last_error,
         "waiting": view.waiting,
-        "log": app.pipeline.store().attempts.attempts(&caller.space, delivery)?,
+        "log": app.pipeline.history.outcomes.attempts(&caller.space, delivery)?,
     });
     Ok((StatusCode::ACCEPTED, axum::Json(body)).into_response())
 }
@@ -311,7 +311,7 @@ pub(crate) async fn recover(
     bytes: axum::body::Bytes,
 ) -> Result<Response, Problem> {
     let Recover { from, until, missed, preview } = optional(&bytes)?;
-    let webhook = Some(app.pipeline.routing.catalogue.existing_webhook(&caller.space, &id)?.id);
+    let webhook = Some(app.pipeline.resources.webhooks.webhook(&caller.space, &id)?.id);
     let filter = RedeliveryFilter { webhook, from, until, missed, preview, ..RedeliveryFilter::default() };
     attempts::send_again(&app, &caller, filter).await
 }

@@ -23,7 +23,7 @@ pub(crate) async fn create(
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {
-    let all = app.pipeline.store().workflows.workflows(&caller.space)?;
+    let all = app.pipeline.resources.workflows.workflows(&caller.space)?;
     let all = all.into_iter().filter(|one| paging.cursor.as_ref().is_none_or(|cursor| one.name > *cursor));
     let mut data: Vec<_> = all.take(paging.limit.saturating_add(1)).collect();
     let more = data.len() > paging.limit;
@@ -62,10 +62,9 @@ pub(crate) async fn versions(
     Named(name): Named,
     paging: Paging,
 ) -> Result<Response, Problem> {
-    app.pipeline.resources.workflows.workflow(&caller.space, &name)?;
     let before = paging.parse::<u32>()?.unwrap_or(u32::MAX);
     let limit = paging.limit.saturating_add(1);
-    let mut data = app.pipeline.store().workflows.workflow_versions(&caller.space, &name, before, limit)?;
+    let mut data = app.pipeline.resources.workflows.workflow_versions(&caller.space, &name, before, limit)?;
     let more = data.len() > paging.limit;
     data.truncate(paging.limit);
     let next = data.last().filter(|_| more).map(|last| last.version.to_string());

@@ -37,6 +37,11 @@ fn only_the_store_uses_redb_and_only_the_plugin_crate_uses_wasmtime() {
 }
 
 #[test]
+fn the_server_reaches_the_store_through_the_parts_of_the_pipeline() {
+    assert_none(&rooms::ways_around_the_pipeline(&Tree::of_the_checkout()));
+}
+
+#[test]
 fn the_crates_depend_on_one_another_in_one_direction() {
     assert_none(&rooms::arrows(&Tree::of_the_checkout()));
 }

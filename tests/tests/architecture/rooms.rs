@@ -27,7 +27,7 @@ const ROOMS: [Room; 19] = [
     Room {
         folder: "server",
         package: "hookwright-server",
-        below: &["pipeline", "egress", "plugin", "store", "model"],
+        below: &["pipeline", "egress", "plugin", "model"],
         next: &["pipeline"],
     },
     Room {
@@ -161,6 +161,36 @@ fn is_named(line: &str, word: &str) -> bool {
     })
 }
 
+/// Ways from the server to the store that do not lead through a part of the pipeline: its name in the server, and what the
+/// pipeline makes public with it.
+pub(crate) fn ways_around_the_pipeline(tree: &Tree) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (file, text) in tree.texts().filter(|(file, _)| file.ends(&["rs"])) {
+        let server = file.path.starts_with("host/server/src/");
+        let pipeline = file.path.starts_with("host/pipeline/src/");
+        for (place, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            // The case of an error is no store.
+            let line = line.replace("PipelineError::Store", "");
+            let rule = if server && (is_named(&line, "hookwright_store") || has_word(&line, "Store")) {
+                "the server may not name the store; use or add a method of the part of the pipeline that it concerns"
+            } else if server && line.contains(".store()") {
+                "the server may not get the store; use or add a method of the part of the pipeline that it concerns"
+            } else if pipeline && line.trim_start().starts_with("pub ") && has_word(&line, "Store") {
+                "the pipeline may not give the store away"
+            } else {
+                continue;
+            };
+            complaints.push(format!("{}:{}: {rule}: {}", file.path, place + 1, line.trim()));
+        }
+    }
+    complaints
+}
+
+/// Whether a word stands in a line, alone and not as part of a name.
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|letter: char| letter != '_' && !letter.is_alphanumeric()).any(|found| found == word)
+}
+
 /// Dependencies between rooms that point upwards or aside, and arrows that are missing.
 pub(crate) fn arrows(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -235,6 +265,37 @@ fn a_library_in_the_wrong_crate_is_reported() {
 }
 
 #[test]
+fn the_store_in_the_server_and_a_pipeline_that_gives_it_away_are_reported() {
+    let tree = Tree::of(&[
+        (
+            "host/server/src/problem.rs",
+            "// Not `Store`.\nuse hookwright_pipeline::{Page, StoreError};\nPipelineError::Store(error) => error.into(),\n",
+        ),
+        ("host/server/src/runs.rs", "use hookwright_store::Page;\napp.pipeline.store().runs.runs(space)\n"),
+        ("host/server/src/keys.rs", "fn load(store: &Store) {}\n"),
+        (
+            "host/pipeline/src/lib.rs",
+            "pub use hookwright_store::{Page, Store};\npub use hookwright_store::StoreError;\n",
+        ),
+        ("host/pipeline/src/pipeline.rs", "pub(crate) store: Store,\n    pub fn store(&self) -> &Store {\n"),
+        ("host/cli/src/serve.rs", "use hookwright_store::Store;\n"),
+    ]);
+    let complaints = ways_around_the_pipeline(&tree);
+    let places: Vec<&str> = complaints.iter().filter_map(|complaint| complaint.split(": ").next()).collect();
+    assert_eq!(
+        places,
+        [
+            "host/server/src/runs.rs:1",
+            "host/server/src/runs.rs:2",
+            "host/server/src/keys.rs:1",
+            "host/pipeline/src/lib.rs:1",
+            "host/pipeline/src/pipeline.rs:2"
+        ],
+        "{complaints:?}"
+    );
+}
+
+#[test]
 fn a_reversed_dependency_is_reported() {
     let mut files: Vec<(String, String)> = Vec::new();
     for room in &ROOMS {
@@ -269,6 +330,11 @@ fn a_reversed_dependency_is_reported() {
             "server",
             "[dependencies]\nhookwright-pipeline = \"1\"\nhookwright-bundle = \"1\"\n",
             "server may not use bundle",
+        ),
+        (
+            "server",
+            "[dependencies]\nhookwright-pipeline = \"1\"\nhookwright-store = \"1\"\n",
+            "server may not use store",
         ),
         (
             "cli",

@@ -60,7 +60,7 @@ async fn an_open_circuit_does_not_delay_other_webhooks_of_the_same_host() {
     let host = Host::start();
     let broken = opened(&stage, &host).await;
     let other: SpaceId = "other".parse().unwrap();
-    stage.pipeline.store().ensure_space(&other).await.unwrap();
+    stage.store.ensure_space(&other).await.unwrap();
     let input = json!({"url": host.receiver.url("/well"), "events": ["go.*"]});
     let input = parse_json(input.to_string().as_bytes()).unwrap();
     let well = stage.pipeline.resources.webhooks.create_webhook(&other, input, &admin()).await.unwrap().webhook;
@@ -96,7 +96,7 @@ async fn deliveries_and_webhooks_show_that_they_wait_for_an_open_circuit() {
     assert!(last.next_attempt_at.unwrap() <= stage.pipeline.now());
     assert_eq!(view.delivery.next_attempt_at, Some(hold.until), "the time of the next attempt that can be made");
     assert_eq!(view.waiting.as_deref(), Some(hold.reason.as_str()));
-    let found = stage.pipeline.store().events.event(&stage.space, &event, None).unwrap();
+    let found = stage.store.events.event(&stage.space, &event, None).unwrap();
     let hookwright_store::EventLookup::One(seq, event) = found else { panic!("{found:?}") };
     let story = stage.pipeline.history.stories.story(&stage.space, seq, &event).unwrap();
     assert!(story.summary.iter().any(|line| line.contains("circuit open until")), "{:?}", story.summary);
@@ -120,7 +120,7 @@ async fn a_redelivery_is_sent_while_the_circuit_is_open_and_enabling_closes_it()
     let dead = stage.deliveries().into_iter().find(|one| one.state == DeliveryState::Dead).unwrap();
     let again = stage.pipeline.delivery.resending.redeliver(&stage.space, dead.id).await.unwrap();
     // Twenty wait before it, and the receiver still fails for each of them.
-    let state = || stage.pipeline.store().deliveries.delivery(&stage.space, again.id).unwrap().unwrap().state;
+    let state = || stage.store.deliveries.delivery(&stage.space, again.id).unwrap().unwrap().state;
     stage.until("it was sent at once", || state() == DeliveryState::Dead).await;
     assert!(host.failed() > before);
 

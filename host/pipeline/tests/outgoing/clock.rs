@@ -27,8 +27,7 @@ async fn waiting(stage: &Stage, wait: Value) {
 /// When each run goes on.
 fn retries(stage: &Stage) -> Vec<Option<Timestamp>> {
     let page = Page { before: None, limit: 10 };
-    let runs =
-        stage.pipeline.store().runs.runs(&stage.space, page, &|run| run.state == RunState::Waiting).unwrap().items;
+    let runs = stage.store.runs.runs(&stage.space, page, &|run| run.state == RunState::Waiting).unwrap().items;
     let mut times: Vec<Option<Timestamp>> = runs.into_iter().map(|run| run.retry_at).collect();
     times.sort();
     times
@@ -36,7 +35,7 @@ fn retries(stage: &Stage) -> Vec<Option<Timestamp>> {
 
 /// The time that was saved last.
 fn saved(stage: &Stage) -> Option<Timestamp> {
-    stage.pipeline.store().timetable.latest_time().unwrap()
+    stage.store.timetable.latest_time().unwrap()
 }
 
 /// What is logged on this thread, which is all that a test's runtime has.

@@ -17,7 +17,7 @@ async fn retried(stage: &Stage, key: &str) -> bool {
 #[tokio::test]
 async fn an_idempotency_key_expires_and_is_removed_after_24_hours() {
     let stage = Stage::open().await;
-    let keys = || stage.pipeline.store().idempotency.idempotency_key_count().unwrap();
+    let keys = || stage.store.idempotency.idempotency_key_count().unwrap();
     assert!(!retried(&stage, "before").await);
     stage.advance(seconds(1));
     assert!(!retried(&stage, "a").await);

@@ -282,7 +282,7 @@ async fn all_waiting_deliveries_of_a_dead_webhook_are_dead_lettered() {
     stage.until("the webhook is dead", || stage.webhook(&hook).state() == WebhookState::Dead).await;
     let mut ended = stage.deliveries().into_iter().filter(|one| one.attempts == 1).map(|one| one.last_error);
     assert!(ended.all(|error| error.as_deref() == Some("the webhook is dead")));
-    stage.until("nothing is queued", || stage.pipeline.store().queues.queues().unwrap().is_empty()).await;
+    stage.until("nothing is queued", || stage.store.queues.queues().unwrap().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -298,6 +298,6 @@ async fn ten_thousand_deliveries_arrive_exactly_once() {
     }
     let total = || seen.lock().unwrap().len();
     stage.until("all", || total() == 10_000).await;
-    stage.until("all written down", || stage.pipeline.store().queues.queues().unwrap().is_empty()).await;
+    stage.until("all written down", || stage.store.queues.queues().unwrap().is_empty()).await;
     stage.still("none twice", || total() == 10_000).await;
 }

@@ -109,9 +109,7 @@ async fn gone_disables_or_deletes_the_webhook_and_dead_letters_its_deliveries() 
         (Some("receiver"), Some("the receiver answered 410 Gone"))
     );
     stage
-        .until("deleted", || {
-            stage.pipeline.routing.catalogue.existing_webhook(&stage.space, deleted.id.as_str()).is_err()
-        })
+        .until("deleted", || stage.pipeline.resources.webhooks.webhook(&stage.space, deleted.id.as_str()).is_err())
         .await;
     let told = || stage.events().iter().filter(|one| *one == "webhook.disabled").count();
     stage.until("both are told of", || told() == 2).await;
@@ -159,7 +157,7 @@ async fn a_rate_limiting_receiver_is_throttled_for_its_retry_after_and_reported_
     stage.until("reported", || reported() > 0).await;
     stage.still("once", || reported() == 1).await;
     let page = Page { before: None, limit: 500 };
-    let events = stage.pipeline.store().events.events(&stage.space, page, &|_| true).unwrap().items;
+    let events = stage.store.events.events(&stage.space, page, &|_| true).unwrap().items;
     let (_, event) = events.into_iter().find(|(_, event)| event.event_type == "webhook.throttled").unwrap();
     assert_eq!(event.data_value()["until"], "2026-01-01T00:00:30.000Z");
 }
@@ -341,7 +339,7 @@ async fn the_first_failure_is_mailed_at_once_and_later_ones_together() {
         stage.send("go.1", None, &json!(place)).await;
     }
     stage.until("all tried", || stage.deliveries().iter().all(|one| one.attempts == 1)).await;
-    let mails = || stage.pipeline.store().mails.mails(&stage.space, Page { before: None, limit: 10 }).unwrap().items;
+    let mails = || stage.store.mails.mails(&stage.space, Page { before: None, limit: 10 }).unwrap().items;
     stage.until("mailed", || mails().len() == 1).await;
     let letter = mails()[0].letter.clone();
     assert_eq!(letter.to, ["a@example.com", "b@example.com"]);

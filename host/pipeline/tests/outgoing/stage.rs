@@ -25,6 +25,7 @@ pub(crate) fn admin() -> Author {
 
 pub(crate) struct Stage {
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) space: SpaceId,
     later: OnceCell<Later>,
@@ -56,9 +57,9 @@ impl Stage {
             },
             ..PipelineSettings::default()
         };
-        let pipeline = Pipeline::open(store, vault, registry, Arc::clone(&clock) as Arc<_>, settings).unwrap();
+        let pipeline = Pipeline::open(store.clone(), vault, registry, Arc::clone(&clock) as Arc<_>, settings).unwrap();
         pipeline.start();
-        Self { pipeline, clock, space, later: OnceCell::new(), _folder: folder }
+        Self { pipeline, store, clock, space, later: OnceCell::new(), _folder: folder }
     }
 
     /// Subscribes to `go.*`, with what `more` says.
@@ -70,7 +71,7 @@ impl Stage {
     }
 
     pub(crate) fn webhook(&self, id: &Webhook) -> Webhook {
-        self.pipeline.routing.catalogue.existing_webhook(&self.space, id.id.as_str()).unwrap()
+        self.pipeline.resources.webhooks.webhook(&self.space, id.id.as_str()).unwrap()
     }
 
     pub(crate) async fn send(&self, event_type: &str, subject: Option<&str>, data: &Value) -> String {
@@ -93,7 +94,7 @@ impl Stage {
 
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         let page = Page { before: None, limit: 5000 };
-        let mut all = self.pipeline.store().deliveries.deliveries(&self.space, page, &|_| true).unwrap().items;
+        let mut all = self.store.deliveries.deliveries(&self.space, page, &|_| true).unwrap().items;
         all.reverse();
         all
     }
@@ -103,13 +104,13 @@ impl Stage {
     }
 
     pub(crate) fn attempts(&self, delivery: &Delivery) -> Vec<Attempt> {
-        self.pipeline.store().attempts.attempts(&self.space, delivery.id).unwrap()
+        self.store.attempts.attempts(&self.space, delivery.id).unwrap()
     }
 
     /// The types of all events, in order.
     pub(crate) fn events(&self) -> Vec<String> {
         let page = Page { before: None, limit: 500 };
-        let listed = self.pipeline.store().events.events(&self.space, page, &|_| true).unwrap();
+        let listed = self.store.events.events(&self.space, page, &|_| true).unwrap();
         listed.items.into_iter().rev().map(|(_, event)| event.event_type).collect()
     }
 
@@ -156,7 +157,7 @@ impl Stage {
         let Later { space, .. } = self.later().await;
         let page = || Page { before: None, limit: 500 };
         let delivered = || {
-            let all = self.pipeline.store().deliveries.deliveries(space, page(), &|_| true).unwrap().items;
+            let all = self.store.deliveries.deliveries(space, page(), &|_| true).unwrap().items;
             all.iter().filter(|delivery| delivery.state == DeliveryState::Delivered).count()
         };
         let before = delivered();
@@ -174,7 +175,7 @@ impl Stage {
     async fn later(&self) -> &Later {
         let make = || async {
             let space: SpaceId = "later".parse().unwrap();
-            self.pipeline.store().ensure_space(&space).await.unwrap();
+            self.store.ensure_space(&space).await.unwrap();
             let receiver = Receiver::serving(None, |_| Reply::new(204, ""));
             let input = json!({"url": receiver.url("/"), "events": ["later"]});
             let input = parse_json(input.to_string().as_bytes()).unwrap();

@@ -81,15 +81,7 @@ impl Configurations {
             self.holds.forget_late_retry_after(webhook).await;
         }
         self.report_changes(&changes, by).await;
-        let (mut keys, mut keys_gone) = (Vec::new(), Vec::new());
-        for change in changes {
-            match change {
-                ConfigChange::Key(Swap { is: Some(key), .. }) => keys.push(key),
-                ConfigChange::Key(Swap { was: Some(key), .. }) => keys_gone.push(key),
-                _ => {}
-            }
-        }
-        Ok(AppliedConfiguration { plan, shown, keys, keys_gone })
+        Ok(AppliedConfiguration { plan, shown })
     }
 
     /// Creates the keys that a document needs before the space is locked, each under the name of the object that signs
@@ -164,6 +156,7 @@ impl Configurations {
     ) {
         // By name: whether a version is being rolled out.
         let mut plugins: BTreeMap<&str, bool> = BTreeMap::new();
+        let (mut keys, mut keys_gone) = (Vec::new(), Vec::new());
         for change in changes {
             match change {
                 ConfigChange::Plugin(Swap { is: Some(record), was }) => {
@@ -187,9 +180,12 @@ impl Configurations {
                     plugins.entry(name).or_insert(false);
                 }
                 ConfigChange::EventType(name, _) => self.strict.put(space, name, schemas.remove(name).flatten()),
+                ConfigChange::Key(Swap { is: Some(key), .. }) => keys.push(key),
+                ConfigChange::Key(Swap { was: Some(key), .. }) => keys_gone.push(key),
                 _ => {}
             }
         }
+        self.key_ring.follow(&keys, &keys_gone);
         self.sources.follow(space, changes);
         for change in changes {
             if let ConfigChange::Webhook(swap) = change

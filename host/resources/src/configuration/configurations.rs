@@ -23,6 +23,7 @@ use hookwright_routing::event_types::{EventTypes, Strict};
 use hookwright_store::{Store, Vault};
 
 use crate::automations::Automations;
+use crate::key_ring::KeyRing;
 use crate::plugins::Plugins;
 use crate::references::References;
 use crate::schedules::Schedules;
@@ -36,6 +37,7 @@ pub struct Configurations {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
+    pub(crate) key_ring: Arc<KeyRing>,
     pub(crate) plans: Arc<SpacePermits>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) settings: Arc<PipelineSettings>,

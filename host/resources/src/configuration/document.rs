@@ -1,6 +1,5 @@
 //! Documents of a configuration, and plans of their changes.
 
-use hookwright_model::ApiKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -177,10 +176,6 @@ pub struct AppliedConfiguration {
     pub plan: ConfigurationPlan,
     /// The values that are shown only now.
     pub shown: Vec<ShownOnce>,
-    /// Keys that were created, or whose role or user changed.
-    pub keys: Vec<ApiKey>,
-    /// Keys that were deleted.
-    pub keys_gone: Vec<ApiKey>,
 }
 
 /// The content of a space, as a document.
