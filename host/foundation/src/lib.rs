@@ -50,9 +50,9 @@ pub struct Foundation {
     pub settings: Arc<PipelineSettings>,
     /// Whether the pipeline stops.
     pub stopping: Stopping,
-    /// Held while automations, webhooks, sources or plugins of a space change, so that checks hold until the change is
-    /// committed. Spaces do not wait for one another. Plugins are loaded, and keys created, before it is taken, because
-    /// the outcomes of deliveries wait for it.
+    /// Held while automations, webhooks, sources, plugins or API keys of a space change, so that checks hold until the
+    /// change is committed. Spaces do not wait for one another. Plugins are loaded, and signing keys created, before it is
+    /// taken, because the outcomes of deliveries wait for it.
     pub changing: Arc<KeyedLocks<SpaceId>>,
     /// Takes writers of one record one after another after a conflict.
     pub turns: Arc<Turns>,

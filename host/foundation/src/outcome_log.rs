@@ -71,7 +71,7 @@ pub(crate) fn circuit_opened(webhook: &Webhook, until: Timestamp) {
 
 /// Logs a run if it has failed.
 pub(crate) fn run_ended(run: &Run) {
-    if run.state != RunState::Failed {
+    if !matches!(run.state, RunState::Failed { .. }) {
         return;
     }
     let Run { space, id, event, automation, .. } = run;

@@ -145,7 +145,7 @@ fn explained(run: &Run, automation: Option<&Automation>, scope: &Scope) -> Expla
         .filter(|evaluated| evaluated.holds != Some(true) && !run.decision.fired)
         .map(|evaluated| expected_and_actual(evaluated, when, scope))
         .collect();
-    let (verdict, explanation) = match run.state {
+    let (verdict, explanation) = match &run.state {
         _ if run.undecided() => (Verdict::Undecided, format!("it is not decided yet: {}", run.decision.reason)),
         _ if !run.decision.fired => {
             let missing = conditions.iter().find_map(|one| Some((one, one.missing.as_ref()?)));
@@ -153,13 +153,13 @@ fn explained(run: &Run, automation: Option<&Automation>, scope: &Scope) -> Expla
                 Some((one, missing)) => {
                     (Verdict::AttributeMissing, format!("an attribute that {} needs is missing: {missing}", one.path))
                 }
-                None if run.state == RunState::Failed => {
+                None if matches!(run.state, RunState::Failed { .. }) => {
                     (Verdict::Failed, format!("a condition could not be evaluated: {}", run.decision.reason))
                 }
                 None => (Verdict::ConditionNotMet, format!("a condition was not met: {}", run.decision.reason)),
             }
         }
-        RunState::Failed => match failed(run) {
+        RunState::Failed { .. } => match failed(run) {
             Some((name, "variable.missing", message)) => {
                 let mut failed = vec![format!("step `{name}` names an attribute that is missing: {message}")];
                 failed.extend(failed_steps(run).into_iter().skip(1));
@@ -168,7 +168,7 @@ fn explained(run: &Run, automation: Option<&Automation>, scope: &Scope) -> Expla
             Some(_) => (Verdict::Failed, format!("it fired; {}", failed_steps(run).join("; "))),
             None => (Verdict::Failed, "it fired, and a step failed".to_owned()),
         },
-        RunState::Cancelled => (Verdict::Fired, "it fired, and its run was cancelled".to_owned()),
+        RunState::Cancelled { .. } => (Verdict::Fired, "it fired, and its run was cancelled".to_owned()),
         state if state.live() => (Verdict::Fired, "it fired, and its run is in progress".to_owned()),
         _ => (Verdict::Fired, format!("it fired: {}", run.decision.reason)),
     };

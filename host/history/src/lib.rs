@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use hookwright_foundation::{Foundation, part};
 
+use crate::outcomes::Outcomes;
 use crate::rehearsal::DryRuns;
 use crate::replay::Replays;
 use crate::rerun::Reruns;
@@ -33,6 +34,8 @@ pub struct Layer {
     pub replays: Arc<Replays>,
     /// Compares versions of a plugin on recorded calls.
     pub version_comparisons: Arc<VersionComparisons>,
+    /// Lists events, deliveries, attempts and mails.
+    pub outcomes: Arc<Outcomes>,
     /// What happened to an event, and why.
     pub stories: Arc<Stories>,
 }
@@ -69,7 +72,8 @@ impl Layer {
             versions
         });
         let replays = part!(Replays { automations, catalogue, clock, dry_runs, runs, store, versions });
+        let outcomes = part!(Outcomes { store });
         let stories = part!(Stories { catalogue, clock, holds, runs, settings, store });
-        Self { shadows, dry_runs, replays, version_comparisons, stories }
+        Self { shadows, dry_runs, replays, version_comparisons, outcomes, stories }
     }
 }

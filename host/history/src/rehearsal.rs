@@ -155,13 +155,11 @@ impl DryRuns {
             return Ok(shown);
         }
         let now = self.clock.now();
-        // No event in the journal has this sequence number.
-        let id = RunId { seq: 0, ordinal: 0 };
         let mut run = Run {
             revision: automation.revision,
             decision: shown.decision.clone(),
             created_at: now,
-            ..Run::undecided_for(event, id, automation.id.clone(), automation.name.clone())
+            ..Run::undecided_for(event, RunId::DRY_RUN, automation.id.clone(), automation.name.clone())
         };
         let mut tries = 0_usize;
         while run.state == RunState::Running {
@@ -176,12 +174,13 @@ impl DryRuns {
             shown.events.extend(advanced.effects.events.iter().map(|new| new.event.to_value()));
             dry_run.items.extend(advanced.item);
             run = advanced.run;
-            if run.state != RunState::Waiting {
+            if !matches!(run.state, RunState::Waiting { .. }) {
                 continue;
             }
-            if let Some(until) = run.wait_until {
-                shown.notes.push(format!("step {} would wait until {until}", run.next_step.saturating_add(1)));
-                run.wait_until = Some(now);
+            if let Some(wait) = &mut run.wait {
+                let step = run.next_step.saturating_add(1);
+                shown.notes.push(format!("step {step} would wait until {}", wait.until));
+                wait.until = now;
                 run.state = RunState::Running;
             } else if !run.open_steps.is_empty() {
                 let held = run.open_steps.iter().any(|open| is_next(&run, open));
@@ -204,7 +203,7 @@ impl DryRuns {
                 run.state = RunState::Running;
             }
         }
-        if let Some(plugin) = &run.waits_for {
+        if let RunState::Parked { plugin } | RunState::Waiting { plugin: Some(plugin), .. } = &run.state {
             shown.notes.push(format!("the run would wait for the plugin `{plugin}`"));
         }
         for (step, item) in dry_run.items {

@@ -269,9 +269,9 @@ fn summary(input: &SummaryInput<'_>) -> Vec<String> {
     }
     for run in runs {
         let name = &run.automation_name;
-        lines.push(match run.state {
-            RunState::Skipped => format!("`{name}` did not fire: {}", run.decision.reason),
-            RunState::Failed if !run.decision.fired => {
+        lines.push(match &run.state {
+            RunState::Skipped { .. } => format!("`{name}` did not fire: {}", run.decision.reason),
+            RunState::Failed { .. } if !run.decision.fired => {
                 format!("the conditions of `{name}` could not be evaluated: {}", run.decision.reason)
             }
             RunState::Running => {
@@ -283,32 +283,18 @@ fn summary(input: &SummaryInput<'_>) -> Vec<String> {
                 "`{name}` fired and waits until earlier runs with the key `{}` have ended.",
                 run.lane.as_ref().map(|lane| lane.key.as_str()).unwrap_or_default()
             ),
-            RunState::Cancelled => format!("`{name}` fired and was cancelled after {} steps.", run.next_step),
-            RunState::Parked => format!(
-                "`{}` waits for the plugin `{}`: {}",
-                run.automation_name,
-                run.waits_for.as_deref().unwrap_or_default(),
+            RunState::Cancelled { .. } => format!("`{name}` fired and was cancelled after {} steps.", run.next_step),
+            RunState::Parked { plugin } => format!(
+                "`{name}` waits for the plugin `{plugin}`: {}",
                 if run.undecided() { run.decision.reason.as_str() } else { "its next step needs it" }
             ),
-            RunState::Waiting if run.undecided() => format!("`{name}` is not decided yet: {}", run.decision.reason),
-            RunState::Waiting if run.waits_for.is_some() => {
-                format!("`{name}` fired; its next step waits for its turn.")
+            RunState::Waiting { .. } if run.undecided() => {
+                format!("`{name}` is not decided yet: {}", run.decision.reason)
             }
-            RunState::Waiting if run.wait_until.is_some() => {
-                let until = run.wait_until.map(|at| at.to_string()).unwrap_or_default();
-                let mut parts = vec![format!("step {} waits until {until}", run.next_step.saturating_add(1))];
-                parts.extend(open_steps(run));
-                format!("`{name}` fired; {}.", parts.join(", "))
-            }
-            RunState::Waiting if run.open_steps.is_empty() && run.tries > 0 => format!(
-                "`{name}` fired; step {} failed and is retried at {}.",
-                run.next_step.saturating_add(1),
-                run.retry_at.map(|at| at.to_string()).unwrap_or_default()
-            ),
-            RunState::Waiting if run.open_steps.is_empty() => format!("`{name}` fired and continues at once."),
-            RunState::Waiting => format!("`{name}` fired; {}.", open_steps(run).join(", ")),
-            RunState::Done => format!("`{name}` fired and did all of its {} steps.", run.steps.len()),
-            RunState::Failed => format!("`{name}` fired; {}", failed_steps(run).join("; ")),
+            RunState::Waiting { plugin: Some(_), .. } => format!("`{name}` fired; its next step waits for its turn."),
+            RunState::Waiting { until, .. } => format!("`{name}` fired{}.", waiting_phrase(run, *until)),
+            RunState::Done { .. } => format!("`{name}` fired and did all of its {} steps.", run.steps.len()),
+            RunState::Failed { .. } => format!("`{name}` fired; {}", failed_steps(run).join("; ")),
         });
     }
     lines.extend(deliveries.iter().map(|story| delivery_sentence(&event.event_type, &story.view)));
@@ -331,6 +317,21 @@ fn replay_sentence(replay: &Replay) -> String {
     with.extend(versions.map(|(name, digest)| format!("`{name}` in the version {digest}")));
     let with = if with.is_empty() { String::new() } else { format!(", with {}", with.join(", ")) };
     format!("It repeats the event {}{with}.", replay.event)
+}
+
+/// The phrase about a run that waits for something other than a plugin.
+fn waiting_phrase(run: &Run, until: Timestamp) -> String {
+    let next = run.next_step.saturating_add(1);
+    match run.wait {
+        Some(wait) => {
+            let mut parts = vec![format!("step {next} waits until {}", wait.until)];
+            parts.extend(open_steps(run));
+            format!("; {}", parts.join(", "))
+        }
+        None if !run.open_steps.is_empty() => format!("; {}", open_steps(run).join(", ")),
+        None if run.tries > 0 => format!("; step {next} failed and is retried at {until}"),
+        None => " and continues at once".to_owned(),
+    }
 }
 
 /// How many steps have a final outcome.

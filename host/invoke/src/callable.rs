@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookwright_model::{Failure, Kind, Timestamp};
+use hookwright_model::{Failure, Kind, RunState, Timestamp};
 use hookwright_plugin::{Access, Plugin};
 
 use crate::breaker::Admitted;
@@ -18,6 +18,16 @@ pub(crate) struct Unavailable {
     /// When the run tries again, if the plugin is being loaded or its concurrency limit is reached. `None`: somebody
     /// has to act, or the circuit has to close.
     pub(crate) busy_until: Option<Timestamp>,
+}
+
+impl Unavailable {
+    /// The state of a run that needs the plugin.
+    pub(crate) fn run_state(self, now: Timestamp) -> RunState {
+        match self.busy_until {
+            Some(until) => RunState::Waiting { until, since: Some(now), plugin: Some(self.plugin) },
+            None => RunState::Parked { plugin: self.plugin },
+        }
+    }
 }
 
 /// A plugin that may be called once, now.

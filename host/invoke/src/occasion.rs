@@ -23,8 +23,7 @@ pub(crate) enum By {
 
 impl<'a> Occasion<'a> {
     pub(crate) fn of_run(run: &'a Run, event: &'a Event) -> Self {
-        // The run of a dry run has no event in the journal.
-        let by = if run.id.seq == 0 { By::DryRun } else { By::Run(run.id) };
+        let by = if run.id == RunId::DRY_RUN { By::DryRun } else { By::Run(run.id) };
         Self { space: &run.space, event, by }
     }
 }

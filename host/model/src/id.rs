@@ -163,6 +163,11 @@ event_part!(
     "dlv"
 );
 
+impl RunId {
+    /// The id of the run of a dry run. No event in the journal has this sequence number.
+    pub const DRY_RUN: Self = Self { seq: 0, ordinal: 0 };
+}
+
 impl fmt::Display for SpaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -39,6 +39,7 @@ mod redact;
 mod request;
 mod rollout;
 mod run;
+mod run_row;
 mod schedule;
 mod secret;
 mod shape_errors;
@@ -101,9 +102,10 @@ pub use redact::{REDACTED, Redactor, SHORTEST_REDACTED};
 pub use request::{API_REQUESTS, KeptBody, RequestEntry, RequestNote, Told};
 pub use rollout::{CallCounts, EndedRollout, RollbackWhen, Rollout, RolloutInput, RolloutMode, RolloutOutcome};
 pub use run::{
-    ConditionRecord, Decision, EmittedEvent, Found, ItemRecord, OpenStep, Progress, Run, RunState, StepOutcome,
-    StepRecord,
+    ConditionRecord, Decision, EmittedEvent, Found, ItemRecord, OpenStep, Progress, Run, RunState, RunStateName,
+    StepOutcome, StepRecord, StepWait,
 };
+pub use run_row::InWork;
 pub use schedule::{ForEachRecord, Missed, Past, Schedule, ScheduleId, ScheduleInput, ScheduleStatus};
 pub use secret::Secret;
 pub use signing::{

@@ -4,7 +4,9 @@ use serde_json::Value;
 use crate::{AutomationId, Change, Event, Failure, Lane, RunId, SpaceId, StepKind, Timestamp};
 
 /// One automation carried out, or not, for one event: the decision with its reasons, and what each step did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+///
+/// It is stored and shown in a flat form, which `run_row.rs` defines.
+#[derive(Clone, Debug)]
 pub struct Run {
     /// Names it in the API.
     pub id: RunId,
@@ -15,7 +17,6 @@ pub struct Run {
     /// Type of the event.
     pub event_type: String,
     /// What the event is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// Which automation.
     pub automation: AutomationId,
@@ -31,44 +32,37 @@ pub struct Run {
     pub steps: Vec<StepRecord>,
     /// The step that comes next, counted from 0.
     pub next_step: u32,
-    /// How often the next step was tried in vain.
-    #[serde(default)]
+    /// How often the next step was tried in vain. No part of the state: it counts on while the run waits, is parked and is
+    /// carried out again.
     pub tries: u32,
-    /// When the next step is tried again, while waiting.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_at: Option<Timestamp>,
-    /// Since when it waits, if `retry_at` is so long after that: a clock that was wrong then is noticed by it. None: it
-    /// waits until a time that somebody named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting_since: Option<Timestamp>,
-    /// The plugin that it waits for, while parked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waits_for: Option<String>,
-    /// Steps, and items of steps, that are yet to be settled while later ones are carried out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Steps, and items of steps, that are yet to be settled while later ones are carried out, or wait, or are parked.
     pub open_steps: Vec<OpenStep>,
     /// How far a step with `for_each` is.
-    #[serde(default, skip_serializing_if = "Progress::is_none")]
     pub progress: Progress,
-    /// Until when its next step lets time pass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait_until: Option<Timestamp>,
-    /// Where it waits for its turn, if its automation bounds how many runs there are at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How long the next step lets time pass, once that has begun. No part of the state: while the time passes, open steps
+    /// are tried again, and the run is carried out for that.
+    pub wait: Option<StepWait>,
+    /// Its concurrency group, if its automation bounds how many runs there are at a time. No part of the state: the run has
+    /// a position there from the acceptance of its event until it has ended, and not only while it is queued.
     pub lane: Option<Lane>,
     /// Whether it has waited, parked or queued before: it is no longer part of its event's open work, and is found by a row
     /// of its own for as long as it lives. Set by the store.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumed: bool,
     /// How often it was saved after it was decided, by which a commit knows that nobody else was here before. Set by the
     /// store.
-    #[serde(default)]
     pub version: u64,
     /// When it was decided.
     pub created_at: Timestamp,
-    /// When its last step was done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Timestamp>,
+}
+
+/// How long a step lets time pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepWait {
+    /// Until when.
+    pub until: Timestamp,
+    /// Since when, if `until` is so long after that: a clock that was wrong then is noticed by it. None: it waits until a
+    /// time that somebody named.
+    pub since: Option<Timestamp>,
 }
 
 /// A step, or an item of one, that failed and is tried again, or that waits for the result of one that is.
@@ -88,6 +82,13 @@ pub struct OpenStep {
     pub since: Timestamp,
 }
 
+impl OpenStep {
+    /// When the first of these is tried again.
+    pub(crate) fn first_retry(open: &[Self]) -> Option<Timestamp> {
+        open.iter().filter_map(|open| open.retry_at).min()
+    }
+}
+
 /// How far a step with `for_each` is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -101,7 +102,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -127,17 +128,13 @@ impl Run {
             steps: Vec::new(),
             next_step: 0,
             tries: 0,
-            retry_at: None,
-            waiting_since: None,
-            waits_for: None,
             open_steps: Vec::new(),
             progress: Progress::default(),
-            wait_until: None,
+            wait: None,
             lane: None,
             resumed: false,
             version: 0,
             created_at: event.received_at,
-            finished_at: None,
         }
     }
 
@@ -152,7 +149,7 @@ impl Run {
             StepOutcome::Failed { code, message, .. } => Some([code.as_str(), message.as_str()]),
             _ => None,
         });
-        let broken = self.state == RunState::Failed && !self.decision.fired;
+        let broken = matches!(self.state, RunState::Failed { .. }) && !self.decision.fired;
         steps.flatten().chain(broken.then_some(self.decision.reason.as_str()))
     }
 
@@ -164,19 +161,35 @@ impl Run {
     /// When it is due, if it goes on by itself: at its time while it waits; at once if it is carried out and is not part of
     /// its event's work. That is the earliest instant there is, whatever the clock shows when it is looked for.
     pub fn due_at(&self) -> Option<Timestamp> {
-        let open = self.open_steps.iter().filter_map(|open| open.retry_at).min();
         match self.state {
-            RunState::Waiting => Some(self.retry_at.into_iter().chain(open).min().unwrap_or_default()),
+            RunState::Waiting { until, .. } => Some(self.first_retry().map_or(until, |retry| retry.min(until))),
             RunState::Running if self.resumed => Some(Timestamp::default()),
             // Its next step waits for a plugin; those that later ones went past do not wait for that.
-            RunState::Parked => open,
+            RunState::Parked { .. } => self.first_retry(),
             _ => None,
         }
     }
 
+    /// When the first of its open steps is tried again.
+    pub fn first_retry(&self) -> Option<Timestamp> {
+        OpenStep::first_retry(&self.open_steps)
+    }
+
     /// Whether its conditions are still to be asked: a plugin for one of them could not be called.
     pub fn undecided(&self) -> bool {
-        matches!(self.state, RunState::Parked | RunState::Waiting) && !self.decision.fired
+        matches!(self.state, RunState::Parked { .. } | RunState::Waiting { .. }) && !self.decision.fired
+    }
+
+    /// The run, failed for good: none of its open steps is tried again.
+    #[must_use]
+    pub fn failed(self, at: Timestamp) -> Self {
+        Self { state: RunState::Failed { at }, open_steps: Vec::new(), ..self }
+    }
+
+    /// The run, ended by somebody: none of its open steps is tried again.
+    #[must_use]
+    pub fn cancelled(self, at: Timestamp) -> Self {
+        Self { state: RunState::Cancelled { at }, open_steps: Vec::new(), ..self }
     }
 }
 
@@ -225,32 +238,114 @@ pub enum Found {
     NoRecord(String),
 }
 
-/// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Where a run stands, with the data that only this state has.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunState {
     /// The conditions do not hold: nothing is done.
-    Skipped,
+    Skipped {
+        /// When that was decided.
+        at: Timestamp,
+    },
     /// Steps are being carried out.
     Running,
-    /// It goes on at `retry_at`: a step is tried again, or lets time pass (`wait_until`).
-    Waiting,
-    /// It goes on when the plugin that it waits for can be called.
-    Parked,
+    /// It goes on by itself: a step is tried again, or lets time pass, or was released.
+    Waiting {
+        /// When.
+        until: Timestamp,
+        /// Since when, if `until` is so long after that: a clock that was wrong then is noticed by it. None: that is known
+        /// of what it waits for, the next step's `wait` or the open steps.
+        since: Option<Timestamp>,
+        /// The plugin that has no capacity for it at the moment.
+        plugin: Option<String>,
+    },
+    /// It goes on when a plugin can be called.
+    Parked {
+        /// The plugin.
+        plugin: String,
+    },
     /// It goes on when earlier runs of its lane have ended.
     Queued,
     /// Every step is done or skipped.
-    Done,
-    /// At least one step failed for good.
-    Failed,
+    Done {
+        /// When the last one was.
+        at: Timestamp,
+    },
+    /// At least one step failed for good, or a condition could not be asked.
+    Failed {
+        /// When its last step was done.
+        at: Timestamp,
+    },
     /// Somebody ended it before its last step.
-    Cancelled,
+    Cancelled {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 impl RunState {
     /// Whether something is still to come.
-    pub fn live(self) -> bool {
-        matches!(self, Self::Running | Self::Waiting | Self::Parked | Self::Queued)
+    pub fn live(&self) -> bool {
+        self.finished_at().is_none()
+    }
+
+    /// When the run ended, if it has.
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Skipped { at } | Self::Done { at } | Self::Failed { at } | Self::Cancelled { at } => Some(at),
+            Self::Running | Self::Waiting { .. } | Self::Parked { .. } | Self::Queued => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> RunStateName {
+        match self {
+            Self::Skipped { .. } => RunStateName::Skipped,
+            Self::Running => RunStateName::Running,
+            Self::Waiting { .. } => RunStateName::Waiting,
+            Self::Parked { .. } => RunStateName::Parked,
+            Self::Queued => RunStateName::Queued,
+            Self::Done { .. } => RunStateName::Done,
+            Self::Failed { .. } => RunStateName::Failed,
+            Self::Cancelled { .. } => RunStateName::Cancelled,
+        }
+    }
+}
+
+/// The name of a [`RunState`], as the API shows it and filters by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStateName {
+    /// [`RunState::Skipped`].
+    Skipped,
+    /// [`RunState::Running`].
+    Running,
+    /// [`RunState::Waiting`].
+    Waiting,
+    /// [`RunState::Parked`].
+    Parked,
+    /// [`RunState::Queued`].
+    Queued,
+    /// [`RunState::Done`].
+    Done,
+    /// [`RunState::Failed`].
+    Failed,
+    /// [`RunState::Cancelled`].
+    Cancelled,
+}
+
+impl RunStateName {
+    /// The name as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Parked => "parked",
+            Self::Queued => "queued",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use hookwright_intake::{scheduler, source_log};
 use hookwright_model::{Clock, Timestamp};
 use hookwright_plugin::{Registry, Workflows};
 use hookwright_runs::runner;
-use hookwright_store::{Store, Vault};
+use hookwright_store::{StorageHealth, Store, Vault};
 
 use crate::clock_watch::ClockWatch;
 use crate::upkeep;
@@ -53,7 +53,7 @@ impl Pipeline {
         let runs = hookwright_runs::Layer::new(&foundation, &invoke, &routing)?;
         let delivery = hookwright_delivery::Layer::new(&foundation, &invoke, &routing);
         let intake = hookwright_intake::Layer::new(&foundation, &invoke, &routing, &runs);
-        let resources = hookwright_resources::Layer::new(&foundation, &invoke, &routing, &runs, &delivery, &intake);
+        let resources = hookwright_resources::Layer::new(&foundation, &invoke, &routing, &runs, &delivery, &intake)?;
         let history = hookwright_history::Layer::new(&foundation, &invoke, &routing, &runs, &delivery, &resources);
 
         let Foundation { store, clock, settings, stopping, .. } = &foundation;
@@ -108,19 +108,14 @@ impl Pipeline {
         self.foundation.stopping.stop();
     }
 
-    /// The store, for reading.
-    pub fn store(&self) -> &Store {
-        &self.foundation.store
+    /// The health of the store.
+    pub fn storage_health(&self) -> StorageHealth {
+        self.foundation.store.health()
     }
 
-    /// The plugins.
-    pub fn registry(&self) -> &Arc<Registry> {
-        &self.foundation.registry
-    }
-
-    /// The vault that seals secrets.
-    pub fn vault(&self) -> &Vault {
-        &self.foundation.vault
+    /// The number of accepted events that wait to be processed.
+    pub fn backlog(&self) -> usize {
+        self.foundation.store.backlog.count()
     }
 
     /// Checks again what is due, and whether the clock was set back. Called after the clock was moved.

@@ -21,11 +21,14 @@ pub mod workflows;
 
 use std::sync::Arc;
 
+use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::places::SpacePermits;
 use hookwright_foundation::{Foundation, part};
 
+use crate::api_keys::ApiKeys;
 use crate::automations::Automations;
 use crate::configuration::configurations::Configurations;
+use crate::key_ring::KeyRing;
 use crate::plugin_policies::PluginPolicies;
 use crate::plugins::Plugins;
 use crate::records::Records;
@@ -38,6 +41,8 @@ use crate::workflows::Workflows;
 
 /// The parts of this layer.
 pub struct Layer {
+    /// Creates, changes, rotates and revokes API keys.
+    pub api_keys: Arc<ApiKeys>,
     /// Creates, changes and deletes automations.
     pub automations: Arc<Automations>,
     /// Creates, changes, deletes and starts workflows.
@@ -69,7 +74,7 @@ impl Layer {
         runs: &hookwright_runs::Layer,
         delivery: &hookwright_delivery::Layer,
         intake: &hookwright_intake::Layer,
-    ) -> Self {
+    ) -> Result<Self, PipelineError> {
         let Foundation { store, vault, registry, clock, settings, changing, turns, .. } = foundation;
         let hookwright_invoke::Layer {
             accesses,
@@ -95,7 +100,8 @@ impl Layer {
             ..
         } = delivery;
         let hookwright_intake::Layer { events: intake, gates, polling, polls, source_log, .. } = intake;
-        // Permits for creating keys, which can take long.
+        let key_ring = Arc::new(KeyRing::load(store)?);
+        // Permits for creating signing keys, which can take long.
         let making = Arc::new(SpacePermits::few());
         // Permits for plans of configurations, each of which holds a space's whole configuration in memory. A permit is
         // taken before `changing`, so that no change of the space waits for the plans of others.
@@ -111,6 +117,7 @@ impl Layer {
             changing,
             clock,
             gates,
+            key_ring,
             loading,
             polling,
             polls,
@@ -119,6 +126,7 @@ impl Layer {
             turns,
             vault
         });
+        let api_keys = part!(ApiKeys { changing, clock, key_ring, sources, store });
         let webhook_policies =
             part!(WebhookPolicies { catalogue, changing, clock, making, signers, signing, store, vault });
         let webhooks = part!(Webhooks {
@@ -175,6 +183,7 @@ impl Layer {
             plugin_access,
             holds,
             invoke,
+            key_ring,
             loading,
             plans,
             plugins,
@@ -195,7 +204,8 @@ impl Layer {
             webhooks,
             workflows
         });
-        Self {
+        Ok(Self {
+            api_keys,
             automations,
             workflows,
             schedules,
@@ -206,6 +216,6 @@ impl Layer {
             plugins,
             plugin_policies,
             configurations,
-        }
+        })
     }
 }

@@ -8,7 +8,7 @@ use hookwright_invoke::callable::Unavailable;
 use hookwright_invoke::rendering::{Item, Scoping, replaced};
 use hookwright_model::{
     Automation, Effects, Event, Failure, ItemRecord, OnError, OpenStep, Progress, Run, RunState, StepOutcome,
-    StepRecord, Timestamp, Wait, has_variables,
+    StepRecord, StepWait, Timestamp, Wait, has_variables,
 };
 use hookwright_plugin::Tries;
 use hookwright_store::fault_point;
@@ -106,8 +106,8 @@ impl Steps {
         let mut current = run.clone();
         current.steps.truncate(position);
         let mut next = current.clone();
-        next.retry_at = None;
-        next.waits_for = None;
+        // Whatever it waited for is over.
+        next.state = RunState::Running;
         let Some(step) = automation.then.get(position) else {
             settle_state(automation, &mut next, self.clock.now());
             return Ok(Advanced::only(next));
@@ -116,7 +116,6 @@ impl Steps {
         if let Some(wait) = &step.wait {
             return Ok(self.begin_wait(&at, next, wait).await);
         }
-        next.waiting_since = None;
         let Some(list) = &step.for_each else {
             return Ok(match self.try_once(&at, None).await {
                 Ok(result) => self.settle(&at, next, result),
@@ -160,7 +159,7 @@ impl Steps {
         // The run as it was when it reached this step.
         let mut then = run.clone();
         then.steps.truncate(position);
-        (then.next_step, then.tries, then.wait_until) = (open.step, open.tries, None);
+        (then.next_step, then.tries, then.wait) = (open.step, open.tries, None);
         then.progress = Progress { item: open.item.unwrap_or(0), ..Progress::default() };
         let at = StepAttempt { automation, step, run: &then, event, position, dry_run, tries };
         let items = match (&step.for_each, open.item) {
@@ -377,7 +376,7 @@ impl Steps {
     fn go_on(&self, at: &StepAttempt<'_>, next: &mut Run, failed: bool) {
         next.tries = 0;
         next.progress = Progress::default();
-        next.wait_until = None;
+        next.wait = None;
         next.next_step = at.run.next_step.saturating_add(1);
         let stops = failed && at.step.on_error == OnError::Stop;
         if stops && !next.open_steps.is_empty() {
@@ -386,9 +385,7 @@ impl Steps {
         }
         let now = self.clock.now();
         if stops && next.open_steps.is_empty() {
-            next.state = RunState::Failed;
-            next.retry_at = None;
-            next.finished_at = Some(now);
+            next.state = RunState::Failed { at: now };
             return;
         }
         settle_state(at.automation, next, now);
@@ -397,22 +394,21 @@ impl Steps {
     /// The run at a step with `wait`: it begins to wait, keeps waiting, or has waited.
     async fn begin_wait(&self, at: &StepAttempt<'_>, mut next: Run, wait: &Wait) -> Advanced {
         let now = self.clock.now();
-        let begins = match at.run.wait_until {
-            Some(until) => Ok(WaitBegins::Until(until)),
+        let begins = match at.run.wait {
+            Some(begun) => Ok(WaitBegins::Until(begun.until)),
             None => self.wait_begins(at, wait, now).await,
         };
         let outcome = match begins {
             Err(unavailable) => return parked(next, unavailable, now),
             Ok(WaitBegins::Until(until)) if until > now => {
-                next.state = RunState::Waiting;
-                next.retry_at = Some(until);
-                next.wait_until = Some(until);
-                next.waiting_since = match (wait, at.run.wait_until) {
+                let since = match (wait, at.run.wait) {
                     (Wait::Until(_), _) => None,
                     (Wait::Seconds(_), None) => Some(now),
                     // The run was resumed before its time.
-                    (Wait::Seconds(_), Some(_)) => at.run.waiting_since,
+                    (Wait::Seconds(_), Some(begun)) => begun.since,
                 };
+                next.wait = Some(StepWait { until, since });
+                next.state = RunState::Waiting { until, since: None, plugin: None };
                 return Advanced::only(next);
             }
             Ok(WaitBegins::Until(until)) => Ok(StepOutcome::Done { result: json!({"until": until}) }),
@@ -514,12 +510,8 @@ fn replace(steps: &mut Vec<StepRecord>, position: usize, record: StepRecord) {
     }
 }
 
-fn parked(mut next: Run, unavailable: Unavailable, now: Timestamp) -> Advanced {
-    next.state = if unavailable.busy_until.is_some() { RunState::Waiting } else { RunState::Parked };
-    next.retry_at = unavailable.busy_until;
-    next.waiting_since = next.retry_at.map(|_| now);
-    next.waits_for = Some(unavailable.plugin);
-    Advanced::only(next)
+fn parked(next: Run, unavailable: Unavailable, now: Timestamp) -> Advanced {
+    Advanced::only(Run { state: unavailable.run_state(now), ..next })
 }
 
 #[cfg(test)]

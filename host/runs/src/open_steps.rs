@@ -31,7 +31,7 @@ pub(crate) fn task(automation: &Automation, run: &Run, now: Timestamp) -> Task {
         return Task::Open(index);
     }
     let Some(step) = place(run.next_step).and_then(|place| automation.then.get(place)) else { return Task::Nothing };
-    let held = run.state == RunState::Parked || run.wait_until.is_some_and(|until| until > now);
+    let held = matches!(run.state, RunState::Parked { .. }) || run.wait.is_some_and(|wait| wait.until > now);
     if held || run.open_steps.iter().any(|open| is_next(run, open)) {
         return Task::Nothing;
     }
@@ -77,26 +77,18 @@ pub(crate) fn settle_state(automation: &Automation, run: &mut Run, now: Timestam
     for open in run.open_steps.iter_mut().filter(|open| open.retry_at.is_none() && ready.contains(&open.step)) {
         (open.retry_at, open.since) = (Some(now), now);
     }
-    if run.state == RunState::Parked {
+    if matches!(run.state, RunState::Parked { .. }) {
         return;
     }
-    run.waits_for = None;
-    if task(automation, run, now) != Task::Nothing {
-        run.state = RunState::Running;
-        run.retry_at = None;
-    } else if run.open_steps.is_empty() && run.wait_until.is_none() {
+    run.state = if task(automation, run, now) != Task::Nothing {
+        RunState::Running
+    } else if run.open_steps.is_empty() && run.wait.is_none() {
         let failed = run.steps.iter().any(|step| matches!(step.outcome, StepOutcome::Failed { .. }));
-        run.state = if failed { RunState::Failed } else { RunState::Done };
-        run.retry_at = None;
-        run.finished_at = Some(now);
+        if failed { RunState::Failed { at: now } } else { RunState::Done { at: now } }
     } else {
-        run.state = RunState::Waiting;
-        let open = run.open_steps.iter().filter_map(|open| open.retry_at);
-        run.retry_at = open.chain(run.wait_until).min();
-    }
-    if run.wait_until.is_none() {
-        run.waiting_since = None;
-    }
+        let first = run.first_retry().into_iter().chain(run.wait.map(|wait| wait.until)).min();
+        RunState::Waiting { until: first.unwrap_or(now), since: None, plugin: None }
+    };
 }
 
 pub(crate) fn place(step: u32) -> Option<usize> {
@@ -187,23 +179,24 @@ mod tests {
             automation(json!([{"action": "a", "name": "a"}, {"action": "b", "with": {"x": "{{steps.a.result}}"}}]));
         let mut run = run(2, &[(0, None, Some(LATER)), (1, None, None)]);
         settle_state(&automation, &mut run, NOW);
-        assert_eq!((run.state, run.retry_at, run.due_at()), (RunState::Waiting, Some(LATER), Some(LATER)));
+        assert_eq!(run.state, RunState::Waiting { until: LATER, since: None, plugin: None });
+        assert_eq!(run.due_at(), Some(LATER));
         run.open_steps.remove(0);
         settle_state(&automation, &mut run, NOW);
-        assert_eq!((run.state, run.open_steps[0].retry_at), (RunState::Running, Some(NOW)), "its turn has come");
+        assert_eq!((&run.state, run.open_steps[0].retry_at), (&RunState::Running, Some(NOW)), "its turn has come");
         run.open_steps.clear();
         settle_state(&automation, &mut run, LATER);
-        assert_eq!((run.state, run.retry_at, run.finished_at), (RunState::Done, None, Some(LATER)));
+        assert_eq!(run.state, RunState::Done { at: LATER });
     }
 
     #[test]
     fn a_step_that_waits_for_its_plugin_does_not_hold_up_open_ones() {
         let automation = automation(json!([{"action": "a"}, {"action": "gone"}]));
         let mut run = run(1, &[(0, None, Some(LATER))]);
-        (run.state, run.waits_for) = (RunState::Parked, Some("gone".into()));
+        run.state = RunState::Parked { plugin: "gone".into() };
         assert_eq!(task(&automation, &run, NOW), Task::Nothing);
         assert_eq!((task(&automation, &run, LATER), run.due_at()), (Task::Open(0), Some(LATER)));
         settle_state(&automation, &mut run, NOW);
-        assert_eq!((run.state, run.waits_for.as_deref()), (RunState::Parked, Some("gone")));
+        assert_eq!(run.state, RunState::Parked { plugin: "gone".into() });
     }
 }

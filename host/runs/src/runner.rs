@@ -188,12 +188,11 @@ impl Runner {
             None => (refused("the automation was deleted before the event was processed"), None),
         };
         let now = self.clock.now();
-        let state = match () {
-            () if waits.as_ref().is_some_and(|waits| waits.busy_until.is_some()) => RunState::Waiting,
-            () if waits.is_some() => RunState::Parked,
-            () if decision.fired => RunState::Running,
-            () if evaluation_failed(&decision) => RunState::Failed,
-            () => RunState::Skipped,
+        let state = match waits {
+            Some(unavailable) => unavailable.run_state(now),
+            None if decision.fired => RunState::Running,
+            None if evaluation_failed(&decision) => RunState::Failed { at: now },
+            None => RunState::Skipped { at: now },
         };
         let most = found.as_ref().and_then(|found| found.concurrency.as_ref()).map_or(1, |bound| bound.most);
         let name = found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
@@ -201,12 +200,8 @@ impl Runner {
             revision: found.as_ref().map_or(0, |found| found.revision),
             decision,
             state,
-            retry_at: waits.as_ref().and_then(|waits| waits.busy_until),
-            waiting_since: waits.as_ref().and_then(|waits| waits.busy_until).map(|_| now),
-            waits_for: waits.map(|waits| waits.plugin),
             lane: lane.map(|key| Lane { key: key.to_owned(), most }),
             created_at: now,
-            finished_at: (!state.live()).then_some(now),
             ..Run::undecided_for(event, id, automation.clone(), name)
         }
     }
@@ -235,8 +230,7 @@ impl Runner {
     async fn end_early(&self, run: Run, reason: &str) -> Result<(), PipelineError> {
         tracing::warn!(target: RUN, space = %run.space, run = %run.id, reason, "run failed: it cannot be continued");
         let decision = Decision { reason: reason.to_owned(), ..run.decision };
-        let (state, finished_at) = (RunState::Failed, Some(self.clock.now()));
-        let ended = Run { decision, state, finished_at, open_steps: Vec::new(), ..run };
+        let ended = Run { decision, ..run }.failed(self.clock.now());
         self.store.runs.complete_step(StepCommit { run: ended, item: None, effects: Effects::default() }).await?;
         Ok(())
     }
@@ -261,7 +255,7 @@ impl Runner {
     fn follow_up(&self, run: &Run) {
         outcome_log::run_ended(run);
         // The plugin may have been installed concurrently, before the run was parked, so check again.
-        if let Some(plugin) = run.waits_for.as_deref().filter(|_| run.state == RunState::Parked) {
+        if let RunState::Parked { plugin } = &run.state {
             self.parked.release_if_there(&run.space, plugin);
         }
     }
@@ -346,9 +340,8 @@ impl Runner {
                 let name = found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
                 let most = found.and_then(|found| found.concurrency.as_ref().map(|bound| bound.most)).unwrap_or(1);
                 Run {
-                    state: RunState::Failed,
+                    state: RunState::Failed { at: self.clock.now() },
                     decision: Decision { fired: false, reason: reason.clone(), conditions: Vec::new() },
-                    finished_at: Some(self.clock.now()),
                     lane: work.lane(id.ordinal).map(|key| Lane { key: key.to_owned(), most }),
                     ..Run::undecided_for(&event, id, automation.clone(), name)
                 }
@@ -365,7 +358,7 @@ impl Runner {
 
     async fn dead_letter_run(&self, space: &SpaceId, id: RunId, reason: &str) -> Result<(), PipelineError> {
         let failure = Failure::permanent("event.dead_lettered", reason);
-        let end = |mut run: Run| {
+        let end = |mut run: Run, at: Timestamp| {
             let automation = self.runs.procedure(&run).ok();
             let next = match automation.as_ref().map(|automation| task(automation, &run, self.clock.now())) {
                 Some(Task::Open(index)) => run.open_steps.get(index).map_or(run.next_step, |open| open.step),
@@ -393,7 +386,7 @@ impl Runner {
                 Some(known) => *known = record,
                 None => run.steps.push(record),
             }
-            Run { state: RunState::Failed, ..run }
+            run.failed(at)
         };
         self.runs.end_run(space, id, &end).await.map(|_| ())
     }

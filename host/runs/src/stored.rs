@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::watched_clock::WatchedClock;
-use hookwright_model::{Automation, Effects, Event, Run, RunId, RunState, SpaceId, WORKFLOW_STARTED, WorkflowStart};
+use hookwright_model::{Automation, Effects, Event, Run, RunId, SpaceId, Timestamp, WORKFLOW_STARTED, WorkflowStart};
 use hookwright_routing::catalogue::{Catalogue, NotStarted};
 use hookwright_store::{EventLookup, Listing, Page, StepCommit, StepCommitted, Store};
 use serde_json::Value;
@@ -59,16 +59,15 @@ impl Runs {
     /// Ends a run before its last step. The effects of earlier steps remain; a step in progress has no effects any more.
     pub async fn cancel_run(&self, space: &SpaceId, id: &str) -> Result<Run, PipelineError> {
         let key = self.run_id(space, id)?;
-        let cancel = |run| Run { state: RunState::Cancelled, ..run };
-        self.end_run(space, key, &cancel).await
+        self.end_run(space, key, &Run::cancelled).await
     }
 
-    /// Ends a run that has not ended, in the state that `end` gives it.
+    /// Ends a run that has not ended: `end` does so, at the time that it is given.
     pub(crate) async fn end_run(
         &self,
         space: &SpaceId,
         key: RunId,
-        end: &(dyn Fn(Run) -> Run + Sync),
+        end: &(dyn Fn(Run, Timestamp) -> Run + Sync),
     ) -> Result<Run, PipelineError> {
         for _ in 0..MAX_ATTEMPTS_TO_END {
             let Some(run) = self.store.runs.run(space, key)? else {
@@ -79,19 +78,10 @@ impl Runs {
                 continue;
             };
             if !run.state.live() {
-                let state = serde_json::to_value(run.state).unwrap_or_default();
-                let state = state.as_str().unwrap_or_default();
-                let message = format!("the run has ended: it is {state}");
+                let message = format!("the run has ended: it is {}", run.state.name().as_str());
                 return Err(PipelineError::Conflict { code: "run.ended", message });
             }
-            let ended = Run {
-                retry_at: None,
-                waits_for: None,
-                open_steps: Vec::new(),
-                finished_at: Some(self.clock.now()),
-                ..end(run)
-            };
-            let commit = StepCommit { run: ended, item: None, effects: Effects::default() };
+            let commit = StepCommit { run: end(run, self.clock.now()), item: None, effects: Effects::default() };
             if let StepCommitted::Done(ended) = self.store.runs.complete_step(commit).await? {
                 return self.with_items(*ended);
             }

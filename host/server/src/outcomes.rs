@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hookwright_model::{Delivery, DeliveryState, Run, RunState, Timestamp};
+use hookwright_model::{Delivery, DeliveryState, Run, RunStateName, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) struct RunFilter {
     event_type: Option<String>,
     subject: Option<String>,
     ticket: Option<u64>,
-    state: Option<RunState>,
+    state: Option<RunStateName>,
     fired: Option<bool>,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -43,7 +43,7 @@ impl RunFilter {
             && self.event_type.as_deref().is_none_or(|wanted| run.event_type == wanted)
             && self.subject.as_deref().is_none_or(about)
             && self.ticket.is_none_or(|ticket| about(&format!("ticket/{ticket}")))
-            && self.state.is_none_or(|state| run.state == state)
+            && self.state.is_none_or(|state| run.state.name() == state)
             && self.fired.is_none_or(|fired| run.decision.fired == fired)
             && self.from.is_none_or(|from| from <= run.created_at)
             && self.until.is_none_or(|until| run.created_at < until)

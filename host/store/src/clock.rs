@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hookwright_model::{DeliveryId, DeliveryState, Mail, MailState, Run, RunId, Timestamp};
+use hookwright_model::{DeliveryId, DeliveryState, Mail, MailState, Run, RunId, RunState, Timestamp};
 use redb::ReadableTable as _;
 
 use crate::batch::Batch;
@@ -135,14 +135,20 @@ fn pull_back_run(batch: &mut Batch<'_>, key: DueKey, now: Timestamp) -> Result<b
             (open.retry_at, open.since) = (Some(sooner), now);
         }
     }
-    if let Some(since) = stored.waiting_since {
-        let sooner = |at: Timestamp| pulled_back(at, since, now).unwrap_or(at);
-        (run.retry_at, run.wait_until) = (run.retry_at.map(sooner), run.wait_until.map(sooner));
-        run.waiting_since = Some(since.min(now));
+    let sooner = |at: Timestamp, since: Timestamp| pulled_back(at, since, now).unwrap_or(at);
+    if let Some(wait) = &mut run.wait {
+        wait.until = wait.since.map_or(wait.until, |since| sooner(wait.until, since));
+        wait.since = wait.since.map(|since| since.min(now));
     }
-    // It goes on with whatever comes first.
-    run.retry_at =
-        run.retry_at.map(|at| run.open_steps.iter().filter_map(|open| open.retry_at).fold(at, Timestamp::min));
+    let first_retry = run.first_retry();
+    if let RunState::Waiting { until, since, .. } = &mut run.state {
+        if let Some(set) = since.or(stored.wait.and_then(|wait| wait.since)) {
+            *until = sooner(*until, set);
+        }
+        // It goes on with whatever comes first.
+        *until = first_retry.map_or(*until, |retry| retry.min(*until));
+        *since = since.map(|since| since.min(now));
+    }
     if run.due_at() == Some(at) {
         return Ok(false);
     }

@@ -14,9 +14,8 @@
 //! [`LIVE`](crate::tables::LIVE) lists the runs that have left their event's work and have not ended, so that each of
 //! them can be checked at the start without reading all runs.
 
-use hookwright_model::{Run, RunId, RunState, Timestamp};
+use hookwright_model::{InWork, Run, RunId, RunState, Timestamp};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
-use serde::Deserialize;
 
 use crate::batch::Batch;
 use crate::shared::Shared;
@@ -41,14 +40,15 @@ enum Row {
 
 /// The rows of a run; empty if it has ended.
 fn rows_of(run: &Run) -> Vec<Row> {
-    match run.state {
+    match &run.state {
         RunState::Queued => vec![Row::Lane],
-        RunState::Parked => {
-            let plugin = Row::Parked(run.waits_for.clone().unwrap_or_default());
-            std::iter::once(plugin).chain(run.due_at().map(Row::Due)).collect()
+        RunState::Parked { plugin } => {
+            std::iter::once(Row::Parked(plugin.clone())).chain(run.due_at().map(Row::Due)).collect()
         }
-        RunState::Running | RunState::Waiting => vec![run.due_at().map_or(Row::Work, Row::Due)],
-        RunState::Skipped | RunState::Done | RunState::Failed | RunState::Cancelled => Vec::new(),
+        RunState::Running | RunState::Waiting { .. } => vec![run.due_at().map_or(Row::Work, Row::Due)],
+        RunState::Skipped { .. } | RunState::Done { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => {
+            Vec::new()
+        }
     }
 }
 
@@ -78,17 +78,16 @@ pub(crate) fn save(batch: &mut Batch<'_>, space: u32, stored: Option<&Run>, run:
 /// Queues a run that is about to begin if it is not its turn. A run that has ended leaves its lane; the runs whose turn
 /// it is then become due.
 fn settle(batch: &mut Batch<'_>, space: u32, run: &mut Run, begins: bool) -> Result<(), StoreError> {
-    if run.state.live() {
+    let Some(ended_at) = run.state.finished_at() else {
         if begins && run.state == RunState::Running && !lanes::has_turn(batch, space, run)? {
             run.state = RunState::Queued;
         }
         return Ok(());
-    }
-    let now = run.finished_at.unwrap_or(run.created_at);
+    };
     for next in lanes::leave(batch, space, run)? {
         // A run that is not stored yet has conditions that are still to be evaluated.
         if let Some(next) = load(batch, space, next)?.filter(|next| next.state == RunState::Queued) {
-            go_on(batch, space, &next, now)?;
+            go_on(batch, space, &next, ended_at)?;
         }
     }
     Ok(())
@@ -127,17 +126,11 @@ fn remove(batch: &mut Batch<'_>, space: u32, run: &Run, row: &Row) -> Result<(),
 
 /// Closes the work of an event that `left` has left, if no other run is part of it.
 pub(crate) fn close_work_after(batch: &mut Batch<'_>, space: u32, left: RunId) -> Result<(), StoreError> {
-    #[derive(Deserialize)]
-    struct Place {
-        state: RunState,
-        #[serde(default)]
-        resumed: bool,
-    }
     for row in batch.runs()?.range((space, left.seq, 0)..=(space, left.seq, u32::MAX))? {
         let (key, row) = row?;
         if key.value().2 != left.ordinal {
-            let Place { state, resumed } = rows::read(row.value())?;
-            if state == RunState::Running && !resumed {
+            let InWork(in_work) = rows::read(row.value())?;
+            if in_work {
                 return Ok(());
             }
         }
@@ -153,13 +146,8 @@ pub(crate) fn load(batch: &mut Batch<'_>, space: u32, id: RunId) -> Result<Optio
 
 /// Makes a parked or queued run due `now`.
 pub(crate) fn go_on(batch: &mut Batch<'_>, space: u32, stored: &Run, now: Timestamp) -> Result<(), StoreError> {
-    let mut run = Run {
-        state: RunState::Waiting,
-        retry_at: Some(now),
-        waiting_since: Some(now),
-        waits_for: None,
-        ..stored.clone()
-    };
+    let released = RunState::Waiting { until: now, since: Some(now), plugin: None };
+    let mut run = Run { state: released, ..stored.clone() };
     save(batch, space, Some(stored), &mut run)
 }
 

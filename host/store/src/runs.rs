@@ -143,7 +143,8 @@ impl Runs {
                     released.push((seq, ordinal));
                 }
                 for (seq, ordinal) in &released {
-                    let waits = |run: &Run| run.state == RunState::Parked && run.waits_for.as_deref() == Some(&plugin);
+                    let waits =
+                        |run: &Run| matches!(&run.state, RunState::Parked { plugin: awaited } if *awaited == plugin);
                     match continuation::load(batch, number, RunId { seq: *seq, ordinal: *ordinal })?.filter(waits) {
                         Some(run) => continuation::go_on(batch, number, &run, now)?,
                         None => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hookwright_model::{
     AutomationId, Cause, Delivery, EventDraft, Letter, Mail, MailState, NewDelivery, NewEvent, OpenStep, Plan, Purpose,
-    Run, RunId, RunState, SpaceId, Timestamp, WebhookId,
+    Run, RunId, RunState, SpaceId, StepWait, Timestamp, WebhookId,
 };
 use hookwright_store::{PulledBack, Store, StoreOptions};
 use serde_json::json;
@@ -15,6 +15,10 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn ahead() -> Timestamp {
     NOW.after(Duration::from_secs(400 * 86_400))
+}
+
+fn waiting(until: Timestamp, since: Option<Timestamp>) -> RunState {
+    RunState::Waiting { until, since, plugin: None }
 }
 
 struct Scene {
@@ -46,7 +50,6 @@ impl Scene {
         let id = RunId { seq, ordinal: 0 };
         let mut run = Run::undecided_for(&event, id, AutomationId::from("aut_1"), "n".to_owned());
         run.decision.fired = true;
-        run.state = RunState::Waiting;
         change(&mut run);
         self.store.runs.decide(&SpaceId::main(), seq, vec![run]).await.unwrap();
         (self.run(id), self.store.deliveries.deliveries_of(&SpaceId::main(), seq).unwrap().remove(0))
@@ -66,15 +69,16 @@ async fn pulling_back_keeps_the_remaining_delay() {
     let scene = Scene::new().await;
     let (waits, delivery) = scene
         .event(ahead(), |run| {
-            (run.retry_at, run.wait_until) = (Some(ahead().after(60 * SECOND)), Some(ahead().after(60 * SECOND)));
-            run.waiting_since = Some(ahead());
+            let until = ahead().after(60 * SECOND);
+            run.wait = Some(StepWait { until, since: Some(ahead()) });
+            run.state = waiting(until, None);
         })
         .await;
     let (retried, _) = scene
         .event(ahead(), |run| {
-            let retry_at = Some(ahead().after(10 * SECOND));
-            run.open_steps = vec![OpenStep { step: 0, item: None, tries: 1, retry_at, since: ahead() }];
-            run.retry_at = retry_at;
+            let until = ahead().after(10 * SECOND);
+            run.open_steps = vec![OpenStep { step: 0, item: None, tries: 1, retry_at: Some(until), since: ahead() }];
+            run.state = waiting(until, None);
         })
         .await;
     let mail = Mail {
@@ -95,11 +99,13 @@ async fn pulling_back_keeps_the_remaining_delay() {
 
     let pulled = scene.store.timetable.pull_back(NOW).await.unwrap();
     assert_eq!(pulled, PulledBack { runs: 2, mails: 1, deliveries: 2 });
-    let after = |seconds: u32| Some(NOW.after(seconds * SECOND));
+    let at = |seconds: u32| NOW.after(seconds * SECOND);
+    let after = |seconds: u32| Some(at(seconds));
     let waits = scene.run(waits.id);
-    assert_eq!((waits.retry_at, waits.wait_until, waits.waiting_since), (after(60), after(60), Some(NOW)));
+    assert_eq!(waits.state, waiting(at(60), None));
+    assert_eq!(waits.wait, Some(StepWait { until: at(60), since: Some(NOW) }));
     let retried = scene.run(retried.id);
-    assert_eq!((retried.retry_at, retried.open_steps[0].retry_at), (after(10), after(10)));
+    assert_eq!((retried.state, retried.open_steps[0].retry_at), (waiting(at(10), None), after(10)));
     let mail = scene.store.mails.mail(&SpaceId::main(), 1).unwrap().unwrap();
     assert_eq!(mail.next_attempt_at, after(30));
     let delivery = scene.store.deliveries.delivery(&SpaceId::main(), delivery.id).unwrap().unwrap();
@@ -111,18 +117,20 @@ async fn pulling_back_keeps_the_remaining_delay() {
 #[tokio::test]
 async fn times_of_a_correct_clock_and_explicit_times_are_kept() {
     let scene = Scene::new().await;
-    let late = Some(ahead().after(60 * SECOND));
-    let (long, _) = scene.event(NOW, |run| (run.retry_at, run.waiting_since) = (late, Some(NOW))).await;
-    let (named, _) = scene.event(NOW, |run| (run.retry_at, run.wait_until) = (late, late)).await;
+    let late = ahead().after(60 * SECOND);
+    let (long, _) = scene.event(NOW, |run| run.state = waiting(late, Some(NOW))).await;
+    let named_time = StepWait { until: late, since: None };
+    let (named, _) = scene.event(NOW, |run| (run.state, run.wait) = (waiting(late, None), Some(named_time))).await;
     assert_eq!(scene.store.timetable.pull_back(NOW).await.unwrap(), PulledBack::default());
-    assert_eq!((scene.run(long.id).retry_at, scene.run(named.id).wait_until), (late, late));
+    assert_eq!(scene.run(long.id).state, waiting(late, Some(NOW)));
+    assert_eq!(scene.run(named.id).wait, Some(named_time));
 }
 
 #[tokio::test]
 async fn many_items_are_pulled_back_in_batches() {
     let scene = Scene::new().await;
     for _ in 0..1100 {
-        let late = |run: &mut Run| (run.retry_at, run.waiting_since) = (Some(ahead().after(SECOND)), Some(ahead()));
+        let late = |run: &mut Run| run.state = waiting(ahead().after(SECOND), Some(ahead()));
         scene.event(ahead(), late).await;
     }
     let pulled = scene.store.timetable.pull_back(NOW).await.unwrap();

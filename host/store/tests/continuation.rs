@@ -7,7 +7,7 @@ use hookwright_model::{
     AutomationId, Effects, Event, EventDraft, Lane, NewEvent, NewLane, Plan, Run, RunId, RunState, SpaceId, Timestamp,
 };
 use hookwright_store::{DueItem, StepCommit, StepCommitted, Store, StoreOptions};
-use redb::{Database, TableDefinition};
+use redb::{Database, TableDefinition, WriteTransaction};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -96,19 +96,19 @@ fn event() -> Event {
 }
 
 fn running(run: &Run) -> Run {
-    Run { state: RunState::Running, retry_at: None, waits_for: None, ..run.clone() }
+    Run { state: RunState::Running, ..run.clone() }
 }
 
 fn waiting(run: &Run, at: Timestamp) -> Run {
-    Run { state: RunState::Waiting, retry_at: Some(at), waits_for: None, ..run.clone() }
+    Run { state: RunState::Waiting { until: at, since: None, plugin: None }, ..run.clone() }
 }
 
 fn parked(run: &Run) -> Run {
-    Run { state: RunState::Parked, retry_at: None, waits_for: Some(PLUGIN.to_owned()), ..run.clone() }
+    Run { state: RunState::Parked { plugin: PLUGIN.to_owned() }, ..run.clone() }
 }
 
 fn ended(run: &Run) -> Run {
-    Run { state: RunState::Done, retry_at: None, waits_for: None, finished_at: Some(NOW), ..run.clone() }
+    Run { state: RunState::Done { at: NOW }, ..run.clone() }
 }
 
 #[tokio::test]
@@ -130,7 +130,8 @@ async fn each_commit_writes_the_row_of_the_runs_state() {
     let run = scene.commit(parked(&run)).await;
     assert_eq!((scene.due(LATER), parked_now()), (vec![], 1));
     assert_eq!(scene.store.runs.release(&main, PLUGIN, NOW, 10).await.unwrap(), 1);
-    assert_eq!((scene.due(NOW), parked_now(), scene.run(run.id).state), (vec![run.id], 0, RunState::Waiting));
+    let released = RunState::Waiting { until: NOW, since: Some(NOW), plugin: None };
+    assert_eq!((scene.due(NOW), parked_now(), scene.run(run.id).state), (vec![run.id], 0, released));
 
     let run = scene.run(run.id);
     let run = scene.commit(waiting(&run, LATER)).await;
@@ -176,23 +177,26 @@ async fn a_commit_on_a_stale_run_is_refused() {
     assert!(matches!(scene.store.runs.complete_step(after).await.unwrap(), StepCommitted::Superseded), "it has ended");
 }
 
+/// Removes these fields from the rows of all runs.
+fn remove_fields(transaction: &WriteTransaction, removed: &[&str]) {
+    let mut runs = transaction.open_table(RUNS).unwrap();
+    let old: Vec<((u32, u64, u32), Value)> = redb::ReadableTable::iter(&runs)
+        .unwrap()
+        .map(|row| row.map(|(key, row)| (key.value(), serde_json::from_slice(row.value()).unwrap())).unwrap())
+        .collect();
+    for (key, mut run) in old {
+        run.as_object_mut().unwrap().retain(|name, _| !removed.contains(&name.as_str()));
+        runs.insert(key, serde_json::to_vec(&run).unwrap().as_slice()).unwrap();
+    }
+}
+
 /// What the versions before this one left behind: the rows of runs that came back from a wait, a plugin or a lane are gone.
 fn orphan_as_format_2(db: &Database) {
     let transaction = db.begin_write().unwrap();
     {
         transaction.open_table(DUE).unwrap().retain(|_, ()| false).unwrap();
         transaction.open_table(PARKED).unwrap().retain(|_, ()| false).unwrap();
-        let mut runs = transaction.open_table(RUNS).unwrap();
-        let old: Vec<((u32, u64, u32), Value)> = redb::ReadableTable::iter(&runs)
-            .unwrap()
-            .map(|row| row.map(|(key, row)| (key.value(), serde_json::from_slice(row.value()).unwrap())).unwrap())
-            .collect();
-        for (key, mut run) in old {
-            let fields = run.as_object_mut().unwrap();
-            fields.remove("resumed");
-            fields.remove("version");
-            runs.insert(key, serde_json::to_vec(&run).unwrap().as_slice()).unwrap();
-        }
+        remove_fields(&transaction, &["resumed", "version"]);
         transaction.open_table(META).unwrap().insert("format", "2").unwrap();
     }
     transaction.delete_table(LIVE).unwrap();
@@ -219,7 +223,7 @@ async fn opening_repairs_runs_without_a_continuation() {
     assert_eq!(scene.due(NOW), [back.id], "it goes on at once");
     assert_eq!(scene.due(LATER), [back.id, waits.id], "at its own time");
     assert_eq!(scene.store.runs.parked(&main, PLUGIN, 10).unwrap(), 1);
-    assert_eq!((scene.run(over.id).state, scene.run(parks.id).state), (RunState::Done, RunState::Parked));
+    assert_eq!((scene.run(over.id).state, scene.run(parks.id).state), (over.state, parks.state));
     for run in [back.id, waits.id] {
         let run = scene.run(run);
         scene.commit(ended(&run)).await;
@@ -240,6 +244,27 @@ async fn every_start_finds_a_lost_row() {
         })
         .await;
     assert_eq!((scene.due(NOW), scene.due(LATER)), (vec![], vec![waits.id]));
+}
+
+#[tokio::test]
+async fn runs_whose_rows_lack_the_data_of_their_state_continue_after_a_restart() {
+    let scene = Scene::new();
+    let (one, other) = (scene.fired(1, None).await.remove(0), scene.fired(1, None).await.remove(0));
+    let (waits, parks) = (scene.commit(waiting(&one, LATER)).await, scene.commit(parked(&other)).await);
+    let scene = scene
+        .restart(|db| {
+            let transaction = db.begin_write().unwrap();
+            remove_fields(&transaction, &["retry_at", "waits_for"]);
+            transaction.commit().unwrap();
+        })
+        .await;
+    let due = scene.due(Timestamp::from_millis(0));
+    assert!(due.contains(&waits.id) && due.contains(&parks.id), "{due:?}");
+    for run in [waits.id, parks.id] {
+        scene.commit(running(&scene.run(run))).await;
+        scene.commit(ended(&scene.run(run))).await;
+    }
+    assert_eq!(scene.due(NOW), []);
 }
 
 #[tokio::test]

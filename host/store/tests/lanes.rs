@@ -3,7 +3,7 @@
 
 use hookwright_model::{
     AutomationId, Decision, Effects, EventDraft, ItemRecord, Lane, NewEvent, NewLane, Plan, Progress, Run, RunId,
-    RunState, SpaceId, StepOutcome, Timestamp,
+    RunState, RunStateName, SpaceId, StepOutcome, Timestamp,
 };
 use hookwright_store::{DueItem, StepCommit, StepCommitted, Store, StoreOptions};
 use serde_json::json;
@@ -40,27 +40,23 @@ fn run(seq: u64, key: &str, most: u32, state: RunState) -> Run {
         steps: vec![],
         next_step: 0,
         tries: 0,
-        retry_at: None,
-        waiting_since: None,
-        waits_for: None,
         open_steps: vec![],
         progress: Progress::default(),
-        wait_until: None,
+        wait: None,
         lane: Some(Lane { key: key.to_owned(), most }),
         resumed: false,
         version: 0,
         created_at: Timestamp::from_millis(10),
-        finished_at: (!state.live()).then_some(Timestamp::from_millis(10)),
     }
 }
 
-async fn decide(store: &Store, run: Run) -> RunState {
+async fn decide(store: &Store, run: Run) -> RunStateName {
     let seq = run.id.seq;
-    store.runs.decide(&SpaceId::main(), seq, vec![run]).await.unwrap()[0].state
+    store.runs.decide(&SpaceId::main(), seq, vec![run]).await.unwrap()[0].state.name()
 }
 
-fn state(store: &Store, seq: u64) -> RunState {
-    store.runs.run(&SpaceId::main(), RunId { seq, ordinal: 0 }).unwrap().unwrap().state
+fn state(store: &Store, seq: u64) -> RunStateName {
+    store.runs.run(&SpaceId::main(), RunId { seq, ordinal: 0 }).unwrap().unwrap().state.name()
 }
 
 async fn commit(store: &Store, run: Run, item: Option<(u32, ItemRecord)>) -> StepCommitted {
@@ -69,8 +65,7 @@ async fn commit(store: &Store, run: Run, item: Option<(u32, ItemRecord)>) -> Ste
 
 async fn end(store: &Store, run: Run) {
     let stored = store.runs.run(&run.space, run.id).unwrap().unwrap();
-    let finished_at = Some(Timestamp::from_millis(20));
-    let ended = Run { state: RunState::Done, retry_at: None, finished_at, version: stored.version, ..run };
+    let ended = Run { state: RunState::Done { at: Timestamp::from_millis(20) }, version: stored.version, ..run };
     assert!(matches!(commit(store, ended, None).await, StepCommitted::Done(_)));
 }
 
@@ -84,17 +79,17 @@ async fn a_run_waits_for_earlier_runs_of_its_key_even_if_decided_first() {
     let (_dir, store) = open();
     let (first, second, third) = (accept(&store, "k").await, accept(&store, "k").await, accept(&store, "k").await);
     let other = accept(&store, "other").await;
-    assert_eq!(decide(&store, run(second, "k", 1, RunState::Running)).await, RunState::Queued);
-    assert_eq!(decide(&store, run(other, "other", 1, RunState::Running)).await, RunState::Running);
-    assert_eq!(decide(&store, run(first, "k", 1, RunState::Running)).await, RunState::Running);
-    assert_eq!(decide(&store, run(third, "k", 1, RunState::Running)).await, RunState::Queued);
+    assert_eq!(decide(&store, run(second, "k", 1, RunState::Running)).await, RunStateName::Queued);
+    assert_eq!(decide(&store, run(other, "other", 1, RunState::Running)).await, RunStateName::Running);
+    assert_eq!(decide(&store, run(first, "k", 1, RunState::Running)).await, RunStateName::Running);
+    assert_eq!(decide(&store, run(third, "k", 1, RunState::Running)).await, RunStateName::Queued);
     assert_eq!(due(&store), [0_u64; 0]);
     // Nothing is left to be done at once for those that wait.
     let open: Vec<u64> = store.backlog.work(0, 10).unwrap().iter().map(|work| work.seq).collect();
     assert_eq!(open, [first, other]);
 
     end(&store, run(first, "k", 1, RunState::Running)).await;
-    assert_eq!((state(&store, second), state(&store, third)), (RunState::Waiting, RunState::Queued));
+    assert_eq!((state(&store, second), state(&store, third)), (RunStateName::Waiting, RunStateName::Queued));
     assert_eq!(due(&store), [second]);
 }
 
@@ -102,9 +97,12 @@ async fn a_run_waits_for_earlier_runs_of_its_key_even_if_decided_first() {
 async fn a_run_that_does_not_fire_releases_the_next_one() {
     let (_dir, store) = open();
     let (first, second) = (accept(&store, "k").await, accept(&store, "k").await);
-    assert_eq!(decide(&store, run(second, "k", 1, RunState::Running)).await, RunState::Queued);
-    assert_eq!(decide(&store, run(first, "k", 1, RunState::Skipped)).await, RunState::Skipped);
-    assert_eq!((state(&store, second), due(&store)), (RunState::Waiting, vec![second]));
+    assert_eq!(decide(&store, run(second, "k", 1, RunState::Running)).await, RunStateName::Queued);
+    assert_eq!(
+        decide(&store, run(first, "k", 1, RunState::Skipped { at: Timestamp::from_millis(10) })).await,
+        RunStateName::Skipped
+    );
+    assert_eq!((state(&store, second), due(&store)), (RunStateName::Waiting, vec![second]));
 }
 
 #[tokio::test]
@@ -118,9 +116,9 @@ async fn the_concurrency_limit_bounds_runs_in_progress() {
     for seq in &seqs {
         states.push(decide(&store, run(*seq, "k", 2, RunState::Running)).await);
     }
-    assert_eq!(states, [RunState::Running, RunState::Running, RunState::Queued, RunState::Queued]);
+    assert_eq!(states, [RunStateName::Running, RunStateName::Running, RunStateName::Queued, RunStateName::Queued]);
     end(&store, run(seqs[1], "k", 2, RunState::Running)).await;
-    assert_eq!((state(&store, seqs[2]), state(&store, seqs[3])), (RunState::Waiting, RunState::Queued));
+    assert_eq!((state(&store, seqs[2]), state(&store, seqs[3])), (RunStateName::Waiting, RunStateName::Queued));
 }
 
 #[tokio::test]
@@ -132,7 +130,7 @@ async fn a_position_in_a_concurrency_group_survives_a_restart() {
     store.close().await;
     drop(store);
     let store = Store::open(&StoreOptions::new(dir.path().join("store.redb"))).unwrap();
-    assert_eq!(state(&store, second), RunState::Queued);
+    assert_eq!(state(&store, second), RunStateName::Queued);
     end(&store, run(first, "k", 1, RunState::Running)).await;
     assert_eq!(due(&store), [second]);
 }
@@ -171,8 +169,9 @@ async fn an_item_is_recorded_atomically_with_its_step() {
 async fn an_ended_run_is_no_longer_due() {
     let (_dir, store) = open();
     let seq = accept(&store, "k").await;
-    let waiting = Run { retry_at: Some(Timestamp::from_millis(50)), ..run(seq, "k", 1, RunState::Running) };
-    let waiting = Run { state: RunState::Waiting, ..waiting };
+    let until = Timestamp::from_millis(50);
+    let state = RunState::Waiting { until, since: None, plugin: None };
+    let waiting = Run { state, ..run(seq, "k", 1, RunState::Running) };
     decide(&store, waiting.clone()).await;
     assert_eq!(due(&store), [seq]);
     end(&store, waiting).await;

@@ -78,17 +78,13 @@ fn run(space: &SpaceId, seq: u64) -> Run {
         steps: vec![],
         next_step: 0,
         tries: 0,
-        retry_at: None,
-        waiting_since: None,
-        waits_for: None,
         open_steps: vec![],
         progress: Progress::default(),
-        wait_until: None,
+        wait: None,
         lane: None,
         resumed: false,
         version: 0,
         created_at: Timestamp::from_millis(0),
-        finished_at: None,
     }
 }
 
@@ -197,7 +193,7 @@ async fn a_step_commits_once_with_its_effects() {
         bench.update_ticket(&id, changes(json!({"status": "closed"}))).unwrap();
         bench.add_note(&id, NoteInput { text: "done".into(), ..NoteInput::default() }).unwrap();
         let mut after = run(&main, seq);
-        (after.next_step, after.state) = (1, RunState::Done);
+        (after.next_step, after.state) = (1, RunState::Done { at: Timestamp::from_millis(0) });
         let effects = bench.finish(&Subscribers::default());
         StepCommit { run: after, item: None, effects }
     };

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookwright_model::{DeliveryState, RunState, ScheduleInput, Timestamp, parse_json};
+use hookwright_model::{DeliveryState, Run, RunState, ScheduleInput, Timestamp, parse_json};
 use hookwright_store::Page;
 use serde_json::{Value, json};
 use tracing::subscriber::DefaultGuard;
@@ -27,8 +27,9 @@ async fn waiting(stage: &Stage, wait: Value) {
 /// When each run goes on.
 fn retries(stage: &Stage) -> Vec<Option<Timestamp>> {
     let page = Page { before: None, limit: 10 };
-    let runs = stage.store.runs.runs(&stage.space, page, &|run| run.state == RunState::Waiting).unwrap().items;
-    let mut times: Vec<Option<Timestamp>> = runs.into_iter().map(|run| run.retry_at).collect();
+    let waits = |run: &Run| matches!(run.state, RunState::Waiting { .. });
+    let runs = stage.store.runs.runs(&stage.space, page, &waits).unwrap().items;
+    let mut times: Vec<Option<Timestamp>> = runs.iter().map(Run::due_at).collect();
     times.sort();
     times
 }
