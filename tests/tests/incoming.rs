@@ -351,3 +351,23 @@ fn an_incoming_webhook_is_limited_by_its_owners_permissions() {
     assert_eq!(client.get(&path).expect(200)["owner"]["revoked"], true);
     assert_eq!(scene::all(&client, "/v1/records/lead").len(), 3);
 }
+
+#[test]
+fn an_incoming_webhook_whose_owners_key_has_expired_is_refused_until_another_key_owns_it() {
+    let server = Server::start(Options::default().clock());
+    let client = server.client();
+    let (made, anyone) = incoming(&client, &["crm"]);
+    let (path, leads) =
+        (format!("/v1/sources/{}", text(&made["id"])), format!("{}/crm/v1/entities/leads", text(&made["url"])));
+    let brief = json!({"name": "brief", "role": "editor", "expires_in_seconds": 60});
+    let brief = client.post("/v1/keys", &brief).expect(201);
+    client.patch(&path, &json!({"owner": brief["id"]})).expect(200);
+    let lead = json!({"title": "Lead"});
+    anyone.post(&leads, &lead).expect(201);
+    server.advance(Duration::from_secs(60));
+    denied(&anyone.get(&leads));
+    denied(&anyone.post(&leads, &lead));
+    client.patch(&path, &json!({"owner": made["owner"]["key"]})).expect(200);
+    anyone.post(&leads, &lead).expect(201);
+    assert_eq!(scene::all(&client, "/v1/records/lead").len(), 2);
+}

@@ -130,6 +130,9 @@ fn owner(app: &Shared, source: &Source, operation: Operation) -> Result<Author, 
     let Some(key) = key else {
         return Err(denied("the key that the webhook belongs to was revoked".to_owned()));
     };
+    if key.has_expired(app.pipeline.now()) {
+        return Err(denied("the key that the webhook belongs to has expired".to_owned()));
+    }
     let may = if matches!(operation, Operation::List | Operation::Read) { key.role.reads() } else { key.role.edits() };
     if !may {
         return Err(denied(format!("the key that the webhook belongs to has the role {}", key.role.name())));
