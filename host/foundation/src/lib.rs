@@ -9,6 +9,8 @@ pub mod keyed_locks;
 pub mod keys;
 pub mod outcome_log;
 pub mod places;
+#[cfg(test)]
+pub mod samples;
 pub mod settings;
 pub mod stopping;
 pub mod sweep;

@@ -3,11 +3,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 
 use hookwright_model::{Rate, Timestamp};
 use hookwright_pipeline::TokenBucket;
 use lru::LruCache;
+use parking_lot::Mutex;
 
 /// The number of addresses, key prefixes, and valid keys that are cached.
 const MAX_CACHED: usize = 10_000;
@@ -52,7 +52,7 @@ impl AuthThrottle {
             return Ok(());
         }
         let address = network(address);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.right.get(&(address, *digest)).is_some() {
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl AuthThrottle {
         }
         let full = |requests| move || TokenBucket::new(Rate { requests, per_seconds: 60 }, now);
         let all = self.per_minute.saturating_mul(PREFIX_LIMIT_FACTOR);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.addresses.get_or_insert_mut(network(address), full(self.per_minute)).take();
         state.beginnings.get_or_insert_mut(beginning(key).to_owned(), full(all)).take();
     }
@@ -80,7 +80,7 @@ impl AuthThrottle {
     /// Records a valid key.
     pub(crate) fn right(&self, address: IpAddr, digest: &Digest) {
         if self.per_minute != 0 {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).right.put((network(address), *digest), ());
+            self.state.lock().right.put((network(address), *digest), ());
         }
     }
 }
