@@ -1,11 +1,10 @@
 //! The mock of the outside: it answers requests from the case's list, in order, and remembers them.
 
-use std::sync::{Mutex, PoisonError};
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use hookwright_model::{Failure, Mistakes, SpaceId};
 use hookwright_plugin::{Outbound, OutboundRequest, OutboundResponse};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::body;
@@ -76,7 +75,7 @@ impl Outside {
 
     /// The requests as they are shown.
     pub(crate) fn requests(&self) -> Vec<Value> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).iter().map(shown).collect()
+        self.seen.lock().iter().map(shown).collect()
     }
 
     /// What was asked otherwise than the list says.
@@ -109,7 +108,7 @@ impl Outside {
 #[async_trait]
 impl Outbound for Outside {
     async fn send(&self, _: &SpaceId, request: OutboundRequest) -> Result<OutboundResponse, Failure> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let place = seen.len();
         let what = format!("{} {}", request.method, request.url);
         seen.push(request);

@@ -4,10 +4,10 @@
 //! it (see `hosts.rs`).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookwright_model::Timestamp;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::queue_key::QueueKey;
@@ -73,13 +73,9 @@ impl Circuit {
 }
 
 impl Circuits {
-    fn lock(&self) -> MutexGuard<'_, HashMap<QueueKey, Circuit>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether requests may go to the webhook at this URL. [`Admission::Probe`] is returned once; its end must be reported.
     pub(crate) fn admit(&self, key: &QueueKey, url: &str, now: Timestamp) -> Admission {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         let known = all.get_mut(key).filter(|known| known.url == url);
         let Some(open) = known.and_then(|known| known.open.as_mut()) else { return Admission::Closed };
         if now < open.until || open.probing {
@@ -91,7 +87,7 @@ impl Circuits {
 
     /// Takes back the probe of this URL, which was not sent.
     pub(crate) fn return_probe(&self, key: &QueueKey, url: &str) {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         let known = all.get_mut(key).filter(|known| known.url == url);
         if let Some(open) = known.and_then(|known| known.open.as_mut()) {
             open.probing = false;
@@ -100,7 +96,7 @@ impl Circuits {
 
     /// Counts the outcome of a request. Returns the time until which the circuit is open, if this outcome opened it.
     pub(crate) fn report(&self, key: &QueueKey, url: &str, failed: bool, now: Timestamp) -> Option<Timestamp> {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         if all.len() >= MAX_CIRCUITS && !all.contains_key(key) {
             all.retain(|_, known| known.outcomes != 0 || known.open.is_some());
         }
@@ -130,19 +126,19 @@ impl Circuits {
 
     /// Closes the circuit and discards its counts. Returns whether it was open.
     pub(crate) fn reset(&self, key: &QueueKey) -> bool {
-        self.lock().remove(key).is_some_and(|known| known.open.is_some())
+        self.0.lock().remove(key).is_some_and(|known| known.open.is_some())
     }
 
     /// When the next probe may be sent. `None`: the circuit is closed.
     pub(crate) fn open_until(&self, key: &QueueKey, url: &str) -> Option<Timestamp> {
-        let all = self.lock();
+        let all = self.0.lock();
         let known = all.get(key).filter(|known| known.url == url)?;
         known.open.map(|open| open.until)
     }
 
     /// The circuit as the API shows it.
     pub(crate) fn show(&self, key: &QueueKey, url: &str, now: Timestamp) -> Value {
-        let all = self.lock();
+        let all = self.0.lock();
         let Some(known) = all.get(key).filter(|known| known.url == url) else { return json!({"state": "closed"}) };
         match known.open {
             None => json!({

@@ -66,7 +66,28 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use hookwright_egress::{EgressError, Stage, Timing};
+
     use super::*;
+    use hookwright_samples::NOW;
+
+    fn feedback(status: u16, retry_after: Option<&str>) -> Feedback {
+        let mut headers = HeaderMap::new();
+        if let Some(text) = retry_after {
+            headers.insert("retry-after", text.parse().unwrap());
+        }
+        let answer = Answer {
+            status,
+            headers,
+            body: Bytes::new(),
+            truncated: false,
+            encoding: None,
+            http_version: http::Version::HTTP_11,
+            timing: Timing::default(),
+        };
+        Feedback::of(&Ok(answer), NOW)
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
@@ -82,6 +103,43 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("retry-after", text.parse().unwrap());
             assert_eq!(retry_after(&headers, now).map(|wait| wait.as_secs()), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_says_whether_the_receiver_is_slow_broken_or_only_refuses() {
+        let throttled = |seconds| RequestOutcome::Throttled { since: NOW, wait: Duration::from_secs(seconds) };
+        for (status, retry_after, outcome, wait) in [
+            (200, None, RequestOutcome::Succeeded, None),
+            (204, Some("60"), RequestOutcome::Succeeded, None),
+            (301, None, RequestOutcome::Refused, None),
+            (404, Some("60"), RequestOutcome::Refused, Some(60)),
+            (410, None, RequestOutcome::Refused, None),
+            (429, None, throttled(0), None),
+            (429, Some("60"), throttled(60), Some(60)),
+            (500, Some("60"), RequestOutcome::Failed, Some(60)),
+            (502, None, throttled(0), None),
+            (503, None, RequestOutcome::Failed, None),
+            (503, Some("60"), throttled(60), Some(60)),
+            (504, None, throttled(0), None),
+        ] {
+            let feedback = feedback(status, retry_after);
+            assert_eq!(feedback.outcome, outcome, "{status} {retry_after:?}");
+            assert_eq!(feedback.retry_after.map(|wait| wait.as_secs()), wait, "{status} {retry_after:?}");
+            assert_eq!(feedback.gone, status == 410);
+        }
+    }
+
+    #[test]
+    fn a_request_that_our_own_rules_forbid_is_no_evidence_about_the_receiver() {
+        for (error, outcome) in [
+            (EgressError::Url("no".into()), RequestOutcome::Refused),
+            (EgressError::HostRefused("no".into()), RequestOutcome::Refused),
+            (EgressError::Reset("no".into()), RequestOutcome::Failed),
+            (EgressError::Timeout { stage: Stage::Connect, limit_ms: 1 }, RequestOutcome::Failed),
+        ] {
+            let failed = Failed { error, stage: Stage::Connect, timing: Timing::default() };
+            assert_eq!(Feedback::of(&Err(failed), NOW).outcome, outcome);
         }
     }
 }

@@ -2,8 +2,8 @@
 //! webhook is sent to at all is decided by its own circuit. Queues that find no capacity are served in turn.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use url::Url;
 
 use crate::queue_key::QueueKey;
@@ -43,7 +43,7 @@ impl Hosts {
     /// Acquires capacity for up to `wanted` requests and returns for how many. If that is none, [`Hosts::release`]
     /// returns the queue when it is its turn. A queue that had its turn and finds no capacity keeps its place in front.
     pub(crate) fn acquire(&self, host: &str, key: &QueueKey, wanted: usize, had_turn: bool) -> usize {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.hosts.lock();
         let known = hosts.entry(host.to_owned()).or_default();
         let free = self.most.saturating_sub(known.in_flight);
         if free == 0 {
@@ -64,7 +64,7 @@ impl Hosts {
 
     /// Releases the capacity of `count` requests that ended or did not start. Returns the queues whose turn it is.
     pub(crate) fn release(&self, host: &str, count: usize) -> Vec<QueueKey> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.hosts.lock();
         let Some(known) = hosts.get_mut(host) else { return Vec::new() };
         known.in_flight = known.in_flight.saturating_sub(count);
         let free = self.most.saturating_sub(known.in_flight);
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(hosts.release(&host, 1), [key(2)], "it keeps its place in front");
         assert_eq!(hosts.acquire(&host, &key(2), 5, true), 1, "one at a time while others wait");
         assert_eq!(hosts.release(&host, 101), [key(3)]);
-        assert!(hosts.hosts.lock().unwrap().get(&host).is_none(), "an idle host is forgotten");
+        assert!(hosts.hosts.lock().get(&host).is_none(), "an idle host is forgotten");
     }
 
     #[test]

@@ -3,12 +3,12 @@
 //! the store.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookwright_foundation::places::SpacePermits;
 use hookwright_foundation::token_bucket::TokenBucket;
 use hookwright_model::{DeliveryId, Timestamp, Webhook};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -137,18 +137,14 @@ impl DeliveryQueues {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Checks a queue at that time, unless an earlier check is planned.
     pub(crate) fn look_at(&self, key: &QueueKey, at: Timestamp) {
-        self.lock().look_at(key, at);
+        self.inner.lock().look_at(key, at);
     }
 
     /// The next queue to be checked by `now`.
     pub(crate) fn next(&self, now: Timestamp) -> Option<QueueKey> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let due = inner.agenda.first().is_some_and(|(at, _)| *at <= now);
         let (_, key) = if due { inner.agenda.pop_first()? } else { return None };
         if let Some(queue) = inner.queues.get_mut(&key) {
@@ -158,7 +154,7 @@ impl DeliveryQueues {
     }
 
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
-        self.lock().agenda.first().map(|(at, _)| *at)
+        self.inner.lock().agenda.first().map(|(at, _)| *at)
     }
 
     /// How many requests of a queue may start. `Err`: none now; with the time at which to check again, unless the end
@@ -169,7 +165,7 @@ impl DeliveryQueues {
         webhook: &Webhook,
         now: Timestamp,
     ) -> Result<usize, Option<Timestamp>> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let queue = inner.queues.entry(key.clone()).or_default();
         if let Some(until) = queue.held_until {
             if now < until {
@@ -196,13 +192,13 @@ impl DeliveryQueues {
 
     /// Those of `rows` that are not in flight.
     pub(crate) fn not_in_flight(&self, key: &QueueKey, rows: Vec<Queued>) -> Vec<Queued> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let Some(queue) = inner.queues.get(key) else { return rows };
         rows.into_iter().filter(|(_, id)| !queue.in_flight.contains(id)).collect()
     }
 
     pub(crate) fn in_flight_count(&self, key: &QueueKey) -> usize {
-        self.lock().queues.get(key).map_or(0, |queue| queue.in_flight.len())
+        self.inner.lock().queues.get(key).map_or(0, |queue| queue.in_flight.len())
     }
 
     /// Starts a request with those of `rows` that are not in flight: between the read of the queue and this call, one
@@ -210,7 +206,7 @@ impl DeliveryQueues {
     /// not be started. That is recorded together with the start, because a request may end at any time afterwards, and
     /// its end checks the queue only if more waits there.
     pub(crate) fn start_request(&self, key: &QueueKey, mut rows: Vec<Queued>, more: bool) -> Option<StartedRequest> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let queue = inner.queues.entry(key.clone()).or_default();
         rows.retain(|(_, id)| queue.in_flight.insert(*id));
         if rows.is_empty() {
@@ -232,11 +228,11 @@ impl DeliveryQueues {
 
     /// Claims a delivery out of turn: true if it was not in flight. [`DeliveryQueues::unclaim`] reports its end.
     pub(crate) fn claim(&self, key: &QueueKey, id: DeliveryId) -> bool {
-        self.lock().queues.entry(key.clone()).or_default().in_flight.insert(id)
+        self.inner.lock().queues.entry(key.clone()).or_default().in_flight.insert(id)
     }
 
     pub(crate) fn unclaim(&self, key: &QueueKey, id: DeliveryId, now: Timestamp) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if let Some(queue) = inner.queues.get_mut(key) {
             queue.in_flight.remove(&id);
         }
@@ -248,12 +244,12 @@ impl DeliveryQueues {
 
     /// Whether a request for the delivery is in flight.
     pub(crate) fn is_in_flight(&self, key: &QueueKey, id: DeliveryId) -> bool {
-        self.lock().queues.get(key).is_some_and(|queue| queue.in_flight.contains(&id))
+        self.inner.lock().queues.get(key).is_some_and(|queue| queue.in_flight.contains(&id))
     }
 
     /// Marks queues for which a host has capacity now.
     fn wake(&self, host: &str, keys: &[QueueKey], now: Timestamp) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         for key in keys {
             inner.look_at(key, now);
             if let Some(queue) = inner.queues.get_mut(key) {
@@ -268,7 +264,7 @@ impl DeliveryQueues {
 
     /// The host that has capacity for the queue after it had none.
     pub(crate) fn take_turn(&self, key: &QueueKey) -> Option<String> {
-        self.lock().queues.get_mut(key)?.turn.take()
+        self.inner.lock().queues.get_mut(key)?.turn.take()
     }
 
     /// Releases the capacity of `count` requests to a host that ended or did not start.
@@ -290,7 +286,7 @@ impl DeliveryQueues {
     /// Discards what is known about a webhook's receiver: its circuit and its throttling. Checks the queue at once.
     pub(crate) fn reset_receiver(&self, key: &QueueKey, now: Timestamp) {
         self.circuits.reset(key);
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if let Some(queue) = inner.queues.get_mut(key) {
             (queue.held_until, queue.hold) = (None, MIN_HOLD);
         }
@@ -302,7 +298,7 @@ impl DeliveryQueues {
     /// Resets the queue of a webhook whose url was changed. The new receiver is unknown and has no requests in flight:
     /// those to the former one neither occupy its permits nor delay it when they end. Checks the queue at once.
     pub(crate) fn change_receiver(&self, key: &QueueKey, now: Timestamp) {
-        if let Some(queue) = self.lock().queues.get_mut(key) {
+        if let Some(queue) = self.inner.lock().queues.get_mut(key) {
             queue.receiver = queue.receiver.wrapping_add(1);
             (queue.requests, queue.window) = (0, INITIAL_CONCURRENCY);
         }
@@ -311,7 +307,7 @@ impl DeliveryQueues {
 
     /// Records that more is due and nothing could be started.
     pub(crate) fn set_more(&self, key: &QueueKey) {
-        if let Some(queue) = self.lock().queues.get_mut(key) {
+        if let Some(queue) = self.inner.lock().queues.get_mut(key) {
             queue.more = true;
         }
     }
@@ -326,7 +322,7 @@ impl DeliveryQueues {
         most: usize,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let queue = inner.queues.get_mut(key)?;
         for (_, id) in &request.rows {
             queue.in_flight.remove(id);
@@ -367,7 +363,7 @@ impl DeliveryQueues {
 
     /// Removes the state of an empty queue.
     pub(crate) fn close(&self, key: &QueueKey) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.queues.get(key).is_some_and(|queue| queue.in_flight.is_empty() && queue.wake.is_none()) {
             inner.queues.remove(key);
         }
@@ -376,7 +372,7 @@ impl DeliveryQueues {
     /// The queue as the API shows it.
     pub(crate) fn show(&self, webhook: &Webhook, now: Timestamp) -> Value {
         let key = key_of(webhook);
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let queue = inner.queues.get(&key);
         let held = queue.and_then(|queue| queue.held_until).filter(|until| now < *until);
         json!({
@@ -389,7 +385,7 @@ impl DeliveryQueues {
 
     /// When the throttling by the receiver ends. `None`: it is not throttled.
     pub(crate) fn held_until(&self, webhook: &Webhook, now: Timestamp) -> Option<Timestamp> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let queue = inner.queues.get(&key_of(webhook))?;
         queue.held_until.filter(|until| now < *until)
     }
@@ -476,8 +472,9 @@ mod tests {
         let key = (SpaceId::main(), 1);
         let begin =
             |seq| delivery_queues.start_request(&key, vec![(at(0), DeliveryId { seq, ordinal: 0 })], false).unwrap();
-        let seen =
-            || delivery_queues.lock().queues.get(&key).map(|queue| (queue.requests, queue.window, queue.held_until));
+        let seen = || {
+            delivery_queues.inner.lock().queues.get(&key).map(|queue| (queue.requests, queue.window, queue.held_until))
+        };
         let (first, second) = (begin(1), begin(2));
         // The answer is recorded for a second: the wait is reckoned from its arrival, as that of the next attempt is.
         let minute = RequestOutcome::Throttled { since: at(0), wait: Duration::from_secs(60) };
@@ -501,7 +498,7 @@ mod tests {
         let delivery_queues = DeliveryQueues::new(100);
         let key = (SpaceId::main(), 1);
         let row = [(at(0), DeliveryId { seq: 1, ordinal: 0 })];
-        let window = || delivery_queues.lock().queues.get(&key).map(|queue| queue.window);
+        let window = || delivery_queues.inner.lock().queues.get(&key).map(|queue| queue.window);
         let once = |outcome| {
             let request = delivery_queues.start_request(&key, row.to_vec(), false).unwrap();
             delivery_queues.end_request(&key, &request, outcome, 4, at(0))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookwright_foundation::error::PipelineError;
@@ -13,6 +13,7 @@ use hookwright_model::{
 };
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::{AttemptCommit, Store};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 /// The shortest time between two mails about one webhook's failures.
@@ -211,7 +212,7 @@ impl Exceptions {
         if webhook.mail_exceptions_to.is_empty() {
             return None;
         }
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if all.len() >= MAX_WEBHOOKS {
             all.retain(|_, pending| !pending.failures.is_empty());
         }
@@ -238,7 +239,7 @@ impl Exceptions {
 
     /// The mails that are due; webhooks that no longer fail are removed.
     fn due(&self, now: Timestamp) -> Vec<(SpaceId, Letter)> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let mut letters = Vec::new();
         all.retain(|(space, _), pending| {
             if now < pending.mailed_at.after(MAIL_INTERVAL) {

@@ -1,7 +1,7 @@
 //! Redelivery: sends again one delivery, or all that match a filter, however many.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::job::JobState;
@@ -12,6 +12,7 @@ use hookwright_model::{
 };
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::{SendAgain, Store};
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::holds::Holds;
@@ -127,14 +128,14 @@ pub(crate) struct Redeliveries(Mutex<HashMap<SpaceId, Vec<Redelivery>>>);
 
 impl Redeliveries {
     fn change(&self, space: &SpaceId, id: &str, change: impl FnOnce(&mut Redelivery)) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if let Some(found) = all.get_mut(space).and_then(|list| list.iter_mut().find(|one| one.id == id)) {
             change(found);
         }
     }
 
     fn put(&self, space: &SpaceId, redelivery: Redelivery) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let list = all.entry(space.clone()).or_default();
         if list.len() >= MAX_REMEMBERED {
             list.remove(0);
@@ -380,7 +381,7 @@ impl Resending {
 
     /// The redeliveries of a space since the server started, the newest first.
     pub fn redeliveries(&self, space: &SpaceId) -> Vec<Redelivery> {
-        let all = self.redeliveries.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.redeliveries.0.lock();
         all.get(space).map(|list| list.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
@@ -411,30 +412,12 @@ fn check_active(webhook: &Webhook) -> Result<(), PipelineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hookwright_samples::delivery;
 
     #[test]
     fn deliveries_of_another_redelivery_are_excluded_unless_they_ended_before() {
         let at = Timestamp::from_millis;
-        let first = Delivery {
-            id: DeliveryId { seq: 1, ordinal: 0 },
-            space: SpaceId::main(),
-            event: "evt".to_owned(),
-            event_type: "go".to_owned(),
-            subject: None,
-            webhook: WebhookId::new(),
-            queue: 1,
-            key: None,
-            purpose: Purpose::Event,
-            message_id: "msg".to_owned(),
-            state: DeliveryState::Dead,
-            attempts: 1,
-            next_attempt_at: None,
-            last_error: None,
-            redelivery_of: None,
-            redelivered_by: None,
-            created_at: at(10),
-            finished_at: Some(at(20)),
-        };
+        let first = Delivery { created_at: at(10), finished_at: Some(at(20)), ..delivery("a") };
         let late = Delivery { purpose: Purpose::Redelivery, ..first.clone() };
         let again = Delivery { redelivery_of: Some(first.id), ..late.clone() };
         let began = |began: i64| [&first, &late, &again].map(|one| belongs_to_another(one, at(began)));

@@ -74,3 +74,66 @@ impl RedeliveryFilter {
                 .is_none_or(|text| delivery.last_error.as_ref().is_some_and(|error| error.contains(text.as_str())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hookwright_model::DeliveryId;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use hookwright_samples::{NOW, delivery, minutes};
+
+    fn filter(filter: &Value) -> RedeliveryFilter {
+        serde_json::from_value(filter.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_filter_that_takes_everything_has_to_say_so() {
+        for (given, wrong) in [
+            (json!({}), vec!["all"]),
+            (json!({"state": "dead"}), vec!["all"]),
+            (json!({"all": true}), vec![]),
+            (json!({"preview": true}), vec![]),
+            (json!({"webhook": "whk_a"}), vec![]),
+            (json!({"from": NOW.to_string()}), vec![]),
+            (json!({"until": NOW.to_string()}), vec![]),
+            (json!({"event_type": "go"}), vec![]),
+            (json!({"error": "503"}), vec![]),
+            (json!({"missed": true}), vec!["all", "webhook"]),
+            (json!({"missed": true, "webhook": "whk_a"}), vec![]),
+            (json!({"state": "pending", "all": true}), vec!["state"]),
+        ] {
+            let mistakes = filter(&given).check().err().map(|mistakes| mistakes.0).unwrap_or_default();
+            let paths: Vec<&str> = mistakes.iter().map(|mistake| mistake.path.as_str()).collect();
+            assert_eq!(paths, wrong, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_is_taken_if_every_part_of_the_filter_fits() {
+        let dead = Delivery { last_error: Some("the receiver answered 503".to_owned()), ..delivery("a") };
+        let later = minutes(1).to_string();
+        for (given, taken) in [
+            (json!({}), true),
+            (json!({"state": "delivered"}), false),
+            (json!({"webhook": "whk_a"}), true),
+            (json!({"webhook": "whk_b"}), false),
+            (json!({"from": NOW.to_string()}), true),
+            (json!({"from": later}), false),
+            (json!({"until": NOW.to_string()}), false),
+            (json!({"until": later}), true),
+            (json!({"event_type": "go"}), true),
+            (json!({"event_type": "go.on"}), false),
+            (json!({"error": "503"}), true),
+            (json!({"error": "504"}), false),
+            (json!({"webhook": "whk_a", "error": "504"}), false),
+        ] {
+            assert_eq!(filter(&given).takes(&dead), taken, "{given}");
+        }
+        assert!(!filter(&json!({"error": "503"})).takes(&delivery("a")), "it has no error");
+        let again = Delivery { redelivered_by: Some(DeliveryId { seq: 2, ordinal: 0 }), ..dead.clone() };
+        assert!(!filter(&json!({})).takes(&again), "it was sent again already");
+        let pending = Delivery { state: DeliveryState::Pending, ..dead };
+        assert!(!filter(&json!({"state": "pending"})).takes(&pending), "it is sent anyway");
+    }
+}

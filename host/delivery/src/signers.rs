@@ -1,7 +1,7 @@
 //! What is needed to send to a webhook, built once and cached until one of its inputs changes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use hookwright_egress::{
     ClientAuth, EgressError, Http2, TokenSettings, TokenSource, Transport, TransportField, TransportSettings,
@@ -15,6 +15,7 @@ use hookwright_model::{
 };
 use hookwright_signing::Signer;
 use hookwright_store::{Store, Vault};
+use parking_lot::Mutex;
 use url::Url;
 
 /// How many webhooks are cached.
@@ -97,13 +98,9 @@ struct Cached {
 impl Signers {
     /// Clears the cache: a secret or a policy that entries are built from has changed.
     pub(crate) fn forget(&self) {
-        let mut cached = self.lock();
+        let mut cached = self.0.lock();
         cached.webhooks.clear();
         cached.dropped = cached.dropped.wrapping_add(1);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Cached> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,7 +119,7 @@ impl Signing {
         let now = self.clock.now();
         let place = (webhook.space.clone(), webhook.id.clone());
         let dropped = {
-            let cached = self.signers.lock();
+            let cached = self.signers.0.lock();
             if let Some(kept) = cached.webhooks.get(&place)
                 && kept.of.matches(webhook)
                 && kept.until.is_none_or(|until| now < until)
@@ -158,7 +155,7 @@ impl Signing {
             tokens: self.tokens_of(webhook)?,
         });
         let until = valid.iter().filter_map(|key| key.expires_at).min();
-        let mut cached = self.signers.lock();
+        let mut cached = self.signers.0.lock();
         if cached.dropped == dropped {
             if cached.webhooks.len() >= MAX_CACHED {
                 cached.webhooks.clear();

@@ -1,8 +1,8 @@
 //! The client: takes a request, returns a response or the reason why there is none.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
@@ -204,11 +205,11 @@ pub(crate) fn cached<T: Clone>(
     hash: Hash,
     make: impl FnOnce() -> Result<T, EgressError>,
 ) -> Result<T, EgressError> {
-    if let Some(found) = cache.lock().unwrap_or_else(PoisonError::into_inner).get(&hash) {
+    if let Some(found) = cache.lock().get(&hash) {
         return Ok(found.clone());
     }
     let made = make()?;
-    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cache = cache.lock();
     Ok(cache.get_or_insert(hash, || made).clone())
 }
 
@@ -366,7 +367,7 @@ mod tests {
             let proxy = format!("http://p{number}.example:1").as_str().into();
             egress.transport(&TransportSettings { proxy: Some(proxy), ..plain.clone() }).unwrap();
         }
-        assert_eq!(egress.transports.lock().unwrap().len(), KEPT_TRANSPORTS);
+        assert_eq!(egress.transports.lock().len(), KEPT_TRANSPORTS);
     }
 
     #[test]

@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::EgressError;
@@ -42,7 +43,7 @@ impl Resolver {
 
     /// Joins the query for a name, or starts one; `None` if there are too many already.
     fn ask(self: &Arc<Self>, host: &str) -> Option<watch::Receiver<Found>> {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.under_way.lock();
         if let Some(waiting) = under_way.get(host) {
             return Some(waiting.clone());
         }
@@ -57,7 +58,7 @@ impl Resolver {
             let place = resolver.places.acquire().await;
             let found = look_up(&host).await;
             drop(place);
-            resolver.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&host);
+            resolver.under_way.lock().remove(&host);
             tell.send_replace(Some(found));
         });
         Some(waiting)
@@ -87,7 +88,7 @@ mod tests {
         assert!(first.same_channel(&second));
         let found = resolver.addresses("localhost").await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback), "{found:?}");
-        assert!(resolver.under_way.lock().unwrap().is_empty());
+        assert!(resolver.under_way.lock().is_empty());
         let error = resolver.addresses("nowhere.invalid").await.unwrap_err();
         assert_eq!(error.code(), "name.unresolved", "{error}");
     }

@@ -6,10 +6,11 @@
 //! a request has a link, its [`Trace`] is in the stage of opening.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::CaptureConnection;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::EgressError;
@@ -75,7 +76,7 @@ impl Trace {
     /// Records the duration of a part of opening.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Opening)) {
         let opening = self.opening.get_or_init(Mutex::default);
-        change(&mut opening.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut opening.lock());
     }
 
     /// Records that the connection is open; returns its link.
@@ -90,7 +91,7 @@ impl Trace {
     /// The times of opening; empty if no connection was begun.
     fn opening(&self) -> Opening {
         let opening = self.opening.get();
-        opening.map(|opening| *opening.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+        opening.map(|opening| *opening.lock()).unwrap_or_default()
     }
 
     /// The connection that the request was last given.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type Locks<K> = Mutex<HashMap<K, Arc<Semaphore>>>;
@@ -32,7 +33,7 @@ impl<K: Clone + Eq + Hash> KeyedLocks<K> {
     /// Waits for the lock of a key. Waiters get it in the order in which they called.
     pub(crate) async fn lock(&self, key: &K) -> KeyedGuard<K> {
         let new = || Arc::new(Semaphore::new(self.holders));
-        let lock = Arc::clone(entries(&self.locks).entry(key.clone()).or_insert_with(new));
+        let lock = Arc::clone(self.locks.lock().entry(key.clone()).or_insert_with(new));
         // The guard exists before the wait, so that the entry is removed too if the caller stops waiting.
         let mut guard = KeyedGuard { locks: Arc::clone(&self.locks), key: key.clone(), held: None };
         // The semaphore is never closed.
@@ -43,7 +44,7 @@ impl<K: Clone + Eq + Hash> KeyedLocks<K> {
     /// How many keys are locked or waited for.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
-        entries(&self.locks).len()
+        self.locks.lock().len()
     }
 }
 
@@ -57,16 +58,12 @@ pub(crate) struct KeyedGuard<K: Eq + Hash> {
 impl<K: Eq + Hash> Drop for KeyedGuard<K> {
     fn drop(&mut self) {
         drop(self.held.take());
-        let mut entries = entries(&self.locks);
+        let mut entries = self.locks.lock();
         // Each holder and each waiter has a reference, which it takes while the entries are locked.
         if entries.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             entries.remove(&self.key);
         }
     }
-}
-
-fn entries<K>(locks: &Locks<K>) -> MutexGuard<'_, HashMap<K, Arc<Semaphore>>> {
-    locks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use hookwright_model::{Rate, Timestamp};
 const MAX_REPORTED_WAIT: Duration = Duration::from_secs(86_400);
 
 /// A token bucket: it holds tokens up to its capacity, gives one for each request, and gets new ones at its rate.
+///
+/// The crate `governor` does not fit: its limiters cannot go into debt ([`take`](Self::take)), change their rate or capacity
+/// while in use, or take the time of each call from [`Timestamp`] without an adapter.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
     rate: Rate,

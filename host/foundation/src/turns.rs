@@ -5,10 +5,11 @@
 //! for a while.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hookwright_model::{Event, Run, SpaceId};
+use parking_lot::Mutex;
 
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 
@@ -37,12 +38,6 @@ struct Inner {
     contended: Mutex<HashMap<ContendedStep, (BTreeSet<String>, Instant)>>,
 }
 
-impl Inner {
-    fn contended(&self) -> MutexGuard<'_, HashMap<ContendedStep, (BTreeSet<String>, Instant)>> {
-        self.contended.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A turn, which ends when this is dropped.
 type Turn = Vec<KeyedGuard<Key>>;
 
@@ -65,7 +60,7 @@ impl Turns {
     /// The line of a run's next step, which takes its turn before its first try if the step is contended.
     pub(crate) fn line_of(&self, run: &Run, event: &Event) -> Line {
         let mut line = self.line(&run.space);
-        let mut contended = self.0.contended();
+        let mut contended = self.0.contended.lock();
         if !contended.is_empty() {
             let step = contended_step(run, event);
             match contended.get(&step) {
@@ -81,7 +76,7 @@ impl Turns {
 
     /// Marks a run's next step as contended: it takes its turn before its first try.
     pub(crate) fn take_first(&self, run: &Run, event: &Event, line: &Line) {
-        let (now, mut contended) = (Instant::now(), self.0.contended());
+        let (now, mut contended) = (Instant::now(), self.0.contended.lock());
         if contended.len() >= MAX_CONTENDED {
             contended.retain(|_, (_, until)| *until > now);
         }

@@ -111,4 +111,24 @@ mod tests {
             assert_eq!(closeness(&wanted.parse().unwrap(), given), close, "{wanted} {given}");
         }
     }
+
+    #[test]
+    fn a_hint_names_the_word_that_differs() {
+        for (wanted, given, hint) in [
+            ("jira.isue", "jira.issue", "that is close: is one of the two misspelt?"),
+            ("jira.closed", "jira.opened", "that is close: only `opened` is not `closed`"),
+            ("jira.closed", "jira.issue.closed", "that is close: only `issue` is extra"),
+            ("jira.issue.closed", "jira.closed", "that is close: only `issue` is missing"),
+        ] {
+            assert_eq!(closeness(&wanted.parse().unwrap(), given).unwrap().hint(), hint, "{wanted} {given}");
+        }
+    }
+
+    #[test]
+    fn very_long_words_are_not_compared_letter_by_letter() {
+        let word = |length: usize| "x".repeat(length);
+        let close =
+            |length| closeness(&format!("{}y.a", word(length)).parse().unwrap(), &format!("{}z.a", word(length)));
+        assert_eq!((close(63), close(64)), (Some(Closeness::Spelling), None));
+    }
 }

@@ -104,3 +104,105 @@ fn why_not(webhook: &Webhook, event: &Event) -> String {
         "it was enabled, or took this type, only once the event was accepted".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hookwright_model::{Cause, Delivery, MAX_CHAIN, Purpose, Replay};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use hookwright_delivery::holds::DeliveryView;
+    use hookwright_samples::{delivery, event, minutes, webhook};
+
+    /// What is listed of these webhooks for an event `go.now`.
+    fn listed(webhooks: Vec<Webhook>, event: &Event, deliveries: Vec<Delivery>) -> Vec<NotSent> {
+        let catalogue = Catalogue::default();
+        webhooks.into_iter().for_each(|webhook| catalogue.put_webhook(webhook));
+        let story = |delivery| DeliveryStory { view: DeliveryView { delivery, waiting: None }, log: vec![] };
+        let deliveries: Vec<DeliveryStory> = deliveries.into_iter().map(story).collect();
+        not_sent(&catalogue, &SpaceId::main(), event, &deliveries)
+    }
+
+    fn go() -> Event {
+        event("go.now", &json!({}))
+    }
+
+    fn reason(more: &Value, event: &Event) -> String {
+        listed(vec![webhook("a", more)], event, vec![]).remove(0).reason
+    }
+
+    #[test]
+    fn webhooks_that_take_the_type_come_first_then_those_that_are_close_to_it() {
+        let webhooks = vec![
+            webhook("a", &json!({"number": 1, "events": ["stripe.paid"]})),
+            webhook("b", &json!({"number": 2, "events": ["stripe.paid", "go.nwo"]})),
+            webhook("c", &json!({"number": 3, "enabled": false})),
+        ];
+        let found = listed(webhooks, &go(), vec![]);
+        let names: Vec<(&str, bool)> = found.iter().map(|one| (one.name.as_str(), one.near)).collect();
+        assert_eq!(names, [("c", true), ("b", true), ("a", false)]);
+        let close = "the webhook takes stripe.paid, go.nwo; that is close: is one of the two misspelt?";
+        assert_eq!(found[1].reason, format!("the event's type is `go.now`, {close}"));
+        assert_eq!(found[2].reason, "the event's type is `go.now`, the webhook takes stripe.paid");
+    }
+
+    #[test]
+    fn the_state_of_a_webhook_at_the_time_of_the_event_is_the_reason() {
+        let (earlier, later) = (minutes(-1).to_string(), minutes(1).to_string());
+        for (more, wanted) in [
+            (json!({"created_at": later, "enabled": false}), "it was created after the event was accepted"),
+            (json!({"enabled": false}), "it is disabled"),
+            (json!({"dead": true}), "it is dead"),
+            (json!({"confirmation": {"handshake": "sns"}}), "it is unconfirmed"),
+            (json!({"paused": {"from": earlier, "until": later}}), "it was disabled or dead from"),
+            (json!({"paused": {"from": later}}), "only once the event was accepted"),
+            (
+                json!({"confirmation": {"handshake": "sns", "confirmed_at": later}}),
+                "its receiver had not confirmed yet",
+            ),
+            (
+                json!({"confirmation": {"handshake": "sns", "confirmed_at": earlier}}),
+                "only once the event was accepted",
+            ),
+            (json!({"updated_at": later}), "it did not take this type when the event was accepted"),
+            (json!({}), "only once the event was accepted"),
+        ] {
+            let reason = reason(&more, &go());
+            assert!(reason.contains(wanted), "{more}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_loop_and_a_replay_are_reasons_before_all_others() {
+        let disabled = json!({"enabled": false});
+        let looping = Event { cause: Some(Cause { hops: MAX_CHAIN + 1, ..Cause::api() }), ..go() };
+        assert!(reason(&disabled, &looping).contains("Hookwright-Hops"));
+        let replay = Replay { event: "evt".to_owned(), seq: 1, revision: None, plugins: BTreeMap::new() };
+        let replay = Event { cause: Some(Cause { replays: Some(replay), ..Cause::api() }), ..go() };
+        assert!(reason(&disabled, &replay).contains("is a replay"));
+    }
+
+    #[test]
+    fn webhooks_that_got_the_event_or_that_it_is_about_are_not_listed() {
+        let all = || vec![webhook("a", &json!({"number": 1})), webhook("b", &json!({"number": 2}))];
+        let ids = |found: Vec<NotSent>| found.into_iter().map(|one| one.webhook.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(listed(all(), &go(), vec![delivery("a")])), ["whk_b"]);
+        let about = Event { source: "hookwright/webhooks/whk_b".to_owned(), ..go() };
+        assert_eq!(ids(listed(all(), &about, vec![])), ["whk_a"]);
+        for purpose in [Purpose::Test, Purpose::Confirmation] {
+            let private = Delivery { purpose, ..delivery("a") };
+            assert!(listed(all(), &go(), vec![private]).is_empty(), "it went to one webhook only");
+        }
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_keeps_those_that_take_the_type() {
+        let far = |number: u32| json!({"number": number, "events": ["stripe.paid"]});
+        let mut webhooks: Vec<Webhook> = (1..=60).map(|number| webhook(&format!("a{number}"), &far(number))).collect();
+        webhooks.push(webhook("z", &json!({"number": 61, "enabled": false})));
+        let found = listed(webhooks, &go(), vec![]);
+        assert_eq!((found.len(), found[0].name.as_str()), (MAX_NAMED, "z"));
+    }
+}

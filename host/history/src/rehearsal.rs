@@ -1,6 +1,6 @@
 //! Dry runs: an automation is decided and executed for an event, and nothing is stored.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use hookwright_foundation::error::PipelineError;
@@ -17,6 +17,7 @@ use hookwright_resources::automations::Automations;
 use hookwright_runs::attempt::{DryRun, MAX_ITEMS};
 use hookwright_runs::open_steps::is_next;
 use hookwright_runs::steps::Steps;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -83,7 +84,7 @@ impl Outbound for RequestGate {
             sent: self.send.is_some(),
         };
         {
-            let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut requests = self.requests.lock();
             if requests.len() < MAX_REQUESTS {
                 requests.push(shown);
             }
@@ -213,7 +214,7 @@ impl DryRuns {
             }
         }
         shown.steps = run.steps;
-        shown.requests = std::mem::take(&mut *gate.requests.lock().unwrap_or_else(PoisonError::into_inner));
+        shown.requests = std::mem::take(&mut *gate.requests.lock());
         Ok(shown)
     }
 }

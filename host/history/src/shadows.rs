@@ -1,7 +1,7 @@
 //! Calls candidates in the shadow of live calls, and rolls back failing candidates.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use hookwright_foundation::error::PipelineError;
@@ -81,7 +81,7 @@ impl Shadows {
             None => Compared::NotComparable("the host's answers were too large to be recorded"),
         };
         drop(permit);
-        let mut counts = active.counts();
+        let mut counts = active.counts.lock();
         counts.shadow.calls = counts.shadow.calls.saturating_add(1);
         match compared_call {
             Compared::Same => counts.shadow.same = counts.shadow.same.saturating_add(1),
@@ -98,7 +98,7 @@ impl Shadows {
 
     /// What the candidate may do in a shadow call: the same as the version in use, with its own permits and meter.
     fn shadow_access(&self, active: &ActiveRollout) -> Result<Arc<Access>, PipelineError> {
-        let mut cached = active.access.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = active.access.lock();
         if let Some((since, access)) = cached.as_ref()
             && since.elapsed() < ACCESS_TTL
         {

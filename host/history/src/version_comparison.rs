@@ -1,7 +1,7 @@
 //! Compares two versions of a plugin on its recorded calls. Neither version changes or sends anything.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use hookwright_invoke::versions::Versions;
 use hookwright_model::{Failure, Mistakes, SpaceId, Timestamp, unique};
 use hookwright_plugin::{Access, HashedComponent, Plugin, Registry, Scope};
 use hookwright_store::Store;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -146,7 +147,7 @@ impl Default for Comparisons {
 
 impl Comparisons {
     fn change(&self, space: &SpaceId, id: &str, change: impl FnOnce(&mut Comparison)) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock();
         if let Some(found) = all.get_mut(space).and_then(|list| list.iter_mut().find(|one| one.id == id)) {
             change(found);
         }
@@ -154,7 +155,7 @@ impl Comparisons {
 
     /// Adds a comparison, unless another one of the space is running.
     fn put(&self, space: &SpaceId, comparison: Comparison) -> Result<(), PipelineError> {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock();
         let list = all.entry(space.clone()).or_default();
         if let Some(running) = list.iter().find(|one| one.state == JobState::Running) {
             let message = format!("the comparison {} is still running: wait until it has ended", running.id);
@@ -345,14 +346,14 @@ impl VersionComparisons {
 
     /// The comparisons of a space since the server started, the newest first, without their differences.
     pub fn comparisons(&self, space: &SpaceId) -> Vec<Comparison> {
-        let all = self.comparisons.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.comparisons.all.lock();
         let list = all.get(space).into_iter().flatten().rev();
         list.map(|one| Comparison { differences: Vec::new(), ..one.clone() }).collect()
     }
 
     /// A comparison with its differences so far.
     pub fn comparison(&self, space: &SpaceId, id: &str) -> Result<Comparison, PipelineError> {
-        let all = self.comparisons.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.comparisons.all.lock();
         let found = all.get(space).into_iter().flatten().find(|one| one.id == id);
         found.cloned().ok_or_else(|| PipelineError::not_found("comparison", id))
     }

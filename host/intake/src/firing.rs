@@ -195,3 +195,104 @@ fn chosen(schedule: &Schedule, past: &[Timestamp], now: Timestamp) -> Vec<Timest
 pub(crate) fn input_of(schedule: &Schedule) -> Value {
     schedule.input.clone().unwrap_or_else(|| Value::Object(Map::new()))
 }
+
+#[cfg(test)]
+mod tests {
+    use hookwright_model::Plan;
+    use hookwright_store::Stored;
+    use serde_json::json;
+
+    use super::*;
+    use hookwright_routing::catalogue::Catalogue;
+    use hookwright_routing::event_types::Strict;
+    use hookwright_samples::{self as samples, NOW, minutes};
+
+    /// The clock stands still at [`NOW`].
+    fn firing(store: &Store) -> Firing {
+        let (clock, catalogue) = (samples::clock(), Arc::new(Catalogue::default()));
+        Firing {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            routing: Arc::new(Routing {
+                catalogue: Arc::clone(&catalogue),
+                clock: Arc::clone(&clock),
+                strict: Arc::new(Strict::default()),
+            }),
+            runs: Arc::new(Runs { catalogue, clock, store: store.clone() }),
+        }
+    }
+
+    /// A schedule of every minute after it was due five minutes ago.
+    async fn fired(store: &Store, mut schedule: Schedule) -> Schedule {
+        let (space, due) = (SpaceId::main(), minutes(-5));
+        (schedule.updated_at, schedule.status.next_at) = (minutes(-10), Some(due));
+        assert_eq!(store.schedules.put_schedule(&space, &schedule, None).await.unwrap(), Stored::Done);
+        firing(store).fire(&space, schedule.id, due).await.unwrap();
+        store.schedules.schedule(&space, schedule.id).unwrap().unwrap()
+    }
+
+    #[test]
+    fn times_that_passed_are_made_up_for_as_the_schedule_says() {
+        let past = [minutes(-2), minutes(-1)];
+        let late = minutes(-1).after(ON_TIME_TOLERANCE + Duration::from_millis(1));
+        for (missed, now, wanted) in [
+            ("all", NOW, past.to_vec()),
+            ("once", NOW, vec![minutes(-1)]),
+            ("skip", NOW, vec![]),
+            ("skip", late, vec![]),
+            ("skip", minutes(-1).after(ON_TIME_TOLERANCE), vec![minutes(-1)]),
+        ] {
+            let schedule = samples::schedule(&json!({"missed": missed}));
+            assert_eq!(chosen(&schedule, &past, now), wanted, "{missed} {now}");
+            assert!(chosen(&schedule, &[], now).is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn one_event_stands_for_all_missed_times_and_says_how_many_were_left_out() {
+        let (_folder, store) = samples::store();
+        let status = fired(&store, samples::schedule(&json!({"data": {"n": 1}}))).await.status;
+        assert_eq!((status.events, status.left_out, status.last_error), (1, 5, None));
+        assert_eq!((status.last_at, status.next_at), (Some(NOW), Some(minutes(1))));
+        let reason = status.last_left_out.unwrap();
+        assert!(reason.starts_with("5 times") && reason.contains("was not running"), "{reason}");
+        let event = store.events.event_at(&SpaceId::main(), status.last_seq.unwrap()).unwrap().unwrap();
+        assert_eq!(Timestamp::parse(&event.time), Some(NOW));
+        assert_eq!(event.event_type, "tick");
+        assert_eq!(event.data_json(), r#"{"n":1}"#);
+        assert_eq!(event.attributes, [("leftout".to_owned(), "5".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn each_missed_time_has_its_event_where_the_schedule_wants_all() {
+        let (_folder, store) = samples::store();
+        let status = fired(&store, samples::schedule(&json!({"missed": "all"}))).await.status;
+        assert_eq!((status.events, status.left_out, status.last_left_out), (6, 0, None));
+    }
+
+    #[tokio::test]
+    async fn times_are_left_out_while_the_previous_one_is_in_progress() {
+        let (_folder, store) = samples::store();
+        let space = SpaceId::main();
+        let plan = Plan { automations: vec!["aut_1".into()], ..Plan::default() };
+        let event = samples::event("tick", &json!({}));
+        let seq = store.events.append(vec![NewEvent { event, plan }]).await.unwrap()[0].seq;
+        let mut schedule = samples::schedule(&json!({"overlap": false}));
+        schedule.status.last_seq = Some(seq);
+        let held = fired(&store, schedule).await;
+        assert_eq!((held.status.events, held.status.left_out, held.status.last_at), (0, 6, None));
+        assert!(held.status.last_left_out.unwrap().contains("still in progress"));
+        store.backlog.close_work(seq).await.unwrap();
+        firing(&store).fire(&space, held.id, minutes(1)).await.unwrap();
+        assert_eq!(store.schedules.schedule(&space, held.id).unwrap().unwrap().status.events, 1);
+    }
+
+    #[tokio::test]
+    async fn a_schedule_whose_workflow_is_missing_says_so_and_goes_on() {
+        let (_folder, store) = samples::store();
+        let status = fired(&store, samples::schedule(&json!({"workflow": "gone"}))).await.status;
+        assert_eq!((status.events, status.next_at), (0, Some(minutes(1))));
+        let error = status.last_error.unwrap();
+        assert!(error.contains("workflow `gone`"), "{error}");
+    }
+}

@@ -1,11 +1,11 @@
 //! Rate limits of the URLs of sources.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookwright_foundation::token_bucket::TokenBucket;
 use hookwright_model::{Rate, SourceId, Timestamp};
+use parking_lot::Mutex;
 
 /// The code of a request that exceeds the rate limit.
 pub(crate) const RATE_LIMITED: &str = "source.rate_limited";
@@ -27,7 +27,7 @@ struct Gate {
 impl Gates {
     /// Admits a request, or returns after how many seconds one will be admitted.
     pub(crate) fn pass(&self, source: &SourceId, rate: Rate, now: Timestamp) -> Result<(), u32> {
-        let mut gates = self.lock();
+        let mut gates = self.gates.lock();
         let new = || Gate { bucket: TokenBucket::new(rate, now), logged_at: None };
         let gate = gates.entry(source.clone()).or_insert_with(new);
         gate.bucket.set_rate(rate, now);
@@ -43,7 +43,7 @@ impl Gates {
         if code != RATE_LIMITED {
             return true;
         }
-        let mut gates = self.lock();
+        let mut gates = self.gates.lock();
         let Some(gate) = gates.get_mut(source) else { return true };
         if gate.logged_at.is_some_and(|logged_at| now.since(logged_at) < LOG_INTERVAL) {
             return false;
@@ -54,11 +54,7 @@ impl Gates {
 
     /// Removes the state of a deleted source.
     pub(crate) fn forget(&self, source: &SourceId) {
-        self.lock().remove(source);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<SourceId, Gate>> {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.gates.lock().remove(source);
     }
 }
 
@@ -83,5 +79,18 @@ mod tests {
         assert_eq!(gates.pass(&source, rate, at(30_000)), Ok(()));
         let more = Rate { requests: 5, per_seconds: 1 };
         assert_eq!(gates.pass(&source, more, at(30_000)), Ok(()), "another rate holds at once");
+    }
+
+    #[test]
+    fn a_deleted_source_leaves_no_state_behind() {
+        let (gates, source, now) = (Gates::default(), SourceId::new(), Timestamp::from_millis(0));
+        let rate = Rate { requests: 1, per_seconds: 3600 };
+        assert_eq!(gates.pass(&source, rate, now), Ok(()));
+        assert_eq!(gates.pass(&source, rate, now), Err(3600));
+        assert!(gates.should_log(&source, RATE_LIMITED, now));
+        gates.forget(&source);
+        assert!(gates.gates.lock().is_empty());
+        assert_eq!(gates.pass(&source, rate, now), Ok(()));
+        assert!(gates.should_log(&source, RATE_LIMITED, now));
     }
 }

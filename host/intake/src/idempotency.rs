@@ -37,3 +37,30 @@ pub(crate) fn in_progress(request: Option<&KeyedRequest>) -> PipelineError {
     let message = format!("a request with Idempotency-Key `{key}` was in progress: send this one again");
     PipelineError::Conflict { code: "idempotency.in_progress", message }
 }
+
+#[cfg(test)]
+mod tests {
+    use hookwright_model::IdempotencyKey;
+
+    use super::*;
+
+    fn request() -> KeyedRequest {
+        KeyedRequest { key: IdempotencyKey::parse(b"k-1").unwrap(), fingerprint: "f".to_owned() }
+    }
+
+    #[test]
+    fn a_retry_is_answered_with_what_the_first_request_created() {
+        let made = Made::Record { kind: "ticket".to_owned(), id: 7 };
+        assert_eq!(made_by(Known::Retry(made.clone()), &request()).unwrap(), made);
+    }
+
+    #[test]
+    fn a_key_that_came_with_another_request_is_refused_by_name() {
+        let refused = made_by(Known::Reused, &request()).unwrap_err();
+        assert_eq!(refused.code(), "idempotency.key_reused");
+        assert!(refused.to_string().contains("`k-1`"), "{refused}");
+        let busy = in_progress(Some(&request()));
+        assert_eq!(busy.code(), "idempotency.in_progress");
+        assert!(busy.to_string().contains("`k-1`"), "{busy}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Sources that the server polls: at their own times, or on request.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_model::{EventDraft, Failure, PollStatus, Polling, Source, SourceId, SpaceId, Timestamp};
 use hookwright_plugin::{Reception, SourceRequest, Tries};
 use hookwright_store::Store;
+use parking_lot::Mutex;
 
 use crate::accept::Intake;
 use crate::inbound::{Inbound, POLL, drafts};
@@ -39,14 +40,14 @@ pub(crate) struct PollGuard<'a>(&'a PollsInFlight, (SpaceId, SourceId));
 impl PollsInFlight {
     pub(crate) fn begin(&self, source: &Source) -> Option<PollGuard<'_>> {
         let key = (source.space.clone(), source.id.clone());
-        let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        let new = self.0.lock().insert(key.clone());
         new.then_some(PollGuard(self, key))
     }
 }
 
 impl Drop for PollGuard<'_> {
     fn drop(&mut self) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+        self.0.0.lock().remove(&self.1);
     }
 }
 

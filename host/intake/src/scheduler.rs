@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookwright_foundation::error::PipelineError;
@@ -14,6 +14,7 @@ use hookwright_runs::mails::Mails;
 use hookwright_runs::runner::Runner;
 use hookwright_runs::suspects::Suspects;
 use hookwright_store::{Due, DueItem, Store, StoreError};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::firing::Firing;
@@ -37,7 +38,7 @@ struct InFlight {
 impl InFlight {
     /// False: the item is in flight already.
     fn begin(&self, key: Key) -> bool {
-        match self.items.lock().unwrap_or_else(PoisonError::into_inner).entry(key) {
+        match self.items.lock().entry(key) {
             Entry::Vacant(entry) => {
                 entry.insert(false);
                 true
@@ -51,13 +52,13 @@ impl InFlight {
 
     /// Returns whether the item was found due again.
     fn end(&self, key: &Key) -> bool {
-        let again = self.items.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let again = self.items.lock().remove(key);
         self.ended.notify_one();
         again.unwrap_or(false)
     }
 
     fn count(&self) -> usize {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.items.lock().len()
     }
 }
 

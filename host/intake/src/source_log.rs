@@ -3,7 +3,7 @@
 //! `/v1/events` are in a log of their space.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookwright_foundation::error::PipelineError;
@@ -16,6 +16,7 @@ use hookwright_model::{
 };
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::{EventLookup, Store};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -54,17 +55,13 @@ struct Waiting {
 
 impl RequestLog {
     fn add(&self, space: &SpaceId, note: RequestNote) {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         if waiting.notes.len() < MAX_WAITING {
             waiting.notes.push((space.clone(), note));
         } else {
             waiting.lost = waiting.lost.saturating_add(1);
         }
         self.wake.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,7 +130,7 @@ impl SourceLog {
             if !self.store.spaces().contains(space) {
                 return;
             }
-            let mut seen = self.requests.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut seen = self.requests.strangers.lock();
             if seen.get(space).is_some_and(|at| now.since(*at) < STRANGER_LOG_INTERVAL) {
                 return;
             }
@@ -169,7 +166,7 @@ impl SourceLog {
     /// Writes the waiting entries.
     async fn write_requests(&self) {
         let _writing = self.requests.writing.lock().await;
-        let Waiting { notes, lost } = std::mem::take(&mut *self.requests.lock());
+        let Waiting { notes, lost } = std::mem::take(&mut *self.requests.waiting.lock());
         if lost > 0 {
             tracing::warn!(lost, "too many refused requests: some are missing in the logs of sources");
         }

@@ -2,7 +2,7 @@
 //! them changes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hookwright_foundation::error::PipelineError;
@@ -10,6 +10,7 @@ use hookwright_foundation::settings::PipelineSettings;
 use hookwright_model::{Grants, SpaceId};
 use hookwright_plugin::{Access, Meter, Registry, Scope, Secrets};
 use hookwright_store::{Store, Vault};
+use parking_lot::Mutex;
 
 use crate::loading::Loading;
 use crate::plugin_place::PluginKey;
@@ -24,7 +25,7 @@ pub(crate) struct AccessCache {
 
 impl AccessCache {
     fn meter(&self, key: &PluginKey) -> Arc<Meter> {
-        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meters = self.meters.lock();
         Arc::clone(meters.entry(key.clone()).or_default())
     }
 

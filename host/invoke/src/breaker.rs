@@ -1,12 +1,13 @@
 //! The circuit breaker of plugins: opens after repeated traps or exceeded limits, and half-opens for one probe after a pause.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hookwright_foundation::settings::BreakerSettings;
 use hookwright_model::{SpaceId, Timestamp};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::plugin_place::PluginKey;
@@ -66,7 +67,7 @@ pub(crate) struct Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         let Some(key) = &self.probe else { return };
-        let mut plugins = self.breakers.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.breakers.plugins.lock();
         if let Some(breaker) = plugins.get_mut(key) {
             breaker.probing = false;
         }
@@ -99,7 +100,7 @@ impl Breakers {
             return Ok(admitted(None));
         }
         let key = (space.clone(), name.to_owned());
-        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.plugins.lock();
         let Some(breaker) = plugins.get_mut(&key) else { return Ok(admitted(None)) };
         match breaker.state(now) {
             BreakerState::Closed => Ok(admitted(None)),
@@ -113,7 +114,7 @@ impl Breakers {
 
     /// The state of the circuit.
     pub(crate) fn state(&self, space: &SpaceId, name: &str, now: Timestamp) -> BreakerState {
-        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let plugins = self.plugins.lock();
         let breaker = plugins.get(&(space.clone(), name.to_owned()));
         breaker.map_or(BreakerState::Closed, |breaker| breaker.state(now))
     }
@@ -132,7 +133,7 @@ impl Breakers {
             return Transition::None;
         }
         let key = (space.clone(), name.to_owned());
-        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.plugins.lock();
         let transition = if stopped {
             let new = Breaker { strikes: 0, until: None, pause: self.settings.pause, probing: false, last: now };
             let breaker = plugins.entry(key).or_insert(new);
@@ -161,21 +162,21 @@ impl Breakers {
 
     /// Forgets a plugin's strikes: another version of it is active.
     pub(crate) fn reset(&self, space: Option<&SpaceId>, name: &str) {
-        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.plugins.lock();
         plugins.retain(|(of, other), _| other != name || space.is_some_and(|space| space != of));
         self.count.store(plugins.len(), Ordering::Relaxed);
     }
 
     /// Forgets every plugin's strikes.
     pub(crate) fn forget(&self) {
-        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.plugins.lock();
         plugins.clear();
         self.count.store(0, Ordering::Relaxed);
     }
 
     /// The breaker as the API shows it.
     pub(crate) fn show(&self, space: &SpaceId, name: &str, now: Timestamp) -> Value {
-        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let plugins = self.plugins.lock();
         let Some(breaker) = plugins.get(&(space.clone(), name.to_owned())) else {
             return json!({"state": "closed", "strikes": 0});
         };

@@ -242,7 +242,7 @@ impl Invoke {
         };
         let Some(active) = active.filter(|active| active.is(RolloutMode::Canary)) else { return };
         let fails = {
-            let mut counts = active.counts();
+            let mut counts = active.counts.lock();
             match role {
                 Role::Candidate(_) => counts.candidate = counts.candidate.with(failed, stopped),
                 _ => counts.live = counts.live.with(failed, stopped),
@@ -252,5 +252,75 @@ impl Invoke {
         if fails && !active.over.swap(true, Ordering::Relaxed) {
             self.rollouts.push(Work::RollBack(active));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookwright_model::RunId;
+    use serde_json::json;
+
+    use super::*;
+    use crate::samples::{CONDITION, PluginStage};
+    use hookwright_foundation::settings::PipelineSettings;
+    use hookwright_samples::event;
+
+    const RUN: By = By::Run(RunId { seq: 1, ordinal: 0 });
+
+    #[tokio::test]
+    async fn a_canary_is_called_for_its_share_of_the_events_and_never_in_a_dry_run() {
+        let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
+        let active = stage.roll_out(RolloutMode::Canary, 50);
+        let called = |id: &str, by| {
+            let mut event = event("go", &json!({}));
+            id.clone_into(&mut event.id);
+            stage.invoke.canary(&Occasion { space: &space, event: &event, by }, CONDITION)
+        };
+        let ids: Vec<String> = (0..64).map(|number| format!("evt_{number}")).collect();
+        let (taken, left): (Vec<&String>, Vec<&String>) = ids.iter().partition(|id| active.rollout.takes(id));
+        assert!(!taken.is_empty() && !left.is_empty());
+        assert!(left.iter().all(|id| called(id, RUN).is_none()));
+        for id in taken {
+            assert!(matches!(called(id, RUN), Some(Ok(Callable { role: Role::Candidate(_), admitted: None, .. }))));
+            assert!(called(id, By::DryRun).is_none());
+        }
+        stage.invoke.rollouts.remove(&space, CONDITION);
+        assert!(ids.iter().all(|id| called(id, RUN).is_none()));
+    }
+
+    #[tokio::test]
+    async fn the_version_in_use_is_called_where_the_candidate_is_in_shadow_mode() {
+        let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
+        stage.roll_out(RolloutMode::Shadow, 100);
+        let event = event("go", &json!({}));
+        let occasion = Occasion { space: &space, event: &event, by: RUN };
+        let callable = stage.invoke.available(&occasion, CONDITION).unwrap();
+        assert!(matches!(callable.role, Role::Live));
+        assert_eq!(callable.plugin.digest(), stage.plugin.digest());
+        assert!(stage.invoke.available(&occasion, "missing").is_err_and(|unavailable| unavailable.plugin == "missing"));
+    }
+
+    #[tokio::test]
+    async fn a_canary_that_fails_more_often_than_the_version_in_use_is_rolled_back_once() {
+        let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
+        let active = stage.roll_out(RolloutMode::Canary, 100);
+        let candidate = Role::Candidate(Arc::clone(&active));
+        let count = |role: &Role, failed| stage.invoke.count_rollout_call(&space, CONDITION, role, failed, false);
+        for _ in 0..active.rollout.minimum_calls {
+            count(&Role::Live, false);
+            count(&Role::Named, true);
+        }
+        for _ in 1..active.rollout.minimum_calls {
+            count(&candidate, true);
+        }
+        assert!(stage.invoke.rollouts.pop().is_none(), "it had too few calls to tell");
+        count(&candidate, true);
+        assert!(matches!(stage.invoke.rollouts.pop(), Some(Work::RollBack(_))));
+        assert!(!active.is(RolloutMode::Canary));
+        count(&candidate, true);
+        assert!(stage.invoke.rollouts.pop().is_none(), "it is rolled back already");
+        let counts = active.counts.lock();
+        assert_eq!((counts.live.calls, counts.live.failed), (20, 0), "a version that a replay names does not count");
+        assert_eq!((counts.candidate.calls, counts.candidate.failed), (20, 20));
     }
 }

@@ -1,13 +1,14 @@
 //! Rollouts: a candidate is called beside the version in use (shadow), or in place of it for a part of the events (canary).
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use hookwright_model::{CallCounts, Event, Rollout, RolloutMode, SpaceId};
 use hookwright_plugin::{Access, Plugin};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -73,17 +74,13 @@ impl ActiveRollout {
         }
     }
 
-    pub(crate) fn counts(&self) -> MutexGuard<'_, RolloutCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn is(&self, mode: RolloutMode) -> bool {
         self.rollout.mode == mode && !self.over.load(Ordering::Relaxed)
     }
 
     /// The rollout as the API shows it.
     pub(crate) fn show(&self) -> Value {
-        let counts = self.counts();
+        let counts = self.counts.lock();
         let mut shown = json!(self.rollout);
         let more = match self.rollout.mode {
             RolloutMode::Canary => json!({"live": counts.live, "candidate": counts.candidate}),
@@ -136,12 +133,12 @@ impl Rollouts {
     }
 
     pub(crate) fn push(&self, work: Work) {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner).push_back(work);
+        self.work.lock().push_back(work);
         self.more.notify_one();
     }
 
     pub(crate) fn pop(&self) -> Option<Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.work.lock().pop_front()
     }
 }
 
@@ -158,4 +155,47 @@ pub(crate) struct ShadowCall {
     pub(crate) recording: Recording,
     pub(crate) live: Value,
     pub(crate) permit: OwnedSemaphorePermit,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{CONDITION, PluginStage};
+    use hookwright_foundation::settings::PipelineSettings;
+
+    #[tokio::test]
+    async fn a_rollout_replaces_the_former_one_and_belongs_to_one_plugin_in_one_space() {
+        let stage = PluginStage::open(PipelineSettings::default()).await;
+        let (rollouts, space) = (&stage.invoke.rollouts, SpaceId::main());
+        assert!(rollouts.find(&space, CONDITION).is_none());
+        let first = stage.roll_out(RolloutMode::Shadow, 100);
+        assert!(first.is(RolloutMode::Shadow) && !first.is(RolloutMode::Canary));
+        let second = stage.roll_out(RolloutMode::Canary, 100);
+        assert!(!first.is(RolloutMode::Shadow), "it is over");
+        assert!(second.is(RolloutMode::Canary));
+        assert!(rollouts.find(&space, "other").is_none());
+        assert!(rollouts.find(&"other".parse().unwrap(), CONDITION).is_none());
+        rollouts.remove(&space, "other");
+        assert!(rollouts.find(&space, CONDITION).is_some());
+        rollouts.remove(&space, CONDITION);
+        assert!(rollouts.find(&space, CONDITION).is_none());
+        assert!(!second.is(RolloutMode::Canary), "it is over");
+    }
+
+    #[tokio::test]
+    async fn a_rollout_is_shown_with_the_counts_of_its_mode() {
+        let stage = PluginStage::open(PipelineSettings::default()).await;
+        let canary = stage.roll_out(RolloutMode::Canary, 10);
+        {
+            let mut counts = canary.counts.lock();
+            counts.live = counts.live.with(false, false);
+            counts.candidate = counts.candidate.with(true, false);
+        }
+        let shown = canary.show();
+        assert_eq!((&shown["mode"], &shown["percent"]), (&json!("canary"), &json!(10)));
+        assert_eq!((&shown["live"]["failed"], &shown["candidate"]["failed"]), (&json!(0), &json!(1)));
+        assert_eq!(shown.get("dropped"), None);
+        let shadow = stage.roll_out(RolloutMode::Shadow, 100).show();
+        assert_eq!((&shadow["dropped"], shadow.get("candidate")), (&json!(0), None));
+    }
 }

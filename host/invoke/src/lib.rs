@@ -18,6 +18,8 @@ pub mod plugin_place;
 pub mod recording;
 pub mod rendering;
 pub mod result_diff;
+#[cfg(test)]
+mod samples;
 pub mod tapes;
 pub mod versions;
 

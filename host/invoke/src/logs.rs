@@ -1,9 +1,10 @@
 //! The latest log lines of plugins, which can be followed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hookwright_model::{SpaceId, Timestamp};
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -47,7 +48,7 @@ impl Logs {
         if lines.is_empty() {
             return;
         }
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         let mut next = inner.next;
         let (kept, bytes) = inner.plugins.entry((space.clone(), name.to_owned())).or_default();
         for line in lines {
@@ -66,7 +67,7 @@ impl Logs {
 
     /// Lines after `after`, the oldest first; the newest `limit` lines without `after`.
     pub(crate) fn after(&self, space: &SpaceId, name: &str, after: Option<u64>, limit: usize) -> Vec<LogLine> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock();
         let Some((kept, _)) = inner.plugins.get(&(space.clone(), name.to_owned())) else { return Vec::new() };
         match after {
             Some(after) => kept.iter().filter(|line| line.seq > after).take(limit).cloned().collect(),

@@ -78,4 +78,22 @@ mod tests {
         let found = differences(&long, &json!({"a": 1}), false);
         assert_eq!(found[0].live.as_ref().unwrap()["bytes"], 5002);
     }
+
+    #[test]
+    fn values_that_are_not_objects_differ_as_a_whole() {
+        let part =
+            |live: Value, candidate: Value| Part { path: String::new(), live: Some(live), candidate: Some(candidate) };
+        for (live, candidate) in [(json!("a"), json!("b")), (json!({"a": 1}), json!([1])), (json!(null), json!(false))]
+        {
+            assert_eq!(differences(&live, &candidate, false), [part(live.clone(), candidate.clone())]);
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_large_value_is_cut_between_characters() {
+        let found = differences(&json!({"a": "\u{e9}".repeat(2000)}), &json!({"a": 1}), false);
+        let begins = found[0].live.as_ref().unwrap()["begins"].as_str().unwrap();
+        assert_eq!(begins.chars().count(), 200);
+        assert!(begins.ends_with('\u{e9}'));
+    }
 }

@@ -1,8 +1,8 @@
 //! Records calls of plugins asynchronously and best effort: a recording is dropped when its quota is used up or too many wait.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hookwright_foundation::settings::PipelineSettings;
@@ -12,6 +12,7 @@ use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_model::{Rate, RolloutMode, SpaceId, Tape, Timestamp};
 use hookwright_plugin::Plugin;
 use hookwright_store::{NewRecording, Store, Vault};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -60,7 +61,7 @@ impl Tapes {
         if let Ok(permit) = Arc::clone(&active.permits).try_acquire_owned() {
             return Some(Shadow { active, permit });
         }
-        let mut counts = active.counts();
+        let mut counts = active.counts.lock();
         counts.dropped = counts.dropped.saturating_add(1);
         None
     }
@@ -96,7 +97,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Whether the quota of a plugin has room for one more recording.
     fn takes(&self, key: PluginKey, limit: u32, now: Timestamp) -> bool {
-        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut quotas = self.quotas.lock();
         let quota = quotas.entry(key).or_insert_with(|| TokenBucket::with_capacity(limit, RATE_ABOVE_QUOTA, now));
         quota.set_capacity(limit);
         quota.try_take(now).is_ok()
@@ -109,12 +110,12 @@ impl Recorder {
             return;
         }
         self.bytes.fetch_add(size, Ordering::Relaxed);
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((space, name, limit, recording));
+        self.waiting.lock().push((space, name, limit, recording));
         self.more.notify_one();
     }
 
     fn take(&self) -> Vec<(SpaceId, String, u64, Recording)> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let count = waiting.len().min(MAX_RECORDINGS_PER_COMMIT);
         let taken: Vec<_> = waiting.drain(..count).collect();
         let size = taken.iter().map(|(_, _, _, recording)| recording.size()).fold(0, usize::saturating_add);
@@ -243,7 +244,15 @@ impl Tapes {
 
 #[cfg(test)]
 mod tests {
+    use hookwright_model::{OnUnavailable, RunId, When};
+    use serde_json::json;
+
     use super::*;
+    use crate::conditions::{decide, evaluation_failed};
+    use crate::samples::{CONDITION, PluginStage};
+    use hookwright_samples::event;
+
+    const RUN: By = By::Run(RunId { seq: 1, ordinal: 0 });
 
     #[test]
     fn recording_is_sampled_once_the_quota_is_full() {
@@ -253,5 +262,48 @@ mod tests {
         assert_eq!((taken(0), taken(0), taken(1000)), (100, 0, 50));
         let now = Timestamp::from_millis(1000);
         assert!(recorder.takes((SpaceId::main(), "q".to_owned()), 100, now), "another plugin has its own quota");
+    }
+
+    #[tokio::test]
+    async fn shadow_calls_beyond_those_that_may_wait_are_dropped_and_counted() {
+        let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
+        let active = stage.roll_out(RolloutMode::Shadow, 100);
+        let event = event("go", &json!({}));
+        let occasion = Occasion { space: &space, event: &event, by: RUN };
+        let callable = stage.invoke.present(&space, CONDITION).unwrap();
+        let tapes = &stage.invoke.tapes;
+        let permits = active.permits.available_permits();
+        let waiting: Vec<Shadow> = (0..=permits).filter_map(|_| tapes.shadow_of(&callable, &occasion)).collect();
+        assert_eq!((waiting.len(), active.counts.lock().dropped), (permits, 1));
+        drop(waiting);
+        assert!(tapes.shadow_of(&callable, &occasion).is_some());
+        let named = Callable { role: Role::Named, ..callable };
+        assert!(tapes.shadow_of(&named, &occasion).is_none(), "only calls of the version in use have a shadow");
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_parameters_cannot_be_filled_in_takes_no_quota_of_recordings() {
+        let settings = PipelineSettings { recordings_kept: 1, ..PipelineSettings::default() };
+        let (stage, space) = (PluginStage::open(settings).await, SpaceId::main());
+        let with = json!({"path": "data.form", "contains": "{{event.data.part}}"});
+        let when: When = serde_json::from_value(json!({"condition": CONDITION, "with": with})).unwrap();
+        let decided = async |data: Value| {
+            let event = event("go", &data);
+            let occasion = Occasion { space: &space, event: &event, by: RUN };
+            decide(&stage.invoke, occasion, Some(&when), OnUnavailable::Park).await.0
+        };
+        let recorded = || stage.invoke.tapes.recorder.take().len();
+
+        let unfilled = decided(json!({"form": "a=1"})).await;
+        assert!(evaluation_failed(&unfilled), "{}", unfilled.reason);
+        assert!(unfilled.reason.contains("event.data.part"), "{}", unfilled.reason);
+        assert_eq!(recorded(), 0);
+
+        let complete = json!({"form": "a=1", "part": "a="});
+        let filled = decided(complete.clone()).await;
+        assert!(filled.fired, "{}", filled.reason);
+        assert_eq!(recorded(), 1);
+        assert!(decided(complete).await.fired);
+        assert_eq!(recorded(), 0, "the quota was for one call, and the clock stands still");
     }
 }

@@ -1,7 +1,7 @@
 //! Versions of plugins other than those in use, for replays and comparisons.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookwright_foundation::error::PipelineError;
@@ -9,6 +9,7 @@ use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_model::{PluginRecord, PluginVersion, SpaceId, Timestamp};
 use hookwright_plugin::{Plugin, Registry, Scope};
 use hookwright_store::Store;
+use parking_lot::Mutex;
 
 /// After how long a run checks again for a plugin that is being loaded.
 pub(crate) const LOADING_PAUSE: Duration = Duration::from_millis(200);
@@ -22,12 +23,12 @@ pub(crate) struct Pinned(Arc<Mutex<VecDeque<Arc<Plugin>>>>);
 
 impl Pinned {
     fn find(&self, digest: &str) -> Option<Arc<Plugin>> {
-        let pinned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pinned = self.0.lock();
         pinned.iter().find(|plugin| plugin.digest() == digest).cloned()
     }
 
     fn put(&self, plugin: &Arc<Plugin>) {
-        let mut pinned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pinned = self.0.lock();
         pinned.retain(|known| known.digest() != plugin.digest());
         pinned.push_back(Arc::clone(plugin));
         if pinned.len() > MAX_PINNED {
@@ -145,5 +146,52 @@ fn as_version(plugin: &Plugin) -> PluginVersion {
         held: false,
         signed_by: Vec::new(),
         dev: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookwright_store::PluginInstall;
+
+    use super::*;
+    use crate::samples::{CONDITION, PluginStage, component};
+    use hookwright_foundation::settings::PipelineSettings;
+
+    #[tokio::test]
+    async fn a_version_is_named_by_its_number_or_the_beginning_of_its_digest() {
+        let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
+        let versions = &stage.invoke.versions;
+        let (version, digest) = (stage.plugin.manifest().version.as_str(), stage.plugin.digest());
+        for which in [version, digest, &digest[..8]] {
+            assert_eq!(versions.digest_of(&space, CONDITION, which).unwrap(), digest, "{which}");
+        }
+        let refused = |space: &SpaceId, name, which| {
+            versions.digest_of(space, name, which).err().map(|error| error.code().to_owned()).unwrap_or_default()
+        };
+        assert_eq!(refused(&space, CONDITION, "999.0.0"), "plugin.version_unknown");
+        assert_eq!(refused(&space, "other", version), "not_found");
+        assert_eq!(refused(&"other".parse().unwrap(), CONDITION, version), "not_found");
+    }
+
+    #[tokio::test]
+    async fn a_stored_version_that_is_not_in_use_is_loaded_once() {
+        let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
+        let (versions, bytes) = (&stage.invoke.versions, component("transform"));
+        let digest = stage.invoke.registry.prepare(bytes.clone()).await.unwrap().digest().to_owned();
+        let missing = versions.version_ready(&space, "old", &digest).await.err();
+        assert_eq!(missing.map(|error| error.code().to_owned()).as_deref(), Some("not_found"));
+        let install = PluginInstall {
+            record: versions.record_of(&space, "old").unwrap(),
+            policy: None,
+            component: Some((digest.clone(), bytes)),
+            dropped: Vec::new(),
+        };
+        stage.invoke.store.plugins.install_plugin(&space, install).await.unwrap();
+        assert!(versions.version_in_memory(&space, "old", &digest).is_none());
+        let loaded = versions.version_ready(&space, "old", &digest).await.unwrap();
+        let known = versions.version_in_memory(&space, "old", &digest).unwrap();
+        assert!(Arc::ptr_eq(&loaded, &known));
+        let in_use = versions.version_in_memory(&space, CONDITION, stage.plugin.digest()).unwrap();
+        assert!(Arc::ptr_eq(&in_use, &stage.plugin));
     }
 }

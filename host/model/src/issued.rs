@@ -2,8 +2,9 @@
 //! first try named is then what the re-run names.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -48,31 +49,27 @@ impl<T: Clone> Sequence<T> {
 }
 
 impl IssuedIds {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Begins another try, which is issued the same ids.
     pub fn again(&self) {
-        let mut inner = self.inner();
+        let mut inner = self.0.lock();
         inner.numbers.values_mut().for_each(|sequence| sequence.used = 0);
         inner.names.values_mut().for_each(|sequence| sequence.used = 0);
     }
 
     fn number(&self, kind: &str, make: impl FnOnce() -> Result<u64, Failure>) -> Result<u64, Failure> {
-        if let Some(known) = self.inner().numbers.get_mut(kind).and_then(Sequence::next) {
+        if let Some(known) = self.0.lock().numbers.get_mut(kind).and_then(Sequence::next) {
             return Ok(known);
         }
         let made = make()?;
-        Ok(self.inner().numbers.entry(kind.to_owned()).or_default().add(made))
+        Ok(self.0.lock().numbers.entry(kind.to_owned()).or_default().add(made))
     }
 
     fn name(&self, prefix: &str, make: impl FnOnce() -> String) -> String {
-        if let Some(known) = self.inner().names.get_mut(prefix).and_then(Sequence::next) {
+        if let Some(known) = self.0.lock().names.get_mut(prefix).and_then(Sequence::next) {
             return known;
         }
         let made = make();
-        self.inner().names.entry(prefix.to_owned()).or_default().add(made)
+        self.0.lock().names.entry(prefix.to_owned()).or_default().add(made)
     }
 }
 

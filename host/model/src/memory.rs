@@ -1,8 +1,9 @@
 //! What is stored, in memory: to run a plugin where there is no store, as its author's tests do.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::{
@@ -27,7 +28,7 @@ impl MemoryView {
     /// Adds a record, whose `id` must be a number.
     pub fn add(&mut self, kind: &str, value: Value) -> Option<RecordKey> {
         let key = RecordKey { kind: kind.to_owned(), id: value.get("id")?.as_u64()? };
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.ids.lock();
         let highest = ids.entry(kind.to_owned()).or_default();
         *highest = key.id.max(*highest);
         drop(ids);
@@ -47,7 +48,7 @@ impl StateView for MemoryView {
     }
 
     fn next_id(&self, _: &SpaceId, kind: &str) -> Result<u64, Failure> {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.ids.lock();
         let highest = ids.entry(kind.to_owned()).or_default();
         *highest = highest.saturating_add(1);
         Ok(*highest)

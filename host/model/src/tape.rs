@@ -1,10 +1,11 @@
 //! What the host answered during one call of a plugin, so that another version can be called with the same answers.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -80,10 +81,6 @@ impl Tape {
         Self(Mutex::new(Inner { mode, requests: Vec::new() }))
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What `make` answers, which is taken down; or what was answered when it was. `make` answers as well what was not
     /// asked then, and that is remembered.
     pub fn answer<T: Serialize + DeserializeOwned>(
@@ -106,7 +103,7 @@ impl Tape {
 
     /// What it says to a question.
     pub fn played<T: DeserializeOwned>(&self, call: &str, key: &str) -> Played<T> {
-        let mut inner = self.inner();
+        let mut inner = self.0.lock();
         let Mode::Playing { answers, anew, .. } = &mut inner.mode else { return Played::Ask };
         let known = answers.get_mut(&(call.to_owned(), key.to_owned()));
         let value = known.and_then(|left| if left.len() > 1 { left.pop_front() } else { left.front().cloned() });
@@ -123,7 +120,7 @@ impl Tape {
 
     /// Takes down an answer, if it is recording and there is room.
     pub fn keep<T: Serialize>(&self, call: &str, key: String, answer: &T) {
-        let mut inner = self.inner();
+        let mut inner = self.0.lock();
         let Mode::Recording { entries, room, whole } = &mut inner.mode else { return };
         if !*whole {
             return;
@@ -144,12 +141,12 @@ impl Tape {
 
     /// Notes that something was to leave.
     pub fn leaves(&self, what: String) {
-        self.inner().requests.push(what);
+        self.0.lock().requests.push(what);
     }
 
     /// An id in place of one that would be given out for good; none while recording.
     fn invented(&self) -> Option<u64> {
-        match &mut self.inner().mode {
+        match &mut self.0.lock().mode {
             Mode::Playing { invented, .. } => {
                 *invented = invented.saturating_add(1);
                 Some(*invented)
@@ -160,7 +157,7 @@ impl Tape {
 
     /// What was taken down; none: it was more than there was room for.
     pub fn entries(&self) -> Option<Vec<TapeEntry>> {
-        match &mut self.inner().mode {
+        match &mut self.0.lock().mode {
             Mode::Recording { entries, whole: true, .. } => Some(std::mem::take(entries)),
             _ => None,
         }
@@ -168,7 +165,7 @@ impl Tape {
 
     /// What was asked that had not been asked when the call was recorded, in words; at most 20.
     pub fn anew(&self) -> Vec<String> {
-        match &self.inner().mode {
+        match &self.0.lock().mode {
             Mode::Playing { anew, .. } => anew.clone(),
             Mode::Recording { .. } => Vec::new(),
         }
@@ -176,7 +173,7 @@ impl Tape {
 
     /// What was to leave, in order.
     pub fn requests(&self) -> Vec<String> {
-        self.inner().requests.clone()
+        self.0.lock().requests.clone()
     }
 }
 

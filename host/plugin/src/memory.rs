@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use hookwright_model::SpaceId;
+use parking_lot::Mutex;
 
 /// The part that one space may hold, in quarters.
 const QUARTERS: u64 = 3;
@@ -40,7 +41,7 @@ impl MemoryBudget {
 
     /// What a call of a space holds: nothing at first.
     pub(crate) fn open(self: &Arc<Self>, space: &SpaceId) -> Held {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.shares.lock();
         let share = shares.get(space).and_then(Weak::upgrade).unwrap_or_else(|| {
             shares.retain(|_, share| share.strong_count() > 0);
             let share = Arc::new(AtomicU64::new(0));
@@ -149,12 +150,12 @@ mod tests {
         let idle = Arc::new(Mutex::new(None));
         let mut waiting = budget.open(&space("a"));
         waiting.grow_to(60).unwrap();
-        *idle.lock().unwrap() = Some(waiting);
+        *idle.lock() = Some(waiting);
         let given = Arc::clone(&idle);
-        budget.shed_by(move || drop(given.lock().unwrap().take()));
+        budget.shed_by(move || drop(given.lock().take()));
         let mut busy = budget.open(&space("b"));
         assert_eq!(busy.grow_to(70), Ok(()));
-        assert!(idle.lock().unwrap().is_none());
+        assert!(idle.lock().is_none());
         assert_eq!(budget.open(&space("a")).grow_to(40), Err(Exhausted));
     }
 }

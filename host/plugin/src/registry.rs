@@ -1,11 +1,12 @@
 //! Which plugin a name stands for.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hookwright_model::SpaceId;
+use parking_lot::Mutex;
 
 use crate::engine::Engine;
 use crate::error::LoadError;
@@ -120,7 +121,7 @@ impl Registry {
         }
         let admitted = admit(&self.engine, component).await?;
         let turn = {
-            let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut loading = self.loading.lock();
             loading.retain(|_, turn| Arc::strong_count(turn) > 1);
             Arc::clone(loading.entry(digest.clone()).or_default())
         };
@@ -129,7 +130,7 @@ impl Registry {
             return Ok(plugin);
         }
         let plugin = Arc::new(load(&self.engine, admitted).await?);
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.lock();
         loaded.retain(|_, plugin| plugin.strong_count() > 0);
         loaded.insert(plugin.digest().to_owned(), Arc::downgrade(&plugin));
         Ok(plugin)
@@ -208,11 +209,11 @@ impl Registry {
     }
 
     fn loaded(&self, digest: &str) -> Option<Arc<Plugin>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?.upgrade()
+        self.loaded.lock().get(digest)?.upgrade()
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Names) -> T) -> T {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.writing.lock();
         let mut names = Names::clone(&self.names.load());
         let changed = change(&mut names);
         self.names.store(Arc::new(names));

@@ -2,9 +2,8 @@
 //! secrets, and the answers to requests. With the same seed and placeholders a re-run makes the same requests, and a
 //! request that an earlier try made is answered as it was then instead of leaving again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use hookwright_model::Failure;
+use parking_lot::Mutex;
 
 use crate::outbound::OutboundResponse;
 
@@ -40,35 +39,31 @@ struct Sent {
 }
 
 impl Retained {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Begins a re-run.
     pub(crate) fn again(&self) {
-        let mut inner = self.inner();
+        let mut inner = self.0.lock();
         inner.reruns = inner.reruns.saturating_add(1);
         inner.sent.iter_mut().for_each(|sent| sent.made = false);
     }
 
     /// How many tries were made after the first.
     pub(crate) fn reruns(&self) -> u32 {
-        self.inner().reruns
+        self.0.lock().reruns
     }
 
     /// Whether a request has left.
     pub(crate) fn has_sent(&self) -> bool {
-        !self.inner().sent.is_empty()
+        !self.0.lock().sent.is_empty()
     }
 
     /// How many requests left in re-runs because no earlier try had made them.
     pub(crate) fn changed_requests(&self) -> usize {
-        self.inner().changed
+        self.0.lock().changed
     }
 
     /// What random numbers come from.
     pub(crate) fn seed(&self) -> [u8; 32] {
-        *self.inner().seed.get_or_insert_with(rand::random)
+        *self.0.lock().seed.get_or_insert_with(rand::random)
     }
 
     /// The placeholder of a secret, made if no try had it.
@@ -77,17 +72,17 @@ impl Retained {
         name: &str,
         make: impl FnOnce() -> Result<String, Failure>,
     ) -> Result<String, Failure> {
-        if let Some((_, text)) = self.inner().placeholders.iter().find(|(known, _)| known == name) {
+        if let Some((_, text)) = self.0.lock().placeholders.iter().find(|(known, _)| known == name) {
             return Ok(text.clone());
         }
         let text = make()?;
-        self.inner().placeholders.push((name.to_owned(), text.clone()));
+        self.0.lock().placeholders.push((name.to_owned(), text.clone()));
         Ok(text)
     }
 
     /// The answer to a request that an earlier try made: equal requests get their answers in the order in which they came.
     pub(crate) fn answered(&self, request: &str) -> Option<Result<OutboundResponse, Failure>> {
-        let mut inner = self.inner();
+        let mut inner = self.0.lock();
         let sent = inner.sent.iter_mut().find(|sent| !sent.made && sent.request == request)?;
         sent.made = true;
         Some(sent.answer.clone())
@@ -98,7 +93,7 @@ impl Retained {
     /// # Errors
     /// The step has sent as many as it may.
     pub(crate) fn place(&self) -> Result<usize, Failure> {
-        let inner = self.inner();
+        let inner = self.0.lock();
         if inner.sent.len() < MAX_SENT && inner.bytes < MAX_BYTES {
             return Ok(inner.sent.len().saturating_add(1));
         }
@@ -114,7 +109,7 @@ impl Retained {
 
     /// Retains the answer to a request that has left.
     pub(crate) fn retain(&self, request: String, answer: &Result<OutboundResponse, Failure>) {
-        let mut inner = self.inner();
+        let mut inner = self.0.lock();
         let size = answer.as_ref().map_or(0, |answer| {
             let fields: usize = answer.headers.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum();
             answer.body.len().saturating_add(fields)

@@ -1,8 +1,9 @@
 //! The tries of one step, which re-runs after a write conflict: what all of them are given, and what they call.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hookwright_model::{IssuedIds, Timestamp};
+use parking_lot::Mutex;
 
 use crate::access::Access;
 use crate::plugin::Plugin;
@@ -63,13 +64,13 @@ impl Tries {
     /// Takes down what the present try calls.
     pub fn calls(&self, plugin: &Arc<Plugin>, access: &Arc<Access>) {
         let called = (Arc::clone(plugin), Arc::clone(access));
-        *self.called.lock().unwrap_or_else(PoisonError::into_inner) = Some(called);
+        *self.called.lock() = Some(called);
     }
 
     /// What a re-run has to call if it is to ask for the same requests: what the tries before it called, once a request has
     /// left.
     pub fn bound_to(&self) -> Option<(Arc<Plugin>, Arc<Access>)> {
-        if self.has_sent() { self.called.lock().unwrap_or_else(PoisonError::into_inner).clone() } else { None }
+        if self.has_sent() { self.called.lock().clone() } else { None }
     }
 
     /// How many requests left in re-runs because no earlier try had made them.

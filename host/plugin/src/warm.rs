@@ -2,10 +2,10 @@
 //! a time, and is let go after so many calls, so much time, or whenever a call of it was stopped.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hookwright_model::SpaceId;
+use parking_lot::Mutex;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
@@ -49,7 +49,7 @@ impl Warm {
 
     /// An instance that waits, unless it already holds more memory than the call may have.
     pub(crate) fn take(&self, digest: &str, space: &SpaceId, memory: usize) -> Option<Idle> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         // The key owns its parts; taking a warm instance is rare enough to copy them.
         let instances = waiting.instances.get_mut(&(digest.to_owned(), space.clone()))?;
         let mut taken = None;
@@ -71,7 +71,7 @@ impl Warm {
         if idle.calls >= bounds.calls || until <= Instant::now() {
             return;
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         if waiting.count >= self.most {
             return;
         }
@@ -85,7 +85,7 @@ impl Warm {
     /// Lets go the instances whose time is over.
     pub(crate) fn tidy(&self) {
         let now = Instant::now();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.instances.retain(|_, instances| {
             instances.retain(|(_, until)| *until > now);
             !instances.is_empty()
@@ -95,13 +95,13 @@ impl Warm {
 
     /// Lets go of every instance, since memory is short.
     pub(crate) fn shed(&self) {
-        let all = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = std::mem::take(&mut *self.waiting.lock());
         drop(all);
     }
 
     /// Lets go the instances of a component that is no longer in use.
     pub(crate) fn forget(&self, digest: &str) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.instances.retain(|(other, _), _| other != digest);
         waiting.count = waiting.instances.values().map(Vec::len).sum();
     }

@@ -308,3 +308,142 @@ impl References {
         Ok(self.store.webhooks.webhook_policy(&webhook.space, number)?.map(|policy| policy.signing))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashMap, HashSet};
+
+    use hookwright_model::{OnUnavailable, Workflow};
+    use hookwright_store::{KindStored, Stored};
+    use serde_json::json;
+    use tokio::sync::watch;
+
+    use super::*;
+    use hookwright_samples::registry;
+    use hookwright_samples::{self as samples, NOW};
+
+    fn references_of(store: &Store) -> References {
+        let registry = registry();
+        let loading = Loading {
+            loading: watch::channel(BTreeSet::new()).0,
+            registry: Arc::clone(&registry),
+            store: store.clone(),
+        };
+        References { catalogue: Arc::default(), registry, store: store.clone(), loading: Arc::new(loading) }
+    }
+
+    /// A kind whose fields refer to these kinds.
+    fn kind(name: &str, to: &[&str]) -> RecordKind {
+        let fields: Map<String, Value> =
+            to.iter().map(|to| ((*to).to_owned(), json!({"type": "reference", "kind": to}))).collect();
+        RecordKind::declare(name, serde_json::from_value(json!({"fields": fields})).unwrap(), None, NOW).unwrap()
+    }
+
+    fn names(names: &[&str]) -> HashSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_message_lists_the_first_users_and_counts_the_others() {
+        let users: Vec<String> = (1..=25).map(|number| number.to_string()).collect();
+        assert_eq!(listed(&users[..2]), "1, 2");
+        assert!(listed(&users[..20]).ends_with("19, 20"));
+        assert!(listed(&users).ends_with("19, 20 and 5 more"));
+    }
+
+    #[test]
+    fn schedules_name_their_workflow_and_the_kind_of_their_records() {
+        let found = |more: Value| {
+            let schedule = samples::schedule(&more);
+            names_in_schedule(&schedule).map(|(what, name)| (what == NameOf::Kind, name.to_owned())).collect::<Vec<_>>()
+        };
+        assert!(found(json!({})).is_empty());
+        assert_eq!(found(json!({"workflow": "w"})), [(false, "w".to_owned())]);
+        assert_eq!(found(json!({"for_each": {"kind": "order"}})), [(true, "order".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn a_kind_exists_as_the_changes_that_are_validated_with_it_leave_it() {
+        let (_folder, store) = samples::store();
+        let (references, space) = (references_of(&store), SpaceId::main());
+        assert_eq!(store.kinds.put_kind(&space, kind("order", &[]), None).await.unwrap(), KindStored::Done);
+        let exists = |outlook: &Outlook, name| references.exists_ahead(&space, outlook, NameOf::Kind, name);
+        let now = Outlook::default();
+        let found = ["ticket", "order", "parcel", "Not a kind"].map(|name| exists(&now, name));
+        assert_eq!(found, [true, true, false, false]);
+        let deleted = Outlook { kinds: HashMap::from([("order".to_owned(), false)]), ..Outlook::default() };
+        assert!(!exists(&deleted, "order") && exists(&deleted, "ticket"));
+        let declared = Outlook { kinds: HashMap::from([("parcel".to_owned(), true)]), ..Outlook::default() };
+        let coming = Outlook { coming_kinds: names(&["parcel"]), ..Outlook::default() };
+        let named = Unread { names: names(&["parcel"]), any: false };
+        let unread = Outlook { unread_kinds: named, ..Outlook::default() };
+        for outlook in [declared, coming, unread] {
+            assert!(exists(&outlook, "parcel") && !exists(&outlook, "crate"));
+        }
+        let any = Unread { any: true, ..Unread::default() };
+        assert!(exists(&Outlook { unread_kinds: any, ..Outlook::default() }, "crate"));
+    }
+
+    #[tokio::test]
+    async fn a_workflow_exists_as_the_changes_that_are_validated_with_it_leave_it() {
+        let (_folder, store) = samples::store();
+        let (references, space) = (references_of(&store), SpaceId::main());
+        let exists = |outlook: &Outlook, name| references.exists_ahead(&space, outlook, NameOf::Workflow, name);
+        assert!(!exists(&Outlook::default(), "w"));
+        let workflow = Workflow {
+            name: "w".to_owned(),
+            description: String::new(),
+            version: 1,
+            input: Map::new(),
+            steps: vec![],
+            on_unavailable: OnUnavailable::Park,
+            concurrency: None,
+            enabled: true,
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        references.catalogue.put_workflow(&space, workflow);
+        assert!(exists(&Outlook::default(), "w"));
+        let deleted = Outlook { workflows: HashMap::from([("w".to_owned(), None)]), ..Outlook::default() };
+        assert!(!exists(&deleted, "w"));
+        let coming = Outlook { coming_workflows: names(&["v"]), ..Outlook::default() };
+        assert!(exists(&coming, "v") && exists(&coming, "w") && !exists(&coming, "u"));
+        let kinds = Outlook { coming_kinds: names(&["u"]), ..Outlook::default() };
+        assert!(!exists(&kinds, "u"), "a kind is no workflow");
+    }
+
+    #[tokio::test]
+    async fn a_kind_may_refer_to_itself_and_to_kinds_that_exist() {
+        let (_folder, store) = samples::store();
+        let (references, space) = (references_of(&store), SpaceId::main());
+        let check = |outlook: &Outlook| {
+            let order = kind("order", &["order", "ticket", "customer"]);
+            references.check_kind_references(&space, outlook, &order)
+        };
+        let mistakes = check(&Outlook::default()).unwrap_err().0;
+        let paths: Vec<&str> = mistakes.iter().map(|mistake| mistake.path.as_str()).collect();
+        assert_eq!(paths, ["fields.customer.kind"]);
+        assert_eq!(check(&Outlook { coming_kinds: names(&["customer"]), ..Outlook::default() }), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_other_objects_refer_to_is_in_use() {
+        let (_folder, store) = samples::store();
+        let (references, space) = (references_of(&store), SpaceId::main());
+        let schedule = samples::schedule(&json!({"workflow": "w"}));
+        assert_eq!(store.schedules.put_schedule(&space, &schedule, None).await.unwrap(), Stored::Done);
+        let order = kind("order", &["order", "customer"]);
+        assert_eq!(store.kinds.put_kind(&space, order, None).await.unwrap(), KindStored::Done);
+        for (what, name, code, user) in [
+            (NameOf::Workflow, "w", "workflow.in_use", "the schedule `s` (sch_1)"),
+            (NameOf::Kind, "customer", "kind.in_use", "the kind `order`"),
+        ] {
+            let refused = references.check_unused(&space, what, name).await.unwrap_err();
+            assert_eq!(refused.code(), code);
+            assert!(refused.to_string().contains(user), "{refused}");
+        }
+        for (what, name) in [(NameOf::Kind, "order"), (NameOf::Kind, "w"), (NameOf::Workflow, "customer")] {
+            assert!(references.check_unused(&space, what, name).await.is_ok(), "{name}");
+        }
+    }
+}

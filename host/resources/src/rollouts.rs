@@ -95,7 +95,7 @@ impl Plugins {
             return Ok(());
         };
         let (live, candidate) = {
-            let counts = active.counts();
+            let counts = active.counts.lock();
             (counts.live, counts.candidate)
         };
         let reason = rollout.fails(live, candidate).unwrap_or_else(|| "it failed too often".to_owned());

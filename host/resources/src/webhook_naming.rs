@@ -41,4 +41,17 @@ mod tests {
         let long = derived(&format!("https://example.com/{}", "a".repeat(300)), &none);
         assert_eq!(long.chars().count(), MAX_DERIVED_NAME);
     }
+
+    #[test]
+    fn the_first_free_number_is_taken() {
+        for (taken, name) in [
+            (vec!["example.com/a"], "example.com"),
+            (vec!["example.com"], "example.com (2)"),
+            (vec!["example.com", "example.com (3)"], "example.com (2)"),
+            (vec!["example.com", "example.com (2)", "example.com (3)", "x"], "example.com (4)"),
+        ] {
+            let set: HashSet<&str> = taken.iter().copied().collect();
+            assert_eq!(derived("https://example.com/", &set), name, "{taken:?}");
+        }
+    }
 }

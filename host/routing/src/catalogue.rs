@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
 use hookwright_model::{
@@ -8,6 +8,7 @@ use hookwright_model::{
 };
 use hookwright_plugin::{InputSchema, Workflows};
 use hookwright_store::{ConfigChange, Store, StoreError};
+use parking_lot::RwLock;
 use serde_json::Value;
 
 /// Automations, webhooks, workflows and sources in memory, indexed by the event types that they take. The store is
@@ -71,48 +72,48 @@ impl Catalogue {
 
     /// The automations and webhooks that an event triggers.
     pub(crate) fn plan(&self, event: &Event) -> Plan {
-        self.read().subscribers.plan(event)
+        self.inner.read().subscribers.plan(event)
     }
 
     /// The plan of an event for these automations, and for webhooks only if `deliver`.
     pub(crate) fn plan_for(&self, event: &Event, automations: Vec<AutomationId>, deliver: bool) -> Plan {
-        self.read().subscribers.plan_for(event, automations, deliver)
+        self.inner.read().subscribers.plan_for(event, automations, deliver)
     }
 
     pub(crate) fn finish(&self, workbench: Workbench) -> Effects {
-        workbench.finish(&self.read().subscribers)
+        workbench.finish(&self.inner.read().subscribers)
     }
 
     pub(crate) fn automation(&self, space: &SpaceId, id: &AutomationId) -> Option<Arc<Automation>> {
-        self.read().automations.get(space)?.get(id).cloned()
+        self.inner.read().automations.get(space)?.get(id).cloned()
     }
 
     /// The steps of a workflow in its newest version.
     pub(crate) fn procedure(&self, space: &SpaceId, name: &str) -> Option<Arc<Automation>> {
-        Some(Arc::clone(&self.read().workflows.get(space)?.get(name)?.procedure))
+        Some(Arc::clone(&self.inner.read().workflows.get(space)?.get(name)?.procedure))
     }
 
     /// The steps of all workflows in their newest versions.
     pub(crate) fn procedures(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
-        let inner = self.read();
+        let inner = self.inner.read();
         let known = inner.workflows.get(space).into_iter().flat_map(HashMap::values);
         known.map(|known| Arc::clone(&known.procedure)).collect()
     }
 
     pub(crate) fn put_workflow(&self, space: &SpaceId, workflow: Workflow) {
         let known = KnownWorkflow::new(workflow);
-        self.write().put_workflow(space, known);
+        self.inner.write().put_workflow(space, known);
     }
 
     pub(crate) fn remove_workflow(&self, space: &SpaceId, name: &str) {
-        self.write().remove_workflow(space, name);
+        self.inner.write().remove_workflow(space, name);
     }
 
     /// Follows changes that were committed together. A reader sees all of them or none.
     pub(crate) fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
         // Schemas are compiled before the lock is taken, so that readers do not wait for it.
         let workflows: Vec<KnownWorkflow> = changes.iter().filter_map(KnownWorkflow::changed).collect();
-        let mut inner = self.write();
+        let mut inner = self.inner.write();
         for known in workflows {
             inner.put_workflow(space, known);
         }
@@ -128,7 +129,7 @@ impl Catalogue {
         name: &str,
         input: &Value,
     ) -> Result<WorkflowStart, NotStarted> {
-        let known = self.read().workflows.get(space).and_then(|all| all.get(name)).cloned();
+        let known = self.inner.read().workflows.get(space).and_then(|all| all.get(name)).cloned();
         let known = known.ok_or(NotStarted::Unknown)?;
         if !known.workflow.enabled {
             return Err(NotStarted::Disabled);
@@ -141,75 +142,65 @@ impl Catalogue {
     }
 
     pub(crate) fn automations(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
-        self.read().automations.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
+        self.inner.read().automations.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
     }
 
     /// The webhook whose queue has this number.
     pub(crate) fn webhook_of_queue(&self, space: &SpaceId, queue: u64) -> Option<Arc<Webhook>> {
-        self.read().queues.get(&(space.clone(), queue)).cloned()
+        self.inner.read().queues.get(&(space.clone(), queue)).cloned()
     }
 
     /// The webhook whose confirmation link has the token with this digest.
     pub(crate) fn webhook_by_token(&self, digest: &str) -> Option<Arc<Webhook>> {
-        let inner = self.read();
+        let inner = self.inner.read();
         inner.links.get(digest).and_then(|queue| inner.queues.get(queue)).cloned()
     }
 
     /// A webhook, by its id.
     pub(crate) fn webhook(&self, space: &SpaceId, id: &str) -> Option<Arc<Webhook>> {
-        self.read().webhooks.get(space)?.get(&WebhookId::from(id)).cloned()
+        self.inner.read().webhooks.get(space)?.get(&WebhookId::from(id)).cloned()
     }
 
     /// Every webhook of a space.
     pub(crate) fn webhooks(&self, space: &SpaceId) -> Vec<Arc<Webhook>> {
-        self.read().webhooks.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
+        self.inner.read().webhooks.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
     }
 
     pub(crate) fn put_automation(&self, space: &SpaceId, automation: Automation) {
-        self.write().put_automation(space, automation);
+        self.inner.write().put_automation(space, automation);
     }
 
     pub(crate) fn remove_automation(&self, space: &SpaceId, id: &AutomationId) {
-        self.write().remove_automation(space, id);
+        self.inner.write().remove_automation(space, id);
     }
 
     pub(crate) fn put_webhook(&self, webhook: Webhook) {
-        self.write().put_webhook(webhook);
+        self.inner.write().put_webhook(webhook);
     }
 
     pub(crate) fn remove_webhook(&self, space: &SpaceId, id: &WebhookId) {
-        self.write().remove_webhook(space, id);
+        self.inner.write().remove_webhook(space, id);
     }
 
     /// The source whose URL has the token with this digest now.
     pub(crate) fn source_by_token(&self, digest: &str, now: Timestamp) -> Option<Arc<Source>> {
-        self.read().sources.get(digest).filter(|source| source.has_url(digest, now)).cloned()
+        self.inner.read().sources.get(digest).filter(|source| source.has_url(digest, now)).cloned()
     }
 
     /// Every source of all spaces.
     pub(crate) fn sources(&self) -> Vec<Arc<Source>> {
-        let inner = self.read();
+        let inner = self.inner.read();
         let present = inner.sources.iter().filter(|(digest, source)| source.token_digest == **digest);
         present.map(|(_, source)| Arc::clone(source)).collect()
     }
 
     /// Whether an event source of the space has this name. Only events that its URL receives may have it as `source`.
     pub(crate) fn is_source(&self, space: &SpaceId, name: &str) -> bool {
-        self.read().source_names.get(space).is_some_and(|names| names.contains_key(name))
+        self.inner.read().source_names.get(space).is_some_and(|names| names.contains_key(name))
     }
 
     pub(crate) fn put_source(&self, source: Source) {
-        self.write().put_source(source);
-    }
-
-    // A panic while the lock was held can only have left one entry half changed. The store is still right, so to continue is
-    // better than to refuse every event from then on.
-    fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+        self.inner.write().put_source(source);
     }
 }
 

@@ -2,8 +2,8 @@
 //! schemas of strict types.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::keyed_locks::KeyedLocks;
@@ -13,6 +13,7 @@ use hookwright_model::{
 };
 use hookwright_plugin::DataSchema;
 use hookwright_store::{Store, StoreError};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -104,7 +105,7 @@ impl Strict {
     }
 
     pub(crate) fn put(&self, space: &SpaceId, name: &str, schema: Option<DataSchema>) {
-        let mut schemas = self.schemas.write().unwrap_or_else(PoisonError::into_inner);
+        let mut schemas = self.schemas.write();
         let own = schemas.entry(space.clone()).or_default();
         match schema {
             Some(schema) => drop(own.insert(name.to_owned(), Arc::new(schema))),
@@ -119,7 +120,7 @@ impl Strict {
             return Ok(());
         }
         let schema = {
-            let schemas = self.schemas.read().unwrap_or_else(PoisonError::into_inner);
+            let schemas = self.schemas.read();
             schemas.get(&event.space).and_then(|own| own.get(&event.event_type)).cloned()
         };
         let Some(schema) = schema else { return Ok(()) };

@@ -41,3 +41,55 @@ pub(crate) fn check_breadth(
         other => other.into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use hookwright_model::{Cause, Event, NewEvent, Plan};
+    use hookwright_store::StoreOptions;
+    use serde_json::json;
+
+    use super::*;
+    use hookwright_samples::{event, store, store_options};
+
+    /// Effects with so many events, each of which an automation takes.
+    fn effects(root: Option<&str>, count: usize) -> Effects {
+        let cause = Some(Cause { root: root.map(str::to_owned), ..Cause::api() });
+        let new = || NewEvent {
+            event: Event { cause: cause.clone(), ..event("go", &json!({})) },
+            plan: Plan { automations: vec!["aut_1".into()], ..Plan::default() },
+        };
+        Effects { events: (0..count).map(|_| new()).collect(), ..Effects::default() }
+    }
+
+    #[tokio::test]
+    async fn all_descendants_of_an_event_count_against_its_limit() {
+        let (_folder, store) = store();
+        let space = SpaceId::main();
+        let check = |limit, root, count| check_breadth(&store, limit, &space, &effects(root, count));
+        store.events.append(effects(Some("evt_root"), 2).events).await.unwrap();
+        assert_eq!(check(4, Some("evt_root"), 2), Ok(()));
+        let refused = check(3, Some("evt_root"), 2).unwrap_err();
+        assert_eq!((refused.code.as_str(), refused.retry_after_ms), ("chain.too_wide", None), "{refused}");
+        assert_eq!(check(3, Some("evt_other"), 2), Ok(()), "each event by itself");
+        assert_eq!(check(0, None, 2), Ok(()), "they descend from no event");
+    }
+
+    #[tokio::test]
+    async fn events_that_no_automation_takes_are_not_limited() {
+        let (_folder, store) = store();
+        let mut effects = effects(Some("evt_root"), 5);
+        effects.events.iter_mut().for_each(|new| new.plan = Plan::default());
+        assert_eq!(check_breadth(&store, 0, &SpaceId::main(), &effects), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn automations_may_fill_half_of_the_backlog() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions { max_backlog: 4, ..store_options(folder.path()) };
+        let store = Store::open(&options).unwrap();
+        let check = |count| check_breadth(&store, 100, &SpaceId::main(), &effects(None, count));
+        assert_eq!(check(2), Ok(()));
+        let refused = check(3).unwrap_err();
+        assert_eq!((refused.code.as_str(), refused.retry_after_ms), ("backlog.full", Some(BACKLOG_FULL_BACKOFF_MS)));
+    }
+}

@@ -146,4 +146,14 @@ mod tests {
         assert!(message(21).ends_with(", 19, 20"), "{}", message(21));
         assert!(message(1000).ends_with(", 19, 20 and 979 more"), "{}", message(1000));
     }
+
+    #[test]
+    fn a_step_is_retried_while_any_of_its_failed_items_is() {
+        let failed = |retrying| StepOutcome::Failed { code: "a.b".into(), message: "why".into(), retrying };
+        for (first, second) in [(false, false), (false, true), (true, false)] {
+            let (outcome, _) = combined(&[item(0, failed(first)), item(1, failed(second))], 2);
+            let StepOutcome::Failed { retrying, .. } = outcome else { panic!("it failed") };
+            assert_eq!(retrying, first || second);
+        }
+    }
 }

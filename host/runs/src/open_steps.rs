@@ -97,7 +97,7 @@ pub(crate) fn place(step: u32) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use hookwright_model::{Event, EventDraft, RunId, SpaceId};
+    use hookwright_model::{Event, EventDraft, Failure, RunId, SpaceId, StepKind, StepRecord};
     use serde_json::{Value, json};
 
     use super::*;
@@ -198,5 +198,44 @@ mod tests {
         assert_eq!((task(&automation, &run, LATER), run.due_at()), (Task::Open(0), Some(LATER)));
         settle_state(&automation, &mut run, NOW);
         assert_eq!(run.state, RunState::Parked { plugin: "gone".into() });
+    }
+
+    #[test]
+    fn a_run_with_too_many_open_items_waits_instead_of_opening_another_step() {
+        let automation =
+            automation(json!([{"action": "a", "name": "a"}, {"action": "b", "with": {"x": "{{steps.a.result}}"}}]));
+        let open = |items: u32| {
+            let items: Vec<_> = (0..items).map(|item| (0, Some(item), Some(LATER))).collect();
+            run(1, &items)
+        };
+        assert_eq!(task(&automation, &open(99), NOW), Task::Pass(vec!["a".to_owned()]));
+        assert_eq!(task(&automation, &open(100), NOW), Task::Nothing);
+    }
+
+    #[test]
+    fn a_run_with_a_failed_step_has_failed_once_nothing_is_open() {
+        let automation = automation(json!([{"action": "a"}]));
+        let mut run = run(1, &[]);
+        run.steps.push(StepRecord {
+            name: "a".into(),
+            plugin: "a".into(),
+            kind: StepKind::Action,
+            version: None,
+            outcome: StepOutcome::failed(&Failure::permanent("a.b", "why")),
+            effects: vec![],
+            events: vec![],
+            log: vec![],
+            items: vec![],
+            attempts: 1,
+            reruns: 0,
+            started_at: NOW,
+            duration_us: 1,
+        });
+        run.open_steps.push(OpenStep { step: 0, item: None, tries: 1, retry_at: Some(LATER), since: NOW });
+        settle_state(&automation, &mut run, NOW);
+        assert_eq!((run.state, run.finished_at), (RunState::Waiting, None), "it is retried");
+        run.open_steps.clear();
+        settle_state(&automation, &mut run, NOW);
+        assert_eq!((run.state, run.finished_at), (RunState::Failed, Some(NOW)));
     }
 }

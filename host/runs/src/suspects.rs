@@ -3,10 +3,11 @@
 //! crashes it is dead-lettered, so that the server does not crash at every start.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
 use hookwright_store::{InFlightMark, Store};
+use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
 
 /// How often the process may end while an event is in flight, without a commit of the event in between.
@@ -39,7 +40,7 @@ impl Suspects {
                     "the server ended while events were being processed: these are processed one at a time"
                 );
             }
-            *self.times.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            *self.times.lock() = found;
             Ok::<(), PipelineError>(())
         };
         self.loaded.get_or_try_init(load).await?;
@@ -48,7 +49,7 @@ impl Suspects {
 
     /// How often an event was interrupted.
     pub(crate) fn interruptions(&self, seq: u64) -> u32 {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner).get(&seq).copied().unwrap_or(0)
+        self.times.lock().get(&seq).copied().unwrap_or(0)
     }
 
     /// Marks an event as in flight. An interrupted event first waits until no other interrupted event is in flight.
@@ -60,10 +61,58 @@ impl Suspects {
 
     /// Clears the interruptions of an event, since something of it was committed.
     pub(crate) async fn progressed(&self, store: &Store, seq: u64) -> Result<(), PipelineError> {
-        let known = self.times.lock().unwrap_or_else(PoisonError::into_inner).remove(&seq).is_some();
+        let known = self.times.lock().remove(&seq).is_some();
         if known {
             store.backlog.progressed(seq).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tempfile::TempDir;
+
+    use super::*;
+    use hookwright_samples as samples;
+
+    /// A store whose process ended while these events were in flight.
+    fn after_a_crash(seqs: &[u64]) -> (TempDir, Store) {
+        let (crashed, store) = samples::store();
+        for seq in seqs {
+            std::mem::forget(store.backlog.in_flight(*seq));
+        }
+        let in_flight = |folder: &TempDir| samples::store_options(folder.path()).path.with_extension("in-flight");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(in_flight(&crashed), in_flight(&folder)).unwrap();
+        let store = Store::open(&samples::store_options(folder.path())).unwrap();
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_event_counts_until_something_of_it_is_committed() {
+        let (_folder, store) = after_a_crash(&[7, 9]);
+        let suspects = Suspects::default();
+        suspects.load(&store).await.unwrap();
+        assert_eq!([7, 8, 9].map(|seq| suspects.interruptions(seq)), [1, 0, 1]);
+        assert_eq!(suspects.watch(&store, 7).await.interruptions, 1);
+        suspects.progressed(&store, 7).await.unwrap();
+        assert_eq!(suspects.interruptions(7), 0);
+        let stored = Suspects::default();
+        stored.load(&store).await.unwrap();
+        assert_eq!([7, 9].map(|seq| stored.interruptions(seq)), [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn interrupted_events_are_processed_one_at_a_time_and_others_beside_them() {
+        let (_folder, store) = after_a_crash(&[7, 9]);
+        let suspects = Suspects::default();
+        suspects.load(&store).await.unwrap();
+        let first = suspects.watch(&store, 7).await;
+        assert!(suspects.watch(&store, 8).now_or_never().is_some());
+        assert!(suspects.watch(&store, 9).now_or_never().is_none());
+        drop(first);
+        assert!(suspects.watch(&store, 9).now_or_never().is_some());
     }
 }

@@ -2,10 +2,10 @@
 //! disk.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
 use hookwright_model::{Rate, Timestamp};
 use hookwright_pipeline::TokenBucket;
+use parking_lot::Mutex;
 
 use crate::problem::Problem;
 
@@ -45,7 +45,7 @@ impl AuthLog {
 
     /// The number of lines suppressed since the last one; `None`: this one is suppressed.
     fn admit(&self, now: Timestamp) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         if state.lines.try_take(now).is_err() {
             state.suppressed = state.suppressed.saturating_add(1);
             return None;

@@ -3,11 +3,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 
 use hookwright_model::{Rate, Timestamp};
 use hookwright_pipeline::TokenBucket;
 use lru::LruCache;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 /// The number of addresses, key prefixes, and valid keys that are cached.
@@ -53,7 +53,7 @@ impl AuthThrottle {
             return Ok(());
         }
         let (address, digest) = (network(address), digest_of(key));
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.right.get(&(address, digest)).is_some() {
             return Ok(());
         }
@@ -73,7 +73,7 @@ impl AuthThrottle {
         }
         let full = |requests| move || TokenBucket::new(Rate { requests, per_seconds: 60 }, now);
         let all = self.per_minute.saturating_mul(PREFIX_LIMIT_FACTOR);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.addresses.get_or_insert_mut(network(address), full(self.per_minute)).take();
         state.beginnings.get_or_insert_mut(beginning(key).to_owned(), full(all)).take();
     }
@@ -82,7 +82,7 @@ impl AuthThrottle {
     pub(crate) fn right(&self, address: IpAddr, key: &str) {
         if self.per_minute != 0 {
             let cached = (network(address), digest_of(key));
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).right.put(cached, ());
+            self.state.lock().right.put(cached, ());
         }
     }
 }

@@ -258,9 +258,17 @@ mod tests {
 
     #[test]
     fn header_values_are_percent_decoded() {
-        assert_eq!(percent_decoded("Euro%20%E2%82%AC").as_deref(), Some("Euro €"));
-        assert_eq!(percent_decoded("100%2525 of").as_deref(), Some("100%25 of"));
-        for wrong in ["bad%2", "bad%ff", "%", "%%41", "%+1", "%zz"] {
+        for (text, decoded) in [
+            ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"),
+            ("Euro%20%e2%82%ac", "Euro €"),
+            ("%41%2F%7e", "A/~"),
+            ("100%2525 of", "100%25 of"),
+            ("a+b", "a+b"),
+            ("", ""),
+        ] {
+            assert_eq!(percent_decoded(text).as_deref(), Some(decoded), "{text}");
+        }
+        for wrong in ["bad%2", "bad%ff", "%", "%%41", "%+1", "%zz", "%C0%A0", "%ED%A0%80", "%E2%82"] {
             assert_eq!(percent_decoded(wrong), None, "{wrong}");
         }
     }

@@ -2,7 +2,7 @@
 //! refused are in the source's log.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hookwright_model::Told;
 use hookwright_pipeline::Arrival;
 use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
 
 use crate::Shared;
 use crate::auth::{Caller, claimed_space};
@@ -30,7 +31,7 @@ pub(crate) async fn note(State(app): State<Shared>, request: Request, next: Next
     let copy = Arc::clone(&seen);
     let body = Body::new(body.map_frame(move |frame| {
         if let Some(data) = frame.data_ref() {
-            let (bytes, parts) = &mut *copy.lock().unwrap_or_else(PoisonError::into_inner);
+            let (bytes, parts) = &mut *copy.lock();
             if *bytes < MAX_EXAMINED_BYTES {
                 *bytes = bytes.saturating_add(data.len());
                 parts.push(data.clone());
@@ -50,7 +51,7 @@ pub(crate) async fn note(State(app): State<Shared>, request: Request, next: Next
     let headers = fields
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    let (_, parts) = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    let (_, parts) = std::mem::take(&mut *seen.lock());
     let body = Bytes::from(parts.concat());
     let arrival = Arrival { method, path, query, headers: headers.collect(), sent: body.clone(), body, remote };
     let refusal = Told::refused(problem.status().as_u16(), problem.code(), problem.detail());

@@ -2,9 +2,10 @@
 //! others: beyond the limit the oldest of them is closed for the newest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// All connections without credentials, by age.
@@ -28,7 +29,7 @@ impl Unauthenticated {
 
     /// Adds a new connection. If there are too many, the oldest is closed.
     pub(crate) fn enter(self: &Arc<Self>) -> ConnectionHandle {
-        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unknown = self.unknown.lock();
         if unknown.by_age.len() >= self.most
             && let Some((_, oldest)) = unknown.by_age.pop_first()
         {
@@ -70,7 +71,7 @@ impl ConnectionHandle {
 
 impl Inner {
     fn leave(&self) {
-        self.connections.unknown.lock().unwrap_or_else(PoisonError::into_inner).by_age.remove(&self.number);
+        self.connections.unknown.lock().by_age.remove(&self.number);
     }
 }
 

@@ -4,9 +4,10 @@
 //! leaves capacity for the others.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hookwright_model::SpaceId;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
@@ -67,7 +68,7 @@ impl Admission {
     }
 
     fn share(self: &Arc<Self>, space: &SpaceId, units: usize) -> Result<Share, StoreError> {
-        let mut spaces = self.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spaces = self.spaces.lock();
         let waiting = spaces.get(space).copied().unwrap_or_default();
         let after =
             Waiting { operations: waiting.operations.saturating_add(1), units: waiting.units.saturating_add(units) };
@@ -83,7 +84,7 @@ impl Admission {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut spaces = self.admission.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spaces = self.admission.spaces.lock();
         let Some(waiting) = spaces.get_mut(&self.space) else { return };
         waiting.operations = waiting.operations.saturating_sub(1);
         waiting.units = waiting.units.saturating_sub(self.units);
@@ -123,6 +124,6 @@ mod tests {
         assert!(admission.wait(MAX_BYTES / 8).await.is_ok());
         drop((large, rest));
         assert!(admission.now(&flood, MAX_BYTES * 2).is_ok(), "what is larger than everything has a turn, alone");
-        assert!(admission.spaces.lock().unwrap().is_empty());
+        assert!(admission.spaces.lock().is_empty());
     }
 }

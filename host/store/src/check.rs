@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTableMetadata as _, TableHandle as _};
 
-use crate::disk::{BLOCK, Found, Overlay, Sums, commit_of};
-use crate::engine::guarded;
+use crate::disk::{BLOCK, Found, Overlay, commit_of};
+use crate::engine::{guarded, load_sums};
 use crate::{OpenError, StoreError};
 
 /// The result of a check.
@@ -36,13 +36,13 @@ impl Checked {
 /// Reads the whole file of a store that no server has open, and compares every page with its checksums.
 ///
 /// # Errors
-/// The file is missing, in use, or cannot be read.
+/// The file is missing or in use, or it or its checksums cannot be read.
 pub fn check(path: &Path) -> Result<Checked, OpenError> {
     let shown = path.display().to_string();
     let failed = |error: std::io::Error| OpenError::Io { path: shown.clone(), reason: error.to_string() };
     // Opened here, so that a file that may not be read is not taken for a damaged one.
     let bytes = File::open(path).and_then(|file| file.metadata()).map_err(failed)?.len();
-    let (sums, found) = Sums::load(path);
+    let (sums, found) = load_sums(path)?;
     let closed = matches!(found, Found::Closed(_));
     // The lock shows whether a server has it open, before that server's half-written blocks are mistaken for damage.
     let opened = guarded(|| look(path, found));

@@ -1,9 +1,10 @@
 //! The open store as its parts use it: reads, and operations for the writer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use hookwright_model::SpaceId;
+use parking_lot::Mutex;
 use redb::ReadTransaction;
 use tokio::sync::{oneshot, watch};
 
@@ -51,7 +52,7 @@ impl Db {
     /// Commits the waiting operations, ends the writer and closes the file.
     pub(crate) async fn close(&self) {
         self.inner.letters.close().await;
-        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.inner.writer.lock().take();
         if let Some(writer) = writer
             && tokio::task::spawn_blocking(move || writer.join()).await.is_err()
         {

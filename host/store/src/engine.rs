@@ -11,11 +11,12 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use hookwright_model::SpaceId;
+use parking_lot::{Mutex, RwLock};
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, StorageError};
 use tokio::sync::watch;
 
@@ -64,7 +65,7 @@ impl Engine {
     pub(crate) fn open(options: &StoreOptions) -> Result<(Self, String), OpenError> {
         let path = &options.path;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let (sums, found) = Sums::load(path);
+        let (sums, found) = load_sums(path)?;
         let known = examine(path, found, &sums)?;
         let disk = Arc::new(Disk::new(path, sums));
         let db = open_file(path, &disk, options.cache_bytes, known)?;
@@ -112,7 +113,7 @@ impl Engine {
         };
         let loaded = engine.load(&db).and_then(|()| engine.line_up(&db));
         loaded.map_err(|error| unreadable(error.to_string()))?;
-        *engine.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
+        *engine.opened.write() = Some(db);
         engine.tell(engine.by_space());
         Ok((engine, instance))
     }
@@ -127,7 +128,7 @@ impl Engine {
             spaces.insert(space, number.value());
         }
         let next_seq = read.open_table(tables::COUNTERS)?.get(tables::SEQ)?.map_or(1, |value| value.value());
-        *self.shared.spaces.write().unwrap_or_else(PoisonError::into_inner) = spaces;
+        *self.shared.spaces.write() = spaces;
         self.next_seq.store(next_seq, Ordering::Relaxed);
         Ok(())
     }
@@ -135,18 +136,14 @@ impl Engine {
     /// Puts the waiting events into the queues of their spaces. Only once: a file that is reopened later contains
     /// exactly the acknowledged events, as the queues do, and events in flight stay in flight.
     fn line_up(&self, db: &Database) -> Result<(), StoreError> {
-        let spaces = self.shared.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        let spaces = self.shared.spaces.read();
         self.shared.ready.opened(&work::waiting(&db.begin_read()?, &spaces)?);
         Ok(())
     }
 
     pub(crate) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
         // Readers do not wait while the file is reopened, which can take seconds.
-        let opened = match self.opened.try_read() {
-            Ok(opened) => opened,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(self.refusal()),
-        };
+        let Some(opened) = self.opened.try_read() else { return Err(self.refusal()) };
         match &*opened {
             Some(db) => Ok(db.begin_read()?),
             None => Err(self.refusal()),
@@ -162,7 +159,7 @@ impl Engine {
         if let Some(refusal) = self.health.borrow().refuses_writes() {
             return Err(refusal);
         }
-        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.opened.read();
         let Some(db) = &*opened else { return Err(self.refusal()) };
         let seq = self.next_seq.load(Ordering::Relaxed);
         match guarded(|| run(db, seq)) {
@@ -267,7 +264,7 @@ impl Engine {
             }
             DiskFailure::Io(reason) => self.tell(StorageHealth::Unavailable(format!("the store's file: {reason}"))),
         }
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attempts = self.attempts.lock();
         if Instant::now() < attempts.next {
             return;
         }
@@ -295,12 +292,12 @@ impl Engine {
     /// Ends all access permanently: the process has to exit.
     fn give_up(&self, error: OpenError) {
         self.disk.seal();
-        self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.opened.write().take();
         self.tell(StorageHealth::Damaged(error.to_string()));
     }
 
     fn reopen(&self) -> Result<(), OpenError> {
-        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.opened.write();
         // Writes of the old database when it is dropped must not reach the file.
         self.disk.seal();
         opened.take();
@@ -325,7 +322,7 @@ impl Engine {
             return;
         }
         self.disk.alarm.ring();
-        let Some(db) = self.opened.write().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(db) = self.opened.write().take() else { return };
         if guarded(|| drop(db)).is_err() || self.disk.failure().is_some() || !self.disk.closed_well() {
             return;
         }
@@ -368,6 +365,14 @@ struct Known {
     closed: bool,
     /// The file does not exist yet.
     new: bool,
+}
+
+/// Reads the checksums beside the store at `path`, and what they say about it.
+pub(crate) fn load_sums(path: &Path) -> Result<(Sums, Found), OpenError> {
+    Sums::load(path).map_err(|error| {
+        let sums = Sums::beside(path);
+        OpenError::Io { path: sums.display().to_string(), reason: error.to_string() }
+    })
 }
 
 /// Examines the path of the store.

@@ -1,9 +1,10 @@
 //! Ids that are assigned before the commit of what they belong to.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hookwright_model::SpaceId;
+use parking_lot::Mutex;
 
 use crate::StoreError;
 use crate::db::Db;
@@ -20,7 +21,7 @@ pub(crate) struct Ids {
 impl Ids {
     /// An id that was never assigned to this kind in this space, not even to an object that was not committed.
     pub(crate) fn give_id(&self, space: &SpaceId, kind: &str) -> Result<u64, StoreError> {
-        let mut ids = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.highest.lock();
         let slot = (space.clone(), kind.to_owned());
         let highest = match ids.get(&slot) {
             Some(highest) => *highest,

@@ -6,8 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::disk::{private, write_at};
 
@@ -48,7 +50,7 @@ impl InFlight {
     /// Marks an event as in flight.
     pub(crate) fn begin(self: &Arc<Self>, seq: u64) -> InFlightMark {
         let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots.lock();
             slots.free.pop().unwrap_or_else(|| {
                 let slot = slots.next;
                 slots.next = slots.next.saturating_add(1);
@@ -61,7 +63,7 @@ impl InFlight {
 
     /// The events in the file when it was opened, until they are counted.
     pub(crate) fn interrupted(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.interrupted.lock()
     }
 
     /// Empties the file: events that did not complete before an orderly shutdown did not cause it.
@@ -90,7 +92,7 @@ pub struct InFlightMark {
 impl Drop for InFlightMark {
     fn drop(&mut self) {
         self.of.put(self.slot, 0);
-        self.of.slots.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.slot);
+        self.of.slots.lock().free.push(self.slot);
     }
 }
 

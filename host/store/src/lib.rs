@@ -70,9 +70,10 @@ mod workflows;
 mod writer;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use hookwright_model::SpaceId;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 pub use attempt_log::{AttemptQuery, LogCursor};

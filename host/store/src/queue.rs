@@ -6,7 +6,6 @@
 //! dispatcher never reads a delivery that it may not send, whatever the number of waiting ones.
 
 use std::ops::Bound;
-use std::sync::PoisonError;
 
 use hookwright_model::{Delivery, DeliveryId, DeliveryState, SpaceId, Timestamp};
 use redb::ReadableTable as _;
@@ -214,7 +213,7 @@ impl Queues {
 
     /// Takes the queues that received a row since the last call, each once, so there are at most as many as webhooks.
     pub fn touched(&self) -> Vec<(SpaceId, u64)> {
-        let touched = std::mem::take(&mut *self.db.shared().touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let touched = std::mem::take(&mut *self.db.shared().touched.lock());
         let names = self.db.shared().names();
         touched.into_iter().filter_map(|(space, queue)| Some((names.get(&space)?.clone(), queue))).collect()
     }

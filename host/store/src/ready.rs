@@ -3,7 +3,8 @@
 //! itself is in the store; this index is rebuilt from it at every start.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// Waiting events and events in flight.
 #[derive(Default)]
@@ -36,7 +37,7 @@ impl Line {
 
 impl Ready {
     fn with<T>(&self, change: impl FnOnce(&mut Spaces) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.lock())
     }
 
     /// Adds events in the order of the journal.

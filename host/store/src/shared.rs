@@ -1,9 +1,10 @@
 //! What the writer shares with the readers, in memory.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use hookwright_model::SpaceId;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::ready::Ready;
@@ -22,17 +23,17 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn number(&self, space: &SpaceId) -> Option<u32> {
-        self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(space).copied()
+        self.spaces.read().get(space).copied()
     }
 
     pub(crate) fn space(&self, number: u32) -> Option<SpaceId> {
-        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        let spaces = self.spaces.read();
         spaces.iter().find(|(_, other)| **other == number).map(|(space, _)| space.clone())
     }
 
     /// Every space by its number, for callers with many lookups.
     pub(crate) fn names(&self) -> HashMap<u32, SpaceId> {
-        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        let spaces = self.spaces.read();
         spaces.iter().map(|(space, number)| (*number, space.clone())).collect()
     }
 }

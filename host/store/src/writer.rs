@@ -1,8 +1,6 @@
 //! The single writer thread. It takes the waiting operations, applies them in one transaction, commits once, and
 //! answers all callers, so the operations of a commit share one fsync (group commit).
 
-use std::sync::PoisonError;
-
 use redb::{Database, Durability};
 
 use crate::batch::{Answer, Batch, Changes, Faults, Write};
@@ -37,13 +35,13 @@ fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled)
                 fault_point(fault.after);
             }
             if !changes.new_spaces.is_empty() {
-                shared.spaces.write().unwrap_or_else(PoisonError::into_inner).extend(changes.new_spaces);
+                shared.spaces.write().extend(changes.new_spaces);
             }
             shared.ready.opened(&changes.work_opened);
             shared.ready.closed(&changes.work_closed);
             let touched = !changes.touched.is_empty();
             if touched {
-                shared.touched.lock().unwrap_or_else(PoisonError::into_inner).extend(changes.touched);
+                shared.touched.lock().extend(changes.touched);
             }
             for answer in answers {
                 answer(Ok(()));

@@ -17,7 +17,7 @@ struct Room {
     next: &'static [&'static str],
 }
 
-const ROOMS: [Room; 19] = [
+const ROOMS: [Room; 20] = [
     Room {
         folder: "cli",
         package: "hookwright",
@@ -54,6 +54,7 @@ const ROOMS: [Room; 19] = [
         folder: "history",
         package: "hookwright-history",
         below: &[
+            "samples",
             "resources",
             "intake",
             "delivery",
@@ -73,6 +74,7 @@ const ROOMS: [Room; 19] = [
         folder: "resources",
         package: "hookwright-resources",
         below: &[
+            "samples",
             "intake",
             "delivery",
             "runs",
@@ -90,19 +92,19 @@ const ROOMS: [Room; 19] = [
     Room {
         folder: "intake",
         package: "hookwright-intake",
-        below: &["runs", "routing", "invoke", "foundation", "egress", "plugin", "signing", "store", "model"],
+        below: &["samples", "runs", "routing", "invoke", "foundation", "egress", "plugin", "signing", "store", "model"],
         next: &["runs"],
     },
     Room {
         folder: "delivery",
         package: "hookwright-delivery",
-        below: &["routing", "invoke", "foundation", "egress", "plugin", "signing", "store", "model"],
+        below: &["samples", "routing", "invoke", "foundation", "egress", "plugin", "signing", "store", "model"],
         next: &["invoke", "routing"],
     },
     Room {
         folder: "runs",
         package: "hookwright-runs",
-        below: &["routing", "invoke", "foundation", "egress", "plugin", "signing", "store", "model"],
+        below: &["samples", "routing", "invoke", "foundation", "egress", "plugin", "signing", "store", "model"],
         next: &["invoke", "routing"],
     },
     Room {
@@ -114,7 +116,14 @@ const ROOMS: [Room; 19] = [
     Room {
         folder: "invoke",
         package: "hookwright-invoke",
-        below: &["foundation", "egress", "plugin", "signing", "store", "model"],
+        below: &["samples", "foundation", "egress", "plugin", "signing", "store", "model"],
+        next: &["foundation"],
+    },
+    // For the unit tests of those above.
+    Room {
+        folder: "samples",
+        package: "hookwright-samples",
+        below: &["foundation", "plugin", "store", "model"],
         next: &["foundation"],
     },
     Room {

@@ -1,8 +1,8 @@
 //! Checks that take long are made a few at a time, and apart from the threads that answer requests.
 
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// How many subschemas may be applied before a check counts as one that takes long.
@@ -28,7 +28,7 @@ struct Place;
 impl Place {
     /// None: too many are waited for.
     fn take() -> Option<Self> {
-        let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = PLACES.lock();
         let until = Instant::now() + PATIENCE;
         if places.taken >= AT_ONCE && places.waiting >= WAITING {
             return None;
@@ -40,7 +40,7 @@ impl Place {
                 places.waiting = places.waiting.saturating_sub(1);
                 return None;
             }
-            (places, _) = FREED.wait_timeout(places, left).unwrap_or_else(PoisonError::into_inner);
+            FREED.wait_for(&mut places, left);
         }
         places.waiting = places.waiting.saturating_sub(1);
         places.taken = places.taken.saturating_add(1);
@@ -50,7 +50,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = PLACES.lock();
         places.taken = places.taken.saturating_sub(1);
         FREED.notify_one();
     }

@@ -17,10 +17,11 @@ use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
 
@@ -66,15 +67,15 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     pub(crate) fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.rung.lock() = true;
         self.bell.notify_all();
     }
 
     /// Waits for the signal, for at most this long.
     pub(crate) fn wait(&self, longest: Duration) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.bell.wait_timeout_while(rung, longest, |rung| !*rung);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+        let mut rung = self.rung.lock();
+        self.bell.wait_while_for(&mut rung, |rung| !*rung, longest);
+        *rung = false;
     }
 }
 
@@ -113,8 +114,8 @@ impl Disk {
         let file = file.map_err(|error| DatabaseError::Storage(redb::StorageError::Io(error)))?;
         #[cfg(unix)]
         make_private(&file);
-        self.lock_header().load(&file)?;
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.header.lock().load(&file)?;
+        *self.failure.lock() = None;
         let opening = self.opening.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         Ok(DiskBackend { disk: Arc::clone(self), opening, file: FileBackend::new(file)? })
     }
@@ -126,12 +127,12 @@ impl Disk {
 
     /// The failure since the file was opened.
     pub(crate) fn failure(&self) -> Option<DiskFailure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure.lock().clone()
     }
 
     /// Records a failure, and wakes the thread that reopens the file. Damage takes precedence over other failures.
     pub(crate) fn fail(&self, failure: DiskFailure) {
-        let mut known = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.failure.lock();
         if known.is_none() || matches!(failure, DiskFailure::Damaged(_)) {
             *known = Some(failure);
         }
@@ -145,7 +146,7 @@ impl Disk {
 
     /// Marks the present content of the file as acknowledged: a later failure rolls back to it.
     pub(crate) fn acknowledge(&self) {
-        let commit = self.lock_header().acknowledge();
+        let commit = self.header.lock().acknowledge();
         if let Some(commit) = commit {
             self.sums.mark(commit);
         }
@@ -153,30 +154,30 @@ impl Disk {
 
     /// The number of the commit that the file's header names as the present one.
     pub(crate) fn commit(&self) -> Option<u64> {
-        self.lock_header().commit()
+        self.header.lock().commit()
     }
 
     /// Whether redb has recorded that the file is complete.
     pub(crate) fn closed_well(&self) -> bool {
-        self.lock_header().closed_well()
+        self.header.lock().closed_well()
     }
 
     /// The first block of the file.
     pub(crate) fn header(&self) -> Vec<u8> {
-        self.lock_header().block().to_vec()
+        self.header.lock().block().to_vec()
     }
 
     /// Restores the header of the last acknowledged commit. All its pages still exist: redb reuses the pages of a
     /// commit only after the next one is durable.
     pub(crate) fn roll_back(&self) -> io::Result<()> {
-        let acknowledged = self.lock_header().acknowledged();
+        let acknowledged = self.header.lock().acknowledged();
         acknowledged.map_or(Ok(()), |bytes| self.put_back(&bytes))
     }
 
     /// Restores a header that was changed by an opening that is refused, so that the next one is refused as well.
     pub(crate) fn restore(&self, block: &[u8]) {
         self.seal();
-        if self.lock_header().block() != block
+        if self.header.lock().block() != block
             && let Err(error) = self.put_back(block)
         {
             tracing::warn!(%error, "the header of the damaged file was not restored");
@@ -185,7 +186,7 @@ impl Disk {
 
     fn put_back(&self, bytes: &[u8]) -> io::Result<()> {
         let file = File::options().read(true).write(true).open(&self.path)?;
-        let mut header = self.lock_header();
+        let mut header = self.header.lock();
         #[cfg(test)]
         self.trouble.put_back()?;
         write_at(&file, bytes, 0)?;
@@ -193,10 +194,6 @@ impl Disk {
         header.written(0, bytes);
         self.sums.written(0, header.block());
         Ok(())
-    }
-
-    fn lock_header(&self) -> std::sync::MutexGuard<'_, Header> {
-        self.header.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -281,7 +278,7 @@ impl StorageBackend for DiskBackend {
             return self.noted(Err(error), "writing");
         }
         if offset < BLOCK {
-            let mut header = self.disk.lock_header();
+            let mut header = self.disk.header.lock();
             header.written(offset, data);
             self.disk.sums.written(0, header.block());
             if let Some(rest) = usize::try_from(BLOCK - offset).ok().and_then(|head| data.get(head..)) {

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend, StorageError};
 
@@ -44,7 +45,7 @@ impl Overlay {
 
     /// The first block, including writes.
     pub(crate) fn header(&self) -> io::Result<Vec<u8>> {
-        self.block(&self.0.blocks.read().unwrap_or_else(PoisonError::into_inner), 0)
+        self.block(&self.0.blocks.read(), 0)
     }
 
     fn block(&self, blocks: &Blocks, block: u64) -> io::Result<Vec<u8>> {
@@ -82,7 +83,7 @@ impl StorageBackend for Overlay {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let blocks = self.0.blocks.read().unwrap_or_else(PoisonError::into_inner);
+        let blocks = self.0.blocks.read();
         for (block, within, from, length) in parts(offset, out.len()) {
             let bytes = self.block(&blocks, block)?;
             let part = bytes.get(within..within.saturating_add(length));
@@ -104,7 +105,7 @@ impl StorageBackend for Overlay {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        let mut blocks = self.0.blocks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = self.0.blocks.write();
         for (block, within, from, length) in parts(offset, data.len()) {
             let mut bytes = self.block(&blocks, block)?;
             let part = data.get(from..from.saturating_add(length));

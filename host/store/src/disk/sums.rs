@@ -14,7 +14,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 #[cfg(unix)]
 use super::file::make_private;
@@ -40,7 +41,7 @@ pub(crate) enum Found {
     Open(u64),
     /// The store was closed after this commit, and the file has the checksums of all blocks.
     Closed(u64),
-    /// It cannot be read.
+    /// It does not contain what was written.
     Unreadable,
 }
 
@@ -62,21 +63,24 @@ impl Sums {
     }
 
     /// Reads the checksums of a store's file, if it was closed cleanly.
-    pub(crate) fn load(store: &Path) -> (Self, Found) {
+    ///
+    /// # Errors
+    /// They cannot be read, so whether the store was closed is unknown.
+    pub(crate) fn load(store: &Path) -> io::Result<(Self, Found)> {
         let path = Self::beside(store);
         let (known, found) = match std::fs::read(&path) {
             Ok(bytes) => parse(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), Found::Nothing),
-            Err(_) => (Vec::new(), Found::Unreadable),
+            Err(error) => return Err(error),
         };
         let known = known.into_iter().map(AtomicU32::new).collect();
-        (Self { path, known: RwLock::new(known), file: Mutex::new(None), writing: Mutex::new(()) }, found)
+        Ok((Self { path, known: RwLock::new(known), file: Mutex::new(None), writing: Mutex::new(()) }, found))
     }
 
     /// Records on the disk that the store is open, which makes the checksums there invalid. Does nothing if that is
     /// recorded already.
     pub(super) fn open(&self) -> io::Result<()> {
-        let mut opened = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.file.lock();
         if opened.is_none() {
             let mut file =
                 private(File::options().read(true).write(true).create(true).truncate(false)).open(&self.path)?;
@@ -94,7 +98,7 @@ impl Sums {
 
     /// Records the last acknowledged commit.
     pub(crate) fn mark(&self, commit: u64) {
-        if let Some(file) = self.file.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+        if let Some(file) = self.file.lock().as_ref()
             && let Err(error) = write_at(file, &head(OPEN, commit), 0)
         {
             tracing::debug!(%error, "the number of the last commit was not saved next to the store");
@@ -103,13 +107,13 @@ impl Sums {
 
     /// Saves the checksums of all blocks after redb has closed the file. Blocks with unknown checksums are read.
     pub(crate) fn save(&self, store: &Path, commit: u64) -> io::Result<()> {
-        let Some(file) = self.file.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let Some(file) = self.file.lock().take() else { return Ok(()) };
         let mut source = File::open(store)?;
         let blocks = source.metadata()?.len().div_ceil(BLOCK);
         self.set_len(blocks.saturating_mul(BLOCK));
         let mut body = Vec::new();
         body.extend_from_slice(&blocks.to_le_bytes());
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         for (block, sum) in (0_u64..).zip(known.iter()) {
             let mut sum = sum.load(Ordering::Acquire);
             if sum == UNKNOWN {
@@ -127,12 +131,12 @@ impl Sums {
 
     /// While this guard is held, nothing is written.
     pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writing.lock()
     }
 
     pub(super) fn set_len(&self, len: u64) {
         let blocks = usize::try_from(len.div_ceil(BLOCK)).unwrap_or(usize::MAX);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write();
         known.resize_with(blocks, || AtomicU32::new(UNKNOWN));
     }
 
@@ -142,7 +146,7 @@ impl Sums {
             return self.forget(offset, data.len());
         }
         self.grow(offset, data.len());
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         let first = usize::try_from(offset / BLOCK).unwrap_or(usize::MAX);
         for (sum, block) in known.iter().skip(first).zip(blocks(data)) {
             sum.store(if block.len() == blocks_len() { checksum(block) } else { UNKNOWN }, Ordering::Release);
@@ -151,7 +155,7 @@ impl Sums {
 
     /// Marks the checksums of these bytes as unknown.
     pub(super) fn forget(&self, offset: u64, length: usize) {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         let first = usize::try_from(offset / BLOCK).unwrap_or(usize::MAX);
         let last = usize::try_from(end.div_ceil(BLOCK)).unwrap_or(usize::MAX);
@@ -166,7 +170,7 @@ impl Sums {
         if !offset.is_multiple_of(BLOCK) {
             return None;
         }
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         let first = usize::try_from(offset / BLOCK).unwrap_or(usize::MAX);
         for (place, (sum, block)) in (offset / BLOCK..).zip(known.iter().skip(first).zip(blocks(data))) {
             if block.len() < blocks_len() {
@@ -186,7 +190,7 @@ impl Sums {
     pub(crate) fn fits(&self, store: &Path) -> io::Result<bool> {
         let mut source = File::open(store)?;
         let length = source.metadata()?.len();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         let first = known.first().map(|sum| sum.load(Ordering::Acquire));
         let long = length.div_ceil(BLOCK) == u64::try_from(known.len()).unwrap_or(u64::MAX);
         Ok(long && first == Some(read_sum(&mut source, 0)?))
@@ -196,7 +200,7 @@ impl Sums {
     pub(crate) fn compare(&self, store: &Path) -> io::Result<Vec<u64>> {
         let mut source = File::open(store)?;
         let length = source.metadata()?.len();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         let mut wrong = Vec::new();
         if length.div_ceil(BLOCK) != u64::try_from(known.len()).unwrap_or(u64::MAX) {
             wrong.push(length / BLOCK);
@@ -213,8 +217,8 @@ impl Sums {
     fn grow(&self, offset: u64, length: usize) {
         let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX)).div_ceil(BLOCK);
         let end = usize::try_from(end).unwrap_or(usize::MAX);
-        if self.known.read().unwrap_or_else(PoisonError::into_inner).len() < end {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if self.known.read().len() < end {
+            let mut known = self.known.write();
             let end = end.max(known.len());
             known.resize_with(end, || AtomicU32::new(UNKNOWN));
         }

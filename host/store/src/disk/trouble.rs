@@ -1,10 +1,10 @@
 //! A disk that fails as configured, for tests.
 
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use redb::StorageBackend as _;
 use redb::backends::FileBackend;
 
@@ -38,15 +38,15 @@ pub(crate) struct Trouble {
 impl Trouble {
     pub(crate) fn begin(&self, kind: Kind, after: u32) {
         self.after.store(after, Ordering::SeqCst);
-        *self.kind.lock().unwrap() = Some(kind);
+        *self.kind.lock() = Some(kind);
     }
 
     pub(crate) fn end(&self) {
-        *self.kind.lock().unwrap() = None;
+        *self.kind.lock() = None;
     }
 
     fn kind(&self) -> Option<Kind> {
-        let kind = *self.kind.lock().unwrap();
+        let kind = *self.kind.lock();
         let spared = self.after.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |after| after.checked_sub(1)).is_ok();
         kind.filter(|_| !spared)
     }
@@ -76,7 +76,7 @@ impl Trouble {
     }
 
     pub(super) fn put_back(&self) -> io::Result<()> {
-        match *self.kind.lock().unwrap() {
+        match *self.kind.lock() {
             Some(Kind::Full | Kind::WriteFails | Kind::ReadOnly | Kind::Torn) => {
                 Err(io::ErrorKind::ReadOnlyFilesystem.into())
             }
@@ -85,7 +85,7 @@ impl Trouble {
     }
 
     pub(super) fn read(&self) -> io::Result<()> {
-        match *self.kind.lock().unwrap() {
+        match *self.kind.lock() {
             Some(Kind::ReadFails) => Err(io::Error::from_raw_os_error(5)),
             _ => Ok(()),
         }

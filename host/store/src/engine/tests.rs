@@ -340,6 +340,28 @@ async fn a_check_finds_damage_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn checksums_that_the_file_system_does_not_let_be_read_are_an_error_with_their_path() {
+    let (dir, count) = filled(false).await;
+    let (file, sums) = (dir.path().join("hookwright.redb"), dir.path().join("hookwright.redb.sums"));
+    let written = std::fs::read(&sums).unwrap();
+    std::fs::remove_file(&sums).unwrap();
+    // A folder cannot be read as a file, not even by root.
+    std::fs::create_dir(&sums).unwrap();
+    let failed = |error: OpenError| match error {
+        OpenError::Io { path, .. } => path,
+        other => panic!("{other}"),
+    };
+    let path = sums.display().to_string();
+    assert_eq!(failed(crate::check(&file).unwrap_err()), path);
+    assert_eq!(failed(Store::open(&options(dir.path())).err().unwrap()), path);
+    std::fs::remove_dir(&sums).unwrap();
+    assert!(!crate::check(&file).unwrap().closed, "without checksums nothing says that it was closed");
+    std::fs::write(&sums, &written).unwrap();
+    assert!(crate::check(&file).unwrap().closed);
+    assert_eq!(read_all(dir.path(), count).await, Ok(()));
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_the_one_that_was_closed_is_refused_with_the_remedy() {
     let (dir, count) = filled(false).await;
     let (other, _) = filled(false).await;
