@@ -86,7 +86,7 @@ pub(crate) fn binary(headers: &HeaderMap, body: Bytes) -> Result<EventDraft, Pro
         let text = value
             .to_str()
             .ok()
-            .and_then(percent_decoded)
+            .and_then(|text| percent_decoded(&unquoted(text)))
             .ok_or_else(|| Mistake::new(name.as_str(), "is not printable ASCII with percent-encoding"))?;
         draft.attribute(attribute, text)?;
     }
@@ -191,6 +191,26 @@ fn text_of(name: &str, value: &RawValue) -> Result<Option<String>, Mistake> {
     }
 }
 
+/// The content of a quoted string (RFC 9110, section 5.6.4), which the HTTP protocol binding requires to be read before
+/// percent-decoding (section 3.1.3.2). Any other text is returned as it is.
+fn unquoted(text: &str) -> Cow<'_, str> {
+    let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return text.into() };
+    let (mut content, mut letters) = (String::with_capacity(inner.len()), inner.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            // It ended before: these are not the quotes of one string.
+            '"' => return text.into(),
+            '\\' => match letters.next() {
+                Some(escaped) => content.push(escaped),
+                // The last quote is part of the string, which does not end.
+                None => return text.into(),
+            },
+            letter => content.push(letter),
+        }
+    }
+    content.into()
+}
+
 /// Percent-decoding by the HTTP protocol binding, section 3.1.3.2. `None`: a percent sign without two digits, or bytes
 /// that are not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
@@ -253,6 +273,22 @@ mod tests {
         ] {
             let text = format!(r#"{{"specversion":"1.0","id":"1","source":"{source}","type":"t"}}"#);
             structured(&Bytes::from(text.clone()), 0..text.len()).unwrap();
+        }
+    }
+
+    #[test]
+    fn quoted_header_values_are_unquoted_before_they_are_decoded() {
+        for (text, content) in [
+            ("plain", "plain"),
+            ("\"a b\"", "a b"),
+            (r#""say \"hi\" \\ %22""#, r#"say "hi" \ %22"#),
+            ("\"\"", ""),
+            ("\"", "\""),
+            ("\"a\" and \"b\"", "\"a\" and \"b\""),
+            (r#""open\""#, r#""open\""#),
+            ("%22a%22", "%22a%22"),
+        ] {
+            assert_eq!(unquoted(text), content, "{text}");
         }
     }
 
