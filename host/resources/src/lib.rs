@@ -2,6 +2,9 @@
 
 pub mod automations;
 pub mod configuration;
+pub mod event_types;
+pub mod kinds;
+pub mod lifecycle;
 pub mod outlook;
 pub mod plugin_policies;
 pub mod plugins;

@@ -104,10 +104,6 @@ impl Catalogue {
         self.write().put_workflow(space, known);
     }
 
-    pub(crate) fn remove_workflow(&self, space: &SpaceId, name: &str) {
-        self.write().remove_workflow(space, name);
-    }
-
     /// Follows changes that were committed together. A reader sees all of them or none.
     pub(crate) fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
         // Schemas are compiled before the lock is taken, so that readers do not wait for it.
@@ -167,10 +163,6 @@ impl Catalogue {
 
     pub(crate) fn put_automation(&self, space: &SpaceId, automation: Automation) {
         self.write().put_automation(space, automation);
-    }
-
-    pub(crate) fn remove_automation(&self, space: &SpaceId, id: &AutomationId) {
-        self.write().remove_automation(space, id);
     }
 
     pub(crate) fn put_webhook(&self, webhook: Webhook) {

@@ -50,7 +50,7 @@ pub(crate) async fn list(
         return Err(query::invalid(format!("vocabulary `{name}`: give one of {}", known.join(", "))));
     }
     let after = paging.cursor.as_deref().unwrap_or_default();
-    let all = app.pipeline.routing.event_types.event_types(&caller.space)?;
+    let all = app.pipeline.known_types.event_types(&caller.space)?;
     let mut rest = all.into_iter().filter(|(name, known)| name.as_str() > after && filter.keeps(known));
     let data: Vec<KnownType> = rest.by_ref().take(paging.limit).map(|(_, known)| known).collect();
     let next = rest.next().and(data.last()).map(|last| last.event_type.name.clone());
@@ -58,7 +58,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    let found = app.pipeline.routing.event_types.find_event_type(&caller.space, &name)?;
+    let found = app.pipeline.known_types.find_event_type(&caller.space, &name)?;
     Ok(axum::Json(found.ok_or_else(|| Problem::not_found("event_type", &name))?).into_response())
 }
 
