@@ -64,7 +64,7 @@ impl Layer {
     pub fn new(
         foundation: &Foundation,
         hookwright_invoke::Layer { calls: invoke, egress, .. }: &hookwright_invoke::Layer,
-        hookwright_routing::Layer { catalogue, event_types, .. }: &hookwright_routing::Layer,
+        hookwright_routing::Layer { catalogue, known_types, .. }: &hookwright_routing::Layer,
     ) -> Self {
         let Foundation { store, vault, clock, settings, stopping, changing, .. } = foundation;
         let delivery_queues = Arc::new(DeliveryQueues::new(settings.concurrent_deliveries.max(1)));
@@ -121,7 +121,7 @@ impl Layer {
             delivery_queues,
             confirmations,
             deliveries,
-            event_types,
+            known_types,
             holds,
             transmit
         });

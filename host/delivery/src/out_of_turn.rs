@@ -7,7 +7,7 @@ use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_model::{Author, DeliveryId, Profile, Purpose, SpaceId, Webhook};
 use hookwright_routing::catalogue::Catalogue;
-use hookwright_routing::event_types::EventTypes;
+use hookwright_routing::event_types::KnownTypes;
 use hookwright_store::Store;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ pub struct OutOfTurn {
     pub(crate) delivery_queues: Arc<DeliveryQueues>,
     pub(crate) confirmations: Arc<Confirmations>,
     pub(crate) deliveries: Arc<Deliveries>,
-    pub(crate) event_types: Arc<EventTypes>,
+    pub(crate) known_types: Arc<KnownTypes>,
     pub(crate) holds: Arc<Holds>,
     pub(crate) transmit: Arc<Transmit>,
 }
@@ -69,7 +69,7 @@ impl OutOfTurn {
             });
         }
         let event_type = test_type(&webhook);
-        let example = self.event_types.find_event_type(space, &event_type)?.and_then(|found| found.event_type.example);
+        let example = self.known_types.find_event_type(space, &event_type)?.and_then(|found| found.event_type.example);
         let data = example.unwrap_or_else(|| json!({"test": true, "webhook": webhook.id}));
         let appended = self.confirmations.send_own(&webhook, &event_type, &data, Purpose::Test, by).await?;
         let delivery = DeliveryId { seq: appended.seq, ordinal: 0 };

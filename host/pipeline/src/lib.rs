@@ -36,6 +36,7 @@ pub use hookwright_resources::configuration::document::{
     PlannedChange, ShownOnce, Summary,
 };
 pub use hookwright_resources::configuration::state::{LeftAlone, Section};
+pub use hookwright_resources::event_types::EventTypeChange;
 pub use hookwright_resources::plugin_policies::PolicyView;
 pub use hookwright_resources::plugins::{Installed, Upload, VersionView};
 pub use hookwright_resources::records::Changed;
@@ -43,6 +44,6 @@ pub use hookwright_resources::sources::{NewSource, SourceInput, SourceRotation};
 pub use hookwright_resources::webhook_policies::{RotateInput, ShownKey, WebhookPolicyInput};
 pub use hookwright_resources::webhooks::NewWebhook;
 pub use hookwright_resources::workflows::StartedWorkflow;
-pub use hookwright_routing::event_types::{EventTypeChange, KnownType, OwnType};
+pub use hookwright_routing::event_types::{KnownType, OwnType};
 pub use hookwright_store::{Appended, AttemptQuery, Listing, LogCursor, Page, StorageHealth, StoreError};
 pub use pipeline::Pipeline;

@@ -1,12 +1,11 @@
 //! Automations: creates, changes, enables, disables and deletes them, after checking them against the schemas of the plugins
 //! that they use.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hookwright_foundation::error;
 use hookwright_foundation::error::PipelineError;
-use hookwright_foundation::keyed_locks::KeyedLocks;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_invoke::loading::Loading;
 use hookwright_model::{
@@ -15,9 +14,10 @@ use hookwright_model::{
 };
 use hookwright_plugin::Plugin;
 use hookwright_routing::catalogue::Catalogue;
-use hookwright_store::{Store, Stored};
+use hookwright_store::{ConfigChange, Store, Swap};
 use serde_json::{Map, Value};
 
+use crate::lifecycle::{Lifecycle, Resource};
 use crate::outlook::Outlook;
 use crate::references::References;
 use crate::sight::{CheckScope, PluginUse};
@@ -31,9 +31,9 @@ fn as_expected(automation: &Automation, expected: Option<&Expected>) -> Result<(
 /// Creates, changes and deletes automations.
 pub struct Automations {
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) store: Store,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) loading: Arc<Loading>,
     pub(crate) references: Arc<References>,
 }
@@ -46,12 +46,9 @@ impl Automations {
         input: AutomationInput,
         by: &str,
     ) -> Result<Automation, PipelineError> {
-        let mut automation = self.new_automation(input)?;
-        automation.switched_from(None, by);
+        let automation = self.new_automation(input)?;
         self.loading.loaded(space, &automation.plugins()).await;
-        let _changing = self.changing.lock(space).await;
-        self.check_automation(space, &Outlook::default(), &automation)?;
-        self.save_automation(space, automation, None).await
+        Ok(self.lifecycle.put(self, space, by, || Ok((None, automation.clone()))).await?.thing)
     }
 
     /// A new automation. Omitted fields take their defaults.
@@ -89,29 +86,24 @@ impl Automations {
         expected: Option<&Expected>,
         by: &str,
     ) -> Result<Automation, PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        let old = self.automation(space, id)?;
-        as_expected(&old, expected)?;
-        let (was, was_enabled, before) = (old.revision, old.enabled, old.clone());
-        let mut automation = Automation {
-            name: input.name.unwrap_or(old.name),
-            description: input.description.map_or(old.description, Option::unwrap_or_default),
-            on: input.on.unwrap_or(old.on),
-            when: input.when.unwrap_or(old.when),
-            then: input.then.unwrap_or(old.then),
-            on_unavailable: input.on_unavailable.map_or(old.on_unavailable, Option::unwrap_or_default),
-            concurrency: input.concurrency.unwrap_or(old.concurrency),
-            enabled: input.enabled.map_or(old.enabled, |enabled| enabled.unwrap_or(true)),
-            revision: was.saturating_add(1),
-            updated_at: self.clock.now(),
-            ..old
+        let next = || {
+            let (old, input) = (self.automation(space, id)?, input.clone());
+            as_expected(&old, expected)?;
+            let was = old.clone();
+            let automation = Automation {
+                name: input.name.unwrap_or(old.name),
+                description: input.description.map_or(old.description, Option::unwrap_or_default),
+                on: input.on.unwrap_or(old.on),
+                when: input.when.unwrap_or(old.when),
+                then: input.then.unwrap_or(old.then),
+                on_unavailable: input.on_unavailable.map_or(old.on_unavailable, Option::unwrap_or_default),
+                concurrency: input.concurrency.unwrap_or(old.concurrency),
+                enabled: input.enabled.map_or(old.enabled, |enabled| enabled.unwrap_or(true)),
+                ..old
+            };
+            Ok::<_, PipelineError>((Some(was), automation))
         };
-        automation.switched_from(Some(was_enabled), by);
-        if !only_switched_off(&before, &automation, automation.enabled) {
-            self.loading.loaded(space, &automation.plugins()).await;
-            self.check_automation(space, &Outlook::default(), &automation)?;
-        }
-        self.save_automation(space, automation, Some(was)).await
+        Ok(self.lifecycle.put(self, space, by, next).await?.thing)
     }
 
     /// The automations of a space.
@@ -131,51 +123,12 @@ impl Automations {
         id: &str,
         expected: Option<&Expected>,
     ) -> Result<(), PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        as_expected(&self.automation(space, id)?, expected)?;
-        if !self.store.automations.delete_automation(space, id).await? {
-            return Err(PipelineError::not_found("automation", id));
-        }
-        self.catalogue.remove_automation(space, &AutomationId::from(id));
-        Ok(())
-    }
-
-    async fn save_automation(
-        &self,
-        space: &SpaceId,
-        automation: Automation,
-        expected: Option<u32>,
-    ) -> Result<Automation, PipelineError> {
-        match self.store.automations.put_automation(space, &automation, expected).await? {
-            Stored::Done => {
-                self.catalogue.put_automation(space, automation.clone());
-                Ok(automation)
-            }
-            Stored::Conflict => Err(PipelineError::Conflict {
-                code: "automation.changed",
-                message: "the automation was changed concurrently: read it again and repeat the change".to_owned(),
-            }),
-        }
-    }
-
-    pub(crate) fn check_automation(
-        &self,
-        space: &SpaceId,
-        outlook: &Outlook,
-        automation: &Automation,
-    ) -> Result<(), Mistakes> {
-        let scope = CheckScope { space, outlook, itself: None };
-        let mut mistakes = automation.check().err().unwrap_or_default();
-        mistakes.0.extend(automation.repeated_names());
-        if let Some(when) = &automation.when {
-            when.conditions("when", &mut |path, condition| {
-                let used = PluginUse { kind: Kind::Condition, word: "condition", name: &condition.plugin };
-                mistakes.0.extend(self.check_use(scope, used, &condition.with, path, Names::default()));
-            });
-        }
-        self.check_steps(scope, &automation.then, "then", false, &mut mistakes);
-        mistakes.0.dedup();
-        mistakes.check()
+        let read = || {
+            let automation = self.automation(space, id)?;
+            as_expected(&automation, expected)?;
+            Ok::<_, PipelineError>(automation)
+        };
+        self.lifecycle.delete(self, space, read).await
     }
 
     /// Validates steps against the plugins that they use.
@@ -300,6 +253,58 @@ impl Automations {
             }
         }
         found
+    }
+}
+
+impl Resource for Automations {
+    type Thing = Automation;
+    const CHANGED: &'static str = "automation.changed";
+
+    fn successor(
+        &self,
+        old: Option<&Automation>,
+        mut automation: Automation,
+        by: &str,
+    ) -> Result<Automation, PipelineError> {
+        if let Some(old) = old {
+            automation = Automation {
+                id: old.id.clone(),
+                switched: old.switched.clone(),
+                revision: old.revision.saturating_add(1),
+                created_at: old.created_at,
+                updated_at: self.clock.now(),
+                ..automation
+            };
+        }
+        automation.switched_from(old.map(|old| old.enabled), by);
+        Ok(automation)
+    }
+
+    fn plugins(automation: &Automation) -> BTreeSet<&str> {
+        automation.plugins()
+    }
+
+    fn is_only_disabled(old: &Automation, new: &Automation) -> bool {
+        only_switched_off(old, new, new.enabled)
+    }
+
+    fn check(&self, space: &SpaceId, outlook: &Outlook, automation: &mut Automation) -> Result<(), PipelineError> {
+        let scope = CheckScope { space, outlook, itself: None };
+        let mut mistakes = automation.check().err().unwrap_or_default();
+        mistakes.0.extend(automation.repeated_names());
+        if let Some(when) = &automation.when {
+            when.conditions("when", &mut |path, condition| {
+                let used = PluginUse { kind: Kind::Condition, word: "condition", name: &condition.plugin };
+                mistakes.0.extend(self.check_use(scope, used, &condition.with, path, Names::default()));
+            });
+        }
+        self.check_steps(scope, &automation.then, "then", false, &mut mistakes);
+        mistakes.0.dedup();
+        Ok(mistakes.check()?)
+    }
+
+    fn changes(swap: Swap<Automation>) -> Vec<ConfigChange> {
+        vec![ConfigChange::Automation(swap)]
     }
 }
 

@@ -3,7 +3,10 @@
 pub mod api_keys;
 pub mod automations;
 pub mod configuration;
+pub mod event_types;
 pub mod key_ring;
+pub mod kinds;
+pub mod lifecycle;
 pub mod outlook;
 pub mod plugin_policies;
 pub mod plugins;
@@ -28,7 +31,10 @@ use hookwright_foundation::{Foundation, part};
 use crate::api_keys::ApiKeys;
 use crate::automations::Automations;
 use crate::configuration::configurations::Configurations;
+use crate::event_types::EventTypes;
 use crate::key_ring::KeyRing;
+use crate::kinds::Kinds;
+use crate::lifecycle::Lifecycle;
 use crate::plugin_policies::PluginPolicies;
 use crate::plugins::Plugins;
 use crate::records::Records;
@@ -51,6 +57,10 @@ pub struct Layer {
     pub schedules: Arc<Schedules>,
     /// Creates, changes and deletes sources.
     pub sources: Arc<Sources>,
+    /// Registers, replaces and deletes event types.
+    pub event_types: Arc<EventTypes>,
+    /// Declares, changes and deletes kinds of record.
+    pub kinds: Arc<Kinds>,
     /// Signing policies of webhooks and their keys.
     pub webhook_policies: Arc<WebhookPolicies>,
     /// Creates, changes and deletes webhooks.
@@ -87,7 +97,7 @@ impl Layer {
             versions,
             ..
         } = invoke;
-        let hookwright_routing::Layer { catalogue, strict, planning: routing, event_types } = routing;
+        let hookwright_routing::Layer { catalogue, strict, planning: routing, .. } = routing;
         let hookwright_runs::Layer { stored: runs, .. } = runs;
         let hookwright_delivery::Layer {
             confirmations,
@@ -107,38 +117,27 @@ impl Layer {
         // taken before `changing`, so that no change of the space waits for the plans of others.
         let plans = Arc::new(SpacePermits::few());
 
-        let references = part!(References { catalogue, loading, registry, store });
-        let automations = part!(Automations { catalogue, changing, clock, loading, references, store });
-        let workflows =
-            part!(Workflows { automations, catalogue, changing, clock, intake, loading, references, runs, store });
-        let schedules = part!(Schedules { changing, clock, references, runs, store });
-        let sources = part!(Sources {
-            catalogue,
-            changing,
-            clock,
-            gates,
-            key_ring,
-            loading,
-            polling,
-            polls,
-            references,
-            store,
-            turns,
-            vault
-        });
+        let references = part!(References { catalogue, registry, store });
+        let lifecycle = part!(Lifecycle { catalogue, changing, loading, store, turns });
+        let automations = part!(Automations { catalogue, clock, lifecycle, loading, references, store });
+        let workflows = part!(Workflows { automations, clock, intake, lifecycle, references, runs, store });
+        let schedules = part!(Schedules { clock, lifecycle, references, runs, store });
+        let sources =
+            part!(Sources { clock, gates, key_ring, lifecycle, loading, polling, polls, references, store, vault });
         let api_keys = part!(ApiKeys { changing, clock, key_ring, sources, store });
+        let event_types = part!(EventTypes { clock, lifecycle, store, strict });
+        let kinds = part!(Kinds { clock, lifecycle, references, store });
         let webhook_policies =
-            part!(WebhookPolicies { catalogue, changing, clock, making, signers, signing, store, vault });
+            part!(WebhookPolicies { catalogue, clock, lifecycle, making, signers, signing, store, vault });
         let webhooks = part!(Webhooks {
             automations,
             catalogue,
-            changing,
             clock,
             confirmations,
             egress,
             holds,
             delivery_queues,
-            loading,
+            lifecycle,
             notices,
             references,
             settings,
@@ -147,8 +146,7 @@ impl Layer {
             transmit,
             webhook_policies
         });
-        let records =
-            part!(Records { catalogue, changing, clock, intake, invoke, references, source_log, store, strict, turns });
+        let records = part!(Records { catalogue, intake, invoke, source_log, store, strict, turns });
         let plugins = part!(Plugins {
             accesses,
             automations,
@@ -176,14 +174,13 @@ impl Layer {
         let configurations = part!(Configurations {
             automations,
             catalogue,
-            changing,
             clock,
-            confirmations,
             event_types,
             plugin_access,
-            holds,
             invoke,
             key_ring,
+            kinds,
+            lifecycle,
             loading,
             plans,
             plugins,
@@ -192,12 +189,8 @@ impl Layer {
             registry,
             schedules,
             settings,
-            signers,
             sources,
             store,
-            strict,
-            transmit,
-            turns,
             vault,
             versions,
             webhook_policies,
@@ -210,6 +203,8 @@ impl Layer {
             workflows,
             schedules,
             sources,
+            event_types,
+            kinds,
             webhook_policies,
             webhooks,
             records,

@@ -3,27 +3,19 @@ use std::sync::Arc;
 use hookwright_foundation::conflicts::{MAX_CONFLICTS, TryOutcome, retry_on_conflict};
 use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::hops;
-use hookwright_foundation::keyed_locks::KeyedLocks;
 use hookwright_foundation::turns::Turns;
-use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_intake::accept::Intake;
 use hookwright_intake::arrival::Arrival;
 use hookwright_intake::idempotency::{KeyedChange, Once, in_progress};
 use hookwright_intake::source_log::SourceLog;
 use hookwright_invoke::calls::Invoke;
 use hookwright_model::{
-    Author, Cause, Failure, HistoryEntry, KeyedRequest, KindInput, Made, Mistake, Query, RecordKey, RecordKind,
-    RequestNote, Source, SpaceId, StateView as _, StoredNote, StoredRecord, TICKET, Told, Workbench, builtin_kind,
-    builtin_kinds, is_kind,
+    Author, Cause, Failure, HistoryEntry, KeyedRequest, Made, Mistake, Query, RecordKey, RecordKind, RequestNote,
+    Source, SpaceId, StateView as _, StoredNote, StoredRecord, TICKET, Told, Workbench, builtin_kinds,
 };
-use hookwright_plugin::NameOf;
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_routing::event_types::Strict;
-use hookwright_store::{Committed, Found, Keyed, KindDeleted, KindStored, Store};
-use serde_json::Value;
-
-use crate::outlook::Outlook;
-use crate::references::References;
+use hookwright_store::{Committed, Found, Keyed, Store};
 
 /// The result of a change of records, once it is durable.
 #[derive(Clone, Debug)]
@@ -37,14 +29,11 @@ pub struct Changed<T> {
 /// Reads and changes records.
 pub struct Records {
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
-    pub(crate) clock: Arc<WatchedClock>,
     pub(crate) store: Store,
     pub(crate) strict: Arc<Strict>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) invoke: Arc<Invoke>,
-    pub(crate) references: Arc<References>,
     pub(crate) source_log: Arc<SourceLog>,
 }
 
@@ -217,65 +206,6 @@ impl Records {
         kinds.sort_by(|one, other| one.name().cmp(other.name()));
         Ok(kinds)
     }
-
-    /// Declares a kind of the space, or changes it. Returns whether it is new.
-    pub async fn declare_kind(
-        &self,
-        space: &SpaceId,
-        name: &str,
-        input: KindInput,
-    ) -> Result<(RecordKind, bool), PipelineError> {
-        built_in(name)?;
-        // A kind that this one refers to must not be deleted concurrently.
-        let _changing = self.changing.lock(space).await;
-        let former = if is_kind(name) { self.store.kinds.own_kind(space, name)? } else { None };
-        let kind =
-            RecordKind::declare(name, input, former.as_ref(), self.clock.now()).map_err(PipelineError::Invalid)?;
-        self.references.check_kind_references(space, &Outlook::default(), &kind)?;
-        let conflict = |code, message| Err(PipelineError::Conflict { code, message });
-        match self.store.kinds.put_kind(space, kind.clone(), former.as_ref().map(RecordKind::revision)).await? {
-            KindStored::Done => Ok((kind, former.is_none())),
-            KindStored::Conflict => {
-                conflict("kind.changed", format!("the kind `{name}` was declared concurrently: try again"))
-            }
-            KindStored::TooMany(most) => conflict(
-                "kind.too_many",
-                format!("the space has {most} kinds of its own, which is the limit: delete one first"),
-            ),
-            KindStored::TooManyRecords(most) => conflict(
-                "kind.too_many_records",
-                format!("`{name}` has more than {most} records: its indexed fields cannot change any more"),
-            ),
-        }
-    }
-
-    /// Deletes a kind of the space.
-    ///
-    /// # Errors
-    /// It has records, or something refers to it: `kind.in_use`.
-    pub async fn delete_kind(&self, space: &SpaceId, name: &str) -> Result<(), PipelineError> {
-        built_in(name)?;
-        let _changing = self.changing.lock(space).await;
-        if self.store.kinds.own_kind(space, name)?.is_some() {
-            self.references.check_unused(space, NameOf::Kind, name).await?;
-        }
-        match self.store.kinds.delete_kind(space, name).await? {
-            KindDeleted::Done => Ok(()),
-            KindDeleted::Missing => Err(PipelineError::not_found("kind", name)),
-            KindDeleted::InUse => Err(PipelineError::Conflict {
-                code: "kind.in_use",
-                message: format!("there are records of the kind `{name}`: delete them first"),
-            }),
-        }
-    }
-}
-
-fn built_in(name: &str) -> Result<(), PipelineError> {
-    if builtin_kind(name).is_none() {
-        return Ok(());
-    }
-    let message = format!("the kind `{name}` comes with the server: declare one of another name");
-    Err(PipelineError::Conflict { code: "kind.built_in", message })
 }
 
 impl Records {

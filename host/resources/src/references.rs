@@ -1,13 +1,13 @@
 //! What objects of a space refer to by name: workflows and kinds of record. An unknown name is refused when the object
 //! is saved, and nothing is deleted to which an object refers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
-use hookwright_invoke::loading::Loading;
 use hookwright_model::{
-    Automation, Kind, Mistake, Mistakes, RecordKind, Schedule, SigningPolicy, SpaceId, StepKind, Webhook, abridged,
-    builtin_kind, is_kind,
+    Automation, Kind, Mistake, Mistakes, RecordKind, Schedule, SigningPolicy, SpaceId, StepKind, Webhook, When,
+    abridged, builtin_kind, is_kind,
 };
 use hookwright_plugin::{Listed, NameOf, Plugin, Registry};
 use hookwright_routing::catalogue::Catalogue;
@@ -62,7 +62,7 @@ pub(crate) fn unknown(what: NameOf, name: &str) -> String {
 }
 
 /// The objects that refer to something, for a message.
-pub(crate) fn listed(users: &[String]) -> String {
+pub(crate) fn listed(users: &BTreeSet<String>) -> String {
     let first = users.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
     match users.len().saturating_sub(MAX_LISTED) {
         0 => first,
@@ -70,9 +70,38 @@ pub(crate) fn listed(users: &[String]) -> String {
     }
 }
 
-/// How messages name the objects that refer to something.
-pub(crate) fn label(what: &str, name: &str, id: &str) -> String {
-    format!("the {what} `{}` ({id})", abridged(name))
+/// An object that can refer to workflows and kinds of record.
+#[derive(Clone, Copy)]
+pub(crate) enum Referrer<'a> {
+    Automation(&'a Automation),
+    /// A workflow as a run executes it.
+    Workflow(&'a Automation),
+    Webhook(&'a Webhook),
+    Schedule(&'a Schedule),
+    Kind(&'a RecordKind),
+}
+
+impl Referrer<'_> {
+    /// Its name in messages.
+    pub(crate) fn label(self) -> String {
+        let labelled = |what: &str, name: &str, id: &str| format!("the {what} `{}` ({id})", abridged(name));
+        match self {
+            Self::Automation(one) => labelled("automation", &one.name, one.id.as_str()),
+            Self::Workflow(one) => format!("the workflow `{}`", one.name),
+            Self::Webhook(one) => labelled("webhook", &one.name, one.id.as_str()),
+            Self::Schedule(one) => labelled("schedule", &one.name, &one.id.to_string()),
+            Self::Kind(one) => format!("the kind `{}`", one.name()),
+        }
+    }
+
+    /// Whether the name is its own: an object that refers to itself does not prevent its own deletion.
+    fn is_named(self, what: NameOf, name: &str) -> bool {
+        match (self, what) {
+            (Self::Workflow(one), NameOf::Workflow) => one.name == name,
+            (Self::Kind(one), NameOf::Kind) => one.name() == name,
+            _ => false,
+        }
+    }
 }
 
 /// What refers to which plugin, workflow or kind of record.
@@ -80,7 +109,6 @@ pub(crate) struct References {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) store: Store,
-    pub(crate) loading: Arc<Loading>,
 }
 
 impl References {
@@ -154,93 +182,66 @@ impl References {
         }
     }
 
-    /// Calls `found` with each name that an automation, or a workflow as a run executes it, refers to.
-    pub(crate) fn names_in_automation(
-        &self,
-        scope: CheckScope<'_>,
-        automation: &Automation,
-        found: &mut dyn FnMut(NameOf, &str),
-    ) {
-        let conditions = automation.when.iter().chain(automation.then.iter().filter_map(|step| step.when.as_ref()));
-        for when in conditions {
+    /// Calls `found` with each name of another object that an object refers to.
+    pub(crate) fn names_in(&self, scope: CheckScope<'_>, referrer: Referrer<'_>, found: &mut dyn FnMut(NameOf, &str)) {
+        let mut found = |what: NameOf, name: &str| {
+            if !referrer.is_named(what, name) {
+                found(what, name);
+            }
+        };
+        let mut conditions = |when: &When| {
             when.conditions("", &mut |_, condition| {
-                self.names_in_parameters(scope, &condition.plugin, &condition.with, found);
+                self.names_in_parameters(scope, &condition.plugin, &condition.with, &mut found);
             });
-        }
-        for step in automation.then.iter().filter(|step| step.kind != StepKind::Wait) {
-            self.names_in_parameters(scope, &step.plugin, &step.with, found);
+        };
+        match referrer {
+            Referrer::Automation(one) | Referrer::Workflow(one) => {
+                let of_steps = one.then.iter().filter_map(|step| step.when.as_ref());
+                one.when.iter().chain(of_steps).for_each(&mut conditions);
+                for step in one.then.iter().filter(|step| step.kind != StepKind::Wait) {
+                    self.names_in_parameters(scope, &step.plugin, &step.with, &mut found);
+                }
+            }
+            Referrer::Webhook(one) => {
+                one.when.iter().for_each(&mut conditions);
+                if let Some(transform) = &one.transform {
+                    self.names_in_parameters(scope, transform, &one.with, &mut found);
+                }
+            }
+            Referrer::Schedule(one) => {
+                if let Some(workflow) = &one.workflow {
+                    found(NameOf::Workflow, workflow);
+                }
+                if let Some(each) = &one.for_each {
+                    found(NameOf::Kind, &each.kind);
+                }
+            }
+            Referrer::Kind(one) => one.references().into_iter().for_each(|(_, name)| found(NameOf::Kind, name)),
         }
     }
 
-    /// Calls `found` with each name that a webhook refers to.
-    pub(crate) fn names_in_webhook(
-        &self,
-        scope: CheckScope<'_>,
-        webhook: &Webhook,
-        found: &mut dyn FnMut(NameOf, &str),
-    ) {
-        if let Some(when) = &webhook.when {
-            when.conditions("", &mut |_, condition| {
-                self.names_in_parameters(scope, &condition.plugin, &condition.with, found);
-            });
-        }
-        if let Some(transform) = &webhook.transform {
-            self.names_in_parameters(scope, transform, &webhook.with, found);
-        }
-    }
-
-    /// Whether an automation, or a workflow as a run executes it, refers to something.
-    fn automation_refers(&self, scope: CheckScope<'_>, automation: &Automation, to: (NameOf, &str)) -> bool {
-        let mut refers = false;
-        self.names_in_automation(scope, automation, &mut |what, name| refers |= (what, name) == to);
-        refers
-    }
-
-    /// Whether a webhook refers to something.
-    fn webhook_refers(&self, scope: CheckScope<'_>, webhook: &Webhook, to: (NameOf, &str)) -> bool {
-        let mut refers = false;
-        self.names_in_webhook(scope, webhook, &mut |what, name| refers |= (what, name) == to);
-        refers
-    }
-
-    /// The objects of a space that refer to a workflow or a kind, except that workflow itself.
-    fn users_of(&self, space: &SpaceId, to: (NameOf, &str)) -> Result<Vec<String>, PipelineError> {
+    /// The objects of a space that refer to a workflow or a kind, except that workflow or kind itself.
+    fn users_of(&self, space: &SpaceId, to: (NameOf, &str)) -> Result<BTreeSet<String>, PipelineError> {
         let outlook = Outlook::default();
         let scope = CheckScope { space, outlook: &outlook, itself: None };
-        let mut users = Vec::new();
-        for automation in self.catalogue.automations(space) {
-            if self.automation_refers(scope, &automation, to) {
-                users.push(label("automation", &automation.name, automation.id.as_str()));
-            }
-        }
-        for workflow in self.catalogue.procedures(space) {
-            if to != (NameOf::Workflow, workflow.name.as_str()) && self.automation_refers(scope, &workflow, to) {
-                users.push(format!("the workflow `{}`", workflow.name));
-            }
-        }
-        for webhook in self.catalogue.webhooks(space) {
-            if self.webhook_refers(scope, &webhook, to) {
-                users.push(label("webhook", &webhook.name, webhook.id.as_str()));
-            }
-        }
-        for schedule in self.store.schedules.schedules(space)? {
-            if names_in_schedule(&schedule).any(|found| found == to) {
-                users.push(label("schedule", &schedule.name, &schedule.id.to_string()));
-            }
-        }
-        for kind in self.store.kinds.own_kinds(space)? {
-            if to.0 == NameOf::Kind && kinds_in_kind(&kind).any(|name| name == to.1) {
-                users.push(format!("the kind `{}`", kind.name()));
-            }
-        }
-        users.sort();
+        let mut users = BTreeSet::new();
+        let mut look_into = |referrer: Referrer<'_>| {
+            self.names_in(scope, referrer, &mut |what, name| {
+                if (what, name) == to {
+                    users.insert(referrer.label());
+                }
+            });
+        };
+        self.catalogue.automations(space).iter().for_each(|one| look_into(Referrer::Automation(one)));
+        self.catalogue.procedures(space).iter().for_each(|one| look_into(Referrer::Workflow(one)));
+        self.catalogue.webhooks(space).iter().for_each(|one| look_into(Referrer::Webhook(one)));
+        self.store.schedules.schedules(space)?.iter().for_each(|one| look_into(Referrer::Schedule(one)));
+        self.store.kinds.own_kinds(space)?.iter().for_each(|one| look_into(Referrer::Kind(one)));
         Ok(users)
     }
 
-    /// Fails if an object of the space refers to this.
-    pub(crate) async fn check_unused(&self, space: &SpaceId, what: NameOf, name: &str) -> Result<(), PipelineError> {
-        // Which parameters are names is known only once a plugin is loaded.
-        self.loading.all_loaded().await;
+    /// Fails if an object of the space refers to this. Which parameters are names is known only once a plugin is loaded.
+    pub(crate) fn check_unused(&self, space: &SpaceId, what: NameOf, name: &str) -> Result<(), PipelineError> {
         let users = self.users_of(space, (what, name))?;
         if users.is_empty() {
             return Ok(());
@@ -253,18 +254,6 @@ impl References {
             format!("the {noun} `{}` is used by {}: change or delete those first", abridged(name), listed(&users));
         Err(PipelineError::Conflict { code, message })
     }
-}
-
-/// The names of the other kinds to which fields of a kind refer.
-pub(crate) fn kinds_in_kind(kind: &RecordKind) -> impl Iterator<Item = &str> {
-    kind.references().into_iter().map(|(_, name)| name).filter(move |name| *name != kind.name())
-}
-
-/// What a schedule refers to.
-pub(crate) fn names_in_schedule(schedule: &Schedule) -> impl Iterator<Item = (NameOf, &str)> {
-    let workflow = schedule.workflow.as_deref().map(|name| (NameOf::Workflow, name));
-    let kind = schedule.for_each.as_ref().map(|each| (NameOf::Kind, each.kind.as_str()));
-    workflow.into_iter().chain(kind)
 }
 
 impl References {

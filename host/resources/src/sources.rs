@@ -1,15 +1,13 @@
 //! Inbound endpoints with their own URLs, each of which is served by a source plugin or by tools of the space.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hookwright_foundation::conflicts::{TryOutcome, retry_on_conflict};
 use hookwright_foundation::error::{PipelineError, together};
-use hookwright_foundation::keyed_locks::KeyedLocks;
 use hookwright_foundation::keys::token_digest;
-use hookwright_foundation::turns::Turns;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_intake::gate::Gates;
 use hookwright_intake::polling::{HINT, Polls, PollsInFlight, note};
@@ -17,14 +15,14 @@ use hookwright_intake::timetable::Timetable;
 use hookwright_invoke::loading::Loading;
 use hookwright_model::{
     ACCESS_WORDS, Creates, FormerUrl, INCOMING, KeyId, Kind, Mistake, Mistakes, PollStatus, PollTimes, Polling, Rate,
-    Source, SourceId, SpaceId, StateView as _, check_display_name, nullable,
+    Source, SourceId, SpaceId, check_display_name, nullable,
 };
-use hookwright_routing::catalogue::Catalogue;
-use hookwright_store::{ConfigChange, Configured, Store, Swap, Vault};
+use hookwright_store::{ConfigChange, Store, Swap, Vault};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::key_ring::KeyRing;
+use crate::lifecycle::{Lifecycle, Resource};
 use crate::outlook::Outlook;
 use crate::references::References;
 
@@ -92,17 +90,32 @@ pub struct SourceRotation {
     pub overlap_seconds: Option<u64>,
 }
 
+/// A source, with its polling schedule.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceThing {
+    pub(crate) source: Source,
+    pub(crate) polling: Option<Polling>,
+    /// When it is to be polled: `polling` follows once that is validated.
+    times: Option<PollTimes>,
+}
+
+impl SourceThing {
+    /// A source as it is stored.
+    pub(crate) fn stored(source: Source, polling: Option<Polling>) -> Self {
+        let times = polling.as_ref().map(|polling| polling.times.clone());
+        Self { source, polling, times }
+    }
+}
+
 /// Creates, changes and deletes sources.
 pub struct Sources {
-    pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) gates: Arc<Gates>,
     pub(crate) key_ring: Arc<KeyRing>,
     pub(crate) polls: Arc<PollsInFlight>,
     pub(crate) store: Store,
-    pub(crate) turns: Arc<Turns>,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) loading: Arc<Loading>,
     pub(crate) polling: Arc<Polls>,
     pub(crate) references: Arc<References>,
@@ -119,28 +132,35 @@ impl Sources {
         if let Some(kind) = &input.kind {
             self.loading.loaded(space, &[kind.as_str()].into()).await;
         }
-        let _changing = self.changing.lock(space).await;
-        self.check_owner(space, &input)?;
-        let times = input.poll.clone().flatten();
-        let made = self.new_source(space, owner, &Outlook::default(), input)?;
-        self.swap_source(space, Swap { was: None, is: Some(made.source.clone()) }, times).await?;
-        Ok(made)
+        let (thing, token, secret) = self.new_source(space, owner, input)?;
+        let saved = self
+            .lifecycle
+            .put(self, space, "", || {
+                self.check_owner(space, thing.source.owner.as_ref().map(KeyId::as_str))?;
+                Ok((None, thing.clone()))
+            })
+            .await?;
+        Ok(NewSource { source: saved.thing.source, token, secret })
     }
 
-    /// A new, valid source. Omitted fields take their defaults.
+    /// A new source, the last part of its URL, and its secret if that is generated. Omitted fields take their defaults.
     pub(crate) fn new_source(
         &self,
         space: &SpaceId,
         owner: &KeyId,
-        outlook: &Outlook,
         input: SourceInput,
-    ) -> Result<NewSource, PipelineError> {
+    ) -> Result<(SourceThing, String, Option<String>), PipelineError> {
         let has = |field: &str| if field == "name" { input.name.is_some() } else { input.kind.is_some() };
         SourceInput::missing(&has).check()?;
         let (name, kind) = (input.name.unwrap_or_default(), input.kind.unwrap_or_default());
-        let is_incoming = kind == INCOMING;
         let (token, sealed) = self.new_token()?;
-        let mut source = Source {
+        let mut made = None;
+        let secret = match input.secret {
+            Some(given) => Some(check_secret(given)?),
+            None if kind == INCOMING => None,
+            None => Some(made.insert(hex::encode(rand::random::<[u8; 32]>())).clone()),
+        };
+        let source = Source {
             id: SourceId::new(),
             space: space.clone(),
             name,
@@ -151,58 +171,48 @@ impl Sources {
             token_digest: token_digest(&token),
             token: sealed,
             former: None,
-            secret: None,
+            secret: secret.map(|secret| self.vault.seal(secret.as_bytes())).transpose()?,
             owner: Some(input.owner.flatten().as_deref().map_or_else(|| owner.clone(), KeyId::from)),
             rate: input.rate.flatten(),
             created_at: self.clock.now(),
             rotated_at: None,
         };
-        self.check_source(&mut source, outlook, input.secret.is_some(), input.poll.flatten().as_ref())?;
-        let mut made = None;
-        if !is_incoming {
-            let secret = match input.secret {
-                Some(given) => check_secret(given)?,
-                None => made.insert(hex::encode(rand::random::<[u8; 32]>())).clone(),
-            };
-            source.secret = Some(self.vault.seal(secret.as_bytes())?);
-        }
-        Ok(NewSource { source, token, secret: made })
+        Ok((SourceThing { source, polling: None, times: input.poll.flatten() }, token, made))
     }
 
     /// Changes the fields that `input` gives. The URL stays the same.
     pub async fn change_source(&self, space: &SpaceId, id: &str, input: SourceInput) -> Result<Source, PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        self.check_owner(space, &input)?;
-        let old = self.source(space, id)?;
-        if input.owner == Some(None) {
-            return Err(Mistake::new("owner", nullable::NOT_NULL).into());
-        }
-        if let Some(kind) = input.kind.as_deref().filter(|kind| (*kind == INCOMING) != (old.kind == INCOMING)) {
-            let message =
-                format!("is `{}` and cannot be changed to `{}`: create another source", old.kind, begin(kind));
-            return Err(Mistake::new("kind", message).into());
-        }
-        let times = match input.poll {
-            Some(times) => times,
-            None => self.polling.polling(&old)?.map(|polling| polling.times),
+        let next = || {
+            self.check_owner(space, input.owner.as_ref().and_then(Option::as_deref))?;
+            let (was, input) = (self.stored_source(space, id)?, input.clone());
+            let old = &was.source;
+            if input.owner == Some(None) {
+                return Err(PipelineError::from(Mistake::new("owner", nullable::NOT_NULL)));
+            }
+            if let Some(kind) = input.kind.as_deref().filter(|kind| (*kind == INCOMING) != (old.kind == INCOMING)) {
+                let message =
+                    format!("is `{}` and cannot be changed to `{}`: create another source", old.kind, begin(kind));
+                return Err(Mistake::new("kind", message).into());
+            }
+            let secret = match input.secret {
+                Some(given) => Some(self.vault.seal(check_secret(given)?.as_bytes())?),
+                None => old.secret.clone(),
+            };
+            let source = Source {
+                name: input.name.unwrap_or_else(|| old.name.clone()),
+                kind: input.kind.unwrap_or_else(|| old.kind.clone()),
+                access: input.access.map_or_else(|| old.access.clone(), Option::unwrap_or_default),
+                active: input.active.map_or(old.active, |active| active.unwrap_or(true)),
+                with: input.with.map_or_else(|| old.with.clone(), Option::unwrap_or_default),
+                secret,
+                owner: input.owner.flatten().as_deref().map(KeyId::from).or_else(|| old.owner.clone()),
+                rate: input.rate.unwrap_or(old.rate),
+                ..old.clone()
+            };
+            let times = input.poll.unwrap_or_else(|| was.times.clone());
+            Ok((Some(was), SourceThing { source, polling: None, times }))
         };
-        let mut source = Source {
-            name: input.name.unwrap_or_else(|| old.name.clone()),
-            kind: input.kind.unwrap_or_else(|| old.kind.clone()),
-            access: input.access.map_or_else(|| old.access.clone(), Option::unwrap_or_default),
-            active: input.active.map_or(old.active, |active| active.unwrap_or(true)),
-            with: input.with.map_or_else(|| old.with.clone(), Option::unwrap_or_default),
-            owner: input.owner.flatten().as_deref().map(KeyId::from).or_else(|| old.owner.clone()),
-            rate: input.rate.unwrap_or(old.rate),
-            ..old.clone()
-        };
-        self.loading.loaded(space, &[source.kind.as_str()].into()).await;
-        self.check_source(&mut source, &Outlook::default(), input.secret.is_some(), times.as_ref())?;
-        if let Some(given) = input.secret {
-            source.secret = Some(self.vault.seal(check_secret(given)?.as_bytes())?);
-        }
-        self.swap_source(space, Swap { was: Some(old), is: Some(source.clone()) }, times).await?;
-        Ok(source)
+        Ok(self.lifecycle.put(self, space, "", next).await?.thing.source)
     }
 
     /// Gives a source a new URL. The former one stops working at once, or after the overlap that the input gives.
@@ -217,21 +227,21 @@ impl Sources {
             let message = format!("{overlap}: at most {MAX_OVERLAP_SECONDS}, which is 7 days");
             return Err(Mistake::new("overlap_seconds", message).into());
         }
-        let _changing = self.changing.lock(space).await;
-        let old = self.source(space, id)?;
+        let _changing = self.lifecycle.changing.lock(space).await;
+        let was = self.stored_source(space, id)?;
         let (token, sealed) = self.new_token()?;
         let now = self.clock.now();
         let until = now.after(Duration::from_secs(overlap));
-        let former = FormerUrl { token_digest: old.token_digest.clone(), until };
+        let former = FormerUrl { token_digest: was.source.token_digest.clone(), until };
         let source = Source {
             token_digest: token_digest(&token),
             token: sealed,
             former: Some(former).filter(|_| overlap > 0),
             rotated_at: Some(now),
-            ..old
+            ..was.source.clone()
         };
-        self.store.sources.put_source(&source).await?;
-        self.catalogue.put_source(source.clone());
+        let thing = SourceThing { source, ..was.clone() };
+        let source = self.lifecycle.save(self, space, Some(was), thing).await?.source;
         Ok(NewSource { source, token, secret: None })
     }
 
@@ -242,19 +252,20 @@ impl Sources {
         from: &KeyId,
         to: &KeyId,
     ) -> Result<(), PipelineError> {
-        for mut source in self.store.sources.sources(space)? {
+        for source in self.store.sources.sources(space)? {
             if source.owner.as_ref() == Some(from) {
-                source.owner = Some(to.clone());
-                self.store.sources.put_source(&source).await?;
-                self.catalogue.put_source(source);
+                // Its polling schedule stays the same.
+                let was = SourceThing::stored(source, None);
+                let source = Source { owner: Some(to.clone()), ..was.source.clone() };
+                self.lifecycle.save(self, space, Some(was), SourceThing::stored(source, None)).await?;
             }
         }
         Ok(())
     }
 
     /// Refuses an owner that is not a key of the space.
-    fn check_owner(&self, space: &SpaceId, input: &SourceInput) -> Result<(), Mistake> {
-        match input.owner.as_ref().and_then(Option::as_deref) {
+    fn check_owner(&self, space: &SpaceId, owner: Option<&str>) -> Result<(), Mistake> {
+        match owner {
             Some(owner) if self.key_ring.key_of_id(space, owner).is_none() => {
                 let owner = begin(owner);
                 let message =
@@ -272,28 +283,11 @@ impl Sources {
         Ok((token, sealed))
     }
 
-    /// Validates a source; normalizes the words of its access.
-    fn check_source(
-        &self,
-        source: &mut Source,
-        outlook: &Outlook,
-        has_secret: bool,
-        times: Option<&PollTimes>,
-    ) -> Result<(), PipelineError> {
-        let mut mistakes = Mistakes::default();
-        check_display_name("name", &source.name, &mut mistakes);
-        if let Some(rate) = source.rate {
-            rate.check(&mut mistakes);
-        }
-        if source.kind == INCOMING {
-            check_incoming(source, has_secret, &mut mistakes);
-        } else {
-            mistakes.0.extend(self.check_kind(&source.space, outlook, &source.kind, &source.with));
-        }
-        // Only a known kind says whether a source can be polled.
-        let times = times.filter(|_| mistakes.0.iter().all(|mistake| mistake.path != "kind"));
-        let polling = times.map_or(Ok(()), |times| self.check_polling(&source.space, outlook, &source.kind, times));
-        together([mistakes.check().map_err(PipelineError::Invalid), polling])
+    /// A source with its polling schedule, or an error if it does not exist.
+    fn stored_source(&self, space: &SpaceId, id: &str) -> Result<SourceThing, PipelineError> {
+        let source = self.source(space, id)?;
+        let polling = self.polling.polling(&source)?;
+        Ok(SourceThing::stored(source, polling))
     }
 
     /// The sources of a space.
@@ -314,51 +308,7 @@ impl Sources {
 
     /// Deletes a source: its URL stops working.
     pub async fn delete_source(&self, space: &SpaceId, id: &str) -> Result<(), PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        let source = self.source(space, id)?;
-        self.swap_source(space, Swap { was: Some(source), is: None }, None).await
-    }
-
-    /// Makes a change of a source durable together with its times. The caller holds `changing`.
-    async fn swap_source(
-        &self,
-        space: &SpaceId,
-        source: Swap<Source>,
-        times: Option<PollTimes>,
-    ) -> Result<(), PipelineError> {
-        // Polls record their status concurrently, so the times may have changed by the time of the commit.
-        let swapped = retry_on_conflict(&self.turns, space, || async {
-            let was = source.was.as_ref().map(|was| self.polling.polling(was)).transpose()?.flatten();
-            let is = source.is.as_ref().map(|is| self.polling_with(is, was.as_ref(), times.clone())).transpose()?;
-            let mut polling = Swap { was, is: is.flatten() };
-            if let Swap { was: None, is: Some(is) } = &mut polling {
-                is.number = self.store.next_id(space, "polling")?;
-            }
-            let mut changes = vec![ConfigChange::Source(source.clone())];
-            if polling.was != polling.is {
-                changes.push(ConfigChange::Polling(polling));
-            }
-            match self.store.configuration.configure(space, changes).await? {
-                Configured::Done(changes) => Ok(TryOutcome::Done(changes)),
-                Configured::Conflict | Configured::Refused(..) => Ok(TryOutcome::Superseded),
-            }
-        });
-        let changes = swapped.await?.ok_or_else(|| PipelineError::Conflict {
-            code: "source.changed",
-            message: "the source was changed concurrently: read it again and repeat the change".to_owned(),
-        })?;
-        self.follow(space, &changes);
-        Ok(())
-    }
-
-    /// Applies committed changes to the webhooks, automations and sources in memory.
-    pub(crate) fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
-        self.catalogue.follow(space, changes);
-        for change in changes {
-            if let ConfigChange::Source(Swap { was: Some(was), is: None }) = change {
-                self.gates.forget(&was.id);
-            }
-        }
+        self.lifecycle.delete(self, space, || self.stored_source(space, id)).await
     }
 
     fn check_kind(&self, space: &SpaceId, outlook: &Outlook, kind: &str, with: &Map<String, Value>) -> Vec<Mistake> {
@@ -382,8 +332,62 @@ impl Sources {
     }
 }
 
+impl Resource for Sources {
+    type Thing = SourceThing;
+    const CHANGED: &'static str = "source.changed";
+
+    fn successor(&self, old: Option<&SourceThing>, new: SourceThing, _by: &str) -> Result<SourceThing, PipelineError> {
+        let Some(old) = old else { return Ok(new) };
+        let Source { name, kind, access, active, with, secret, owner, rate, .. } = new.source;
+        let source = Source { name, kind, access, active, with, secret, owner, rate, ..old.source.clone() };
+        Ok(SourceThing { source, polling: old.polling.clone(), times: new.times })
+    }
+
+    fn plugins(thing: &SourceThing) -> BTreeSet<&str> {
+        [thing.source.kind.as_str()].into()
+    }
+
+    /// Normalizes the words of its access, and sets when it is polled.
+    fn check(&self, space: &SpaceId, outlook: &Outlook, thing: &mut SourceThing) -> Result<(), PipelineError> {
+        let SourceThing { source, polling, times } = thing;
+        let mut mistakes = Mistakes::default();
+        check_display_name("name", &source.name, &mut mistakes);
+        if let Some(rate) = source.rate {
+            rate.check(&mut mistakes);
+        }
+        if source.kind == INCOMING {
+            check_incoming(source, &mut mistakes);
+        } else {
+            mistakes.0.extend(self.check_kind(space, outlook, &source.kind, &source.with));
+        }
+        // Only a known kind says whether a source can be polled.
+        let known = times.as_ref().filter(|_| mistakes.0.iter().all(|mistake| mistake.path != "kind"));
+        let wrong_times = known.map_or(Ok(()), |times| self.check_polling(space, outlook, &source.kind, times));
+        together([mistakes.check().map_err(PipelineError::Invalid), wrong_times])?;
+        *polling = self.polling_with(source, polling.as_ref(), times.clone())?;
+        Ok(())
+    }
+
+    fn changes(swap: Swap<SourceThing>) -> Vec<ConfigChange> {
+        let parts =
+            |thing: Option<SourceThing>| thing.map_or((None, None), |thing| (Some(thing.source), thing.polling));
+        let ((was, polled_was), (is, polled_is)) = (parts(swap.was), parts(swap.is));
+        let mut changes = vec![ConfigChange::Source(Swap { was, is })];
+        if polled_was != polled_is {
+            changes.push(ConfigChange::Polling(Swap { was: polled_was, is: polled_is }));
+        }
+        changes
+    }
+
+    fn follow(&self, _space: &SpaceId, change: &ConfigChange) {
+        if let ConfigChange::Source(Swap { was: Some(was), is: None }) = change {
+            self.gates.forget(&was.id);
+        }
+    }
+}
+
 /// Validates the fields of an incoming webhook.
-fn check_incoming(source: &mut Source, has_secret: bool, mistakes: &mut Mistakes) {
+fn check_incoming(source: &mut Source, mistakes: &mut Mistakes) {
     for word in &mut source.access {
         *word = word.trim().to_ascii_lowercase();
     }
@@ -409,7 +413,7 @@ fn check_incoming(source: &mut Source, has_secret: bool, mistakes: &mut Mistakes
                 .add(format!("with.{}", begin(name)), "is not a parameter of an incoming webhook: only `user` is"),
         }
     }
-    if has_secret {
+    if source.secret.is_some() {
         mistakes.add("secret", "an incoming webhook has none: its URL is the secret. Leave it out");
     }
 }
@@ -460,7 +464,7 @@ impl Sources {
     }
 
     /// Validates times before anything is saved.
-    pub(crate) fn check_polling(
+    fn check_polling(
         &self,
         space: &SpaceId,
         outlook: &Outlook,
@@ -496,7 +500,7 @@ impl Sources {
 
     /// The times of a source after a change. They start again if they, or whether the source is active, change: the old
     /// ones if nothing changes, and without a number if they are its first.
-    pub(crate) fn polling_with(
+    fn polling_with(
         &self,
         source: &Source,
         old: Option<&Polling>,

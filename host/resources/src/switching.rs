@@ -5,7 +5,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// The fields that change besides when an object is disabled.
-const IGNORED_FIELDS: [&str; 7] = ["dead", "enabled", "revision", "status", "switched", "updated_at", "version"];
+const IGNORED_FIELDS: [&str; 11] = [
+    "dead",
+    "enabled",
+    "paused",
+    "revision",
+    "state_at",
+    "state_by",
+    "state_reason",
+    "status",
+    "switched",
+    "updated_at",
+    "version",
+];
 
 /// Whether an object is disabled and otherwise unchanged, so that it need not be valid.
 pub(crate) fn only_switched_off<T: Serialize>(was: &T, is: &T, enabled: bool) -> bool {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hookwright_delivery::signers::{Signers, Signing};
 use hookwright_foundation::error::PipelineError;
-use hookwright_foundation::keyed_locks::KeyedLocks;
 use hookwright_foundation::places::SpacePermits;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_model::{
@@ -14,8 +13,10 @@ use hookwright_model::{
 };
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_signing::{NewKey, PublicKey};
-use hookwright_store::{Store, Vault};
+use hookwright_store::{ConfigChange, Store, Swap, Vault};
 use serde::Deserialize;
+
+use crate::lifecycle::{Lifecycle, Resource};
 
 /// The most conflicts with webhooks that an error lists.
 const MAX_LISTED_CONFLICTS: usize = 20;
@@ -72,6 +73,11 @@ pub struct ShownKey {
 /// A key, and what is shown of it. `None` for a policy that does not sign.
 pub(crate) type MadeKey = Option<(SigningKey, ShownKey)>;
 
+/// The keys of an object that signs with this one from now on, and what is shown of it.
+pub(crate) fn first_keys(made: MadeKey) -> (Vec<SigningKey>, ShownKey) {
+    made.map(|(key, shown)| (vec![key], shown)).unwrap_or_default()
+}
+
 /// A key that was created before the space was locked.
 pub(crate) struct KeyAhead {
     /// The policy that it was created for.
@@ -89,12 +95,12 @@ impl KeyAhead {
 /// Signing policies of webhooks and their keys.
 pub struct WebhookPolicies {
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) making: Arc<SpacePermits>,
     pub(crate) signers: Arc<Signers>,
     pub(crate) store: Store,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) signing: Arc<Signing>,
 }
 
@@ -226,7 +232,7 @@ impl WebhookPolicies {
             }
         };
         let ahead = self.rotation_ahead(space, &own_key()?.signing, &input).await?;
-        let _changing = self.changing.lock(space).await;
+        let _changing = self.lifecycle.changing.lock(space).await;
         let mut webhook = own_key()?;
         let (keys, shown) = self.rotated(space, &webhook.signing, webhook.keys, input, &ahead).await?;
         webhook.keys = keys;
@@ -247,19 +253,17 @@ impl WebhookPolicies {
         let signing = input.signing.unwrap_or_default();
         let name = input.name.flatten().unwrap_or_default();
         check_policy(&name, &signing)?;
-        let key = self.new_key(space, &signing, input.secret).await?;
-        let (key, shown) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
+        let (keys, shown) = first_keys(self.new_key(space, &signing, input.secret).await?);
+        let policy = WebhookPolicy { keys, ..self.new_policy(space, name, signing) };
+        let saved = self.lifecycle.put(self, space, "", || Ok((None, policy.clone()))).await?;
+        Ok((saved.thing, shown))
+    }
+
+    /// A new policy without a number and keys.
+    pub(crate) fn new_policy(&self, space: &SpaceId, name: String, signing: SigningPolicy) -> WebhookPolicy {
         let now = self.clock.now();
-        let policy = WebhookPolicy {
-            number: 0,
-            space: space.clone(),
-            name,
-            signing,
-            keys: key.into_iter().collect(),
-            created_at: now,
-            updated_at: now,
-        };
-        Ok((self.store.webhooks.create_webhook_policy(policy).await?, shown))
+        let space = space.clone();
+        WebhookPolicy { number: 0, space, name, signing, keys: Vec::new(), created_at: now, updated_at: now }
     }
 
     /// Changes the fields that `input` gives. Another kind of signing needs another key.
@@ -270,34 +274,30 @@ impl WebhookPolicies {
         input: WebhookPolicyInput,
     ) -> Result<(WebhookPolicy, ShownKey), PipelineError> {
         let changed = || {
-            let mut policy = self.signing.webhook_policy(space, number)?;
-            let signing = input.signing.clone().unwrap_or_else(|| policy.signing.clone());
-            policy.name = input.name.clone().map_or(policy.name, Option::unwrap_or_default);
-            check_policy(&policy.name, &signing)?;
-            if signing != policy.signing {
+            let old = self.signing.webhook_policy(space, number)?;
+            let signing = input.signing.clone().unwrap_or_else(|| old.signing.clone());
+            let name = input.name.clone().map_or_else(|| old.name.clone(), Option::unwrap_or_default);
+            check_policy(&name, &signing)?;
+            if signing != old.signing {
                 self.check_policy_users(space, number, &signing)?;
             }
-            let needs_key = !same_key(&signing, &policy.signing) || input.secret.is_some();
-            Ok::<_, PipelineError>((policy, signing, needs_key))
+            let needs_key = !same_key(&signing, &old.signing) || input.secret.is_some();
+            let new = WebhookPolicy { name, signing, ..old.clone() };
+            Ok::<_, PipelineError>((old, new, needs_key))
         };
         let mut ahead = None;
-        if let (_, signing, true) = changed()? {
-            ahead = Some(self.key_ahead(space, &signing, input.secret.clone()).await?);
+        if let (_, new, true) = changed()? {
+            ahead = Some(self.key_ahead(space, &new.signing, input.secret.clone()).await?);
         }
-        let _changing = self.changing.lock(space).await;
-        let (mut policy, signing, needs_key) = changed()?;
+        let _changing = self.lifecycle.changing.lock(space).await;
+        let (old, new, needs_key) = changed()?;
+        let mut policy = self.lifecycle.prepare(self, space, Some(&old), new, "").await?;
         let mut shown = ShownKey::default();
         if needs_key {
-            let key = self.key_now(space, &signing, input.secret.clone(), ahead.as_ref()).await?;
-            let (key, show) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
-            policy.keys = key.into_iter().collect();
-            shown = show;
+            let key = self.key_now(space, &policy.signing, input.secret.clone(), ahead.as_ref()).await?;
+            (policy.keys, shown) = first_keys(key);
         }
-        policy.signing = signing;
-        policy.updated_at = self.clock.now();
-        self.store.webhooks.put_webhook_policy(&policy).await?;
-        self.signers.forget();
-        Ok((policy, shown))
+        Ok((self.lifecycle.save(self, space, Some(old), policy).await?, shown))
     }
 
     /// Fails if webhooks that a policy signs have header fields of their own that the policy would set.
@@ -318,14 +318,11 @@ impl WebhookPolicies {
         input: RotateInput,
     ) -> Result<(WebhookPolicy, ShownKey), PipelineError> {
         let ahead = self.rotation_ahead(space, &self.signing.webhook_policy(space, number)?.signing, &input).await?;
-        let _changing = self.changing.lock(space).await;
-        let mut policy = self.signing.webhook_policy(space, number)?;
-        let (keys, shown) = self.rotated(space, &policy.signing, policy.keys, input, &ahead).await?;
-        policy.keys = keys;
-        policy.updated_at = self.clock.now();
-        self.store.webhooks.put_webhook_policy(&policy).await?;
-        self.signers.forget();
-        Ok((policy, shown))
+        let _changing = self.lifecycle.changing.lock(space).await;
+        let old = self.signing.webhook_policy(space, number)?;
+        let (keys, shown) = self.rotated(space, &old.signing, old.keys.clone(), input, &ahead).await?;
+        let policy = WebhookPolicy { keys, updated_at: self.clock.now(), ..old.clone() };
+        Ok((self.lifecycle.save(self, space, Some(old), policy).await?, shown))
     }
 
     /// The policies of a space.
@@ -344,19 +341,7 @@ impl WebhookPolicies {
 
     /// Deletes a policy that no webhook uses.
     pub async fn delete_webhook_policy(&self, space: &SpaceId, number: u64) -> Result<(), PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        self.signing.webhook_policy(space, number)?;
-        let users = self.catalogue.webhooks(space);
-        let users: Vec<String> =
-            users.iter().filter(|one| one.policy == Some(number)).take(5).map(|one| one.id.to_string()).collect();
-        if !users.is_empty() {
-            return Err(PipelineError::Conflict {
-                code: "webhook_policy.in_use",
-                message: format!("webhooks use it: {}; give them another first", users.join(", ")),
-            });
-        }
-        self.store.webhooks.delete_webhook_policy(space, number).await?;
-        Ok(())
+        self.lifecycle.delete(self, space, || self.signing.webhook_policy(space, number)).await
     }
 
     /// The certificate of a key that signs as Amazon SNS does, for verifiers of its messages.
@@ -367,6 +352,51 @@ impl WebhookPolicies {
         let found = keys.iter().find(|known| known.id == key).and_then(|known| known.public.as_ref());
         let pem = found.and_then(|public| public.get("certificate_pem")).and_then(|pem| pem.as_str());
         pem.map(str::to_owned).ok_or_else(missing)
+    }
+}
+
+impl Resource for WebhookPolicies {
+    type Thing = WebhookPolicy;
+    const CHANGED: &'static str = "webhook_policy.changed";
+
+    fn successor(
+        &self,
+        old: Option<&WebhookPolicy>,
+        policy: WebhookPolicy,
+        _by: &str,
+    ) -> Result<WebhookPolicy, PipelineError> {
+        let Some(old) = old else { return Ok(policy) };
+        let updated_at = self.clock.now();
+        Ok(WebhookPolicy { number: old.number, created_at: old.created_at, updated_at, ..policy })
+    }
+
+    fn check_deletion(&self, space: &SpaceId, policy: &WebhookPolicy) -> Result<(), PipelineError> {
+        let users = self.catalogue.webhooks(space);
+        let users = users.iter().filter(|one| one.policy == Some(policy.number));
+        let users: Vec<String> = users.take(5).map(|one| one.id.to_string()).collect();
+        if users.is_empty() {
+            return Ok(());
+        }
+        Err(PipelineError::Conflict {
+            code: "webhook_policy.in_use",
+            message: format!("webhooks use it: {}; give them another first", users.join(", ")),
+        })
+    }
+
+    fn changes(swap: Swap<WebhookPolicy>) -> Vec<ConfigChange> {
+        vec![ConfigChange::WebhookPolicy(swap)]
+    }
+
+    fn set_number(policy: &mut WebhookPolicy, change: &ConfigChange) {
+        if let ConfigChange::WebhookPolicy(Swap { is: Some(stored), .. }) = change {
+            policy.number = stored.number;
+        }
+    }
+
+    fn follow(&self, _space: &SpaceId, change: &ConfigChange) {
+        if matches!(change, ConfigChange::WebhookPolicy(_)) {
+            self.signers.forget();
+        }
     }
 }
 

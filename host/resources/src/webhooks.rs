@@ -10,25 +10,24 @@ use hookwright_delivery::notices::Notices;
 use hookwright_delivery::signers::Signing;
 use hookwright_delivery::transmit::Transmit;
 use hookwright_foundation::error::{PipelineError, together};
-use hookwright_foundation::keyed_locks::KeyedLocks;
 use hookwright_foundation::settings::PipelineSettings;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_invoke::egress::Egress;
-use hookwright_invoke::loading::Loading;
 use hookwright_model::{
     Author, Confirmation, Creates as _, EventPattern, Handshake, Mistake, Mistakes, Names, Pause, Profile,
     RetrySchedule, SigningPolicy, SpaceId, Vocabulary, Webhook, WebhookId, WebhookInput, check_names, check_variables,
     named,
 };
 use hookwright_routing::catalogue::Catalogue;
-use hookwright_store::Store;
+use hookwright_store::{ConfigChange, Store, Swap};
 use serde_json::{Map, Value};
 
 use crate::automations::Automations;
+use crate::lifecycle::{Lifecycle, Resource};
 use crate::outlook::Outlook;
 use crate::references::References;
 use crate::switching::only_switched_off;
-use crate::webhook_policies::{ShownKey, WebhookPolicies};
+use crate::webhook_policies::{ShownKey, WebhookPolicies, first_keys};
 use crate::{webhook_naming, webhook_policies};
 
 /// The most bytes of all PEM texts of a webhook.
@@ -46,7 +45,6 @@ pub struct NewWebhook {
 /// Creates, changes and deletes webhooks.
 pub struct Webhooks {
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) delivery_queues: Arc<DeliveryQueues>,
@@ -55,7 +53,7 @@ pub struct Webhooks {
     pub(crate) automations: Arc<Automations>,
     pub(crate) confirmations: Arc<Confirmations>,
     pub(crate) holds: Arc<Holds>,
-    pub(crate) loading: Arc<Loading>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) notices: Arc<Notices>,
     pub(crate) references: Arc<References>,
     pub(crate) signing: Arc<Signing>,
@@ -72,28 +70,23 @@ impl Webhooks {
         by: &Author,
     ) -> Result<NewWebhook, PipelineError> {
         let given = input.secret.clone();
-        let (mut webhook, handshake) = self.new_webhook(space, input)?;
+        let mut webhook = self.new_webhook(space, input)?;
         let nameless = webhook.name.is_empty();
         if nameless {
             webhook.name = self.derived_name(&webhook);
         }
         // A plugin is loaded, and a key created, before the space is locked, so that others do not wait for them.
-        self.check_webhook(&webhook, handshake).await?;
-        let key = self.webhook_policies.new_key(space, &webhook.signing, given).await?;
-        let changing = self.changing.lock(space).await;
+        self.lifecycle.prepare(self, space, None, webhook.clone(), &by.label()).await?;
+        let (keys, shown) = first_keys(self.webhook_policies.new_key(space, &webhook.signing, given).await?);
+        let changing = self.lifecycle.changing.lock(space).await;
         if nameless {
             webhook.name = self.derived_name(&webhook);
         }
-        self.check_webhook_ahead(&Outlook::default(), &webhook, handshake)?;
-        webhook.confirmation = self.confirmations.unconfirmed(handshake)?;
-        let (key, shown) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
-        webhook.keys = key.into_iter().collect();
-        let webhook = self.store.webhooks.create_webhook(webhook).await?;
-        self.catalogue.put_webhook(webhook.clone());
+        let mut webhook = self.lifecycle.prepare(self, space, None, webhook, &by.label()).await?;
+        webhook.keys = keys;
+        let webhook = self.lifecycle.save(self, space, None, webhook).await?;
         drop(changing);
-        if !webhook.confirmation.given() {
-            self.confirmations.queue_verification(&webhook, by).await?;
-        }
+        self.report_change(None, &webhook, by).await?;
         Ok(NewWebhook { webhook, key: shown })
     }
 
@@ -103,13 +96,8 @@ impl Webhooks {
         webhook_naming::derived(&webhook.url, &others.iter().map(|other| other.name.as_str()).collect())
     }
 
-    /// A new webhook without keys, and the handshake with its receiver. Omitted fields take the defaults of its
-    /// profile.
-    pub(crate) fn new_webhook(
-        &self,
-        space: &SpaceId,
-        input: WebhookInput,
-    ) -> Result<(Webhook, Handshake), PipelineError> {
+    /// A new webhook without keys. Omitted fields take the defaults of its profile.
+    pub(crate) fn new_webhook(&self, space: &SpaceId, input: WebhookInput) -> Result<Webhook, PipelineError> {
         let has = |field: &str| match field {
             "url" => input.url.is_some(),
             "event" => matches!(input.event, Some(Some(_))),
@@ -152,7 +140,7 @@ impl Webhooks {
             oauth: None,
             enabled: true,
             dead: false,
-            confirmation: Confirmation::default(),
+            confirmation: Confirmation { handshake, ..Confirmation::default() },
             state_reason: None,
             state_by: None,
             state_at: None,
@@ -165,7 +153,7 @@ impl Webhooks {
         if !webhook.enabled {
             webhook.paused = Some(Pause { from: now, until: None });
         }
-        Ok((webhook, handshake))
+        Ok(webhook)
     }
 
     /// Changes the fields that `input` gives. `by` is who changes them. Another kind of signing needs another key,
@@ -182,58 +170,57 @@ impl Webhooks {
             |old: &Webhook, new: &Webhook| given.is_some() || !webhook_policies::same_key(&old.signing, &new.signing);
         let (old, webhook) = self.changed_from(space, id, input.clone())?;
         // A plugin is loaded, and a key created, before the space is locked, so that others do not wait for them.
-        if !only_switched_off(&old, &webhook, webhook.enabled) {
-            self.check_webhook(&webhook, webhook.confirmation.handshake).await?;
-        }
+        let webhook = self.lifecycle.prepare(self, space, Some(&old), webhook, &by.label()).await?;
         let mut ahead = None;
         if needs_key(&old, &webhook) {
             ahead = Some(self.webhook_policies.key_ahead(space, &webhook.signing, given.clone()).await?);
         }
         let switched_on = input.enabled.is_some_and(|enabled| enabled.unwrap_or(true));
-        let changing = self.changing.lock(space).await;
-        let (old, mut webhook) = self.changed_from(space, id, input)?;
-        if !only_switched_off(&old, &webhook, webhook.enabled) {
-            self.check_webhook_ahead(&Outlook::default(), &webhook, webhook.confirmation.handshake)?;
-        }
-        let (was, moved) = (old.state(), webhook.url != old.url);
+        let changing = self.lifecycle.changing.lock(space).await;
+        let (old, webhook) = self.changed_from(space, id, input)?;
+        let mut webhook = self.lifecycle.prepare(self, space, Some(&old), webhook, &by.label()).await?;
         let mut shown = ShownKey::default();
         if needs_key(&old, &webhook) {
             let key = self.webhook_policies.key_now(space, &webhook.signing, given, ahead.as_ref()).await?;
-            let (key, show) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
-            webhook.keys = key.into_iter().collect();
-            shown = show;
+            (webhook.keys, shown) = first_keys(key);
         }
-        if moved {
-            // This is another receiver, which has not consented yet; the consent of the former one does not count.
-            webhook.confirmation = self.confirmations.unconfirmed(webhook.confirmation.handshake)?;
-        }
-        let now = self.clock.now();
-        if webhook.state() != was {
-            webhook.came_to(None, &by.label(), now);
-        }
-        webhook.updated_at = now;
-        if moved {
-            self.holds.forget_retry_after(&webhook).await?;
-        }
-        self.store.webhooks.put_webhook(&webhook).await?;
-        self.catalogue.put_webhook(webhook.clone());
+        self.before_move(Some(&old), &webhook).await?;
+        let webhook = self.lifecycle.save(self, space, Some(old.clone()), webhook).await?;
         drop(changing);
-        if moved {
-            self.holds.change_receiver(&webhook);
-            self.holds.forget_late_retry_after(&webhook).await;
-        } else if switched_on {
+        if switched_on && webhook.url == old.url {
             self.holds.reset_receiver(&webhook);
         }
-        if !webhook.delivers() {
-            self.transmit.look_at_queue(space, webhook.number);
+        self.report_change(Some(&old), &webhook, by).await?;
+        Ok(NewWebhook { webhook, key: shown })
+    }
+
+    /// What must be durable before another url is. The caller holds `changing`.
+    pub(crate) async fn before_move(&self, was: Option<&Webhook>, webhook: &Webhook) -> Result<(), PipelineError> {
+        if was.is_some_and(|was| was.url != webhook.url) {
+            self.holds.forget_retry_after(webhook).await?;
+        }
+        Ok(())
+    }
+
+    /// What follows from a committed change once the space is unlocked: the receiver of a new url is verified, and
+    /// another state is reported. `by` is who made the change.
+    pub(crate) async fn report_change(
+        &self,
+        was: Option<&Webhook>,
+        webhook: &Webhook,
+        by: &Author,
+    ) -> Result<(), PipelineError> {
+        let moved = was.is_none_or(|was| was.url != webhook.url);
+        if was.is_some() && moved {
+            self.holds.forget_late_retry_after(webhook).await;
         }
         if moved && !webhook.confirmation.given() {
-            self.confirmations.queue_verification(&webhook, by).await?;
+            self.confirmations.queue_verification(webhook, by).await?;
         }
-        if webhook.state() != was {
-            self.report_state(&webhook, by).await?;
+        if was.is_some_and(|was| was.state() != webhook.state()) {
+            self.report_state(webhook, by).await?;
         }
-        Ok(NewWebhook { webhook, key: shown })
+        Ok(())
     }
 
     /// A webhook as it is, and as `input` changes it.
@@ -258,7 +245,7 @@ impl Webhooks {
     }
 
     /// Appends the event that reports that the webhook's state was changed. `by` is who changed it.
-    pub(crate) async fn report_state(&self, webhook: &Webhook, by: &Author) -> Result<(), PipelineError> {
+    async fn report_state(&self, webhook: &Webhook, by: &Author) -> Result<(), PipelineError> {
         let verb = if webhook.delivers() { "enabled" } else { webhook.state().name() };
         let notice = self.notices.notice_state(webhook, verb, Some(by))?;
         self.store.events.append_own(vec![notice]).await?;
@@ -346,14 +333,7 @@ impl Webhooks {
 
     /// Deletes a webhook. Its pending deliveries are dead-lettered, with that reason.
     pub async fn delete_webhook(&self, space: &SpaceId, id: &str) -> Result<(), PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        let webhook = self.catalogue.existing_webhook(space, id)?;
-        if !self.store.webhooks.delete_webhook(space, id).await? {
-            return Err(PipelineError::not_found("webhook", id));
-        }
-        self.catalogue.remove_webhook(space, &webhook.id);
-        self.transmit.look_at_queue(space, webhook.number);
-        Ok(())
+        self.lifecycle.delete(self, space, || self.catalogue.existing_webhook(space, id)).await
     }
 
     /// The webhook's current status as the API shows it: requests in flight, throttling, breaker, queue.
@@ -366,24 +346,84 @@ impl Webhooks {
         Ok(status)
     }
 
-    async fn check_webhook(&self, webhook: &Webhook, handshake: Handshake) -> Result<(), PipelineError> {
+    fn check_header(
+        &self,
+        space: &SpaceId,
+        value: &str,
+        path: &str,
+        mistakes: &mut Mistakes,
+    ) -> Result<(), PipelineError> {
+        for name in named(value, "secrets") {
+            self.check_secret_there(space, Some(name), path, mistakes)?;
+        }
+        let names = Names { secrets: true, ..Names::default() };
+        mistakes.0.extend(check_names(&value.into(), path, names));
+        Ok(())
+    }
+
+    fn check_secret_there(
+        &self,
+        space: &SpaceId,
+        name: Option<&str>,
+        path: &str,
+        mistakes: &mut Mistakes,
+    ) -> Result<(), PipelineError> {
+        if let Some(name) = name
+            && self.store.secrets.secret(space, name)?.is_none()
+        {
+            let name = hookwright_model::abridged(name);
+            mistakes.add(path, format!("there is no secret `{name}` in this space: PUT /v1/secrets/{name} first"));
+        }
+        Ok(())
+    }
+}
+
+impl Resource for Webhooks {
+    type Thing = Webhook;
+    const CHANGED: &'static str = "webhook.changed";
+
+    fn successor(&self, old: Option<&Webhook>, mut webhook: Webhook, by: &str) -> Result<Webhook, PipelineError> {
+        let now = self.clock.now();
+        if let Some(old) = old {
+            webhook = Webhook {
+                id: old.id.clone(),
+                number: old.number,
+                state_reason: old.state_reason.clone(),
+                state_by: old.state_by.clone(),
+                state_at: old.state_at,
+                paused: old.paused,
+                last_error: old.last_error.clone(),
+                created_at: old.created_at,
+                updated_at: now,
+                ..webhook
+            };
+        }
+        webhook.confirmation = match old.filter(|old| old.url == webhook.url) {
+            Some(old) => old.confirmation.clone(),
+            // This is another receiver, which has not consented yet; the consent of the former one does not count.
+            None => self.confirmations.unconfirmed(webhook.confirmation.handshake)?,
+        };
+        if old.is_some_and(|old| old.state() != webhook.state()) {
+            webhook.came_to(None, by, now);
+        }
+        Ok(webhook)
+    }
+
+    fn plugins(webhook: &Webhook) -> BTreeSet<&str> {
         let mut plugins: BTreeSet<&str> = webhook.transform.iter().map(String::as_str).collect();
         if let Some(when) = &webhook.when {
             when.conditions("when", &mut |_, condition| {
                 plugins.insert(&condition.plugin);
             });
         }
-        self.loading.loaded(&webhook.space, &plugins).await;
-        self.check_webhook_ahead(&Outlook::default(), webhook, handshake)
+        plugins
     }
 
-    /// Validates a webhook against the state after the changes.
-    pub(crate) fn check_webhook_ahead(
-        &self,
-        outlook: &Outlook,
-        webhook: &Webhook,
-        handshake: Handshake,
-    ) -> Result<(), PipelineError> {
+    fn is_only_disabled(old: &Webhook, new: &Webhook) -> bool {
+        only_switched_off(old, new, new.enabled)
+    }
+
+    fn check(&self, _space: &SpaceId, outlook: &Outlook, webhook: &mut Webhook) -> Result<(), PipelineError> {
         let mut mistakes = Mistakes::default();
         webhook.check(&mut mistakes);
         if webhook.url.len() <= 2048
@@ -416,7 +456,7 @@ impl Webhooks {
                 mistakes.add(format!("headers[{place}].name"), message);
             }
         }
-        if handshake == Handshake::Sns
+        if webhook.confirmation.handshake == Handshake::Sns
             && mistakes.0.is_empty()
             && signing.is_some_and(|signing| signing.kind() != "sns")
         {
@@ -453,35 +493,29 @@ impl Webhooks {
         together([mistakes.check().map_err(PipelineError::Invalid), outward])
     }
 
-    fn check_header(
-        &self,
-        space: &SpaceId,
-        value: &str,
-        path: &str,
-        mistakes: &mut Mistakes,
-    ) -> Result<(), PipelineError> {
-        for name in named(value, "secrets") {
-            self.check_secret_there(space, Some(name), path, mistakes)?;
-        }
-        let names = Names { secrets: true, ..Names::default() };
-        mistakes.0.extend(check_names(&value.into(), path, names));
-        Ok(())
+    fn changes(swap: Swap<Webhook>) -> Vec<ConfigChange> {
+        vec![ConfigChange::Webhook(Box::new(swap))]
     }
 
-    fn check_secret_there(
-        &self,
-        space: &SpaceId,
-        name: Option<&str>,
-        path: &str,
-        mistakes: &mut Mistakes,
-    ) -> Result<(), PipelineError> {
-        if let Some(name) = name
-            && self.store.secrets.secret(space, name)?.is_none()
+    fn set_number(webhook: &mut Webhook, change: &ConfigChange) {
+        if let ConfigChange::Webhook(swap) = change
+            && let Some(stored) = &swap.is
         {
-            let name = hookwright_model::abridged(name);
-            mistakes.add(path, format!("there is no secret `{name}` in this space: PUT /v1/secrets/{name} first"));
+            webhook.number = stored.number;
         }
-        Ok(())
+    }
+
+    fn follow(&self, space: &SpaceId, change: &ConfigChange) {
+        let ConfigChange::Webhook(swap) = change else { return };
+        let Some(was) = &swap.was else { return };
+        match &swap.is {
+            Some(is) if is.url != was.url => self.holds.change_receiver(is),
+            Some(is) if is.delivers() && !was.delivers() => self.holds.reset_receiver(is),
+            _ => {}
+        }
+        if !swap.is.as_ref().is_some_and(Webhook::delivers) {
+            self.transmit.look_at_queue(space, was.number);
+        }
     }
 }
 

@@ -1,25 +1,23 @@
 //! Creates, changes, deletes and starts workflows. Their runs are executed like those of automations.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::hops;
-use hookwright_foundation::keyed_locks::KeyedLocks;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_intake::accept::Intake;
-use hookwright_invoke::loading::Loading;
 use hookwright_model::{
-    Author, Cause, Creates as _, EventDraft, KeyedRequest, MAX_CHAIN, Mistake, Mistakes, RunId, SpaceId, Workflow,
-    WorkflowInput,
+    Author, Cause, Creates as _, EventDraft, KeyedRequest, MAX_CHAIN, Mistake, RunId, SpaceId, Workflow, WorkflowInput,
 };
 use hookwright_plugin::{InputSchema, NameOf};
-use hookwright_routing::catalogue::Catalogue;
 use hookwright_runs::stored::Runs;
-use hookwright_store::{Appended, Store};
+use hookwright_store::{Appended, ConfigChange, Store, Swap};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::automations::Automations;
+use crate::lifecycle::{Lifecycle, Resource};
 use crate::outlook::Outlook;
 use crate::references::References;
 use crate::sight::CheckScope;
@@ -46,13 +44,11 @@ pub struct StartedWorkflow {
 
 /// Creates, changes, deletes and starts workflows.
 pub struct Workflows {
-    pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) store: Store,
     pub(crate) automations: Arc<Automations>,
     pub(crate) intake: Arc<Intake>,
-    pub(crate) loading: Arc<Loading>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) references: Arc<References>,
     pub(crate) runs: Arc<Runs>,
 }
@@ -60,14 +56,16 @@ pub struct Workflows {
 impl Workflows {
     /// Creates a workflow. All validation errors are reported at once, each with its path.
     pub async fn create_workflow(&self, space: &SpaceId, input: WorkflowInput) -> Result<Workflow, PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        let workflow = self.new_workflow(space, input)?;
-        if self.store.workflows.workflow(space, &workflow.name)?.is_some() {
-            let message = format!("there is a workflow `{}` already: change it, or choose another name", workflow.name);
-            return Err(PipelineError::Conflict { code: "workflow.exists", message });
-        }
-        self.check_whole_workflow(space, &workflow).await?;
-        self.save_workflow(space, workflow).await
+        let next = || {
+            let workflow = self.new_workflow(space, input.clone())?;
+            if self.store.workflows.workflow(space, &workflow.name)?.is_some() {
+                let message =
+                    format!("there is a workflow `{}` already: change it, or choose another name", workflow.name);
+                return Err(PipelineError::Conflict { code: "workflow.exists", message });
+            }
+            Ok((None, workflow))
+        };
+        Ok(self.lifecycle.put(self, space, "", next).await?.thing)
     }
 
     /// A new workflow. Omitted fields take their defaults.
@@ -100,55 +98,25 @@ impl Workflows {
         name: &str,
         input: WorkflowInput,
     ) -> Result<Workflow, PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        let old = self.workflow(space, name)?;
-        if input.name.as_ref().is_some_and(|new| *new != old.name) {
-            let message = "cannot be changed: create another workflow, and delete this one";
-            return Err(Mistake::new("name", message).into());
-        }
-        let before = old.clone();
-        let workflow = Workflow {
-            description: input.description.map_or(old.description, Option::unwrap_or_default),
-            version: old.version.saturating_add(1),
-            input: input.input.map_or(old.input, Option::unwrap_or_default),
-            steps: input.steps.unwrap_or(old.steps),
-            on_unavailable: input.on_unavailable.map_or(old.on_unavailable, Option::unwrap_or_default),
-            concurrency: input.concurrency.unwrap_or(old.concurrency),
-            enabled: input.enabled.map_or(old.enabled, |enabled| enabled.unwrap_or(true)),
-            updated_at: self.clock.now(),
-            ..old
+        let next = || {
+            let (old, input) = (self.workflow(space, name)?, input.clone());
+            if input.name.as_ref().is_some_and(|new| *new != old.name) {
+                let message = "cannot be changed: create another workflow, and delete this one";
+                return Err(PipelineError::from(Mistake::new("name", message)));
+            }
+            let was = old.clone();
+            let workflow = Workflow {
+                description: input.description.map_or(old.description, Option::unwrap_or_default),
+                input: input.input.map_or(old.input, Option::unwrap_or_default),
+                steps: input.steps.unwrap_or(old.steps),
+                on_unavailable: input.on_unavailable.map_or(old.on_unavailable, Option::unwrap_or_default),
+                concurrency: input.concurrency.unwrap_or(old.concurrency),
+                enabled: input.enabled.map_or(old.enabled, |enabled| enabled.unwrap_or(true)),
+                ..old
+            };
+            Ok((Some(was), workflow))
         };
-        if !only_switched_off(&before, &workflow, workflow.enabled) {
-            self.check_whole_workflow(space, &workflow).await?;
-        }
-        self.save_workflow(space, workflow).await
-    }
-
-    async fn check_whole_workflow(&self, space: &SpaceId, workflow: &Workflow) -> Result<(), PipelineError> {
-        self.loading.loaded(space, &workflow.plugins()).await;
-        Ok(self.check_workflow(space, &Outlook::default(), workflow)?)
-    }
-
-    async fn save_workflow(&self, space: &SpaceId, workflow: Workflow) -> Result<Workflow, PipelineError> {
-        self.store.workflows.put_workflow(space, &workflow).await?;
-        self.catalogue.put_workflow(space, workflow.clone());
-        Ok(workflow)
-    }
-
-    pub(crate) fn check_workflow(
-        &self,
-        space: &SpaceId,
-        outlook: &Outlook,
-        workflow: &Workflow,
-    ) -> Result<(), Mistakes> {
-        let mut mistakes = workflow.check().err().unwrap_or_default();
-        if let Err(wrong) = InputSchema::new(&workflow.input) {
-            mistakes.add("input", wrong);
-        }
-        let scope = CheckScope { space, outlook, itself: Some(&workflow.name) };
-        self.automations.check_steps(scope, &workflow.steps, "steps", true, &mut mistakes);
-        mistakes.0.dedup();
-        mistakes.check()
+        Ok(self.lifecycle.put(self, space, "", next).await?.thing)
     }
 
     /// The workflows of a space, by name.
@@ -181,14 +149,7 @@ impl Workflows {
     /// # Errors
     /// Something refers to the workflow: `workflow.in_use`.
     pub async fn delete_workflow(&self, space: &SpaceId, name: &str) -> Result<(), PipelineError> {
-        let _changing = self.changing.lock(space).await;
-        self.workflow(space, name)?;
-        self.references.check_unused(space, NameOf::Workflow, name).await?;
-        if !self.store.workflows.delete_workflow(space, name).await? {
-            return Err(PipelineError::not_found("workflow", name));
-        }
-        self.catalogue.remove_workflow(space, name);
-        Ok(())
+        self.lifecycle.delete(self, space, || self.workflow(space, name)).await
     }
 
     /// Starts a workflow: when this returns, the start is durable. `by` is who starts it. With an idempotency key, a
@@ -242,5 +203,44 @@ impl Workflows {
             }
         };
         Ok(StartedWorkflow { id: RunId { seq, ordinal: 0 }, event, workflow: name.to_owned(), version, duplicate })
+    }
+}
+
+impl Resource for Workflows {
+    type Thing = Workflow;
+    const CHANGED: &'static str = "workflow.changed";
+    const IS_REFERRED_TO: bool = true;
+
+    fn successor(&self, old: Option<&Workflow>, workflow: Workflow, _by: &str) -> Result<Workflow, PipelineError> {
+        let Some(old) = old else { return Ok(workflow) };
+        let version = old.version.saturating_add(1);
+        Ok(Workflow { version, created_at: old.created_at, updated_at: self.clock.now(), ..workflow })
+    }
+
+    fn plugins(workflow: &Workflow) -> BTreeSet<&str> {
+        workflow.plugins()
+    }
+
+    fn is_only_disabled(old: &Workflow, new: &Workflow) -> bool {
+        only_switched_off(old, new, new.enabled)
+    }
+
+    fn check(&self, space: &SpaceId, outlook: &Outlook, workflow: &mut Workflow) -> Result<(), PipelineError> {
+        let mut mistakes = workflow.check().err().unwrap_or_default();
+        if let Err(wrong) = InputSchema::new(&workflow.input) {
+            mistakes.add("input", wrong);
+        }
+        let scope = CheckScope { space, outlook, itself: Some(&workflow.name) };
+        self.automations.check_steps(scope, &workflow.steps, "steps", true, &mut mistakes);
+        mistakes.0.dedup();
+        Ok(mistakes.check()?)
+    }
+
+    fn check_deletion(&self, space: &SpaceId, workflow: &Workflow) -> Result<(), PipelineError> {
+        self.references.check_unused(space, NameOf::Workflow, &workflow.name)
+    }
+
+    fn changes(swap: Swap<Workflow>) -> Vec<ConfigChange> {
+        vec![ConfigChange::Workflow(swap)]
     }
 }

@@ -105,10 +105,6 @@ impl Catalogue {
         self.inner.write().put_workflow(space, known);
     }
 
-    pub(crate) fn remove_workflow(&self, space: &SpaceId, name: &str) {
-        self.inner.write().remove_workflow(space, name);
-    }
-
     /// Follows changes that were committed together. A reader sees all of them or none.
     pub(crate) fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
         // Schemas are compiled before the lock is taken, so that readers do not wait for it.
@@ -168,10 +164,6 @@ impl Catalogue {
 
     pub(crate) fn put_automation(&self, space: &SpaceId, automation: Automation) {
         self.inner.write().put_automation(space, automation);
-    }
-
-    pub(crate) fn remove_automation(&self, space: &SpaceId, id: &AutomationId) {
-        self.inner.write().remove_automation(space, id);
     }
 
     pub(crate) fn put_webhook(&self, webhook: Webhook) {

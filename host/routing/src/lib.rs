@@ -10,7 +10,7 @@ use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::{Foundation, part};
 
 use crate::catalogue::Catalogue;
-use crate::event_types::{EventTypes, Strict};
+use crate::event_types::{KnownTypes, Strict};
 use crate::planning::Routing;
 
 /// The parts of this layer.
@@ -21,19 +21,19 @@ pub struct Layer {
     pub strict: Arc<Strict>,
     /// Which automations and webhooks match an event.
     pub planning: Arc<Routing>,
-    /// Event types that are declared.
-    pub event_types: Arc<EventTypes>,
+    /// Event types, built in and registered.
+    pub known_types: Arc<KnownTypes>,
 }
 
 impl Layer {
     /// Reads the configuration from the store.
     pub fn new(foundation: &Foundation) -> Result<Self, PipelineError> {
-        let Foundation { store, clock, changing, .. } = foundation;
+        let Foundation { store, clock, .. } = foundation;
         let catalogue = Arc::new(Catalogue::load(store)?);
         let strict = Arc::new(Strict::load(store)?);
         Ok(Self {
             planning: part!(Routing { catalogue, clock, strict }),
-            event_types: part!(EventTypes { changing, clock, store, strict }),
+            known_types: part!(KnownTypes { store }),
             catalogue,
             strict,
         })

@@ -50,7 +50,7 @@ pub(crate) async fn list(
         return Err(query::invalid(format!("vocabulary `{name}`: give one of {}", known.join(", "))));
     }
     let after = paging.cursor.as_deref().unwrap_or_default();
-    let all = app.pipeline.routing.event_types.event_types(&caller.space)?;
+    let all = app.pipeline.routing.known_types.event_types(&caller.space)?;
     let mut rest = all.into_iter().filter(|(name, known)| name.as_str() > after && filter.keeps(known));
     let data: Vec<KnownType> = rest.by_ref().take(paging.limit).map(|(_, known)| known).collect();
     let next = rest.next().and(data.last()).map(|last| last.event_type.name.clone());
@@ -58,7 +58,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn read(State(app): State<Shared>, caller: Caller, Named(name): Named) -> Result<Response, Problem> {
-    let found = app.pipeline.routing.event_types.find_event_type(&caller.space, &name)?;
+    let found = app.pipeline.routing.known_types.find_event_type(&caller.space, &name)?;
     Ok(axum::Json(found.ok_or_else(|| Problem::not_found("event_type", &name))?).into_response())
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn create(
     let name = input.name.take().unwrap_or_default();
     let (input, strict) = input.of(name);
     let (made, _) =
-        app.pipeline.routing.event_types.put_event_type(&caller.space, input, strict, EventTypeChange::New).await?;
+        app.pipeline.resources.event_types.put_event_type(&caller.space, input, strict, EventTypeChange::New).await?;
     let location = format!("/v1/event-types/{}", made.event_type.name);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(made)).into_response())
 }
@@ -114,7 +114,7 @@ pub(crate) async fn replace(
     }
     let (input, strict) = input.of(name);
     let (made, new) =
-        app.pipeline.routing.event_types.put_event_type(&caller.space, input, strict, EventTypeChange::Replace).await?;
+        app.pipeline.resources.event_types.put_event_type(&caller.space, input, strict, EventTypeChange::Replace).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, axum::Json(made)).into_response())
 }
@@ -124,7 +124,7 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.routing.event_types.delete_event_type(&caller.space, &name).await?;
+    app.pipeline.resources.event_types.delete_event_type(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -56,7 +56,7 @@ pub(crate) async fn declare(
     Named(name): Named,
     Json(input): Json<KindInput>,
 ) -> Result<Response, Problem> {
-    let (kind, is_new) = app.pipeline.resources.records.declare_kind(&caller.space, &name, input).await?;
+    let (kind, is_new) = app.pipeline.resources.kinds.declare_kind(&caller.space, &name, input).await?;
     let body = axum::Json(whole(&kind));
     if is_new {
         let location = [(header::LOCATION, format!("/v1/kinds/{name}"))];
@@ -70,6 +70,6 @@ pub(crate) async fn delete(
     caller: Caller,
     Named(name): Named,
 ) -> Result<StatusCode, Problem> {
-    app.pipeline.resources.records.delete_kind(&caller.space, &name).await?;
+    app.pipeline.resources.kinds.delete_kind(&caller.space, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -121,7 +121,7 @@ impl Attempts {
                 }
                 match webhook {
                     Some(WebhookChange::Put(webhook)) => webhooks::replace(batch, number, *webhook)?,
-                    Some(WebhookChange::Delete(id)) => webhooks::remove(batch, number, id.as_str()).map(|_| ())?,
+                    Some(WebhookChange::Delete(id)) => webhooks::remove(batch, number, id.as_str())?,
                     None => {}
                 }
                 for event in events {

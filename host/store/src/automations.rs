@@ -3,7 +3,7 @@
 use hookwright_model::{Automation, SpaceId};
 
 use crate::batch::Batch;
-use crate::config::{self, Stored};
+use crate::config;
 use crate::db::Db;
 use crate::tables::{AUTOMATION, REVISIONS};
 use crate::{StoreError, rows};
@@ -15,32 +15,6 @@ pub struct Automations {
 }
 
 impl Automations {
-    /// Stores an automation, and retains this revision of it. `expected` is the stored revision; `None`: it is new.
-    pub async fn put_automation(
-        &self,
-        space: &SpaceId,
-        automation: &Automation,
-        expected: Option<u32>,
-    ) -> Result<Stored, StoreError> {
-        let (space, automation) = (space.clone(), automation.clone());
-        self.db
-            .write(None, 4096, move |batch| {
-                let number = batch.number(&space)?;
-                let stored: Option<Automation> = config::stored(batch, (number, AUTOMATION, automation.id.as_str()))?;
-                if stored.map(|stored| stored.revision) != expected {
-                    return Ok(Stored::Conflict);
-                }
-                write_automation(batch, number, &automation)?;
-                Ok(Stored::Done)
-            })
-            .await
-    }
-
-    /// Deletes an automation. Its revisions are retained for the runs that used them.
-    pub async fn delete_automation(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
-        config::delete(&self.db, space, AUTOMATION, id).await
-    }
-
     /// An automation.
     pub fn automation(&self, space: &SpaceId, id: &str) -> Result<Option<Automation>, StoreError> {
         config::get(&self.db, space, AUTOMATION, id)

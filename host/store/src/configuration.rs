@@ -209,7 +209,7 @@ fn write_all(
                     };
                     webhooks::write(batch, space, is)?;
                 }
-                (Some(was), None) => drop(webhooks::remove(batch, space, was.id.as_str())?),
+                (Some(was), None) => webhooks::remove(batch, space, was.id.as_str())?,
                 (None, None) => {}
             },
             ConfigChange::WebhookPolicy(Swap { is: Some(is), .. }) => {

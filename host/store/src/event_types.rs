@@ -14,16 +14,6 @@ pub struct EventTypes {
 }
 
 impl EventTypes {
-    /// Stores the declaration of an event type that a space registers.
-    pub async fn put_event_type(&self, space: &SpaceId, name: &str, about: &Value) -> Result<(), StoreError> {
-        config::put(&self.db, space, EVENT_TYPE, name, about).await
-    }
-
-    /// Deletes an event type.
-    pub async fn delete_event_type(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
-        config::delete(&self.db, space, EVENT_TYPE, name).await
-    }
-
     /// The declaration of an event type.
     pub fn event_type(&self, space: &SpaceId, name: &str) -> Result<Option<Value>, StoreError> {
         config::get(&self.db, space, EVENT_TYPE, name)

@@ -14,30 +14,6 @@ const MOST_KINDS: usize = 200;
 /// The maximum number of records of a kind whose indexed fields can be changed.
 const MOST_REINDEXED: usize = 10_000;
 
-/// The result of a declaration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KindStored {
-    /// It is durable.
-    Done,
-    /// Write conflict: another caller declared the kind, and nothing was written.
-    Conflict,
-    /// The space has the maximum number of kinds.
-    TooMany(usize),
-    /// The indexed fields change, and the kind has more records than one commit can reindex.
-    TooManyRecords(usize),
-}
-
-/// The result of deleting a kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KindDeleted {
-    /// It is deleted.
-    Done,
-    /// The kind did not exist.
-    Missing,
-    /// Records of it exist.
-    InUse,
-}
-
 /// The reason why a kind cannot be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindRefused {
@@ -118,50 +94,6 @@ impl Kinds {
     /// The kinds of record that the space declared, by name.
     pub fn own_kinds(&self, space: &SpaceId) -> Result<Vec<RecordKind>, StoreError> {
         config::list(&self.db, space, KIND)
-    }
-
-    /// Stores a kind in place of `former` (compare-and-swap), and rebuilds the index if other fields are indexed.
-    pub async fn put_kind(
-        &self,
-        space: &SpaceId,
-        kind: RecordKind,
-        former: Option<u64>,
-    ) -> Result<KindStored, StoreError> {
-        let space = space.clone();
-        self.db
-            .write(None, 4096, move |batch| {
-                let number = batch.number(&space)?;
-                let stored: Option<RecordKind> = read(batch, number, kind.name())?;
-                if stored.as_ref().map(RecordKind::revision) != former {
-                    return Ok(KindStored::Conflict);
-                }
-                if stored.is_none() && too_many(batch, number, 1, 0)?.is_some() {
-                    return Ok(KindStored::TooMany(MOST_KINDS));
-                }
-                if let Some(stored) = &stored
-                    && change_refused(batch, number, stored, &kind)?.is_some()
-                {
-                    return Ok(KindStored::TooManyRecords(MOST_REINDEXED));
-                }
-                swap(batch, number, stored.as_ref(), Some(&kind))?;
-                Ok(KindStored::Done)
-            })
-            .await
-    }
-
-    /// Deletes a kind that has no records.
-    pub async fn delete_kind(&self, space: &SpaceId, name: &str) -> Result<KindDeleted, StoreError> {
-        let (space, name) = (space.clone(), name.to_owned());
-        self.db
-            .write(None, 64, move |batch| {
-                let number = batch.number(&space)?;
-                if removal_refused(batch, number, &name)?.is_some() {
-                    return Ok(KindDeleted::InUse);
-                }
-                let gone = batch.config()?.remove((number, KIND, name.as_str()))?.is_some();
-                Ok(if gone { KindDeleted::Done } else { KindDeleted::Missing })
-            })
-            .await
     }
 }
 

@@ -96,7 +96,7 @@ pub use in_flight::InFlightMark;
 pub use journal::{Appended, EventLookup, Events};
 pub use kept::KeyValues;
 pub use keys::Keys;
-pub use kinds::{KindDeleted, KindRefused, KindStored, Kinds};
+pub use kinds::{KindRefused, Kinds};
 pub use mails::Mails;
 pub use options::StoreOptions;
 pub use page::{Cursor, Listing, Page};

@@ -25,11 +25,6 @@ impl Schedules {
         timed::put(&self.db, space, schedule, expected).await
     }
 
-    /// Deletes a schedule.
-    pub async fn delete_schedule(&self, space: &SpaceId, id: ScheduleId) -> Result<bool, StoreError> {
-        timed::delete::<Schedule>(&self.db, space, id.0).await
-    }
-
     /// A schedule.
     pub fn schedule(&self, space: &SpaceId, id: ScheduleId) -> Result<Option<Schedule>, StoreError> {
         config::get(&self.db, space, Schedule::KIND, &id.to_string())

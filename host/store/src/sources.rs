@@ -14,22 +14,6 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Stores a source.
-    pub async fn put_source(&self, source: &Source) -> Result<(), StoreError> {
-        config::put(&self.db, &source.space, SOURCE, source.id.as_str(), source).await
-    }
-
-    /// Deletes a source, and its log.
-    pub async fn delete_source(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
-        let (space, id) = (space.clone(), id.to_owned());
-        self.db
-            .write(None, 64, move |batch| {
-                let number = batch.number(&space)?;
-                remove_source(batch, number, &id)
-            })
-            .await
-    }
-
     /// A source.
     pub fn source(&self, space: &SpaceId, id: &str) -> Result<Option<Source>, StoreError> {
         config::get(&self.db, space, SOURCE, id)
@@ -47,8 +31,7 @@ impl Sources {
 }
 
 /// Deletes a source, and its log.
-pub(crate) fn remove_source(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<bool, StoreError> {
-    let found = batch.config()?.remove((space, SOURCE, id))?.is_some();
-    requests::forget(batch, space, id)?;
-    Ok(found)
+pub(crate) fn remove_source(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<(), StoreError> {
+    batch.config()?.remove((space, SOURCE, id))?;
+    requests::forget(batch, space, id)
 }

@@ -4,7 +4,7 @@ use hookwright_model::{SpaceId, Webhook, WebhookPolicy};
 
 use crate::batch::Batch;
 use crate::db::Db;
-use crate::tables::{WEBHOOK, WEBHOOK_NUMBER, WEBHOOK_POLICY, WEBHOOK_POLICY_NUMBER};
+use crate::tables::{WEBHOOK, WEBHOOK_NUMBER, WEBHOOK_POLICY};
 use crate::{StoreError, config, rows};
 
 fn stored(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<Option<Webhook>, StoreError> {
@@ -23,11 +23,12 @@ pub(crate) fn replace(batch: &mut Batch<'_>, space: u32, mut webhook: Webhook) -
 }
 
 /// Deletes a webhook. Its deliveries stay in the queue, which counts as touched, so that they are dead-lettered.
-pub(crate) fn remove(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<bool, StoreError> {
-    let Some(old) = stored(batch, space, id)? else { return Ok(false) };
+/// [`Queues::queues`](crate::Queues::queues) lists it until then.
+pub(crate) fn remove(batch: &mut Batch<'_>, space: u32, id: &str) -> Result<(), StoreError> {
+    let Some(old) = stored(batch, space, id)? else { return Ok(()) };
     batch.config()?.remove((space, WEBHOOK, id))?;
     batch.touched.insert((space, old.number));
-    Ok(true)
+    Ok(())
 }
 
 /// Policies are listed in the order of their numbers.
@@ -42,18 +43,6 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Stores a new webhook under the next number of its space; returns it with the number.
-    pub async fn create_webhook(&self, mut webhook: Webhook) -> Result<Webhook, StoreError> {
-        self.db
-            .write(None, 4096, move |batch| {
-                let space = batch.number(&webhook.space)?;
-                webhook.number = batch.next(space, WEBHOOK_NUMBER)?;
-                write(batch, space, &webhook)?;
-                Ok(webhook)
-            })
-            .await
-    }
-
     /// Stores a webhook. An existing one keeps its number; a new one gets the next (upsert).
     pub async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
         let mut webhook = webhook.clone();
@@ -69,18 +58,6 @@ impl Webhooks {
             .await
     }
 
-    /// Deletes a webhook. Its waiting deliveries stay in the queue, which [`Queues::queues`](crate::Queues::queues) lists
-    /// until all of them are dead-lettered.
-    pub async fn delete_webhook(&self, space: &SpaceId, id: &str) -> Result<bool, StoreError> {
-        let (space, id) = (space.clone(), id.to_owned());
-        self.db
-            .write(None, 64, move |batch| {
-                let space = batch.number(&space)?;
-                remove(batch, space, &id)
-            })
-            .await
-    }
-
     /// The webhooks of a space.
     pub fn webhooks(&self, space: &SpaceId) -> Result<Vec<Webhook>, StoreError> {
         config::list(&self.db, space, WEBHOOK)
@@ -89,28 +66,6 @@ impl Webhooks {
     /// The webhooks of all spaces.
     pub fn all_webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
         Ok(config::all(&self.db, WEBHOOK)?.into_iter().map(|(_, webhook)| webhook).collect())
-    }
-
-    /// Stores a new policy under the next number of its space; returns it with the number.
-    pub async fn create_webhook_policy(&self, mut policy: WebhookPolicy) -> Result<WebhookPolicy, StoreError> {
-        self.db
-            .write(None, 4096, move |batch| {
-                let space = batch.number(&policy.space)?;
-                policy.number = batch.next(space, WEBHOOK_POLICY_NUMBER)?;
-                config::insert(batch, (space, WEBHOOK_POLICY, &policy_id(policy.number)), &rows::json(&policy)?)?;
-                Ok(policy)
-            })
-            .await
-    }
-
-    /// Stores a policy under its number.
-    pub async fn put_webhook_policy(&self, policy: &WebhookPolicy) -> Result<(), StoreError> {
-        config::put(&self.db, &policy.space, WEBHOOK_POLICY, &policy_id(policy.number), policy).await
-    }
-
-    /// Deletes a policy.
-    pub async fn delete_webhook_policy(&self, space: &SpaceId, number: u64) -> Result<bool, StoreError> {
-        config::delete(&self.db, space, WEBHOOK_POLICY, &policy_id(number)).await
     }
 
     /// A policy.

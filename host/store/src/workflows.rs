@@ -27,22 +27,6 @@ pub struct Workflows {
 }
 
 impl Workflows {
-    /// Stores a workflow, and retains this version of it.
-    pub async fn put_workflow(&self, space: &SpaceId, workflow: &Workflow) -> Result<(), StoreError> {
-        let (space, workflow) = (space.clone(), workflow.clone());
-        self.db
-            .write(None, 4096, move |batch| {
-                let number = batch.number(&space)?;
-                write(batch, number, &workflow)
-            })
-            .await
-    }
-
-    /// Deletes a workflow. Its versions are retained for the runs that were started with them.
-    pub async fn delete_workflow(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
-        config::delete(&self.db, space, WORKFLOW, name).await
-    }
-
     /// A workflow.
     pub fn workflow(&self, space: &SpaceId, name: &str) -> Result<Option<Workflow>, StoreError> {
         config::get(&self.db, space, WORKFLOW, name)

@@ -83,7 +83,8 @@ async fn everything_is_committed_with_consistent_numbers() {
 async fn nothing_is_committed_on_a_write_conflict() {
     let (_dir, store) = open();
     let space = SpaceId::main();
-    store.automations.put_automation(&space, &automation("a", 1), None).await.unwrap();
+    let first = vec![ConfigChange::Automation(made(automation("a", 1)))];
+    assert!(matches!(store.configuration.configure(&space, first).await.unwrap(), Configured::Done(_)));
     for stale in [
         ConfigChange::Automation(Swap { was: Some(automation("a", 2)), is: Some(automation("a", 3)) }),
         ConfigChange::Automation(made(automation("a", 1))),

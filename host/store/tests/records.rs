@@ -7,7 +7,7 @@ use hookwright_model::{
     Author, Cause, Effects, HistoryEntry, Merge, NoteInput, Query, RecordKey, RecordKind, RecordWrite, SpaceId,
     StateView as _, StoredNote, Subscribers, Timestamp, Workbench, builtin_kind, json_size,
 };
-use hookwright_store::{Committed, Found, KindDeleted, KindStored, Page, Store, StoreOptions};
+use hookwright_store::{Committed, ConfigChange, Configured, Found, KindRefused, Page, Store, StoreOptions, Swap};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -232,25 +232,30 @@ fn own(declaration: Value, former: Option<&RecordKind>) -> RecordKind {
     RecordKind::declare("order", input, former, Timestamp::from_millis(0)).unwrap()
 }
 
+async fn swap(store: &Store, was: Option<&RecordKind>, is: Option<&RecordKind>) -> Configured {
+    let swap = Swap { was: was.cloned(), is: is.cloned() };
+    store.configuration.configure(&SpaceId::main(), vec![ConfigChange::Kind(Box::new(swap))]).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_custom_kind_is_stored_changed_and_deleted_once_it_has_no_records() {
     let (dir, store) = open();
     let main = SpaceId::main();
     let plain = own(json!({"fields": {"state": {"type": "string"}}}), None);
-    assert_eq!(store.kinds.put_kind(&main, plain.clone(), None).await, Ok(KindStored::Done));
-    assert_eq!(store.kinds.put_kind(&main, plain.clone(), None).await, Ok(KindStored::Conflict), "it is there already");
+    assert!(matches!(swap(&store, None, Some(&plain)).await, Configured::Done(_)));
+    assert!(matches!(swap(&store, None, Some(&plain)).await, Configured::Conflict), "it is there already");
     make(&store, "order", [json!({"state": "new"}), json!({"state": "paid"})]).await;
     let indexed = own(json!({"fields": {"state": {"type": "string", "indexed": true}}}), Some(&plain));
-    assert_eq!(store.kinds.put_kind(&main, indexed.clone(), Some(plain.revision())).await, Ok(KindStored::Done));
+    assert!(matches!(swap(&store, Some(&plain), Some(&indexed)).await, Configured::Done(_)));
     assert_eq!(ids(&find(&store, &indexed, &[("state", "paid")], None, 10)), [2], "indexed what was there already");
-    assert_eq!(store.kinds.delete_kind(&main, "order").await, Ok(KindDeleted::InUse));
+    assert!(matches!(swap(&store, Some(&indexed), None).await, Configured::Refused(_, KindRefused::InUse)));
     assert!(store.kinds.own_kind(&"other".parse().unwrap(), "order").unwrap().is_none());
 
     // What was made by a kind that changed meanwhile does not commit.
     let mut late = bench(&store);
     late.make_record("order", fields(json!({"state": "late"}))).unwrap();
     let changed = own(json!({"fields": {"name": {"type": "string"}}}), Some(&indexed));
-    assert_eq!(store.kinds.put_kind(&main, changed, Some(indexed.revision())).await, Ok(KindStored::Done));
+    assert!(matches!(swap(&store, Some(&indexed), Some(&changed)).await, Configured::Done(_)));
     let late = store.records.commit(&main, late.finish(&Subscribers::default())).await;
     assert_eq!(late, Ok(Committed::Conflict("kind/order".into())));
 
@@ -263,8 +268,8 @@ async fn a_custom_kind_is_stored_changed_and_deleted_once_it_has_no_records() {
         bench.remove_record("order", id).unwrap();
         commit(&store, bench.finish(&Subscribers::default())).await;
     }
-    assert_eq!(store.kinds.delete_kind(&main, "order").await, Ok(KindDeleted::Done));
-    assert_eq!(store.kinds.delete_kind(&main, "order").await, Ok(KindDeleted::Missing));
+    assert!(matches!(swap(&store, Some(&changed), None).await, Configured::Done(_)));
+    assert!(matches!(swap(&store, Some(&changed), None).await, Configured::Conflict), "it is gone");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use hookwright_model::{
     Effects, EventDraft, NewEvent, Plan, RequestEntry, RequestNote, Source, SourceId, SpaceId, Timestamp, Told,
 };
-use hookwright_store::{Store, StoreOptions};
+use hookwright_store::{ConfigChange, Configured, Store, StoreOptions, Swap};
 use serde_json::{Map, json};
 use tempfile::TempDir;
 
@@ -12,6 +12,12 @@ fn open() -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&StoreOptions::new(dir.path().join("store.redb"))).unwrap();
     (dir, store)
+}
+
+async fn configure(store: &Store, source: Swap<Source>) {
+    let changes = vec![ConfigChange::Source(source)];
+    let done = store.configuration.configure(&SpaceId::main(), changes).await.unwrap();
+    assert!(matches!(done, Configured::Done(_)));
 }
 
 async fn source(store: &Store) -> SourceId {
@@ -32,8 +38,9 @@ async fn source(store: &Store) -> SourceId {
         created_at: Timestamp::from_millis(0),
         rotated_at: None,
     };
-    store.sources.put_source(&source).await.unwrap();
-    source.id
+    let id = source.id.clone();
+    configure(store, Swap { was: None, is: Some(source) }).await;
+    id
 }
 
 fn note(source: &SourceId, at: i64, most: u64) -> RequestNote {
@@ -74,7 +81,7 @@ async fn retention_limits_a_log_by_entries_and_by_age() {
     assert_eq!(sweep(0, 2, 100).await, Ok(5), "a bound that was lowered holds too");
     assert_eq!(numbers(&store, &other), [10, 9]);
 
-    store.sources.delete_source(&main, one.as_str()).await.unwrap();
+    configure(&store, Swap { was: store.sources.source(&main, one.as_str()).unwrap(), is: None }).await;
     assert_eq!(numbers(&store, &one), [0; 0]);
     store.requests.note_requests(vec![(main.clone(), note(&one, 0, 4))]).await.unwrap();
     assert_eq!(numbers(&store, &one), [0; 0], "nothing is written of a source that is gone");

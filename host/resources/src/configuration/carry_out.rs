@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use hookwright_foundation::conflicts::{MAX_CONFLICTS, TryOutcome, retry_on_conflict};
 use hookwright_foundation::error::PipelineError;
-use hookwright_model::{Author, KeyId, Mistake, ScheduleId, SigningKey, SpaceId, StateView as _, Webhook};
-use hookwright_plugin::{DataSchema, Plugin, Scope};
-use hookwright_store::{ConfigChange, Configured, KindRefused, Swap};
+use hookwright_model::{Author, KeyId, Mistake, SpaceId};
+use hookwright_plugin::{Plugin, Scope};
+use hookwright_store::{ConfigChange, Swap};
 
 use crate::configuration::configurations::Configurations;
 use crate::configuration::document::{AppliedConfiguration, ConfigurationInput, ConfigurationPlan, ShownOnce};
 use crate::configuration::part::{Draft, PendingKey};
 use crate::configuration::state::Section;
-use crate::webhook_policies::KeyAhead;
+use crate::lifecycle::Resource as _;
+use crate::webhook_policies::{KeyAhead, first_keys};
 
 /// Keys that were made before the space was locked, by section and name.
 type KeysAhead = HashMap<(Section, String), KeyAhead>;
@@ -39,10 +40,10 @@ impl Configurations {
         // The loaded plugins are held, so that the plan that is applied has them at once.
         let (ahead, _compiled) = self.made_ahead(space, &input, caller).await?;
         let _turn = self.plans.take(space).await;
-        let changing = self.changing.lock(space).await;
-        let carried_out = retry_on_conflict(&self.turns, space, || async {
+        let changing = self.lifecycle.changing.lock(space).await;
+        let carried_out = retry_on_conflict(&self.lifecycle.turns, space, || async {
             let state = self.configured(space)?;
-            let Draft { mut swaps, pending_keys, mut shown, schemas, candidates, plan, .. } =
+            let Draft { mut swaps, pending_keys, mut shown, candidates, plan, .. } =
                 self.draft(space, &state, input.clone(), caller).await?;
             check_expected(&input, &plan)?;
             for (place, pending_key) in pending_keys {
@@ -50,36 +51,25 @@ impl Configurations {
                     shown.extend(self.make_key_of(space, change, pending_key, &ahead).await?);
                 }
             }
-            for change in &mut swaps {
-                match change {
-                    ConfigChange::Schedule(Swap { was: None, is: Some(schedule) }) => {
-                        schedule.id = ScheduleId(self.store.next_id(space, "schedule")?);
-                    }
-                    ConfigChange::Polling(Swap { was: None, is: Some(polling) }) => {
-                        polling.number = self.store.next_id(space, "polling")?;
-                    }
-                    _ => {}
+            for change in &swaps {
+                if let ConfigChange::Webhook(swap) = change
+                    && let Some(webhook) = &swap.is
+                {
+                    self.webhooks.before_move(swap.was.as_ref(), webhook).await?;
                 }
             }
-            for webhook in swaps.iter().filter_map(moved) {
-                self.holds.forget_retry_after(webhook).await?;
-            }
-            match self.store.configuration.configure(space, swaps).await? {
-                Configured::Done(changes) => Ok(TryOutcome::Done((changes, schemas, candidates, plan, shown))),
-                Configured::Conflict => Ok(TryOutcome::Superseded),
-                Configured::Refused(kind, why) => Err(refused(&kind, why)),
+            match self.lifecycle.commit(space, swaps).await? {
+                TryOutcome::Done(changes) => Ok(TryOutcome::Done((changes, candidates, plan, shown))),
+                _ => Ok(TryOutcome::Superseded),
             }
         });
         let carried_out = carried_out.await?.ok_or_else(|| PipelineError::Conflict {
             code: "configuration.changed",
             message: format!("write conflict: the space was changed concurrently {MAX_CONFLICTS} times: try again"),
         })?;
-        let (changes, schemas, candidates, plan, shown) = carried_out;
-        self.switch(space, &changes, schemas, &candidates);
+        let (changes, candidates, plan, shown) = carried_out;
+        self.switch(space, &changes, &candidates);
         drop(changing);
-        for webhook in changes.iter().filter_map(moved) {
-            self.holds.forget_late_retry_after(webhook).await;
-        }
         self.report_changes(&changes, by).await;
         Ok(AppliedConfiguration { plan, shown })
     }
@@ -122,8 +112,7 @@ impl Configurations {
         let is_given = pending_key.given.is_some();
         let ahead = signs(change).and_then(|signs| ahead.get(&signs));
         let made = self.webhook_policies.key_now(space, &pending_key.signing, pending_key.given, ahead).await?;
-        let (key, shown) = made.map_or((None, None), |(key, shown)| (Some(key), shown.secret));
-        let keys: Vec<SigningKey> = key.into_iter().collect();
+        let (keys, shown) = first_keys(made);
         let (kind, name) = match change {
             ConfigChange::Webhook(swap) => match &mut swap.is {
                 Some(webhook) => {
@@ -142,18 +131,12 @@ impl Configurations {
             }
             _ => return Ok(None),
         };
-        let shown = shown.filter(|_| !is_given);
+        let shown = shown.secret.filter(|_| !is_given);
         Ok(shown.map(|value| ShownOnce { kind, name, field: "secret", value }))
     }
 
     /// Updates what is in memory after the commit.
-    fn switch(
-        &self,
-        space: &SpaceId,
-        changes: &[ConfigChange],
-        mut schemas: HashMap<String, Option<DataSchema>>,
-        candidates: &HashMap<String, Arc<Plugin>>,
-    ) {
+    fn switch(&self, space: &SpaceId, changes: &[ConfigChange], candidates: &HashMap<String, Arc<Plugin>>) {
         // By name: whether a version is being rolled out.
         let mut plugins: BTreeMap<&str, bool> = BTreeMap::new();
         let (mut keys, mut keys_gone) = (Vec::new(), Vec::new());
@@ -179,51 +162,33 @@ impl Configurations {
                 ConfigChange::PluginPolicy(name, _) => {
                     plugins.entry(name).or_insert(false);
                 }
-                ConfigChange::EventType(name, _) => self.strict.put(space, name, schemas.remove(name).flatten()),
                 ConfigChange::Key(Swap { is: Some(key), .. }) => keys.push(key),
                 ConfigChange::Key(Swap { was: Some(key), .. }) => keys_gone.push(key),
                 _ => {}
             }
         }
         self.key_ring.follow(&keys, &keys_gone);
-        self.sources.follow(space, changes);
+        self.catalogue.follow(space, changes);
         for change in changes {
-            if let ConfigChange::Webhook(swap) = change
-                && let Some(was) = &swap.was
-            {
-                match &swap.is {
-                    Some(is) if is.url != was.url => self.holds.change_receiver(is),
-                    Some(is) if is.delivers() && !was.delivers() => self.holds.reset_receiver(is),
-                    _ => self.transmit.look_at_queue(space, was.number),
-                }
-            }
+            self.event_types.follow(space, change);
+            self.sources.follow(space, change);
+            self.webhook_policies.follow(space, change);
+            self.webhooks.follow(space, change);
         }
-        self.signers.forget();
         for (name, has_rollout) in plugins {
             self.invoke.follow_plugin(space, name, has_rollout);
         }
     }
 
-    /// Verifies the receivers of webhooks that are new or whose url changed, and reports webhooks whose state changed.
+    /// Reports what changed of webhooks. They are saved, so an error is only logged.
     async fn report_changes(&self, changes: &[ConfigChange], by: &Author) {
         for change in changes {
             let ConfigChange::Webhook(swap) = change else { continue };
             let Some(webhook) = &swap.is else { continue };
-            if let Err(error) = self.report_webhook(swap.was.as_ref(), webhook, by).await {
+            if let Err(error) = self.webhooks.report_change(swap.was.as_ref(), webhook, by).await {
                 tracing::error!(%error, webhook = %webhook.id, "a webhook was saved, but its event or verification request was not");
             }
         }
-    }
-
-    async fn report_webhook(&self, was: Option<&Webhook>, webhook: &Webhook, by: &Author) -> Result<(), PipelineError> {
-        let moved = was.is_none_or(|was| was.url != webhook.url);
-        if moved && !webhook.confirmation.given() {
-            self.confirmations.queue_verification(webhook, by).await?;
-        }
-        if was.is_some_and(|was| was.state() != webhook.state()) {
-            self.webhooks.report_state(webhook, by).await?;
-        }
-        Ok(())
     }
 }
 
@@ -244,25 +209,4 @@ fn check_expected(input: &ConfigurationInput, plan: &ConfigurationPlan) -> Resul
         code: "configuration.changed",
         message: "the space, or the document, has changed since the plan was made: plan again".to_owned(),
     })
-}
-
-fn refused(kind: &str, why: KindRefused) -> PipelineError {
-    let (code, message) = match why {
-        KindRefused::InUse => ("kind.in_use", format!("there are records of the kind `{kind}`: delete them first")),
-        KindRefused::TooMany(most) => {
-            ("kind.too_many", format!("the space may have at most {most} kinds of its own: delete some first"))
-        }
-        KindRefused::TooManyRecords(most) => (
-            "kind.too_many_records",
-            format!("`{kind}` has more than {most} records: its indexed fields cannot change any more"),
-        ),
-    };
-    PipelineError::Conflict { code, message }
-}
-
-/// The webhook whose url a change sets to another one.
-fn moved(change: &ConfigChange) -> Option<&Webhook> {
-    let ConfigChange::Webhook(swap) = change else { return None };
-    let (was, is) = (swap.was.as_ref()?, swap.is.as_ref()?);
-    (was.url != is.url).then_some(is)
 }

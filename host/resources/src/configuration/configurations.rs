@@ -2,28 +2,23 @@
 
 use std::sync::Arc;
 
-use hookwright_delivery::confirm::Confirmations;
-use hookwright_delivery::holds::Holds;
-use hookwright_delivery::signers::Signers;
-use hookwright_delivery::transmit::Transmit;
-use hookwright_foundation::keyed_locks::KeyedLocks;
 use hookwright_foundation::places::SpacePermits;
 use hookwright_foundation::settings::PipelineSettings;
-use hookwright_foundation::turns::Turns;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_intake::polling::Polls;
 use hookwright_invoke::access::PluginAccess;
 use hookwright_invoke::calls::Invoke;
 use hookwright_invoke::loading::Loading;
 use hookwright_invoke::versions::Versions;
-use hookwright_model::SpaceId;
 use hookwright_plugin::Registry;
 use hookwright_routing::catalogue::Catalogue;
-use hookwright_routing::event_types::{EventTypes, Strict};
 use hookwright_store::{Store, Vault};
 
 use crate::automations::Automations;
+use crate::event_types::EventTypes;
 use crate::key_ring::KeyRing;
+use crate::kinds::Kinds;
+use crate::lifecycle::Lifecycle;
 use crate::plugins::Plugins;
 use crate::references::References;
 use crate::schedules::Schedules;
@@ -35,30 +30,25 @@ use crate::workflows::Workflows;
 /// Configuration as code: export, plan, apply.
 pub struct Configurations {
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) key_ring: Arc<KeyRing>,
     pub(crate) plans: Arc<SpacePermits>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) settings: Arc<PipelineSettings>,
-    pub(crate) signers: Arc<Signers>,
     pub(crate) store: Store,
-    pub(crate) strict: Arc<Strict>,
-    pub(crate) turns: Arc<Turns>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) automations: Arc<Automations>,
-    pub(crate) confirmations: Arc<Confirmations>,
     pub(crate) event_types: Arc<EventTypes>,
     pub(crate) plugin_access: Arc<PluginAccess>,
-    pub(crate) holds: Arc<Holds>,
     pub(crate) invoke: Arc<Invoke>,
+    pub(crate) kinds: Arc<Kinds>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) loading: Arc<Loading>,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) polling: Arc<Polls>,
     pub(crate) references: Arc<References>,
     pub(crate) schedules: Arc<Schedules>,
     pub(crate) sources: Arc<Sources>,
-    pub(crate) transmit: Arc<Transmit>,
     pub(crate) versions: Arc<Versions>,
     pub(crate) webhook_policies: Arc<WebhookPolicies>,
     pub(crate) webhooks: Arc<Webhooks>,

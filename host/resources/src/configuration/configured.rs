@@ -1,6 +1,6 @@
 //! Objects that a space stores in more than one row, and the defaults of an object.
 
-use hookwright_model::{PluginPolicy, PluginRecord, Polling, RetrySchedule, Source};
+use hookwright_model::{PluginPolicy, PluginRecord, RetrySchedule};
 
 /// A plugin: its live version, and its policy if one was set.
 #[derive(Clone, Debug)]
@@ -15,13 +15,6 @@ impl PluginThing {
     pub(crate) fn is_set(&self) -> bool {
         self.policy.is_some() || self.record.as_ref().is_some_and(|record| !record.digest.is_empty())
     }
-}
-
-/// A source, with its polling times.
-#[derive(Clone, Debug)]
-pub(crate) struct SourceThing {
-    pub(crate) source: Source,
-    pub(crate) polling: Option<Polling>,
 }
 
 /// The server's defaults for fields of a webhook that its file omits.

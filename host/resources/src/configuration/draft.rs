@@ -16,9 +16,10 @@ use crate::configuration::document::{
 };
 use crate::configuration::mend::{MAX_ROUNDS, Mending};
 use crate::configuration::objects::ObjectSet;
-use crate::configuration::part::{Draft, Live, MAX_MISTAKES, Made, Part};
+use crate::configuration::part::{Draft, Live, MAX_MISTAKES, Made, Part, Thing};
 use crate::configuration::state::{LeftAlone, Section, State, several};
 use crate::configuration::{outgoing, plugins, things};
+use crate::lifecycle::Resource;
 use crate::outlook::{Outlook, Unread};
 use crate::webhook_policies::field_conflicts;
 
@@ -55,7 +56,6 @@ impl Configurations {
             policies: state.policy_names().into_iter().map(|(number, name)| (name, number)).collect(),
             policies_gone: Vec::new(),
             candidates: plugins::candidates(self, space, configuration.plugins.as_deref().unwrap_or_default()).await?,
-            schemas: HashMap::new(),
             swaps: Vec::new(),
             pending_keys: Vec::new(),
             shown: Vec::new(),
@@ -71,15 +71,15 @@ impl Configurations {
         for section in Section::ALL {
             let Some(items) = configuration.take(section) else { continue };
             match section {
-                Section::Plugins => draft.part::<plugins::Plugins>(items)?,
-                Section::Kinds => draft.part::<things::Kinds>(items)?,
-                Section::EventTypes => draft.part::<things::EventTypes>(items)?,
-                Section::Workflows => draft.part::<things::Workflows>(items)?,
-                Section::WebhookPolicies => draft.part::<outgoing::Policies>(items)?,
-                Section::Automations => draft.part::<things::Automations>(items)?,
-                Section::Schedules => draft.part::<things::Schedules>(items)?,
-                Section::Webhooks => draft.part::<outgoing::Webhooks>(items)?,
-                Section::Sources => draft.part::<things::Sources>(items)?,
+                Section::Plugins => draft.part::<plugins::PluginsPart>(items)?,
+                Section::Kinds => draft.part::<things::KindsPart>(items)?,
+                Section::EventTypes => draft.part::<things::EventTypesPart>(items)?,
+                Section::Workflows => draft.part::<things::WorkflowsPart>(items)?,
+                Section::WebhookPolicies => draft.part::<outgoing::PoliciesPart>(items)?,
+                Section::Automations => draft.part::<things::AutomationsPart>(items)?,
+                Section::Schedules => draft.part::<things::SchedulesPart>(items)?,
+                Section::Webhooks => draft.part::<outgoing::WebhooksPart>(items)?,
+                Section::Sources => draft.part::<things::SourcesPart>(items)?,
                 Section::Keys => draft.part::<things::Keys>(items)?,
             }
         }
@@ -92,7 +92,7 @@ impl Configurations {
 
 impl<'a> Draft<'a> {
     fn part<P: Part>(&mut self, items: Vec<Value>) -> Result<(), PipelineError> {
-        let mut live: BTreeMap<String, Vec<Live<'a, P::Thing>>> = BTreeMap::new();
+        let mut live: BTreeMap<String, Vec<Live<'a, Thing<P>>>> = BTreeMap::new();
         for one in P::live(self.state) {
             live.entry(one.name.clone()).or_default().push(one);
         }
@@ -149,7 +149,7 @@ impl<'a> Draft<'a> {
         path: &str,
         name: &str,
         mut mending: Mending,
-        old: Option<&Live<'_, P::Thing>>,
+        old: Option<&Live<'_, Thing<P>>>,
     ) -> Result<(), PipelineError> {
         for round in 0..MAX_ROUNDS {
             let Err(error) = self.item::<P>(name, mending.item(), old) else { break };
@@ -200,10 +200,15 @@ impl<'a> Draft<'a> {
         &mut self,
         name: &str,
         item: Map<String, Value>,
-        old: Option<&Live<'_, P::Thing>>,
+        old: Option<&Live<'_, Thing<P>>>,
     ) -> Result<(), PipelineError> {
         let former = old.map(|old| old.thing);
-        let Made { mut thing, mut fields, pending_key, shown } = P::make(self, item, former)?;
+        let resource = P::resource(self.configurations);
+        let Made { thing, mut fields, pending_key, shown } = P::make(self, item, former)?;
+        let mut thing = resource.successor(former, thing, &format!("key {}", self.caller))?;
+        if P::IS_ALWAYS_CHECKED {
+            resource.check(self.space, &self.outlook, &mut thing)?;
+        }
         let shape = P::shape(self, &thing);
         let was = former.map(|old| P::shape(self, old)).unwrap_or_default();
         fields.splice(0..0, differences(&was, &shape));
@@ -215,20 +220,23 @@ impl<'a> Draft<'a> {
         };
         let id = old.map(|old| old.id.clone());
         if action != ChangeKind::Unchanged {
-            P::check(self, &mut thing, former)?;
+            if !P::IS_ALWAYS_CHECKED {
+                resource.check(self.space, &self.outlook, &mut thing)?;
+            }
+            P::add(self, &thing, former)?;
             if let Some(pending_key) = pending_key {
                 self.pending_keys.push((self.swaps.len(), pending_key));
             }
-            self.swaps.extend(P::swap(Swap { was: former.cloned(), is: Some(thing) }));
+            self.swaps.extend(<P::Of as Resource>::changes(Swap { was: former.cloned(), is: Some(thing) }));
             self.shown.extend(shown);
         }
         self.planned(PlannedChange { kind: P::SECTION.thing(), name: name.to_owned(), id, action, fields });
         Ok(())
     }
 
-    fn prune<P: Part>(&mut self, name: &str, mut things: Vec<Live<'_, P::Thing>>) -> Result<(), PipelineError> {
+    fn prune<P: Part>(&mut self, name: &str, mut things: Vec<Live<'_, Thing<P>>>) -> Result<(), PipelineError> {
         let kind = P::SECTION.thing();
-        let ids = |things: &[Live<'_, P::Thing>]| things.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+        let ids = |things: &[Live<'_, Thing<P>>]| things.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
         if name.is_empty() || things.len() > 1 {
             let ids = ids(&things);
             let reason = if name.is_empty() { "has no name".to_owned() } else { several(P::SECTION, name, &ids) };
@@ -236,11 +244,11 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let Some(old) = things.pop().filter(|old| P::counts(old.thing)) else { return Ok(()) };
-        if let Err(error) = P::delete(self, old.thing) {
+        if let Err(error) = P::remove(self, old.thing) {
             return self.wrong(&format!("{}.{name}", P::SECTION.name()), error);
         }
         let fields = differences(&P::shape(self, old.thing), &Map::new());
-        self.swaps.extend(P::swap(Swap { was: Some(old.thing.clone()), is: None }));
+        self.swaps.extend(<P::Of as Resource>::changes(Swap { was: Some(old.thing.clone()), is: None }));
         let (name, id) = (name.to_owned(), Some(old.id));
         self.planned(PlannedChange { kind, name, id, action: ChangeKind::Delete, fields });
         Ok(())

@@ -46,7 +46,7 @@ impl Configurations {
     ) -> Result<ConfigurationPlan, PipelineError> {
         self.loading.all_loaded().await;
         let _turn = self.plans.take(space).await;
-        let _changing = self.changing.lock(space).await;
+        let _changing = self.lifecycle.changing.lock(space).await;
         let state = self.configured(space)?;
         let draft = self.draft(space, &state, input, caller).await?;
         Ok(draft.plan)

@@ -4,28 +4,29 @@ use hookwright_foundation::error::PipelineError;
 use hookwright_model::{
     Creates as _, Mistake, Mistakes, SigningKey, SigningPolicy, Webhook, WebhookInput, WebhookPolicy,
 };
-use hookwright_store::{ConfigChange, Swap};
 use serde_json::{Map, Value};
 
+use crate::configuration::configurations::Configurations;
 use crate::configuration::part::{Draft, Live, Made, Part, PendingKey};
 use crate::configuration::secrets::{same_secret, secret_changes, secret_of};
 use crate::configuration::shape;
 use crate::configuration::shape::Shape;
 use crate::configuration::state::{Section, State};
-use crate::webhook_policies::{WebhookPolicyInput, check_policy, same_key};
+use crate::webhook_policies::{WebhookPolicies, WebhookPolicyInput, check_policy, same_key};
+use crate::webhooks::Webhooks;
 
-pub(crate) struct Policies;
+pub(crate) struct PoliciesPart;
 
-impl Part for Policies {
-    type Thing = WebhookPolicy;
+impl Part for PoliciesPart {
+    type Of = WebhookPolicies;
     const SECTION: Section = Section::WebhookPolicies;
 
+    fn resource(configurations: &Configurations) -> &WebhookPolicies {
+        &configurations.webhook_policies
+    }
+
     fn live(state: &State) -> Vec<Live<'_, WebhookPolicy>> {
-        state
-            .policies
-            .iter()
-            .map(|one| Live { name: one.name.clone(), id: one.number.to_string(), thing: one })
-            .collect()
+        state.policies.iter().map(|one| Live::of(&one.name, one.number, one)).collect()
     }
 
     fn make(
@@ -39,41 +40,22 @@ impl Part for Policies {
         let signing = signing.unwrap_or_default();
         let name = name.flatten().unwrap_or_default();
         check_policy(&name, &signing)?;
-        let now = draft.configurations.clock.now();
         let number = old.map_or_else(|| provisional(draft), |old| old.number);
-        let mut policy = WebhookPolicy {
-            number,
-            space: draft.space.clone(),
-            name,
-            signing,
-            keys: Vec::new(),
-            created_at: old.map_or(now, |old| old.created_at),
-            updated_at: now,
-        };
-        draft.policies.insert(policy.name.clone(), number);
-        draft.outlook.policies.insert(number, policy.signing.clone());
-        let (keys, fields, pending_key) =
-            keys(draft, old.map(|old| (&old.signing, &old.keys)), &policy.signing, given)?;
-        policy.keys = keys;
-        Ok(Made { fields, pending_key, ..Made::plain(policy) })
+        draft.policies.insert(name.clone(), number);
+        draft.outlook.policies.insert(number, signing.clone());
+        let (keys, fields, pending_key) = keys(draft, old.map(|old| (&old.signing, &old.keys)), &signing, given)?;
+        let policy = draft.configurations.webhook_policies.new_policy(draft.space, name, signing);
+        Ok(Made { fields, pending_key, ..Made::plain(WebhookPolicy { number, keys, ..policy }) })
     }
 
     fn shape(_: &Draft<'_>, policy: &WebhookPolicy) -> Shape {
         shape::policy(policy)
     }
 
-    fn check(_: &mut Draft<'_>, _: &mut WebhookPolicy, _: Option<&WebhookPolicy>) -> Result<(), PipelineError> {
-        Ok(())
-    }
-
-    fn delete(draft: &mut Draft<'_>, policy: &WebhookPolicy) -> Result<(), PipelineError> {
+    fn remove(draft: &mut Draft<'_>, policy: &WebhookPolicy) -> Result<(), PipelineError> {
         draft.policies.remove(&policy.name);
         draft.policies_gone.push(policy.clone());
         Ok(())
-    }
-
-    fn swap(swap: Swap<WebhookPolicy>) -> Vec<ConfigChange> {
-        vec![ConfigChange::WebhookPolicy(swap)]
     }
 }
 
@@ -112,14 +94,18 @@ fn keys(
     Ok((Vec::new(), fields, Some(PendingKey { signing: signing.clone(), given })))
 }
 
-pub(crate) struct Webhooks;
+pub(crate) struct WebhooksPart;
 
-impl Part for Webhooks {
-    type Thing = Webhook;
+impl Part for WebhooksPart {
+    type Of = Webhooks;
     const SECTION: Section = Section::Webhooks;
 
+    fn resource(configurations: &Configurations) -> &Webhooks {
+        &configurations.webhooks
+    }
+
     fn live(state: &State) -> Vec<Live<'_, Webhook>> {
-        state.webhooks.iter().map(|one| Live { name: one.name.clone(), id: one.id.to_string(), thing: one }).collect()
+        state.webhooks.iter().map(|one| Live::of(&one.name, &one.id, one)).collect()
     }
 
     fn make(
@@ -145,35 +131,18 @@ impl Part for Webhooks {
         };
         let input = WebhookInput { policy: policy.map(Some), ..draft.read(item)? };
         input.check_alternatives()?;
-        let (mut webhook, handshake) = draft.configurations.webhooks.new_webhook(draft.space, input)?;
-        webhook.confirmation.handshake = handshake;
+        let mut webhook = draft.configurations.webhooks.new_webhook(draft.space, input)?;
         if let Some(old) = old {
             stays(old, &webhook)?;
             if policy.is_some() {
                 // The webhook's former signing is not part of the document: the policy signs.
                 webhook.signing.clone_from(&old.signing);
             }
-            webhook.id = old.id.clone();
-            webhook.number = old.number;
-            webhook.created_at = old.created_at;
             webhook.dead = old.dead && (old.enabled || !webhook.enabled);
-            webhook.state_reason.clone_from(&old.state_reason);
-            webhook.state_by.clone_from(&old.state_by);
-            webhook.state_at = old.state_at;
-            webhook.paused = old.paused;
-            webhook.last_error.clone_from(&old.last_error);
-        }
-        match old.filter(|old| old.url == webhook.url) {
-            Some(old) => webhook.confirmation.clone_from(&old.confirmation),
-            // This is another receiver, which has not consented yet.
-            None => webhook.confirmation = draft.configurations.confirmations.unconfirmed(handshake)?,
         }
         let (keys, fields, pending_key) =
             keys(draft, old.map(|old| (&old.signing, &old.keys)), &webhook.signing, given)?;
         webhook.keys = keys;
-        if old.is_some_and(|old| old.state() != webhook.state()) {
-            webhook.came_to(None, &format!("key {}", draft.caller), draft.configurations.clock.now());
-        }
         Ok(Made { fields, pending_key, ..Made::plain(webhook) })
     }
 
@@ -182,14 +151,6 @@ impl Part for Webhooks {
         let known = draft.policies.iter().find(|(_, policy)| Some(**policy) == number).map(|(name, _)| name.as_str());
         let gone = draft.policies_gone.iter().find(|policy| Some(policy.number) == number);
         shape::webhook(webhook, known.or(gone.map(|policy| policy.name.as_str())), &draft.state.webhook_defaults)
-    }
-
-    fn check(draft: &mut Draft<'_>, webhook: &mut Webhook, _: Option<&Webhook>) -> Result<(), PipelineError> {
-        draft.configurations.webhooks.check_webhook_ahead(&draft.outlook, webhook, webhook.confirmation.handshake)
-    }
-
-    fn swap(swap: Swap<Webhook>) -> Vec<ConfigChange> {
-        vec![ConfigChange::Webhook(Box::new(swap))]
     }
 }
 

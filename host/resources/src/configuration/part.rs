@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
 use hookwright_model::{KeyId, Mistakes, SigningPolicy, SpaceId, WebhookPolicy, parse_json, parse_json_briefly};
-use hookwright_plugin::{DataSchema, Plugin};
-use hookwright_store::{ConfigChange, Swap};
+use hookwright_plugin::Plugin;
+use hookwright_store::ConfigChange;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -16,6 +16,7 @@ use crate::configuration::document::{ConfigurationPlan, ShownOnce};
 use crate::configuration::objects::ObjectSet;
 use crate::configuration::shape::Shape;
 use crate::configuration::state::{Section, State};
+use crate::lifecycle::Resource;
 use crate::outlook::Outlook;
 
 /// After this many validation errors, only the first error of each further object is reported.
@@ -26,6 +27,12 @@ pub(crate) struct Live<'a, T> {
     pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) thing: &'a T,
+}
+
+impl<'a, T> Live<'a, T> {
+    pub(crate) fn of(name: &str, id: impl ToString, thing: &'a T) -> Self {
+        Self { name: name.to_owned(), id: id.to_string(), thing }
+    }
 }
 
 /// The desired state of an object.
@@ -51,41 +58,54 @@ pub(crate) struct PendingKey {
     pub(crate) given: Option<String>,
 }
 
-/// The objects of one section.
-pub(crate) trait Part {
-    /// The type of the objects.
-    type Thing: Clone + 'static;
+/// The objects of a part's resource.
+pub(crate) type Thing<P> = <<P as Part>::Of as Resource>::Thing;
+
+/// The objects of one section: what is special to files. The rest of their life cycle is that of the resource.
+pub(crate) trait Part: Sized {
+    /// The resource.
+    type Of: Resource;
     /// The section.
     const SECTION: Section;
 
+    /// Whether an object is validated even if it does not change, and before that is known, because its validation
+    /// normalizes it.
+    const IS_ALWAYS_CHECKED: bool = false;
+
+    /// The resource.
+    fn resource(configurations: &Configurations) -> &Self::Of;
+
     /// The existing objects.
-    fn live(state: &State) -> Vec<Live<'_, Self::Thing>>;
+    fn live(state: &State) -> Vec<Live<'_, Thing<Self>>>;
 
     /// Whether an existing object counts as configured.
-    fn counts(_thing: &Self::Thing) -> bool {
+    fn counts(_thing: &Thing<Self>) -> bool {
         true
     }
 
-    /// The desired state of an object that replaces `old`.
+    /// The object that the document states. `old` is the one that it replaces, from which it takes what files do not
+    /// state beyond what every successor takes over.
     fn make(
         draft: &mut Draft<'_>,
         item: Map<String, Value>,
-        old: Option<&Self::Thing>,
-    ) -> Result<Made<Self::Thing>, PipelineError>;
+        old: Option<&Thing<Self>>,
+    ) -> Result<Made<Thing<Self>>, PipelineError>;
 
     /// What files state about it.
-    fn shape(draft: &Draft<'_>, thing: &Self::Thing) -> Shape;
+    fn shape(draft: &Draft<'_>, thing: &Thing<Self>) -> Shape;
 
-    /// Validates a new or changed object against the state after the changes.
-    fn check(draft: &mut Draft<'_>, thing: &mut Self::Thing, old: Option<&Self::Thing>) -> Result<(), PipelineError>;
-
-    /// Fails if it cannot be deleted; otherwise removes it from the state after the changes.
-    fn delete(_draft: &mut Draft<'_>, _thing: &Self::Thing) -> Result<(), PipelineError> {
+    /// Adds a valid object that is created or changed to the state after the changes, with what changes along with it.
+    fn add(_draft: &mut Draft<'_>, _thing: &Thing<Self>, _old: Option<&Thing<Self>>) -> Result<(), PipelineError> {
         Ok(())
     }
 
-    /// The changes for the store.
-    fn swap(swap: Swap<Self::Thing>) -> Vec<ConfigChange>;
+    /// Removes an object from the state after the changes.
+    ///
+    /// # Errors
+    /// It cannot be deleted.
+    fn remove(_draft: &mut Draft<'_>, _thing: &Thing<Self>) -> Result<(), PipelineError> {
+        Ok(())
+    }
 }
 
 /// The result of comparing a document with the space.
@@ -101,8 +121,6 @@ pub(crate) struct Draft<'a> {
     pub(crate) policies_gone: Vec<WebhookPolicy>,
     /// Versions of plugins that are to be live, by name.
     pub(crate) candidates: HashMap<String, Arc<Plugin>>,
-    /// Schemas of strict event types that change. `None`: the type is no longer strict.
-    pub(crate) schemas: HashMap<String, Option<DataSchema>>,
     pub(crate) swaps: Vec<ConfigChange>,
     /// With the index of the change that needs the key.
     pub(crate) pending_keys: Vec<(usize, PendingKey)>,

@@ -1,4 +1,8 @@
 //! Plugins of a document: the live version and the policy of each.
+//!
+//! The life cycle of plugins is not that of the other resources. The API installs, activates, rolls back and rolls out
+//! versions, each with its component and what it may import, which no object in one row is; a document chooses among
+//! versions that are installed already. Only what a document changes is a [`Resource`] here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,9 +20,10 @@ use crate::configuration::part::{Draft, Live, Made, Part};
 use crate::configuration::shape;
 use crate::configuration::shape::Shape;
 use crate::configuration::state::{Section, State};
+use crate::lifecycle::Resource;
 use crate::plugins::wants_more;
 
-pub(crate) struct Plugins;
+pub(crate) struct PluginsPart;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,12 +54,37 @@ pub(crate) async fn candidates(
     Ok(candidates)
 }
 
-impl Part for Plugins {
+impl Resource for PluginsPart {
     type Thing = PluginThing;
+
+    fn changes(swap: Swap<PluginThing>) -> Vec<ConfigChange> {
+        let Some(name) = swap.is.as_ref().or(swap.was.as_ref()).map(|plugin| plugin.name.clone()) else {
+            return Vec::new();
+        };
+        let (was, is) = (swap.was, swap.is);
+        let parts = |thing: Option<PluginThing>| thing.map_or((None, None), |thing| (thing.record, thing.policy));
+        let ((record_was, policy_was), (record_is, policy_is)) = (parts(was), parts(is));
+        let mut changes = Vec::new();
+        if record_was.is_some() || record_is.is_some() {
+            changes.push(ConfigChange::Plugin(Swap { was: record_was, is: record_is }));
+        }
+        if policy_was != policy_is {
+            changes.push(ConfigChange::PluginPolicy(name, Swap { was: policy_was, is: policy_is }));
+        }
+        changes
+    }
+}
+
+impl Part for PluginsPart {
+    type Of = Self;
     const SECTION: Section = Section::Plugins;
 
+    fn resource(_: &Configurations) -> &Self {
+        &Self
+    }
+
     fn live(state: &State) -> Vec<Live<'_, PluginThing>> {
-        state.plugins.iter().map(|one| Live { name: one.name.clone(), id: one.name.clone(), thing: one }).collect()
+        state.plugins.iter().map(|one| Live::of(&one.name, &one.name, one)).collect()
     }
 
     fn counts(plugin: &PluginThing) -> bool {
@@ -137,33 +167,12 @@ impl Part for Plugins {
         shape::plugin(plugin)
     }
 
-    fn check(_: &mut Draft<'_>, _: &mut PluginThing, _: Option<&PluginThing>) -> Result<(), PipelineError> {
-        Ok(())
-    }
-
-    fn delete(draft: &mut Draft<'_>, plugin: &PluginThing) -> Result<(), PipelineError> {
+    fn remove(draft: &mut Draft<'_>, plugin: &PluginThing) -> Result<(), PipelineError> {
         if plugin.record.as_ref().is_some_and(|record| !record.digest.is_empty()) {
             let live = |scope| draft.configurations.registry.find(scope, &plugin.name).and_then(|(plugin, _)| plugin);
             let beneath = live(&Scope::Folder).or_else(|| live(&Scope::Builtin));
             draft.outlook.plugins.insert(plugin.name.clone(), beneath);
         }
         Ok(())
-    }
-
-    fn swap(swap: Swap<PluginThing>) -> Vec<ConfigChange> {
-        let Some(name) = swap.is.as_ref().or(swap.was.as_ref()).map(|plugin| plugin.name.clone()) else {
-            return Vec::new();
-        };
-        let (was, is) = (swap.was, swap.is);
-        let parts = |thing: Option<PluginThing>| thing.map_or((None, None), |thing| (thing.record, thing.policy));
-        let ((record_was, policy_was), (record_is, policy_is)) = (parts(was), parts(is));
-        let mut changes = Vec::new();
-        if record_was.is_some() || record_is.is_some() {
-            changes.push(ConfigChange::Plugin(Swap { was: record_was, is: record_is }));
-        }
-        if policy_was != policy_is {
-            changes.push(ConfigChange::PluginPolicy(name, Swap { was: policy_was, is: policy_is }));
-        }
-        changes
     }
 }

@@ -8,7 +8,7 @@ use hookwright_store::{ConfigChange, Swap};
 
 use crate::configuration::part::Draft;
 use crate::configuration::state::Section;
-use crate::references::{kinds_in_kind, label, listed, names_in_schedule};
+use crate::references::{Referrer, listed};
 use crate::sight::CheckScope;
 
 /// The workflows and kinds that a document deletes, by name, and the objects that will refer to each.
@@ -18,14 +18,14 @@ struct Users<'a> {
 }
 
 impl Users<'_> {
-    /// Adds an object that refers to a name; `user` is its name in messages.
-    fn add(&mut self, what: NameOf, name: &str, user: &dyn Fn() -> String) {
+    /// Adds an object that refers to a name.
+    fn add(&mut self, what: NameOf, name: &str, user: Referrer<'_>) {
         let deleted = match what {
             NameOf::Workflow => &mut self.workflows,
             NameOf::Kind => &mut self.kinds,
         };
         if let Some(users) = deleted.get_mut(name) {
-            users.insert(user());
+            users.insert(user.label());
         }
     }
 }
@@ -47,7 +47,6 @@ impl Draft<'_> {
         let mut found = Vec::new();
         for (section, deleted) in sections {
             for (name, users) in deleted.into_iter().filter(|(_, users)| !users.is_empty()) {
-                let users: Vec<String> = users.into_iter().collect();
                 let message = format!("is used by {}: change or delete those too", listed(&users));
                 found.push(Mistake::new(format!("{}.{name}", section.name()), message));
             }
@@ -63,13 +62,12 @@ impl Draft<'_> {
         let stays =
             |section: Section, id: &str| !touched.contains(section, id) && !self.unsettled.contains(section, id);
         let scope = CheckScope { space: self.space, outlook: &self.outlook, itself: None };
-        for automation in &self.state.automations {
-            if stays(Section::Automations, automation.id.as_str()) {
-                let user = || label("automation", &automation.name, automation.id.as_str());
-                self.configurations
-                    .references
-                    .names_in_automation(scope, automation, &mut |what, name| users.add(what, name, &user));
-            }
+        let mut look_into = |referrer: Referrer<'_>| {
+            let references = &self.configurations.references;
+            references.names_in(scope, referrer, &mut |what, name| users.add(what, name, referrer));
+        };
+        for automation in self.state.automations.iter().filter(|one| stays(Section::Automations, one.id.as_str())) {
+            look_into(Referrer::Automation(automation));
         }
         let made = self.swaps.iter().filter_map(|change| match change {
             ConfigChange::Workflow(Swap { is: Some(workflow), .. }) => Some(workflow),
@@ -77,34 +75,16 @@ impl Draft<'_> {
         });
         let unchanged = self.state.workflows.iter().filter(|one| stays(Section::Workflows, &one.name));
         for workflow in unchanged.chain(made) {
-            let user = || format!("the workflow `{}`", workflow.name);
-            self.configurations.references.names_in_automation(scope, &workflow.procedure(), &mut |what, name| {
-                // A workflow that starts itself does not prevent its own deletion.
-                if (what, name) != (NameOf::Workflow, workflow.name.as_str()) {
-                    users.add(what, name, &user);
-                }
-            });
+            look_into(Referrer::Workflow(&workflow.procedure()));
         }
-        for webhook in &self.state.webhooks {
-            if stays(Section::Webhooks, webhook.id.as_str()) {
-                let user = || label("webhook", &webhook.name, webhook.id.as_str());
-                self.configurations
-                    .references
-                    .names_in_webhook(scope, webhook, &mut |what, name| users.add(what, name, &user));
-            }
+        for webhook in self.state.webhooks.iter().filter(|one| stays(Section::Webhooks, one.id.as_str())) {
+            look_into(Referrer::Webhook(webhook));
         }
-        for schedule in &self.state.schedules {
-            let id = schedule.id.to_string();
-            if stays(Section::Schedules, &id) {
-                for (what, name) in names_in_schedule(schedule) {
-                    users.add(what, name, &|| label("schedule", &schedule.name, &id));
-                }
-            }
+        for schedule in self.state.schedules.iter().filter(|one| stays(Section::Schedules, &one.id.to_string())) {
+            look_into(Referrer::Schedule(schedule));
         }
         for kind in self.kinds_ahead() {
-            for name in kinds_in_kind(kind) {
-                users.add(NameOf::Kind, name, &|| format!("the kind `{}`", kind.name()));
-            }
+            look_into(Referrer::Kind(kind));
         }
     }
 

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::configuration::configured::{PluginThing, SourceThing, WebhookDefaults};
+use crate::configuration::configured::{PluginThing, WebhookDefaults};
+use crate::sources::SourceThing;
 use crate::webhooks::signing_of;
 
 pub(crate) type Shape = Map<String, Value>;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
-use hookwright_model::{ApiKey, Automation, RecordKind, Schedule, SpaceId, Webhook, WebhookPolicy, Workflow};
-use hookwright_routing::event_types;
-use hookwright_routing::event_types::OwnType;
+use hookwright_model::{ApiKey, Automation, RecordKind, Schedule, Source, SpaceId, Webhook, WebhookPolicy, Workflow};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::configuration::configurations::Configurations;
-use crate::configuration::configured::{PluginThing, SourceThing, WebhookDefaults};
+use crate::configuration::configured::{PluginThing, WebhookDefaults};
 use crate::configuration::shape;
+use crate::event_types::StoredType;
+use crate::sources::SourceThing;
 
 /// A part of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,13 +98,6 @@ pub struct LeftAlone {
     pub reason: String,
 }
 
-/// An event type with its row in the store.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredType {
-    pub(crate) own: OwnType,
-    pub(crate) row: Option<Value>,
-}
-
 /// What a space holds.
 pub(crate) struct State {
     pub(crate) webhook_defaults: WebhookDefaults,
@@ -152,13 +145,14 @@ impl Configurations {
             let thing = PluginThing { name: name.clone(), record: None, policy: None };
             plugins.entry(name).or_insert(thing).policy = Some(policy);
         }
-        let event_types = store.event_types.event_types(space)?.into_iter().map(|(_, row)| {
-            let own = event_types::read(row.clone())?;
-            Ok::<_, PipelineError>(StoredType { own, row: Some(row) })
-        });
+        let event_types = store.event_types.event_types(space)?.into_iter().map(|(_, row)| StoredType::read(row));
         let mut pollings = self.polling.pollings(space)?;
         let sources = store.sources.sources(space)?.into_iter();
-        let sources = sources.map(|source| SourceThing { polling: pollings.remove(&source.id), source }).collect();
+        let stored = |source: Source| {
+            let polling = pollings.remove(&source.id);
+            SourceThing::stored(source, polling)
+        };
+        let sources = sources.map(stored).collect();
         let (keys, former_keys) = store.keys.keys(space)?.into_iter().partition(|key| key.is_current(now));
         let webhook_defaults = WebhookDefaults {
             retry: self.settings.delivery_retry.clone(),

@@ -6,31 +6,39 @@ use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::keys::make_key;
 use hookwright_model::{
     ApiKey, Automation, EventTypeInput, INCOMING, KeyId, KindInput, Mistake, Mistakes, RecordKind, Role, Schedule,
-    ScheduleStatus, Source, StateView as _, Timestamp, User, Workflow, builtin_kind, check_display_name, event_type,
+    StateView as _, Timestamp, User, Workflow, builtin_kind, check_display_name, event_type,
 };
-use hookwright_routing::event_types::MAX_TYPES;
 use hookwright_store::{ConfigChange, Swap};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::configuration::configured::SourceThing;
+use crate::automations::Automations;
+use crate::configuration::configurations::Configurations;
 use crate::configuration::document::ShownOnce;
 use crate::configuration::part::{Draft, Live, Made, Part};
 use crate::configuration::secrets::{same_secret, secret_changes, secret_of};
 use crate::configuration::shape;
 use crate::configuration::shape::{Shape, with_name};
-use crate::configuration::state::{Section, State, StoredType};
-use crate::sources::SourceInput;
+use crate::configuration::state::{Section, State};
+use crate::event_types::{EventTypes, MAX_TYPES, StoredType, too_many};
+use crate::kinds::Kinds;
+use crate::lifecycle::Resource;
+use crate::schedules::Schedules;
+use crate::sources::{SourceInput, SourceThing, Sources};
+use crate::workflows::Workflows;
 
-pub(crate) struct Kinds;
+pub(crate) struct KindsPart;
 
-impl Part for Kinds {
-    type Thing = RecordKind;
+impl Part for KindsPart {
+    type Of = Kinds;
     const SECTION: Section = Section::Kinds;
 
+    fn resource(configurations: &Configurations) -> &Kinds {
+        &configurations.kinds
+    }
+
     fn live(state: &State) -> Vec<Live<'_, RecordKind>> {
-        let named = state.kinds.iter().map(|kind| (kind.name().to_owned(), kind));
-        named.map(|(name, thing)| Live { id: name.clone(), name, thing }).collect()
+        state.kinds.iter().map(|one| Live::of(one.name(), one.name(), one)).collect()
     }
 
     fn make(
@@ -61,40 +69,39 @@ impl Part for Kinds {
         shape::kind(kind)
     }
 
-    fn check(draft: &mut Draft<'_>, kind: &mut RecordKind, _: Option<&RecordKind>) -> Result<(), PipelineError> {
-        draft.configurations.references.check_kind_references(draft.space, &draft.outlook, kind)?;
+    fn add(draft: &mut Draft<'_>, kind: &RecordKind, _: Option<&RecordKind>) -> Result<(), PipelineError> {
         draft.outlook.kinds.insert(kind.name().to_owned(), true);
         Ok(())
     }
 
-    fn delete(draft: &mut Draft<'_>, kind: &RecordKind) -> Result<(), PipelineError> {
+    fn remove(draft: &mut Draft<'_>, kind: &RecordKind) -> Result<(), PipelineError> {
         if draft.configurations.store.find(draft.space, kind.name(), 1, &|_| true)?.is_empty() {
             draft.outlook.kinds.insert(kind.name().to_owned(), false);
             return Ok(());
         }
         Err(Mistake::new("", format!("there are records of the kind `{}`: delete them first", kind.name())).into())
     }
-
-    fn swap(swap: Swap<RecordKind>) -> Vec<ConfigChange> {
-        vec![ConfigChange::Kind(Box::new(swap))]
-    }
 }
 
-pub(crate) struct EventTypes;
+pub(crate) struct EventTypesPart;
 
-impl Part for EventTypes {
-    type Thing = StoredType;
+impl Part for EventTypesPart {
+    type Of = EventTypes;
     const SECTION: Section = Section::EventTypes;
 
+    fn resource(configurations: &Configurations) -> &EventTypes {
+        &configurations.event_types
+    }
+
     fn live(state: &State) -> Vec<Live<'_, StoredType>> {
-        let named = state.event_types.iter().map(|thing| (thing.own.event_type.name.clone(), thing));
-        named.map(|(name, thing)| Live { id: name.clone(), name, thing }).collect()
+        let named = state.event_types.iter().map(|one| (&one.own.event_type.name, one));
+        named.map(|(name, one)| Live::of(name, name, one)).collect()
     }
 
     fn make(
         draft: &mut Draft<'_>,
         mut item: Map<String, Value>,
-        old: Option<&StoredType>,
+        _: Option<&StoredType>,
     ) -> Result<Made<StoredType>, PipelineError> {
         let strict = match item.shift_remove("strict") {
             None => false,
@@ -102,179 +109,130 @@ impl Part for EventTypes {
             Some(_) => return Err(Mistake::new("strict", "is neither true nor false").into()),
         };
         let input: EventTypeInput = draft.read(item)?;
-        let name = input.name.clone();
-        if event_type(&name).is_some() {
-            let message = format!("`{name}` is a built-in type of event: choose another name");
+        if event_type(&input.name).is_some() {
+            let message = format!("`{}` is a built-in type of event: choose another name", input.name);
             return Err(Mistake::new("name", message).into());
         }
-        let (own, schema) = draft.configurations.event_types.new_event_type(input, strict, old.map(|old| &old.own))?;
-        draft.schemas.insert(name, schema);
-        let row = serde_json::to_value(&own).map_err(|error| PipelineError::Settings(error.to_string()))?;
-        Ok(Made::plain(StoredType { own, row: Some(row) }))
+        Ok(Made::plain(draft.configurations.event_types.new_event_type(input, strict)?))
     }
 
     fn shape(_: &Draft<'_>, thing: &StoredType) -> Shape {
         shape::event_type(&thing.own)
     }
 
-    fn check(draft: &mut Draft<'_>, _: &mut StoredType, old: Option<&StoredType>) -> Result<(), PipelineError> {
+    fn add(draft: &mut Draft<'_>, _: &StoredType, old: Option<&StoredType>) -> Result<(), PipelineError> {
         let made = draft.swaps.iter().filter(|swap| matches!(swap, ConfigChange::EventType(_, Swap { was: None, .. })));
         if old.is_none() && draft.state.event_types.len().saturating_add(made.count()) >= MAX_TYPES {
-            let message = format!("the space has {MAX_TYPES} registered types, the maximum: delete some first");
-            return Err(Mistake::new("", message).into());
+            return Err(Mistake::new("", too_many()).into());
         }
         Ok(())
     }
-
-    fn delete(draft: &mut Draft<'_>, thing: &StoredType) -> Result<(), PipelineError> {
-        draft.schemas.insert(thing.own.event_type.name.clone(), None);
-        Ok(())
-    }
-
-    fn swap(swap: Swap<StoredType>) -> Vec<ConfigChange> {
-        let Some(one) = swap.is.as_ref().or(swap.was.as_ref()) else { return Vec::new() };
-        let name = one.own.event_type.name.clone();
-        let row = |one: Option<StoredType>| one.and_then(|one| one.row);
-        vec![ConfigChange::EventType(name, Swap { was: row(swap.was), is: row(swap.is) })]
-    }
 }
 
-pub(crate) struct Workflows;
+pub(crate) struct WorkflowsPart;
 
-impl Part for Workflows {
-    type Thing = Workflow;
+impl Part for WorkflowsPart {
+    type Of = Workflows;
     const SECTION: Section = Section::Workflows;
 
+    fn resource(configurations: &Configurations) -> &Workflows {
+        &configurations.workflows
+    }
+
     fn live(state: &State) -> Vec<Live<'_, Workflow>> {
-        state.workflows.iter().map(|one| Live { name: one.name.clone(), id: one.name.clone(), thing: one }).collect()
+        state.workflows.iter().map(|one| Live::of(&one.name, &one.name, one)).collect()
     }
 
     fn make(
         draft: &mut Draft<'_>,
         item: Map<String, Value>,
-        old: Option<&Workflow>,
+        _: Option<&Workflow>,
     ) -> Result<Made<Workflow>, PipelineError> {
-        let mut workflow = draft.configurations.workflows.new_workflow(draft.space, draft.read(item)?)?;
-        if let Some(old) = old {
-            workflow.version = old.version.saturating_add(1);
-            workflow.created_at = old.created_at;
-        }
-        Ok(Made::plain(workflow))
+        Ok(Made::plain(draft.configurations.workflows.new_workflow(draft.space, draft.read(item)?)?))
     }
 
     fn shape(_: &Draft<'_>, workflow: &Workflow) -> Shape {
         shape::workflow(workflow)
     }
 
-    fn check(draft: &mut Draft<'_>, workflow: &mut Workflow, _: Option<&Workflow>) -> Result<(), PipelineError> {
-        draft.configurations.workflows.check_workflow(draft.space, &draft.outlook, workflow)?;
+    fn add(draft: &mut Draft<'_>, workflow: &Workflow, _: Option<&Workflow>) -> Result<(), PipelineError> {
         draft.outlook.workflows.insert(workflow.name.clone(), Some(workflow.clone()));
         Ok(())
     }
 
-    fn delete(draft: &mut Draft<'_>, workflow: &Workflow) -> Result<(), PipelineError> {
+    fn remove(draft: &mut Draft<'_>, workflow: &Workflow) -> Result<(), PipelineError> {
         draft.outlook.workflows.insert(workflow.name.clone(), None);
         Ok(())
     }
-
-    fn swap(swap: Swap<Workflow>) -> Vec<ConfigChange> {
-        vec![ConfigChange::Workflow(swap)]
-    }
 }
 
-pub(crate) struct Automations;
+pub(crate) struct AutomationsPart;
 
-impl Part for Automations {
-    type Thing = Automation;
+impl Part for AutomationsPart {
+    type Of = Automations;
     const SECTION: Section = Section::Automations;
 
+    fn resource(configurations: &Configurations) -> &Automations {
+        &configurations.automations
+    }
+
     fn live(state: &State) -> Vec<Live<'_, Automation>> {
-        state
-            .automations
-            .iter()
-            .map(|one| Live { name: one.name.clone(), id: one.id.to_string(), thing: &**one })
-            .collect()
+        state.automations.iter().map(|one| Live::of(&one.name, &one.id, &**one)).collect()
     }
 
     fn make(
         draft: &mut Draft<'_>,
         item: Map<String, Value>,
-        old: Option<&Automation>,
+        _: Option<&Automation>,
     ) -> Result<Made<Automation>, PipelineError> {
-        let mut automation = draft.configurations.automations.new_automation(draft.read(item)?)?;
-        if let Some(old) = old {
-            automation.id = old.id.clone();
-            automation.revision = old.revision.saturating_add(1);
-            automation.created_at = old.created_at;
-            automation.switched.clone_from(&old.switched);
-        }
-        automation.switched_from(old.map(|old| old.enabled), &format!("key {}", draft.caller));
-        Ok(Made::plain(automation))
+        Ok(Made::plain(draft.configurations.automations.new_automation(draft.read(item)?)?))
     }
 
     fn shape(_: &Draft<'_>, automation: &Automation) -> Shape {
         shape::automation(automation)
     }
-
-    fn check(draft: &mut Draft<'_>, automation: &mut Automation, _: Option<&Automation>) -> Result<(), PipelineError> {
-        Ok(draft.configurations.automations.check_automation(draft.space, &draft.outlook, automation)?)
-    }
-
-    fn swap(swap: Swap<Automation>) -> Vec<ConfigChange> {
-        vec![ConfigChange::Automation(swap)]
-    }
 }
 
-pub(crate) struct Schedules;
+pub(crate) struct SchedulesPart;
 
-impl Part for Schedules {
-    type Thing = Schedule;
+impl Part for SchedulesPart {
+    type Of = Schedules;
     const SECTION: Section = Section::Schedules;
 
+    fn resource(configurations: &Configurations) -> &Schedules {
+        &configurations.schedules
+    }
+
     fn live(state: &State) -> Vec<Live<'_, Schedule>> {
-        state.schedules.iter().map(|one| Live { name: one.name.clone(), id: one.id.to_string(), thing: one }).collect()
+        state.schedules.iter().map(|one| Live::of(&one.name, one.id, one)).collect()
     }
 
     fn make(
         draft: &mut Draft<'_>,
         item: Map<String, Value>,
-        old: Option<&Schedule>,
+        _: Option<&Schedule>,
     ) -> Result<Made<Schedule>, PipelineError> {
-        let mut schedule = draft.configurations.schedules.new_schedule(draft.read(item)?);
-        if let Some(old) = old {
-            schedule.id = old.id;
-            schedule.revision = old.revision.saturating_add(1);
-            schedule.created_at = old.created_at;
-            schedule.status = ScheduleStatus::clone(&old.status);
-        }
-        Ok(Made::plain(schedule))
+        Ok(Made::plain(draft.configurations.schedules.new_schedule(draft.read(item)?)))
     }
 
     fn shape(_: &Draft<'_>, schedule: &Schedule) -> Shape {
         shape::schedule(schedule)
     }
-
-    fn check(draft: &mut Draft<'_>, schedule: &mut Schedule, _: Option<&Schedule>) -> Result<(), PipelineError> {
-        draft.configurations.schedules.set_times(draft.space, &draft.outlook, schedule)
-    }
-
-    fn swap(swap: Swap<Schedule>) -> Vec<ConfigChange> {
-        vec![ConfigChange::Schedule(swap)]
-    }
 }
 
-pub(crate) struct Sources;
+pub(crate) struct SourcesPart;
 
-impl Part for Sources {
-    type Thing = SourceThing;
+impl Part for SourcesPart {
+    type Of = Sources;
     const SECTION: Section = Section::Sources;
+    const IS_ALWAYS_CHECKED: bool = true;
+
+    fn resource(configurations: &Configurations) -> &Sources {
+        &configurations.sources
+    }
 
     fn live(state: &State) -> Vec<Live<'_, SourceThing>> {
-        state
-            .sources
-            .iter()
-            .map(|one| Live { name: one.source.name.clone(), id: one.source.id.to_string(), thing: one })
-            .collect()
+        state.sources.iter().map(|one| Live::of(&one.source.name, &one.source.id, one)).collect()
     }
 
     fn make(
@@ -291,61 +249,34 @@ impl Part for Sources {
             return Err(Mistake::new("owner", message).into());
         }
         let input: SourceInput = draft.read(item)?;
-        let times = input.poll.clone().flatten();
-        let made = draft.configurations.sources.new_source(draft.space, draft.caller, &draft.outlook, input)?;
-        let mut source = made.source;
-        let (mut shown, mut fields) = (Vec::new(), Vec::new());
-        if let Some(SourceThing { source: old, .. }) = old {
-            // Files do not contain its URL, its owner and, unless they give one, its secret.
-            let known = old.secret.as_ref().map(|sealed| draft.configurations.vault.open_sealed(sealed)).transpose()?;
-            let secret = match given {
-                Some(given) if !known.is_some_and(|known| same_secret(&known, given.as_bytes())) => {
-                    fields.push(secret_changes());
-                    source.secret
-                }
-                _ if source.kind == INCOMING => None,
-                _ => old.secret.clone().or(source.secret),
-            };
-            source = Source {
-                name: source.name,
-                kind: source.kind,
-                access: source.access,
-                active: source.active,
-                with: source.with,
-                rate: source.rate,
-                secret,
-                ..old.clone()
-            };
-        } else {
+        let (mut thing, token, secret) = draft.configurations.sources.new_source(draft.space, draft.caller, input)?;
+        let source = &mut thing.source;
+        let Some(SourceThing { source: old, .. }) = old else {
             let once = |field, value| ShownOnce { kind: "source", name: source.name.clone(), field, value };
-            shown.push(once("token", made.token));
-            shown.extend(made.secret.map(|secret| once("secret", secret)));
+            let mut shown = vec![once("token", token)];
+            shown.extend(secret.map(|secret| once("secret", secret)));
+            return Ok(Made { shown, ..Made::plain(thing) });
+        };
+        // Files do not contain its owner and, unless they give one, its secret.
+        source.owner.clone_from(&old.owner);
+        let known = old.secret.as_ref().map(|sealed| draft.configurations.vault.open_sealed(sealed)).transpose()?;
+        let mut fields = Vec::new();
+        match given {
+            Some(given) if !known.is_some_and(|known| same_secret(&known, given.as_bytes())) => {
+                fields.push(secret_changes());
+            }
+            _ if source.kind == INCOMING || old.secret.is_none() => {}
+            _ => source.secret.clone_from(&old.secret),
         }
-        let polling = old.and_then(|old| old.polling.as_ref());
-        let polling = draft.configurations.sources.polling_with(&source, polling, times)?;
-        Ok(Made { thing: SourceThing { source, polling }, fields, pending_key: None, shown })
+        Ok(Made { fields, ..Made::plain(thing) })
     }
 
     fn shape(_: &Draft<'_>, source: &SourceThing) -> Shape {
         shape::source(source)
     }
-
-    fn check(_: &mut Draft<'_>, _: &mut SourceThing, _: Option<&SourceThing>) -> Result<(), PipelineError> {
-        Ok(())
-    }
-
-    fn swap(swap: Swap<SourceThing>) -> Vec<ConfigChange> {
-        let parts =
-            |thing: Option<SourceThing>| thing.map_or((None, None), |thing| (Some(thing.source), thing.polling));
-        let ((was, polled_was), (is, polled_is)) = (parts(swap.was), parts(swap.is));
-        let mut changes = vec![ConfigChange::Source(Swap { was, is })];
-        if polled_was != polled_is {
-            changes.push(ConfigChange::Polling(Swap { was: polled_was, is: polled_is }));
-        }
-        changes
-    }
 }
 
+/// Keys. The API creates and revokes them in the server, which has them in memory.
 pub(crate) struct Keys;
 
 #[derive(Deserialize)]
@@ -379,12 +310,24 @@ fn own_key(caller: &KeyId, key: &ApiKey, replaced: &[&ApiKey]) -> Option<&'stati
     replaced.iter().any(|former| former.id == *caller).then_some("replaced the key that you are using")
 }
 
-impl Part for Keys {
+impl Resource for Keys {
     type Thing = ApiKey;
+
+    fn changes(swap: Swap<ApiKey>) -> Vec<ConfigChange> {
+        vec![ConfigChange::Key(swap)]
+    }
+}
+
+impl Part for Keys {
+    type Of = Self;
     const SECTION: Section = Section::Keys;
 
+    fn resource(_: &Configurations) -> &Self {
+        &Self
+    }
+
     fn live(state: &State) -> Vec<Live<'_, ApiKey>> {
-        state.keys.iter().map(|one| Live { name: one.name.clone(), id: one.id.to_string(), thing: one }).collect()
+        state.keys.iter().map(|one| Live::of(&one.name, &one.id, one)).collect()
     }
 
     fn make(
@@ -418,7 +361,7 @@ impl Part for Keys {
         shape::key(key)
     }
 
-    fn check(draft: &mut Draft<'_>, key: &mut ApiKey, old: Option<&ApiKey>) -> Result<(), PipelineError> {
+    fn add(draft: &mut Draft<'_>, key: &ApiKey, old: Option<&ApiKey>) -> Result<(), PipelineError> {
         let replaced = draft.state.replaced_by(key);
         if old.is_some_and(|old| old.role != key.role)
             && let Some(which) = own_key(draft.caller, key, &replaced)
@@ -438,7 +381,7 @@ impl Part for Keys {
         Ok(())
     }
 
-    fn delete(draft: &mut Draft<'_>, key: &ApiKey) -> Result<(), PipelineError> {
+    fn remove(draft: &mut Draft<'_>, key: &ApiKey) -> Result<(), PipelineError> {
         let replaced = draft.state.replaced_by(key);
         if let Some(which) = own_key(draft.caller, key, &replaced) {
             let message = format!("this {which}: name it in the files, or revoke it with another one");
@@ -447,9 +390,5 @@ impl Part for Keys {
         let ends = |former: &ApiKey| ConfigChange::Key(Swap { was: Some(former.clone()), is: None });
         draft.swaps.extend(replaced.into_iter().map(ends));
         Ok(())
-    }
-
-    fn swap(swap: Swap<ApiKey>) -> Vec<ConfigChange> {
-        vec![ConfigChange::Key(swap)]
     }
 }

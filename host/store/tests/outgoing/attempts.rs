@@ -14,7 +14,7 @@ fn letter() -> Letter {
 async fn an_attempt_commits_with_the_webhook_the_events_and_the_mails() {
     let (_dir, store) = open();
     let main = SpaceId::main();
-    let mut hook = store.webhooks.create_webhook(webhook("whk_1")).await.unwrap();
+    let mut hook = webhooks::create(&store, webhook("whk_1")).await;
     let made = queue(&store, 1000, vec![to(hook.number, None)]).await.remove(0);
     hook.dead = true;
     hook.number = 99;
@@ -60,7 +60,7 @@ async fn deliveries_finished_concurrently_are_skipped_and_the_others_commit() {
 async fn nothing_is_written_if_all_were_finished_concurrently() {
     let (_dir, store) = open();
     let main = SpaceId::main();
-    store.webhooks.create_webhook(webhook("whk_1")).await.unwrap();
+    webhooks::create(&store, webhook("whk_1")).await;
     let made = queue(&store, 1000, vec![to(1, None)]).await.remove(0);
     record(&store, 1500, vec![delivered(&made, 1500)]).await;
     let mut late = commit(2000, vec![tried(&made, 2000, 410, DeliveryState::Dead, None)]);
@@ -109,7 +109,7 @@ async fn a_pending_delivery_without_a_time_is_due_now() {
 async fn the_queue_of_a_webhook_deleted_with_an_attempt_is_still_listed() {
     let (_dir, store) = open();
     let main = SpaceId::main();
-    store.webhooks.create_webhook(webhook("whk_1")).await.unwrap();
+    webhooks::create(&store, webhook("whk_1")).await;
     let mut made = Vec::new();
     for time in 0..4 {
         made.extend(queue(&store, time, vec![to(1, Some("k"))]).await);

@@ -166,7 +166,7 @@ async fn a_migrated_file_works_like_a_new_one() {
     let path = dir.path().join("store.redb");
     write_format_1(&path);
     let store = Store::open(&StoreOptions::new(&path)).unwrap();
-    assert_eq!(store.webhooks.create_webhook(webhook("whk_new")).await.unwrap().number, 3);
+    assert_eq!(webhooks::create(&store, webhook("whk_new")).await.number, 3);
     let first = get(&store, DeliveryId { seq: 1, ordinal: 0 });
     assert_eq!(record(&store, CREATED_MS, vec![delivered(&first, CREATED_MS)]).await, 1);
     assert_eq!(queued(&store, 1), []);

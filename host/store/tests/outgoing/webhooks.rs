@@ -1,7 +1,7 @@
 //! Webhooks, policies and event types as they are kept.
 
 use hookwright_model::{SpaceId, Timestamp, Webhook, WebhookPolicy};
-use hookwright_store::Store;
+use hookwright_store::{ConfigChange, Configured, Store, Swap};
 use serde_json::json;
 
 use crate::{open, queue, reopen, to};
@@ -17,6 +17,37 @@ pub(crate) fn webhook(id: &str) -> Webhook {
 /// A webhook as it is stored.
 pub(crate) fn stored(store: &Store, space: &SpaceId, id: &str) -> Option<Webhook> {
     store.webhooks.webhooks(space).unwrap().into_iter().find(|webhook| webhook.id.as_str() == id)
+}
+
+/// Commits one change; returns it with the number that it assigned.
+async fn configure(store: &Store, space: &SpaceId, change: ConfigChange) -> ConfigChange {
+    match store.configuration.configure(space, vec![change]).await.unwrap() {
+        Configured::Done(mut changes) => changes.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Stores a new webhook; returns it with its number.
+pub(crate) async fn create(store: &Store, webhook: Webhook) -> Webhook {
+    let space = webhook.space.clone();
+    let change = ConfigChange::Webhook(Box::new(Swap { was: None, is: Some(webhook) }));
+    match configure(store, &space, change).await {
+        ConfigChange::Webhook(swap) => swap.is.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn delete(store: &Store, space: &SpaceId, id: &str) {
+    let swap = Swap { was: stored(store, space, id), is: None };
+    configure(store, space, ConfigChange::Webhook(Box::new(swap))).await;
+}
+
+/// Creates, changes or deletes a policy; returns its number.
+async fn swap_policy(store: &Store, was: Option<WebhookPolicy>, is: Option<WebhookPolicy>) -> u64 {
+    match configure(store, &SpaceId::main(), ConfigChange::WebhookPolicy(Swap { was, is })).await {
+        ConfigChange::WebhookPolicy(Swap { is: Some(is), .. }) => is.number,
+        _ => 0,
+    }
 }
 
 fn policy(name: &str) -> WebhookPolicy {
@@ -35,18 +66,17 @@ fn policy(name: &str) -> WebhookPolicy {
 async fn webhook_numbers_are_never_reused() {
     let (dir, store) = open();
     let main = SpaceId::main();
-    let first = store.webhooks.create_webhook(webhook("whk_a")).await.unwrap();
-    let second = store.webhooks.create_webhook(webhook("whk_b")).await.unwrap();
+    let first = create(&store, webhook("whk_a")).await;
+    let second = create(&store, webhook("whk_b")).await;
     assert_eq!((first.number, second.number), (1, 2));
-    assert!(store.webhooks.delete_webhook(&main, "whk_b").await.unwrap());
-    assert!(!store.webhooks.delete_webhook(&main, "whk_b").await.unwrap());
+    delete(&store, &main, "whk_b").await;
     store.close().await;
     drop(store);
     let store = reopen(&dir);
-    assert_eq!(store.webhooks.create_webhook(webhook("whk_c")).await.unwrap().number, 3);
+    assert_eq!(create(&store, webhook("whk_c")).await.number, 3);
     let mut elsewhere = webhook("whk_d");
     elsewhere.space = "other".parse().unwrap();
-    assert_eq!(store.webhooks.create_webhook(elsewhere).await.unwrap().number, 1, "each space counts for itself");
+    assert_eq!(create(&store, elsewhere).await.number, 1, "each space counts for itself");
     store.webhooks.put_webhook(&Webhook { number: 77, name: "new".into(), ..webhook("whk_a") }).await.unwrap();
     let kept = stored(&store, &main, "whk_a").unwrap();
     assert_eq!((kept.number, kept.name.as_str()), (1, "new"));
@@ -59,10 +89,10 @@ async fn webhook_numbers_are_never_reused() {
 async fn a_deleted_webhooks_queue_is_still_listed() {
     let (_dir, store) = open();
     let main = SpaceId::main();
-    store.webhooks.create_webhook(webhook("whk_1")).await.unwrap();
+    create(&store, webhook("whk_1")).await;
     queue(&store, 5, vec![to(1, None)]).await;
     store.queues.touched();
-    assert!(store.webhooks.delete_webhook(&main, "whk_1").await.unwrap());
+    delete(&store, &main, "whk_1").await;
     assert_eq!(store.queues.touched(), [(main.clone(), 1)], "so that what waits is given up soon");
     assert_eq!(store.queues.queues().unwrap(), [(main, 1, Timestamp::from_millis(5))]);
 }
@@ -72,15 +102,14 @@ async fn policies_are_numbered_and_listed_in_that_order() {
     let (_dir, store) = open();
     let main = SpaceId::main();
     for n in 1..=11 {
-        assert_eq!(store.webhooks.create_webhook_policy(policy(&format!("p{n}"))).await.unwrap().number, n);
+        assert_eq!(swap_policy(&store, None, Some(policy(&format!("p{n}")))).await, n);
     }
-    let mut second = store.webhooks.webhook_policy(&main, 2).unwrap().unwrap();
-    second.name = "changed".into();
-    store.webhooks.put_webhook_policy(&second).await.unwrap();
-    assert!(store.webhooks.delete_webhook_policy(&main, 11).await.unwrap());
-    assert!(!store.webhooks.delete_webhook_policy(&main, 11).await.unwrap());
+    let second = store.webhooks.webhook_policy(&main, 2).unwrap().unwrap();
+    let changed = WebhookPolicy { name: "changed".into(), ..second.clone() };
+    assert_eq!(swap_policy(&store, Some(second), Some(changed)).await, 2);
+    swap_policy(&store, store.webhooks.webhook_policy(&main, 11).unwrap(), None).await;
     assert!(store.webhooks.webhook_policy(&main, 11).unwrap().is_none());
-    assert_eq!(store.webhooks.create_webhook_policy(policy("x")).await.unwrap().number, 12);
+    assert_eq!(swap_policy(&store, None, Some(policy("x"))).await, 12);
     let names: Vec<_> = store.webhooks.webhook_policies(&main).unwrap().into_iter().map(|policy| policy.name).collect();
     assert_eq!(names, ["p1", "changed", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "x"]);
 }
@@ -89,13 +118,16 @@ async fn policies_are_numbered_and_listed_in_that_order() {
 async fn event_types_are_stored_by_name() {
     let (_dir, store) = open();
     let main = SpaceId::main();
-    store.event_types.put_event_type(&main, "order.paid", &json!({"description": "d"})).await.unwrap();
-    store.event_types.put_event_type(&main, "a.b", &json!(1)).await.unwrap();
-    store.event_types.put_event_type(&main, "a.b", &json!(2)).await.unwrap();
+    for (name, was, is) in
+        [("order.paid", None, json!({"description": "d"})), ("a.b", None, json!(1)), ("a.b", Some(json!(1)), json!(2))]
+    {
+        configure(&store, &main, ConfigChange::EventType(name.to_owned(), Swap { was, is: Some(is) })).await;
+    }
     assert_eq!(store.event_types.event_type(&main, "a.b").unwrap(), Some(json!(2)));
     let all = store.event_types.event_types(&main).unwrap();
     assert_eq!(all, [("a.b".to_owned(), json!(2)), ("order.paid".to_owned(), json!({"description": "d"}))]);
     assert!(store.event_types.event_types(&"other".parse().unwrap()).unwrap().is_empty());
-    assert!(store.event_types.delete_event_type(&main, "a.b").await.unwrap());
+    let gone = Swap { was: Some(json!(2)), is: None };
+    configure(&store, &main, ConfigChange::EventType("a.b".to_owned(), gone)).await;
     assert_eq!(store.event_types.event_type(&main, "a.b").unwrap(), None);
 }
