@@ -2,9 +2,9 @@
 
 pub mod closeness;
 pub mod delivery_story;
+pub mod dry_run;
 pub mod explain;
 pub mod not_sent;
-pub mod rehearsal;
 pub mod replay;
 pub mod rerun;
 pub mod shadows;

@@ -12,7 +12,7 @@ use hookwright_plugin::{Access, Meter, Registry, Scope, Secrets};
 use hookwright_store::{Store, Vault};
 
 use crate::loading::Loading;
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 
 /// Every access that was requested since the last change, and what plugins have used since the start.
 #[derive(Default)]

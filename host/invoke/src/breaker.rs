@@ -9,7 +9,7 @@ use hookwright_foundation::settings::BreakerSettings;
 use hookwright_model::{SpaceId, Timestamp};
 use serde_json::{Value, json};
 
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 
 /// The longest pause between two probes.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(600);

@@ -7,7 +7,7 @@ use hookwright_model::{SpaceId, Timestamp};
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 
 /// How many lines of one plugin in one space are stored.
 const MAX_LINES: usize = 1000;

@@ -18,9 +18,9 @@ use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::{Store, Stored};
 use serde_json::{Map, Value};
 
-use crate::outlook::Outlook;
+use crate::check_scope::{CheckScope, PluginUse};
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
-use crate::sight::{CheckScope, PluginUse};
 use crate::switching::only_switched_off;
 
 fn as_expected(automation: &Automation, expected: Option<&Expected>) -> Result<(), PipelineError> {
@@ -50,7 +50,7 @@ impl Automations {
         automation.switched_from(None, by);
         self.loading.loaded(space, &automation.plugins()).await;
         let _changing = self.changing.lock(space).await;
-        self.check_automation(space, &Outlook::default(), &automation)?;
+        self.check_automation(space, &PendingChanges::default(), &automation)?;
         self.save_automation(space, automation, None).await
     }
 
@@ -109,7 +109,7 @@ impl Automations {
         automation.switched_from(Some(was_enabled), by);
         if !only_switched_off(&before, &automation, automation.enabled) {
             self.loading.loaded(space, &automation.plugins()).await;
-            self.check_automation(space, &Outlook::default(), &automation)?;
+            self.check_automation(space, &PendingChanges::default(), &automation)?;
         }
         self.save_automation(space, automation, Some(was)).await
     }
@@ -156,10 +156,10 @@ impl Automations {
     pub(crate) fn check_automation(
         &self,
         space: &SpaceId,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         automation: &Automation,
     ) -> Result<(), Mistakes> {
-        let scope = CheckScope { space, outlook, itself: None };
+        let scope = CheckScope { space, pending, itself: None };
         let mut mistakes = automation.check().err().unwrap_or_default();
         mistakes.0.extend(automation.repeated_names());
         if let Some(when) = &automation.when {
@@ -219,20 +219,20 @@ impl Automations {
         names: Names<'_>,
     ) -> Vec<Mistake> {
         let PluginUse { kind, word, name } = used;
-        let CheckScope { space, outlook, .. } = scope;
-        if self.references.is_unread(space, outlook, name) {
+        let CheckScope { space, pending, .. } = scope;
+        if self.references.is_unread(space, pending, name) {
             return Vec::new();
         }
-        let Some(plugin) = self.references.plugin_ahead(space, outlook, name) else {
+        let Some(plugin) = self.references.plugin_ahead(space, pending, name) else {
             let shown = hookwright_model::abridged(name);
-            let known = self.references.names_ahead(space, outlook, kind).join(", ");
+            let known = self.references.names_ahead(space, pending, kind).join(", ");
             return vec![Mistake::new(
                 format!("{path}.{word}"),
                 format!("there is no {kind} `{shown}`; available: {known}"),
             )];
         };
         if !plugin.kinds().contains(&kind) {
-            let known = self.references.names_ahead(space, outlook, kind).join(", ");
+            let known = self.references.names_ahead(space, pending, kind).join(", ");
             let message = format!("plugin `{name}` does not export `{kind}`; available: {known}");
             return vec![Mistake::new(format!("{path}.{word}"), message)];
         }
@@ -243,8 +243,8 @@ impl Automations {
     }
 
     /// Adds what is wrong with the conditions and the transform of a webhook.
-    pub(crate) fn check_webhook_plugins(&self, outlook: &Outlook, webhook: &Webhook, mistakes: &mut Mistakes) {
-        let scope = CheckScope { space: &webhook.space, outlook, itself: None };
+    pub(crate) fn check_webhook_plugins(&self, pending: &PendingChanges, webhook: &Webhook, mistakes: &mut Mistakes) {
+        let scope = CheckScope { space: &webhook.space, pending, itself: None };
         if let Some(when) = &webhook.when {
             when.conditions("when", &mut |path, condition| {
                 let used = PluginUse { kind: Kind::Condition, word: "condition", name: &condition.plugin };

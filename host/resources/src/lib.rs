@@ -1,15 +1,15 @@
 //! What operators configure: one life cycle for the API and for configuration as code.
 
 pub mod automations;
+pub mod check_scope;
 pub mod configuration;
-pub mod outlook;
+pub mod pending_changes;
 pub mod plugin_policies;
 pub mod plugins;
 pub mod records;
 pub mod references;
 pub mod rollouts;
 pub mod schedules;
-pub mod sight;
 pub mod sources;
 pub mod switching;
 pub mod webhook_naming;

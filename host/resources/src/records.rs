@@ -21,7 +21,7 @@ use hookwright_routing::catalogue::Catalogue;
 use hookwright_routing::event_types::Strict;
 use hookwright_store::{Committed, Found, Keyed, KindDeleted, KindStored, Store};
 
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
 
 /// The result of a change of records, once it is durable.
@@ -213,7 +213,7 @@ impl Records {
         let former = if is_kind(name) { self.store.kinds.own_kind(space, name)? } else { None };
         let kind =
             RecordKind::declare(name, input, former.as_ref(), self.clock.now()).map_err(PipelineError::Invalid)?;
-        self.references.check_kind_references(space, &Outlook::default(), &kind)?;
+        self.references.check_kind_references(space, &PendingChanges::default(), &kind)?;
         let conflict = |code, message| Err(PipelineError::Conflict { code, message });
         match self.store.kinds.put_kind(space, kind.clone(), former.as_ref().map(RecordKind::revision)).await? {
             KindStored::Done => Ok((kind, former.is_none())),

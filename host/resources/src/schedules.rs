@@ -16,7 +16,7 @@ use hookwright_runs::stored::Runs;
 use hookwright_store::{Store, Stored};
 use serde_json::Value;
 
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::{References, unknown};
 use crate::switching::only_switched_off;
 
@@ -40,7 +40,7 @@ impl Schedules {
         let _changing = self.changing.lock(space).await;
         let schedule = self.new_schedule(input);
         let mut schedule = Schedule { id: ScheduleId(self.store.next_id(space, "schedule")?), ..schedule };
-        self.set_times(space, &Outlook::default(), &mut schedule)?;
+        self.set_times(space, &PendingChanges::default(), &mut schedule)?;
         self.save_schedule(space, schedule, None).await
     }
 
@@ -108,7 +108,7 @@ impl Schedules {
         if only_switched_off(&before, &schedule, schedule.enabled) {
             schedule.status.next_at = None;
         } else {
-            self.set_times(space, &Outlook::default(), &mut schedule)?;
+            self.set_times(space, &PendingChanges::default(), &mut schedule)?;
         }
         self.save_schedule(space, schedule, Some(was)).await
     }
@@ -132,18 +132,18 @@ impl Schedules {
     pub(crate) fn set_times(
         &self,
         space: &SpaceId,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         schedule: &mut Schedule,
     ) -> Result<(), PipelineError> {
         let mut mistakes = schedule.check();
         let timetable = Timetable::of(schedule).map_err(|wrong| mistakes.0.extend(wrong.0));
         if let Some(each) = schedule.for_each.as_ref().filter(|each| is_kind(&each.kind))
-            && !self.references.exists_ahead(space, outlook, NameOf::Kind, &each.kind)
+            && !self.references.exists_ahead(space, pending, NameOf::Kind, &each.kind)
         {
             mistakes.add("for_each.kind", unknown(NameOf::Kind, &each.kind));
         }
         if let (Some(name), None) = (&schedule.workflow, &schedule.event_type) {
-            match self.start_ahead(space, outlook, name, &input_of(schedule)) {
+            match self.start_ahead(space, pending, name, &input_of(schedule)) {
                 Ok(()) | Err(PipelineError::Conflict { .. }) => {}
                 Err(PipelineError::Invalid(wrong)) => mistakes.0.extend(wrong.0),
                 Err(error) => mistakes.add("workflow", error.to_string()),
@@ -163,9 +163,15 @@ impl Schedules {
     }
 
     /// Fails if the workflow could not be started with this input after the changes.
-    fn start_ahead(&self, space: &SpaceId, outlook: &Outlook, name: &str, input: &Value) -> Result<(), PipelineError> {
-        let unread = &outlook.unread_workflows;
-        match outlook.workflows.get(name) {
+    fn start_ahead(
+        &self,
+        space: &SpaceId,
+        pending: &PendingChanges,
+        name: &str,
+        input: &Value,
+    ) -> Result<(), PipelineError> {
+        let unread = &pending.unread_workflows;
+        match pending.workflows.get(name) {
             _ if unread.names.contains(name) => Ok(()),
             None if unread.any && self.store.workflows.workflow(space, name)?.is_none() => Ok(()),
             None => self.runs.workflow_start(space, name, input).map(|_| ()),

@@ -24,7 +24,7 @@ use hookwright_store::{ConfigChange, Configured, Store, Swap, Vault};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
 
 /// How long a former URL may work beside the new one, in seconds.
@@ -119,7 +119,7 @@ impl Sources {
         }
         let _changing = self.changing.lock(space).await;
         let times = input.poll.clone().flatten();
-        let made = self.new_source(space, owner, &Outlook::default(), input)?;
+        let made = self.new_source(space, owner, &PendingChanges::default(), input)?;
         self.swap_source(space, Swap { was: None, is: Some(made.source.clone()) }, times).await?;
         Ok(made)
     }
@@ -129,7 +129,7 @@ impl Sources {
         &self,
         space: &SpaceId,
         owner: &KeyId,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         input: SourceInput,
     ) -> Result<NewSource, PipelineError> {
         let has = |field: &str| if field == "name" { input.name.is_some() } else { input.kind.is_some() };
@@ -154,7 +154,7 @@ impl Sources {
             created_at: self.clock.now(),
             rotated_at: None,
         };
-        self.check_source(&mut source, outlook, input.secret.is_some(), input.poll.flatten().as_ref())?;
+        self.check_source(&mut source, pending, input.secret.is_some(), input.poll.flatten().as_ref())?;
         let mut made = None;
         if !is_incoming {
             let secret = match input.secret {
@@ -193,7 +193,7 @@ impl Sources {
             ..old.clone()
         };
         self.loading.loaded(space, &[source.kind.as_str()].into()).await;
-        self.check_source(&mut source, &Outlook::default(), input.secret.is_some(), times.as_ref())?;
+        self.check_source(&mut source, &PendingChanges::default(), input.secret.is_some(), times.as_ref())?;
         if let Some(given) = input.secret {
             source.secret = Some(self.vault.seal(check_secret(given)?.as_bytes())?);
         }
@@ -255,7 +255,7 @@ impl Sources {
     fn check_source(
         &self,
         source: &mut Source,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         has_secret: bool,
         times: Option<&PollTimes>,
     ) -> Result<(), PipelineError> {
@@ -267,11 +267,11 @@ impl Sources {
         if source.kind == INCOMING {
             check_incoming(source, has_secret, &mut mistakes);
         } else {
-            mistakes.0.extend(self.check_kind(&source.space, outlook, &source.kind, &source.with));
+            mistakes.0.extend(self.check_kind(&source.space, pending, &source.kind, &source.with));
         }
         // Only a known kind says whether a source can be polled.
         let times = times.filter(|_| mistakes.0.iter().all(|mistake| mistake.path != "kind"));
-        let polling = times.map_or(Ok(()), |times| self.check_polling(&source.space, outlook, &source.kind, times));
+        let polling = times.map_or(Ok(()), |times| self.check_polling(&source.space, pending, &source.kind, times));
         together([mistakes.check().map_err(PipelineError::Invalid), polling])
     }
 
@@ -335,13 +335,19 @@ impl Sources {
         }
     }
 
-    fn check_kind(&self, space: &SpaceId, outlook: &Outlook, kind: &str, with: &Map<String, Value>) -> Vec<Mistake> {
-        if self.references.is_unread(space, outlook, kind) {
+    fn check_kind(
+        &self,
+        space: &SpaceId,
+        pending: &PendingChanges,
+        kind: &str,
+        with: &Map<String, Value>,
+    ) -> Vec<Mistake> {
+        if self.references.is_unread(space, pending, kind) {
             return Vec::new();
         }
-        let plugin = self.references.plugin_ahead(space, outlook, kind);
+        let plugin = self.references.plugin_ahead(space, pending, kind);
         let Some(plugin) = plugin.filter(|plugin| plugin.kinds().contains(&Kind::Source)) else {
-            let (shown, known) = (begin(kind), self.references.names_ahead(space, outlook, Kind::Source).join(", "));
+            let (shown, known) = (begin(kind), self.references.names_ahead(space, pending, Kind::Source).join(", "));
             let message =
                 format!("there is no source `{shown}`; available: {known}, and `{INCOMING}` for incoming webhooks");
             return vec![Mistake::new("kind", message)];
@@ -388,7 +394,7 @@ fn check_incoming(source: &mut Source, has_secret: bool, mistakes: &mut Mistakes
     }
 }
 
-/// The beginning of a text, for a message.
+/// The beginning of a string, for a message.
 fn begin(text: &str) -> String {
     hookwright_model::abridged(text)
 }
@@ -408,7 +414,7 @@ impl Sources {
     pub async fn poll(&self, space: &SpaceId, id: &str) -> Result<Vec<String>, PipelineError> {
         let source = self.source(space, id)?;
         self.loading.loaded(space, &[source.kind.as_str()].into()).await;
-        self.check_pollable(space, &Outlook::default(), &source.kind, "kind")?;
+        self.check_pollable(space, &PendingChanges::default(), &source.kind, "kind")?;
         if !source.active {
             return Err(PipelineError::Conflict {
                 code: "source.inactive",
@@ -437,7 +443,7 @@ impl Sources {
     pub(crate) fn check_polling(
         &self,
         space: &SpaceId,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         kind: &str,
         times: &PollTimes,
     ) -> Result<(), PipelineError> {
@@ -452,19 +458,25 @@ impl Sources {
         }
         let inside = |mistake: Mistake| Mistake::new(format!("poll.{}", mistake.path), mistake.message);
         Mistakes(mistakes.0.into_iter().map(inside).collect()).check()?;
-        self.check_pollable(space, outlook, kind, "poll")
+        self.check_pollable(space, pending, kind, "poll")
     }
 
-    fn check_pollable(&self, space: &SpaceId, outlook: &Outlook, kind: &str, path: &str) -> Result<(), PipelineError> {
-        if self.references.is_unread(space, outlook, kind) {
+    fn check_pollable(
+        &self,
+        space: &SpaceId,
+        pending: &PendingChanges,
+        kind: &str,
+        path: &str,
+    ) -> Result<(), PipelineError> {
+        if self.references.is_unread(space, pending, kind) {
             return Ok(());
         }
-        let plugin = self.references.plugin_ahead(space, outlook, kind);
+        let plugin = self.references.plugin_ahead(space, pending, kind);
         let hints = plugin.map(|plugin| plugin.manifest().hints.clone()).unwrap_or_default();
         if hints.iter().any(|(name, value)| (name.as_str(), value.as_str()) == HINT) {
             return Ok(());
         }
-        let message = format!("`{kind}` waits for requests and cannot be asked: use a source such as `poll`");
+        let message = format!("`{kind}` accepts requests and cannot be polled: use a source such as `poll`");
         Err(Mistake::new(path, message).into())
     }
 

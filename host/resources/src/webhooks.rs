@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hookwright_delivery::confirm::Confirmations;
 use hookwright_delivery::holds::Holds;
-use hookwright_delivery::lanes::DeliveryQueues;
 use hookwright_delivery::notices::Notices;
+use hookwright_delivery::queues::DeliveryQueues;
 use hookwright_delivery::signers::Signing;
 use hookwright_delivery::transmit::Transmit;
 use hookwright_foundation::error::{PipelineError, together};
@@ -25,7 +25,7 @@ use hookwright_store::Store;
 use serde_json::{Map, Value};
 
 use crate::automations::Automations;
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
 use crate::switching::only_switched_off;
 use crate::webhook_policies::{ShownKey, WebhookPolicies};
@@ -84,7 +84,7 @@ impl Webhooks {
         if nameless {
             webhook.name = self.derived_name(&webhook);
         }
-        self.check_webhook_ahead(&Outlook::default(), &webhook, handshake)?;
+        self.check_webhook_ahead(&PendingChanges::default(), &webhook, handshake)?;
         webhook.confirmation = self.confirmations.unconfirmed(handshake)?;
         let (key, shown) = key.map_or((None, ShownKey::default()), |(key, shown)| (Some(key), shown));
         webhook.keys = key.into_iter().collect();
@@ -193,7 +193,7 @@ impl Webhooks {
         let changing = self.changing.lock(space).await;
         let (old, mut webhook) = self.changed_from(space, id, input)?;
         if !only_switched_off(&old, &webhook, webhook.enabled) {
-            self.check_webhook_ahead(&Outlook::default(), &webhook, webhook.confirmation.handshake)?;
+            self.check_webhook_ahead(&PendingChanges::default(), &webhook, webhook.confirmation.handshake)?;
         }
         let (was, moved) = (old.state(), webhook.url != old.url);
         let mut shown = ShownKey::default();
@@ -369,13 +369,13 @@ impl Webhooks {
             });
         }
         self.loading.loaded(&webhook.space, &plugins).await;
-        self.check_webhook_ahead(&Outlook::default(), webhook, handshake)
+        self.check_webhook_ahead(&PendingChanges::default(), webhook, handshake)
     }
 
     /// Validates a webhook against the state after the changes.
     pub(crate) fn check_webhook_ahead(
         &self,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         webhook: &Webhook,
         handshake: Handshake,
     ) -> Result<(), PipelineError> {
@@ -397,7 +397,7 @@ impl Webhooks {
         if let Some(order) = &webhook.order {
             mistakes.0.extend(check_variables(&order.key.as_str().into(), "order.key", &[]));
         }
-        let signing = self.references.signing_ahead(outlook, webhook)?;
+        let signing = self.references.signing_ahead(pending, webhook)?;
         if let (Some(policy), None) = (webhook.policy, &signing) {
             mistakes.add("policy", format!("there is no webhook policy {policy}: GET /v1/webhook-policies lists them"));
         }
@@ -441,7 +441,7 @@ impl Webhooks {
             }
             self.check_secret_there(&webhook.space, Some(&oauth.client_secret), "oauth.client_secret", &mut mistakes)?;
         }
-        self.automations.check_webhook_plugins(outlook, webhook, &mut mistakes);
+        self.automations.check_webhook_plugins(pending, webhook, &mut mistakes);
         // Certificates and keys are read now, so that an error in them is reported when the webhook is saved.
         let is_outward = |mistake: &Mistake| ["transport", "oauth"].iter().any(|field| mistake.path.starts_with(field));
         let outward = if mistakes.0.iter().any(is_outward) { Ok(()) } else { self.signing.check_transport(webhook) };

@@ -20,9 +20,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::automations::Automations;
-use crate::outlook::Outlook;
+use crate::check_scope::CheckScope;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
-use crate::sight::CheckScope;
 use crate::switching::only_switched_off;
 
 /// The most bytes of a workflow's input.
@@ -126,7 +126,7 @@ impl Workflows {
 
     async fn check_whole_workflow(&self, space: &SpaceId, workflow: &Workflow) -> Result<(), PipelineError> {
         self.loading.loaded(space, &workflow.plugins()).await;
-        Ok(self.check_workflow(space, &Outlook::default(), workflow)?)
+        Ok(self.check_workflow(space, &PendingChanges::default(), workflow)?)
     }
 
     async fn save_workflow(&self, space: &SpaceId, workflow: Workflow) -> Result<Workflow, PipelineError> {
@@ -138,14 +138,14 @@ impl Workflows {
     pub(crate) fn check_workflow(
         &self,
         space: &SpaceId,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         workflow: &Workflow,
     ) -> Result<(), Mistakes> {
         let mut mistakes = workflow.check().err().unwrap_or_default();
         if let Err(wrong) = InputSchema::new(&workflow.input) {
             mistakes.add("input", wrong);
         }
-        let scope = CheckScope { space, outlook, itself: Some(&workflow.name) };
+        let scope = CheckScope { space, pending, itself: Some(&workflow.name) };
         self.automations.check_steps(scope, &workflow.steps, "steps", true, &mut mistakes);
         mistakes.0.dedup();
         mistakes.check()

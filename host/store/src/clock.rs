@@ -140,7 +140,7 @@ fn pull_back_run(batch: &mut Batch<'_>, key: DueKey, now: Timestamp) -> Result<b
         (run.retry_at, run.wait_until) = (run.retry_at.map(sooner), run.wait_until.map(sooner));
         run.waiting_since = Some(since.min(now));
     }
-    // It goes on with whatever comes first.
+    // It continues with the first row.
     run.retry_at =
         run.retry_at.map(|at| run.open_steps.iter().filter_map(|open| open.retry_at).fold(at, Timestamp::min));
     if run.due_at() == Some(at) {

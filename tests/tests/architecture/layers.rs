@@ -58,7 +58,7 @@ fn without_comments(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The line of a place in a text, counted from 1.
+/// The line of a place in a string, counted from 1.
 fn line_at(text: &str, place: usize) -> usize {
     text[..place].matches('\n').count() + 1
 }
@@ -98,7 +98,7 @@ fn used_from_the_root(text: &str) -> Vec<(usize, &str)> {
     used
 }
 
-/// The name that a text begins with, or the star in its place.
+/// The name that a string begins with, or the star in its place.
 fn first_name(text: &str) -> &str {
     let end = text.find(|letter: char| letter != '_' && !letter.is_alphanumeric()).unwrap_or(text.len());
     if end == 0 { &text[..text.chars().next().map_or(0, char::len_utf8)] } else { &text[..end] }
@@ -124,7 +124,7 @@ fn an_upward_use_a_missing_layer_and_a_folder_that_is_not_a_layer_are_reported()
     ));
     files.push((
         "host/pipeline/src/runs/groups.rs",
-        "use crate::{\n    delivery::{lanes, circuits},\n    invoke::calls::Invoke, history::story,\n    Story,\n};\n",
+        "use crate::{\n    delivery::{queues, circuits},\n    invoke::calls::Invoke, history::story,\n    Story,\n};\n",
     ));
     files.push((
         "host/pipeline/src/runs/root.rs",

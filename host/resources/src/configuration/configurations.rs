@@ -7,7 +7,7 @@ use hookwright_delivery::holds::Holds;
 use hookwright_delivery::signers::Signers;
 use hookwright_delivery::transmit::Transmit;
 use hookwright_foundation::keyed_locks::KeyedLocks;
-use hookwright_foundation::places::SpacePermits;
+use hookwright_foundation::permits::SpacePermits;
 use hookwright_foundation::settings::PipelineSettings;
 use hookwright_foundation::turns::Turns;
 use hookwright_foundation::watched_clock::WatchedClock;

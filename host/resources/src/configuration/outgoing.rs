@@ -51,7 +51,7 @@ impl Part for Policies {
             updated_at: now,
         };
         draft.policies.insert(policy.name.clone(), number);
-        draft.outlook.policies.insert(number, policy.signing.clone());
+        draft.pending.policies.insert(number, policy.signing.clone());
         let (keys, fields, pending_key) =
             keys(draft, old.map(|old| (&old.signing, &old.keys)), &policy.signing, given)?;
         policy.keys = keys;
@@ -79,7 +79,7 @@ impl Part for Policies {
 
 /// A provisional number for a policy that is created. The store assigns its number.
 fn provisional(draft: &Draft<'_>) -> u64 {
-    let made = u64::try_from(draft.outlook.policies.len()).unwrap_or(u64::MAX);
+    let made = u64::try_from(draft.pending.policies.len()).unwrap_or(u64::MAX);
     u64::MAX.saturating_sub(made)
 }
 
@@ -132,7 +132,7 @@ impl Part for Webhooks {
             None | Some(Value::Null) => None,
             Some(Value::String(name)) => match draft.policies.get(&name) {
                 Some(number) => Some(*number),
-                None if draft.outlook.unread_policies.any || draft.outlook.unread_policies.names.contains(&name) => {
+                None if draft.pending.unread_policies.any || draft.pending.unread_policies.names.contains(&name) => {
                     None
                 }
                 None => {
@@ -141,7 +141,7 @@ impl Part for Webhooks {
                     return Err(Mistake::new("policy", message).into());
                 }
             },
-            Some(_) => return Err(Mistake::new("policy", "is not a text: give the policy's name").into()),
+            Some(_) => return Err(Mistake::new("policy", "is not a string: give the policy's name").into()),
         };
         let input = WebhookInput { policy: policy.map(Some), ..draft.read(item)? };
         input.check_alternatives()?;
@@ -185,7 +185,7 @@ impl Part for Webhooks {
     }
 
     fn check(draft: &mut Draft<'_>, webhook: &mut Webhook, _: Option<&Webhook>) -> Result<(), PipelineError> {
-        draft.configurations.webhooks.check_webhook_ahead(&draft.outlook, webhook, webhook.confirmation.handshake)
+        draft.configurations.webhooks.check_webhook_ahead(&draft.pending, webhook, webhook.confirmation.handshake)
     }
 
     fn swap(swap: Swap<Webhook>) -> Vec<ConfigChange> {

@@ -62,14 +62,14 @@ impl Part for Kinds {
     }
 
     fn check(draft: &mut Draft<'_>, kind: &mut RecordKind, _: Option<&RecordKind>) -> Result<(), PipelineError> {
-        draft.configurations.references.check_kind_references(draft.space, &draft.outlook, kind)?;
-        draft.outlook.kinds.insert(kind.name().to_owned(), true);
+        draft.configurations.references.check_kind_references(draft.space, &draft.pending, kind)?;
+        draft.pending.kinds.insert(kind.name().to_owned(), true);
         Ok(())
     }
 
     fn delete(draft: &mut Draft<'_>, kind: &RecordKind) -> Result<(), PipelineError> {
         if draft.configurations.store.find(draft.space, kind.name(), 1, &|_| true)?.is_empty() {
-            draft.outlook.kinds.insert(kind.name().to_owned(), false);
+            draft.pending.kinds.insert(kind.name().to_owned(), false);
             return Ok(());
         }
         Err(Mistake::new("", format!("there are records of the kind `{}`: delete them first", kind.name())).into())
@@ -167,13 +167,13 @@ impl Part for Workflows {
     }
 
     fn check(draft: &mut Draft<'_>, workflow: &mut Workflow, _: Option<&Workflow>) -> Result<(), PipelineError> {
-        draft.configurations.workflows.check_workflow(draft.space, &draft.outlook, workflow)?;
-        draft.outlook.workflows.insert(workflow.name.clone(), Some(workflow.clone()));
+        draft.configurations.workflows.check_workflow(draft.space, &draft.pending, workflow)?;
+        draft.pending.workflows.insert(workflow.name.clone(), Some(workflow.clone()));
         Ok(())
     }
 
     fn delete(draft: &mut Draft<'_>, workflow: &Workflow) -> Result<(), PipelineError> {
-        draft.outlook.workflows.insert(workflow.name.clone(), None);
+        draft.pending.workflows.insert(workflow.name.clone(), None);
         Ok(())
     }
 
@@ -217,7 +217,7 @@ impl Part for Automations {
     }
 
     fn check(draft: &mut Draft<'_>, automation: &mut Automation, _: Option<&Automation>) -> Result<(), PipelineError> {
-        Ok(draft.configurations.automations.check_automation(draft.space, &draft.outlook, automation)?)
+        Ok(draft.configurations.automations.check_automation(draft.space, &draft.pending, automation)?)
     }
 
     fn swap(swap: Swap<Automation>) -> Vec<ConfigChange> {
@@ -255,7 +255,7 @@ impl Part for Schedules {
     }
 
     fn check(draft: &mut Draft<'_>, schedule: &mut Schedule, _: Option<&Schedule>) -> Result<(), PipelineError> {
-        draft.configurations.schedules.set_times(draft.space, &draft.outlook, schedule)
+        draft.configurations.schedules.set_times(draft.space, &draft.pending, schedule)
     }
 
     fn swap(swap: Swap<Schedule>) -> Vec<ConfigChange> {
@@ -292,7 +292,7 @@ impl Part for Sources {
         }
         let input: SourceInput = draft.read(item)?;
         let times = input.poll.clone().flatten();
-        let made = draft.configurations.sources.new_source(draft.space, draft.caller, &draft.outlook, input)?;
+        let made = draft.configurations.sources.new_source(draft.space, draft.caller, &draft.pending, input)?;
         let mut source = made.source;
         let (mut shown, mut fields) = (Vec::new(), Vec::new());
         if let Some(SourceThing { source: old, .. }) = old {
