@@ -14,7 +14,7 @@ function failure(code, message, retryAfterMs) {
 
 /**
  * Wraps a function of the plugin. An `Error` that reaches the host is a trap whose message is lost, so it is caught here
- * and thrown again as a failure. What is a failure already, one of the host's for example, passes through.
+ * and thrown again as a failure. A failure, such as one of the host's, passes through unchanged.
  */
 function guarded(run) {
   return (...args) => {
@@ -60,7 +60,7 @@ export const action = {
     const data = JSON.parse(event.data);
     const summary = summaryOf(event, data, fields);
     write('info', summary, [['event', event.id]]);
-    // An id may be a number in the payload; the host takes texts, and a number where it wants a text is a trap.
+    // An id may be a number in the payload; the host requires strings, and a number in their place is a trap.
     const note = ticket == null ? undefined : addNote(String(ticket), summary, false);
     return { tag: 'done', val: JSON.stringify({ summary, note }) };
   }),

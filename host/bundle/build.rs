@@ -10,7 +10,7 @@ use flate2::write::ZlibEncoder;
 use hookwright_guests::{Built, Toolchain};
 
 fn main() {
-    // The text goes to cargo, which shows it as its own error.
+    // The text is returned to cargo, which shows it as its own error.
     if let Err(problem) = bundle() {
         println!("cargo::error={}", problem.replace('\n', " "));
     }
@@ -19,7 +19,7 @@ fn main() {
 fn bundle() -> Result<(), String> {
     let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(variable("OUT_DIR")?);
-    let root = here.ancestors().nth(2).ok_or("host/bundle stands outside of the workspace")?;
+    let root = here.ancestors().nth(2).ok_or("host/bundle is outside of the workspace")?;
     watch(root)?;
     let toolchain = Toolchain::find().map_err(|error| error.to_string())?;
     let built = hookwright_guests::build(&toolchain, &root.join("plugins"), &guest_target(&out)?, &out)
@@ -41,7 +41,7 @@ fn variable(name: &str) -> Result<String, String> {
     })
 }
 
-/// Names what the components are made of. `plugins/target` is left out: a build there must not lead to one here.
+/// Declares the inputs of the components. `plugins/target` is excluded, so that a build there does not cause one here.
 fn watch(root: &Path) -> Result<(), String> {
     println!("cargo::rerun-if-changed={}", root.join("wit").display());
     let plugins = root.join("plugins");
@@ -57,7 +57,7 @@ fn watch(root: &Path) -> Result<(), String> {
 
 /// One folder for all profiles, and the one that `cargo xtask plugins` uses: `OUT_DIR` is `TARGET/PROFILE/build/NAME/out`.
 fn guest_target(out: &Path) -> Result<PathBuf, String> {
-    let target = out.ancestors().nth(4).ok_or_else(|| format!("{} is no folder of cargo's", out.display()))?;
+    let target = out.ancestors().nth(4).ok_or_else(|| format!("{} is not a folder of cargo's", out.display()))?;
     Ok(target.join("guests"))
 }
 

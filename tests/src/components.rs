@@ -1,4 +1,4 @@
-//! Components that are made for a test: another version of a plugin, and things that are no plugin.
+//! Components that are made for a test: another version of a plugin, and things that are not plugins.
 
 use crate::workspace;
 
@@ -38,7 +38,7 @@ pub fn renamed(name: &str, from: &str, to: &str) -> Vec<u8> {
     changed(&workspace::plugin(name), from, to)
 }
 
-/// A component with a text replaced by another one that is as long, wherever it stands.
+/// A component with a string replaced by another one that is as long, wherever it stands.
 pub fn changed(component: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len(), "texts are kept with their length");
     let mut bytes = component.to_vec();

@@ -94,8 +94,8 @@ pub fn settled(client: &Client) {
     });
 }
 
-/// A text in an answer.
+/// A string in an answer.
 #[track_caller]
 pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text")).to_owned()
 }

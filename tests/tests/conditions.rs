@@ -43,7 +43,7 @@ fn values_are_compared_as_the_requested_type() {
     let client = server.space("conditions-typed");
     let rows = [
         (json!({"path": "n", "gt": "9007199254740992", "as": "number"}), true, "it is 9007199254740993"),
-        (json!({"path": "word", "gt": 5, "as": "number"}), false, "it is \"soon\", which is no number"),
+        (json!({"path": "word", "gt": 5, "as": "number"}), false, "it is \"soon\", which is not a number"),
         (json!({"path": "due", "lt": "2026-11-21T09:30:00Z", "as": "date"}), true, "as date"),
         (json!({"path": "due", "gt": 1_795_251_000, "as": "date"}), false, "as date"),
         (json!({"path": "nothing", "equals": null}), true, "it is null"),
@@ -55,7 +55,7 @@ fn values_are_compared_as_the_requested_type() {
         (json!({"path": "due", "older_than": "1d"}), true, "now is 20"),
         (json!({"path": "due", "after": "now-2h"}), false, "now is 20"),
         (json!({"path": "event.time", "within": "10m"}), true, "now is 20"),
-        (json!({"path": "word", "before": "now"}), false, "which is no date"),
+        (json!({"path": "word", "before": "now"}), false, "which is not a date"),
     ];
     let made: Vec<String> = rows.iter().map(|(with, ..)| when(&client, "typed", with)).collect();
     let data = r#"{"n": 9007199254740993, "word": "soon", "due": "2020-11-21T10:00:00+01:00", "nothing": null}"#;
@@ -87,7 +87,7 @@ fn conditions_can_test_which_field_an_update_changed() {
     let ticket = scene::ticket(&client, "Printer");
     let path = format!("/v1/tickets/{ticket}");
     let (held, reason) = verdict(&client, &events_of(&client, "ticket.created", ticket)[0], &created);
-    assert!(!held && reason.ends_with("ticket.created is no update: its data has no changes"), "{reason}");
+    assert!(!held && reason.ends_with("ticket.created is not an update: its data has no changes"), "{reason}");
     client.patch(&path, &json!({"status": "closed"})).expect(200);
     let event = events_of(&client, "ticket.updated", ticket).remove(0);
     for ((with, holds, said), automation) in rows.iter().zip(&made) {
@@ -138,8 +138,8 @@ fn conditions_read_the_current_state_of_the_events_record() {
     let (held, reason) = verdict(&client, &event, &network);
     assert!(held && reason == "record.team.name equals \"Network\": it is \"Network\"", "{reason}");
     for (subject, said) in [
-        (json!(null), "the event is about no record, since it has no subject"),
-        (json!("order 7"), "the event is about no record: its subject is `order 7`"),
+        (json!(null), "the event is not about a record: it has no subject"),
+        (json!("order 7"), "the event is not about a record: its subject is `order 7`"),
         (json!("ticket/4711"), "there is no ticket/4711 in this space"),
         (json!(format!("request/{request}")), "which is not a ticket"),
     ] {
@@ -179,7 +179,7 @@ fn list_elements_are_tested_and_the_deciding_one_is_reported() {
             false,
             "none of 2 does",
         ),
-        (json!({"path": "name", "any": {"exists": true}}), false, "it is \"n\", which is no list"),
+        (json!({"path": "name", "any": {"exists": true}}), false, "it is \"n\", which is not a list"),
     ];
     let made: Vec<String> = rows.iter().map(|(with, ..)| when(&client, "listed", with)).collect();
     let data = json!({"items": [{"price": 5, "tags": ["a"]}, {"price": 150, "tags": ["b"]}], "name": "n"});

@@ -268,7 +268,7 @@ fn a_component_is_rejected_by_its_expanded_size_before_compilation() {
     assert!(grown < 64 * MIB, "looking at it took {} MiB", grown / MIB);
 }
 
-/// What a user's schema makes of a text is bounded when it is saved and when it is checked.
+/// What a user's schema makes of a string is bounded when it is saved and when it is checked.
 #[test]
 fn regular_expressions_in_schemas_are_bounded_in_states_and_work() {
     let server = Server::shared();

@@ -45,7 +45,7 @@ fn closing_a_jira_issue_closes_the_ticket_and_sends_verified_webhooks() {
         assert_eq!(receiver.line()["ready"], true);
         (receiver, id)
     });
-    // What the ticket's own making sends out is no part of the story.
+    // What the ticket's own making sends out is not a part of the story.
     let ticket = scene::ticket(&client, "Printer on fire");
     for (receiver, _) in &mut receivers {
         let told = receiver.line();

@@ -366,7 +366,7 @@ fn automations_keys_without_a_user_and_external_events_have_no_user() {
         all.iter().find(fits).cloned().unwrap_or_else(|| panic!("no {action} in {all:#?}"))
     };
     assert_eq!(of_type(&uspacy, 2, "create")["data"]["user_id"], 9);
-    assert_eq!(of_type(&uspacy, 2, "update")["data"]["user_id"], Value::Null, "an automation is no user");
+    assert_eq!(of_type(&uspacy, 2, "update")["data"]["user_id"], Value::Null, "an automation is not a user");
     let message = of_type(&xurrent, 2, "lead.update");
     assert_eq!(json!([message["person_id"], message["person_name"]]), json!([automation, "answers"]), "{message}");
     scene::settled(&admin);

@@ -118,7 +118,7 @@ fn every_inbound_endpoint_continues_the_hop_counter() {
         let story = scene::story(&client, &send("/v1/events", "application/json", &native, hops));
         assert_eq!((&story["cause"]["hops"], &story["deliveries"]), (&json!(17), &json!([])), "{story:#}");
     }
-    // What is no number says nothing.
+    // What is not a number says nothing.
     let story = scene::story(&client, &send("/v1/events", "application/json", &native, "many"));
     assert_eq!(story["cause"], Value::Null, "{story:#}");
     let workflow = json!({"name": "w", "steps": [{"action": "event-emit", "with": {"type": "x"}}]});

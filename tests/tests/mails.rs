@@ -70,7 +70,7 @@ fn a_mail_has_text_html_and_attachments_rendered_from_the_event() {
     assert_eq!(parts.len(), 5, "{taken:#}");
     assert_eq!(parts[0], ("text/plain".to_owned(), Value::Null, "You bought Kettle <1 l>.".to_owned()));
     assert_eq!(parts[1].0, "text/html");
-    assert_eq!(parts[1].2, "<ul><li>Kettle &lt;1 l&gt;</li><li>Tea</li></ul>", "what the event says is no markup");
+    assert_eq!(parts[1].2, "<ul><li>Kettle &lt;1 l&gt;</li><li>Tea</li></ul>", "what the event says is not markup");
     assert_eq!((&parts[2].1, serde_json::from_str::<Value>(&parts[2].2).unwrap()), (&json!("order.json"), data));
     assert_eq!(parts[3], ("application/pdf".to_owned(), json!("receipt.pdf"), "%PDF-1.4".to_owned()));
     assert_eq!((parts[4].1.clone(), parts[4].2.as_str()), (json!("note.txt"), "for ada@example.com"));

@@ -153,7 +153,7 @@ fn the_table_contains_every_list() {
     let mut found = BTreeSet::new();
     for route in routes::table().into_iter().filter(|route| route.method == "GET" && route.path.starts_with("/v1/")) {
         let answer = client.get(&format!("{}?cursor=x", route.path.replace(['{', '}'], "")));
-        // Query parameters are looked at before anything else, and a route that is no list has no cursor.
+        // Query parameters are looked at before anything else, and a route that is not a list has no cursor.
         if answer.status != 400 || !answer.text().contains("unknown query parameter `cursor`") {
             found.insert(route.path);
         }

@@ -282,7 +282,7 @@ fn differences_between_versions_are_reported_by_event_and_path() {
     assert_eq!(receiver.received().len(), requests, "nothing left");
     assert_eq!(client.get("/v1/plugins/probe/versions").expect(200)["data"].as_array().unwrap().len(), 1);
 
-    // A kept version is compared by its name, and one that is no action fails at every call.
+    // A kept version is compared by its name, and one that is not an action fails at every call.
     let digest = text(&found["live"]["digest"]);
     let kept = client.post("/v1/plugins/probe/compare", &json!({"version": digest, "last": 2})).expect(202);
     assert_eq!(counts(&ended(&client, &kept)), [2, 0, 0, 0]);

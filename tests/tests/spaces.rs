@@ -195,7 +195,7 @@ fn every_route_of_the_server_has_its_row_here() {
         assert!(rows.contains(route), "{route:?} has no row in ROWS: say what others may do with it");
     }
     for row in &rows {
-        assert!(table.contains(row), "{row:?} is no route of the server");
+        assert!(table.contains(row), "{row:?} is not a route of the server");
     }
 }
 

@@ -232,7 +232,7 @@ fn signals_reload_stop_and_force() {
     server.client().get(&format!("/v1/events/{event}")).expect(200);
 }
 
-/// An event that crashes the server three times is dead-lettered. A second signal is no crash, though it ends the process while
+/// An event that crashes the server three times is dead-lettered. A second signal is not a crash, though it ends the process while
 /// the event is in flight, and nothing of it is committed in between.
 #[test]
 fn an_event_that_was_in_flight_at_forced_ends_is_not_dead_lettered() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// What went wrong and what to do about it, for the person at the terminal. Nothing else reads it, so it is a text.
+/// What went wrong and what to do about it, for the person at the terminal. Nothing else reads it, so it is a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stop(String);
 

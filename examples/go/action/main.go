@@ -23,7 +23,7 @@ func init() {
 // with is the action's parameters.
 type with map[string]json.RawMessage
 
-// text is a parameter that is text; empty if it is none.
+// text is a parameter that is a string; empty if it is not one.
 func (w with) text(name string) string {
 	text := ""
 	if json.Unmarshal(w[name], &text) != nil {
@@ -32,7 +32,7 @@ func (w with) text(name string) string {
 	return text
 }
 
-// id is a parameter that is a text or a number.
+// id is a parameter that is a string or a number.
 func (w with) id(name string) string {
 	if text := w.text(name); text != "" {
 		return text
@@ -42,7 +42,7 @@ func (w with) id(name string) string {
 
 func (w with) isTrue(name string) bool { return string(w[name]) == "true" }
 
-// count is a parameter that is a whole number; nil if it is none.
+// count is a parameter that is an integer; nil if it is not one.
 func (w with) count(name string) *uint32 {
 	var number *uint32
 	if json.Unmarshal(w[name], &number) != nil {
@@ -251,7 +251,7 @@ func compact(value json.RawMessage, otherwise string) string {
 	return text.String()
 }
 
-// value is what a key holds, as JSON.
+// value is the value of a key, as JSON.
 func value(bytes []byte) string {
 	if bytes == nil {
 		return "null"

@@ -42,7 +42,7 @@ func evaluate(event *hookwright.Event, parameters string) (condition.Verdict, er
 	}, nil
 }
 
-// find follows a dotted path; nil if it leads to nothing.
+// find follows a dotted path; nil if it has no value.
 func find(value json.RawMessage, path string) json.RawMessage {
 	for name := range strings.SplitSeq(path, ".") {
 		var members map[string]json.RawMessage

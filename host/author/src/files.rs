@@ -19,7 +19,7 @@ pub(crate) fn text(set: &[(&'static str, &'static str)], path: &str) -> &'static
     set.iter().find(|(name, _)| *name == path).map_or("", |(_, text)| text)
 }
 
-/// Writes a text unless the file already has it, so that its modification time does not change.
+/// Writes a string unless the file already has it, so that its modification time does not change.
 ///
 /// # Errors
 /// The folder or the file cannot be written.

@@ -43,7 +43,7 @@ impl Settings {
     /// Reads the settings of a folder.
     ///
     /// # Errors
-    /// There is no such file, it is no TOML, or one of its fields is missing, unknown or wrong.
+    /// There is no such file, it is not TOML, or one of its fields is missing, unknown or wrong.
     pub fn read(folder: &Path) -> Result<Self, AuthorError> {
         let path = folder.join(SETTINGS_FILE.trim_start_matches("./"));
         let wrong = |reason: String| AuthorError::Settings { path: path.clone(), reason };

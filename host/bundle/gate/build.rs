@@ -1,8 +1,8 @@
-//! Looks for a WebAssembly toolchain, and fails with the one command that mends it if there is none.
+//! Looks for a WebAssembly toolchain. If there is none, fails with the command that installs it.
 
 use std::path::Path;
 
-// The looking is done by the files of `hookwright-guests`, which cannot be a dependency: it is compiled too late.
+// Includes files of `hookwright-guests`, which cannot be a dependency because it would be compiled too late.
 #[path = "../../../xtask/guests/src/command.rs"]
 #[allow(dead_code, reason = "a part of it installs and builds, which is not done here")]
 mod command;
@@ -13,7 +13,7 @@ mod debian;
 #[allow(dead_code, reason = "a part of it installs, which is not done here")]
 mod rustup;
 
-/// What those files call the target that plugins are built for.
+/// The name that those files have for the target of plugins.
 const TARGET: &str = "wasm32-unknown-unknown";
 
 fn main() {

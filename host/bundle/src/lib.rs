@@ -1,5 +1,5 @@
-//! The first-party plugins, compiled to components, as bytes in the binary: so the server is one file to copy, and runs
-//! with no other file present. The build script compiles them from `plugins/`.
+//! The first-party plugins, compiled to components, as bytes in the binary, so that the server is a single file. The
+//! build script compiles them from `plugins/`.
 
 use std::io::{self, Read as _};
 
@@ -13,7 +13,7 @@ static PACKED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/components
 ///
 /// # Errors
 ///
-/// The program's file is damaged; the error names the plugin.
+/// The program's file is damaged. The error names the plugin.
 pub fn components() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
     let unpacked = |(name, packed): &(&'static str, &[u8])| {
         let mut component = Vec::new();
@@ -31,7 +31,7 @@ pub fn components() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
 mod tests {
     use super::*;
 
-    /// How a component begins (Component Model, binary format): the magic number, then version 13 of layer 1.
+    /// The first bytes of a component (Component Model, binary format): the magic number, then version 13 of layer 1.
     const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
 
     #[test]

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// A body as text, as base64 (RFC 4648 section 4), or as JSON, which is sent without white space. None of them: empty.
+/// A body as text, as base64 (RFC 4648 section 4), or as JSON, which is sent without whitespace. Empty if it is none of
+/// them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GivenBody {
@@ -18,7 +19,7 @@ pub(crate) struct GivenBody {
 }
 
 impl GivenBody {
-    /// Its bytes; `path` is where it stands in the file.
+    /// Its bytes. `path` is its path in the file.
     pub(crate) fn bytes(&self, path: &str) -> Result<Bytes, Mistake> {
         match (&self.text, &self.base64, &self.json) {
             (None, None, None) => Ok(Bytes::new()),
@@ -39,7 +40,7 @@ pub(crate) fn is_json(content_type: &str) -> bool {
     media == "application/json" || media.ends_with("+json")
 }
 
-/// JSON without the white space between its parts. No number loses a digit and no field its place.
+/// JSON without the whitespace between its parts. Digits of numbers and the order of fields are preserved.
 pub(crate) fn compact(json: &str) -> String {
     let (mut quoted, mut escaped) = (false, false);
     let keep = |c: &char| {
@@ -54,7 +55,7 @@ pub(crate) fn compact(json: &str) -> String {
     json.chars().filter(keep).collect()
 }
 
-/// A body in every form that it has, so that a case may expect whichever it likes.
+/// A body in every form that it has, so that a case may expect any of them.
 pub(crate) fn shown(body: &[u8]) -> Value {
     let mut forms = Map::new();
     if let Ok(text) = std::str::from_utf8(body) {

@@ -1,4 +1,4 @@
-//! A case as its file says it.
+//! The format of a case file.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use crate::body::GivenBody;
 use crate::compare;
 
-/// What a plugin is called with, and what must come of it.
+/// A case: the input of a call, and its expected outcome.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Case {
-    /// One sentence: what must happen.
+    /// One sentence about the expected behaviour.
     pub description: String,
     /// The parameters.
     pub parameters: Option<Value>,
@@ -28,7 +28,7 @@ pub struct Case {
     pub(crate) tickets: Vec<Map<String, Value>>,
     pub(crate) records: BTreeMap<String, Vec<Map<String, Value>>>,
     pub(crate) http: Vec<GivenExchange>,
-    /// Anything that is to be compared, by the name of the part of the outcome.
+    /// The expected outcome, by the names of its parts.
     pub(crate) expect: Map<String, Value>,
 }
 
@@ -42,13 +42,13 @@ pub(crate) struct GivenEvent {
     pub(crate) source: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) time: Option<String>,
-    /// Absent is an empty object; `null` is null.
+    /// Absent: an empty object. `null`: null.
     #[serde(deserialize_with = "nullable::present")]
     pub(crate) data: Option<Box<RawValue>>,
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
-/// The message that a transform works on.
+/// The input message of a transform.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GivenMessage {
@@ -57,7 +57,7 @@ pub(crate) struct GivenMessage {
     pub(crate) body: Option<Box<RawValue>>,
 }
 
-/// The request that a source takes.
+/// The request to a source.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GivenRequest {
@@ -69,11 +69,11 @@ pub(crate) struct GivenRequest {
     pub(crate) remote_address: Option<String>,
 }
 
-/// A request that the plugin sends, and what it is answered.
+/// An expected request of the plugin, and its response.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GivenExchange {
-    /// Compared with the request, as far as it says something.
+    /// Compared with the request, in the parts that it has.
     #[serde(default)]
     pub(crate) request: Option<Value>,
     #[serde(default)]
@@ -82,7 +82,7 @@ pub(crate) struct GivenExchange {
     pub(crate) failure: Option<GivenFailure>,
 }
 
-/// An answer.
+/// The response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GivenResponse {
@@ -91,7 +91,7 @@ pub(crate) struct GivenResponse {
     pub(crate) body: GivenBody,
 }
 
-/// Why there is no answer.
+/// The failure, in place of a response.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GivenFailure {
@@ -108,14 +108,14 @@ impl From<GivenFailure> for Failure {
     }
 }
 
-/// What a call may come to: exactly one of these is part of an outcome.
+/// The possible results of a call: exactly one of them is part of an outcome.
 pub(crate) const RESULTS: [&str; 9] =
     ["verdict", "done", "skipped", "failure", "message", "dropped", "accepted", "refused", "parameters_invalid"];
-/// What else a case may expect.
+/// The other parts of an outcome that a case may expect.
 pub(crate) const TRACES: [&str; 3] = ["effects", "requests", "log"];
 
 impl Case {
-    /// Looks for what the types do not say.
+    /// Validates what the types do not express.
     pub(crate) fn check(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         if self.expect.is_empty() {
@@ -150,23 +150,23 @@ impl Case {
         mistakes.check()
     }
 
-    /// The parameters, none being the same as an empty object.
+    /// The parameters. Absent ones are an empty object.
     pub(crate) fn parameters(&self) -> Value {
         self.parameters.clone().unwrap_or_else(|| Value::Object(Map::new()))
     }
 
-    /// Whether the plugin is expected to do what it is for, not to refuse or to fail.
+    /// Whether the plugin is expected to succeed, not to refuse or to fail.
     pub fn achieves(&self) -> bool {
         !matches!(self.expected_result(), None | Some("failure" | "refused" | "parameters_invalid"))
     }
 
-    /// What the call is expected to come to.
+    /// The expected result of the call.
     pub(crate) fn expected_result(&self) -> Option<&'static str> {
         RESULTS.into_iter().find(|name| self.expect.contains_key(*name))
     }
 }
 
-/// A mistake in a part of the case.
+/// An error in a part of the case.
 pub(crate) fn within(part: &str, mistake: &Mistake) -> Mistake {
     let path = if mistake.path.is_empty() { part.to_owned() } else { format!("{part}.{}", mistake.path) };
     Mistake::new(path, mistake.message.clone())

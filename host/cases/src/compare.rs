@@ -1,24 +1,24 @@
-//! Whether what came of a call is what a case expects, and where it is not.
+//! Compares the outcome of a call with the expected one.
 
 use hookwright_model::Mistakes;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-/// Somewhere in an outcome that is not as expected.
+/// A difference between an outcome and the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Where, such as `done.status` or `requests[0].headers.authorization`.
+    /// Its path, such as `done.status` or `requests[0].headers.authorization`.
     pub path: String,
-    /// What was expected there, for people.
+    /// The expected value, for people.
     pub expected: String,
-    /// What was there, for people.
+    /// The actual value, for people.
     pub actual: String,
 }
 
-/// How much of a value is shown, in characters.
+/// Maximum length of a shown value, in characters.
 const SHOWN: usize = 600;
 
-/// What an object stands for that has one of the words of the tests as its only field.
+/// A test: an object with one of the keywords of tests as its only field.
 enum Test<'v> {
     Contains(&'v str),
     Matches(&'v str),
@@ -36,7 +36,7 @@ fn test(expected: &Map<String, Value>) -> Option<Test<'_>> {
     }
 }
 
-/// Looks for tests in an expected value that cannot be made.
+/// Validates the tests in an expected value.
 pub(crate) fn check(path: &str, expected: &Value, mistakes: &mut Mistakes) {
     match expected {
         Value::Object(fields) => {
@@ -60,9 +60,9 @@ pub(crate) fn check(path: &str, expected: &Value, mistakes: &mut Mistakes) {
     }
 }
 
-/// Compares, and adds what differs. An object is as expected if each expected field is; a list, if it has the same
-/// length and each entry is; an object with `contains`, `matches` or `any` alone is a test of what is there; everything
-/// else must be equal, numbers by their value.
+/// Compares, and adds the differences. An object is as expected if each expected field is; a list, if it has the same
+/// length and each entry is; an object with `contains`, `matches` or `any` alone is a test of the actual value;
+/// everything else must be equal, numbers by their value.
 pub(crate) fn compare(path: &str, expected: &Value, actual: Option<&Value>, mismatches: &mut Vec<Mismatch>) {
     if let Value::Object(fields) = expected
         && let Some(test) = test(fields)
@@ -97,7 +97,7 @@ fn differing(path: &str, expected: String, actual: Option<&Value>) -> Mismatch {
     Mismatch { path: path.to_owned(), expected, actual: shown(actual) }
 }
 
-/// What a test wanted that is not so.
+/// Why a test failed.
 fn failed(test: &Test<'_>, actual: Option<&Value>) -> Option<String> {
     match test {
         Test::Contains(part) => {
@@ -118,7 +118,7 @@ fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// What tests of text look at: a text itself, anything else as JSON.
+/// The text that tests examine: a string itself, anything else as JSON.
 fn text_of(actual: Option<&Value>) -> Option<String> {
     match actual? {
         Value::String(text) => Some(text.clone()),
@@ -137,7 +137,7 @@ fn equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A value as JSON, cut if it is long.
+/// A value as JSON, truncated if it is long.
 pub(crate) fn shown(value: Option<&Value>) -> String {
     let Some(value) = value else { return "nothing".to_owned() };
     let text = value.to_string();

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// Why cases cannot be run.
+/// The reason for which cases cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaseError {
@@ -12,12 +12,12 @@ pub enum CaseError {
         /// Why.
         reason: String,
     },
-    /// A file is no case, or one that cannot be set up.
+    /// A file is not a case, or its context cannot be set up.
     #[error("case.invalid: {}: {reason}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// The place in it, what is wrong there, and the remedy.
+        /// The path, the error, and the remedy.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The mock of the outside: it answers requests from the case's list, in order, and remembers them.
+//! The mock of other servers: it answers requests from the case's list, in order, and records them.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::body;
 use crate::case::GivenExchange;
 use crate::compare::{Mismatch, compare};
 
-/// An entry of the list, ready to be given out.
+/// A prepared entry of the list.
 #[derive(Clone)]
 struct Prepared {
     request: Option<Value>,
@@ -73,12 +73,12 @@ impl Outside {
         Self { script, seen: Mutex::default() }
     }
 
-    /// The requests as they are shown.
+    /// The requests in the form of outcomes.
     pub(crate) fn requests(&self) -> Vec<Value> {
         self.seen.lock().iter().map(shown).collect()
     }
 
-    /// What was asked otherwise than the list says.
+    /// The requests that differ from the list.
     pub(crate) fn mismatches(&self) -> Vec<Mismatch> {
         let requests = self.requests();
         let mut mismatches = Vec::new();

@@ -1,4 +1,4 @@
-//! Cases as they lie in a folder.
+//! Reads the cases of a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use hookwright_model::parse_json;
 use crate::case::Case;
 use crate::error::CaseError;
 
-/// What the folder of a plugin's cases is called.
+/// The name of the folder with a plugin's cases.
 pub const FOLDER: &str = "cases";
 
 /// A case and the file that it came from.
 #[derive(Debug)]
 pub struct CaseFile {
-    /// The file's name without `.json`, which says what the case is about.
+    /// The file's name without `.json`, the name of the case.
     pub name: String,
     /// The file.
     pub path: PathBuf,
@@ -21,8 +21,8 @@ pub struct CaseFile {
     pub case: Result<Case, CaseError>,
 }
 
-/// Reads every `*.json` in a folder, in the order of the names. A file that is no case stands in its place with what is
-/// wrong with it.
+/// Reads every `*.json` in a folder, in the order of the names. A file that is not a valid case is returned with its
+/// error.
 ///
 /// # Errors
 /// The folder cannot be read, or has no cases.

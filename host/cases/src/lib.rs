@@ -1,8 +1,7 @@
-//! Test cases of plugins, for whoever writes one: JSON files that say what a plugin is called with and what must come
-//! of it.
+//! Test cases for authors of plugins: JSON files with the input of a call and its expected outcome.
 //!
-//! [`read`] reads the files, a [`Stage`] sets up the mock of a space that a case describes and calls the component
-//! in the real engine, and [`run`] compares what came of it with what the case expects. The format is described in
+//! [`read`] reads the files, a [`Stage`] sets up the mock of a space that a case describes and calls the component in
+//! the real engine, and [`run`] compares the outcome with the expected one. The format is described in
 //! `docs/plugins/testing.md`.
 
 mod body;

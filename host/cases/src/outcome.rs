@@ -1,4 +1,4 @@
-//! What came of a call, as values to compare with what was expected.
+//! The outcome of a call, as JSON values to be compared with the expected ones.
 
 use bytes::Bytes;
 use hookwright_model::{Change, Effects, Failure, Mistake, Outcome, Subscribers, Verdict, Workbench};
@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{body, exchange};
 
-/// What came of one call.
+/// The outcome of one call.
 pub struct Ended {
-    /// The name of the result, such as `done`, and the result. Several only where each of them describes it.
+    /// The name of the result, such as `done`, and the result. Several only if all of them describe the same result.
     pub(crate) results: Map<String, Value>,
     workbench: Option<Workbench>,
     /// What the plugin logged.
@@ -21,7 +21,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The call was not made, since the parameters do not fit.
+    /// The call was not made, because the parameters are not valid.
     pub(crate) fn refused(mistake: &Mistake) -> Self {
         let failure = Failure::permanent(Failure::PARAMETERS_INVALID, mistake.to_string());
         let mut results = Map::new();
@@ -41,7 +41,7 @@ impl Ended {
         Self { results, workbench, log, usage, failure: result.err() }
     }
 
-    /// The changes that it asked for, with what they carry.
+    /// The changes that it requested, with their content.
     pub(crate) fn effects(&mut self) -> Vec<Value> {
         let Some(workbench) = self.workbench.take() else { return Vec::new() };
         let effects = workbench.finish(&Subscribers::default());
@@ -49,7 +49,7 @@ impl Ended {
     }
 }
 
-/// A change, with the data of the event, the letter or the value that its account leaves out.
+/// A change, with the data of the event, the mail or the value that its summary omits.
 fn with_contents(change: &Change, effects: &Effects) -> Value {
     let mut detail = change.detail.clone();
     let mut add = |name: &str, value: Value| {
@@ -109,7 +109,7 @@ pub(crate) fn transformed(transformed: &Transformed) -> (&'static str, Value) {
     }
 }
 
-/// A body of JSON is shown as that value, any other in every form that it has.
+/// A JSON body is shown as that value, any other in every form that it has.
 fn shown_message(message: &Message) -> Value {
     let json = if body::is_json(&message.content_type) { serde_json::from_slice(&message.body).ok() } else { None };
     json!({
@@ -151,7 +151,7 @@ fn shown_event(event: &SourceDraft) -> Value {
     Value::Object(shown)
 }
 
-/// The body of a message that a case leaves out: the event's data.
+/// The default body of a message: the event's data.
 pub(crate) fn body_of(event: &hookwright_model::Event) -> Bytes {
     Bytes::from(event.data_json().into_owned())
 }

@@ -1,4 +1,4 @@
-//! One case run, and what differed.
+//! Runs one case, and reports the differences.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use crate::exchange::with_small_names;
 use crate::files::CaseFile;
 use crate::stage::Stage;
 
-/// What became of a case.
+/// The report of a case.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The case's name.
     pub name: String,
     /// Its file.
     pub path: PathBuf,
-    /// What was to happen.
+    /// The expected behaviour.
     pub description: String,
-    /// What happened otherwise; none: the case passed.
+    /// The differences. Empty: the case passed.
     pub mismatches: Vec<Mismatch>,
     /// Why it was not run.
     pub error: Option<CaseError>,
     /// What the plugin logged.
     pub log: Vec<String>,
-    /// How long the call took, from the instance to the answer.
+    /// Duration of the call, from the instance to the result.
     pub took: Duration,
 }
 
@@ -89,8 +89,7 @@ pub async fn run(plugin: &Plugin, file: &CaseFile, limits: Limits) -> Report {
     report
 }
 
-/// Compares what the call came to with the one result that the case expects; a case that expects none is not content
-/// with a failure.
+/// Compares the result of the call with the expected one. A case without an expected result fails if the call fails.
 fn result(case: &Case, results: &serde_json::Map<String, Value>, mismatches: &mut Vec<Mismatch>) {
     let came_to = || {
         let first = results.iter().next();

@@ -18,10 +18,10 @@ use crate::outcome::{self, Ended};
 
 /// The instant of a case that names none: 2026-01-02T03:04:05Z.
 const NOW: Timestamp = Timestamp::from_millis(1_767_323_045_000);
-/// What `Idempotency-Key` begins with in a case.
+/// The prefix of `Idempotency-Key` in a case.
 const IDEMPOTENCY_KEY: &str = "case";
 
-/// Everything that the calls of a case have: the event, what is stored, what is granted. Each call begins with it anew.
+/// The context of a case's calls: the event, the stored state, the grants. Each call begins with the same context.
 pub struct Stage {
     kind: Kind,
     event: Event,
@@ -36,10 +36,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets up what `case` describes for `plugin`. Everything that the case has is granted.
+    /// Sets up the context that `case` describes for `plugin`. Everything in the case is granted.
     ///
     /// # Errors
-    /// What is wrong in the case, each with its path.
+    /// The errors in the case, each with its path.
     pub fn new(plugin: &Plugin, case: &Case, limits: Limits) -> Result<Self, Mistakes> {
         let now = case.now.unwrap_or(NOW);
         let name = plugin.manifest().name.as_str();
@@ -59,7 +59,7 @@ impl Stage {
         })
     }
 
-    /// The same with instances that are kept, or not, whatever the plugin itself suggests.
+    /// The same with warm or fresh instances, whatever the plugin itself suggests.
     #[must_use]
     pub fn with_instances(mut self, policy: InstancePolicy) -> Self {
         let Access { plugin, trusted, grants, limits, secrets, config, .. } = &*self.access;
@@ -74,7 +74,7 @@ impl Stage {
         self
     }
 
-    /// What the calls have used so far, beside the limits.
+    /// The usage of the calls so far, compared with the limits.
     pub fn report(&self) -> Value {
         self.access.meter.report(&self.access.limits)
     }
@@ -120,7 +120,7 @@ impl Stage {
         }
     }
 
-    /// The parameters of a condition, with what its paths lead to in the case's records.
+    /// The parameters of a condition, with the values of its paths in the case's records.
     fn handed_over(&self, plugin: &Plugin) -> Value {
         let mut parameters = self.parameters.clone();
         let view = Arc::<MemoryView>::clone(&self.view);
@@ -139,8 +139,8 @@ impl Stage {
     }
 }
 
-/// The kind as which the plugin is called: the one that the case's expected result belongs to, if the plugin exports it,
-/// else its first kind.
+/// The kind as which the plugin is called: that of the case's expected result, if the plugin exports it, else its first
+/// kind.
 fn kind(plugin: &Plugin, case: &Case) -> Kind {
     let meant = match case.expected_result() {
         Some("verdict") => Some(Kind::Condition),
@@ -158,7 +158,7 @@ fn kind(plugin: &Plugin, case: &Case) -> Kind {
 fn event(given: &GivenEvent, now: Timestamp) -> Result<Event, Mistake> {
     let payload = Bytes::from(given.data.as_ref().map_or_else(|| "{}".to_owned(), |data| compact(data.get())));
     let or = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
-    // Plugins see it among the attributes; the event has it apart.
+    // Plugins see it among the attributes; the event stores it separately.
     let mut attributes = given.attributes.clone();
     let content_type = attributes.remove("content-type").unwrap_or_else(|| "application/json".to_owned());
     EventDraft {
@@ -234,7 +234,7 @@ fn view(case: &Case, plugin: &str, now: Timestamp) -> Result<MemoryView, Mistake
     Ok(view)
 }
 
-/// Adds a record with what the server would have added to it.
+/// Adds a record with the fields that the server would set.
 fn add(
     view: &mut MemoryView,
     kind: &str,
@@ -267,7 +267,7 @@ fn add(
     Ok(())
 }
 
-/// What the plugin may do: everything, with the case's secrets at every host.
+/// The plugin's access: everything, with the case's secrets at every host.
 fn access(name: &str, case: &Case, limits: Limits) -> Access {
     let grant = |name: &String| SecretGrant { name: name.clone(), hosts: vec!["*".to_owned()] };
     let bytes = |(name, value): (&String, &String)| (name.clone(), value.as_bytes().to_vec());

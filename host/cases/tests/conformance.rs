@@ -1,5 +1,5 @@
-//! The host cannot tell apart in which language a plugin was written: the same cases pass with the same condition and the
-//! same action in each of them, and an instance that is kept does not grow.
+//! The language of a plugin makes no difference: the same cases pass with the same condition and the same action in
+//! each language, and a warm instance does not grow.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -18,9 +18,9 @@ use serde_json::json;
 const LANGUAGES: [&str; 9] = ["rust", "javascript", "typescript", "python", "go", "c", "cpp", "zig", "assemblyscript"];
 /// Calls of one warm instance.
 const MANY: u32 = 20_000;
-/// How much more memory a collector may take at a time. What leaks a hundred bytes a call goes past it.
+/// How much a garbage collector may grow the memory at a time. A leak of a hundred bytes a call exceeds it.
 const STEP: usize = 512 * 1024;
-/// What heavy runtimes need.
+/// The limits that heavy runtimes need.
 const MEMORY: u64 = 256 * 1024 * 1024;
 
 fn root() -> PathBuf {
@@ -37,7 +37,7 @@ fn component(language: &str, kind: &str) -> Bytes {
     )
 }
 
-/// An engine whose compiled components are kept from one run of the tests to the next.
+/// An engine whose compiled components are cached from one run of the tests to the next.
 fn registry() -> Registry {
     let cache = root().join("target/tmp/conformance");
     std::fs::create_dir_all(&cache).unwrap();

@@ -1,4 +1,4 @@
-//! Every case of every first-party plugin, against the component that was built of it.
+//! Every case of every first-party plugin, run against its component.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -29,7 +29,7 @@ fn registry() -> Registry {
     Registry::new(Engine::new(&options).unwrap())
 }
 
-/// What is said of a report that is not as it should be.
+/// The message about a failed report.
 fn told(plugin: &str, report: &Report) -> String {
     let mut text = format!("{plugin}/{}: {}\n", report.name, report.description);
     if let Some(error) = &report.error {

@@ -121,7 +121,7 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// A text in a value, or nothing.
+/// A string in a value, or nothing.
 pub(crate) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }

@@ -409,7 +409,7 @@ impl Settings {
     }
 }
 
-/// Why a text is not a valid public URL; `None` if it is.
+/// Why a string is not a valid public URL; `None` if it is.
 fn public_url_problem(text: &str) -> Option<String> {
     let reason = match url::Url::parse(text) {
         Err(error) => format!("is not a URL ({error})"),

@@ -54,7 +54,7 @@ impl TestClock {
         Ok(())
     }
 
-    /// Strict, since the variable must not take effect by accident: `0` or `false` is no socket.
+    /// Strict, since the variable must not take effect by accident: `0` or `false` is not a socket.
     fn read(value: &str) -> Result<Self, String> {
         if !Path::new(value).is_absolute() {
             return Err(format!("{VARIABLE} is `{value}`: {REMEDY}"));

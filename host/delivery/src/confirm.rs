@@ -23,9 +23,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::fields::{HIDDEN, HOOK_SECRET};
-use crate::lanes::RequestOutcome;
 use crate::message::{Messages, Shape, Shaped};
 use crate::notices::Notices;
+use crate::queues::RequestOutcome;
 use crate::signers::Signing;
 use crate::transmit::{Item, Sent, Transmit, topic_arn};
 

@@ -15,10 +15,10 @@ use hookwright_store::{AttemptCommit, Store, Tried};
 
 use crate::confirm::Confirmations;
 use crate::fields;
-use crate::lanes::{DeliveryQueues, RequestOutcome};
 use crate::message::{Messages, Shape, Shaped, joined};
 use crate::notices::Notices;
 use crate::queue_key::{QueueKey, Queued};
+use crate::queues::{DeliveryQueues, RequestOutcome};
 use crate::transmit::{Item, Transmit, WAIT_FOR_PLUGIN, finish};
 
 /// Delivers what is due in the queues of webhooks.

@@ -13,8 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::circuits::Admission;
 use crate::deliveries::Deliveries;
 use crate::hosts::host_of;
-use crate::lanes::{DEFAULT_CONCURRENCY, RequestOutcome, StartedRequest, max_concurrency};
 use crate::queue_key::{QueueKey, Queued};
+use crate::queues::{DEFAULT_CONCURRENCY, RequestOutcome, StartedRequest, max_concurrency};
 
 /// The longest sleep, so that a jump of the clock is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(30);

@@ -10,8 +10,8 @@ use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::Store;
 use serde::Serialize;
 
-use crate::lanes::DeliveryQueues;
 use crate::queue_key::key_of;
+use crate::queues::DeliveryQueues;
 
 /// How many waiting deliveries are moved up in one commit.
 const MAX_MOVED_PER_COMMIT: usize = 200;

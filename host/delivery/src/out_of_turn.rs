@@ -14,8 +14,8 @@ use serde_json::json;
 use crate::confirm::Confirmations;
 use crate::deliveries::Deliveries;
 use crate::holds::{DeliveryView, Holds};
-use crate::lanes::{DeliveryQueues, RequestOutcome};
 use crate::queue_key::{QueueKey, key_of};
+use crate::queues::{DeliveryQueues, RequestOutcome};
 use crate::transmit::Transmit;
 
 /// The interval at which a delivery that is in flight elsewhere is checked.

@@ -16,10 +16,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::holds::Holds;
-use crate::lanes::DeliveryQueues;
 use crate::missed::{Missed, MissedEvents, late};
 use crate::out_of_turn::OutOfTurn;
 use crate::queue_key::key_of;
+use crate::queues::DeliveryQueues;
 use crate::redelivery_filter::RedeliveryFilter;
 
 /// How many deliveries are queued in one commit.

@@ -21,12 +21,12 @@ use hookwright_signing::{SnsEnvelope, SnsKind, Unsigned};
 use hookwright_store::{AttemptCommit, Store, Tried, Vault, WebhookChange, fault_point};
 use http::Method;
 
+use crate::feedback::Feedback;
 use crate::fields;
 use crate::fields::{HIDDEN, MAX_LOGGED_BYTES, OwnHeader};
-use crate::hints::Feedback;
-use crate::lanes::{DeliveryQueues, RequestOutcome};
 use crate::message::{Messages, Shaped, readable};
 use crate::notices::{Exceptions, FailedRequest, Notices};
+use crate::queues::{DeliveryQueues, RequestOutcome};
 use crate::signers::{Ready, Signing};
 
 /// How long a delivery waits for a plugin that cannot be called.

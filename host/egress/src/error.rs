@@ -349,7 +349,7 @@ fn of_alert(alert: AlertDescription) -> TlsProblem {
     }
 }
 
-/// At most 300 characters of a text from another system, on one line.
+/// At most 300 characters of a string from another system, on one line.
 pub(crate) fn bounded(text: &str) -> String {
     text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -118,7 +118,7 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// The beginning of a text for a message.
+/// The beginning of a string for a message.
 pub(crate) fn shown(text: &str) -> String {
     hookwright_model::abridged(text)
 }

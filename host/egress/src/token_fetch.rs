@@ -197,7 +197,7 @@ impl TokenSource {
         EgressError::TokenFailed(message)
     }
 
-    /// A text from another system, with limited length and with our secret removed.
+    /// A string from another system, with limited length and with our secret removed.
     fn clean(&self, text: &str) -> String {
         bounded(&Redactor::new([self.settings.client_secret.reveal()]).text(text))
     }

@@ -44,7 +44,7 @@ pub enum Reach {
     ListedNetworks,
 }
 
-/// A text that is never shown: its debug form is `***`. Its JSON form is plain text, so it must be sealed before it is
+/// A string that is never shown: its debug form is `***`. Its JSON form is plain text, so it must be sealed before it is
 /// stored.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

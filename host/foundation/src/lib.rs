@@ -8,7 +8,7 @@ pub mod json_diff;
 pub mod keyed_locks;
 pub mod keys;
 pub mod outcome_log;
-pub mod places;
+pub mod permits;
 pub mod settings;
 pub mod stopping;
 pub mod sweep;

@@ -2,10 +2,10 @@
 
 pub mod closeness;
 pub mod delivery_story;
+pub mod dry_run;
 pub mod explain;
 pub mod not_sent;
 pub mod outcomes;
-pub mod rehearsal;
 pub mod replay;
 pub mod rerun;
 pub mod shadows;
@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use hookwright_foundation::{Foundation, part};
 
+use crate::dry_run::DryRuns;
 use crate::outcomes::Outcomes;
-use crate::rehearsal::DryRuns;
 use crate::replay::Replays;
 use crate::rerun::Reruns;
 use crate::shadows::Shadows;

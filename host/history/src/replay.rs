@@ -15,7 +15,7 @@ use hookwright_runs::stored::Runs;
 use hookwright_store::Store;
 use serde::{Deserialize, Serialize};
 
-use crate::rehearsal::{DryRunReport, DryRuns};
+use crate::dry_run::{DryRunReport, DryRuns};
 
 /// How many automations a dry run covers.
 const MAX_DRY_RUNS: usize = 20;

@@ -13,7 +13,7 @@ use hookwright_store::{Store, Vault};
 use parking_lot::Mutex;
 
 use crate::loading::Loading;
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 
 /// Every access that was requested since the last change, and what plugins have used since the start.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use hookwright_model::{SpaceId, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 
 /// The longest pause between two probes.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(600);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::comparison::{Counts, Difference};
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 use crate::recording::Recording;
 
 /// How many shadow calls of one candidate wait at most.

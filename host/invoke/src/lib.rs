@@ -14,7 +14,7 @@ pub mod loading;
 pub mod logs;
 pub mod occasion;
 pub mod parked;
-pub mod plugin_place;
+pub mod plugin_key;
 pub mod recording;
 pub mod rendering;
 pub mod result_diff;

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 
 /// How many lines of one plugin in one space are stored.
 const MAX_LINES: usize = 1000;

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use crate::callable::{Callable, Role};
 use crate::candidate::{Rollouts, Shadow, ShadowCall, Work};
 use crate::occasion::{By, Occasion};
-use crate::plugin_place::PluginKey;
+use crate::plugin_key::PluginKey;
 use crate::recording::{CallDetails, Recording};
 
 /// The size of the host's answers that is recorded of one call, at most.

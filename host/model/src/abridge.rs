@@ -1,14 +1,14 @@
 //! How much of a request an error repeats. Names and values are cut where a message shows them; a whole message and a path
 //! are bounded as well, so that no error grows with the request.
 
-/// How many characters of a name or a value a message shows.
+/// Maximum number of characters of a name or a value in a message.
 const MAX_SHOWN: usize = 200;
-/// How many characters a message has.
+/// Maximum number of characters of a message.
 const MAX_MESSAGE: usize = 2000;
-/// How many characters of a message that is too long are kept at its beginning, and at its end, where the remedy is.
+/// How many characters remain at the beginning of an abridged message, and at its end, where the remedy is.
 const MESSAGE_BEGINNING: usize = 1400;
 const MESSAGE_END: usize = 500;
-/// How many characters of a path are kept.
+/// Maximum number of characters of a path.
 const MAX_PATH: usize = 500;
 
 /// A name or a value as a message shows it: of more than 200 characters the first 200, an ellipsis and their number.
@@ -16,7 +16,7 @@ pub fn abridged(text: &str) -> String {
     beginning(text, MAX_SHOWN)
 }
 
-/// A message in which a value may stand in full: of more than 2000 characters the beginning, their number and the end.
+/// A message that may contain a whole value: of more than 2000 characters the beginning, their number and the end.
 pub fn abridged_message(message: String) -> String {
     // A character has at least one byte, so most messages need not be counted.
     if message.len() <= MAX_MESSAGE {

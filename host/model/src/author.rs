@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiKey, User};
 
-/// Who changed a record; what is not known is left out.
+/// The author of a change. What is unknown is omitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Author {
     /// The id of the API key.
@@ -19,7 +19,7 @@ pub struct Author {
     /// The automation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automation: Option<String>,
-    /// The run of it.
+    /// The run of the automation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// The plugin that the run called.
@@ -41,7 +41,7 @@ impl Author {
         }
     }
 
-    /// The same in words, for what has room for a text only.
+    /// The author as one string.
     pub fn label(&self) -> String {
         let known = [("key", &self.key), ("automation", &self.automation), ("source", &self.source)];
         let label = known.iter().find_map(|(what, id)| id.as_ref().map(|id| format!("{what} {id}")));

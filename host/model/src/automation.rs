@@ -9,61 +9,61 @@ use crate::{
     AutomationId, Concurrency, Creates, EventPattern, Mistake, Mistakes, Step, Timestamp, When, check_display_name,
 };
 
-/// `on` these events, `when` these conditions hold, `then` do this.
+/// An automation: `on` these events, `when` these conditions hold, `then` execute these steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Automation {
-    /// Names it in the API.
+    /// Its id in the API.
     pub id: AutomationId,
-    /// What its owner calls it.
+    /// Its display name.
     pub name: String,
-    /// What its owner says of it.
+    /// Its description.
     #[serde(default)]
     pub description: String,
-    /// The event types it is considered for.
+    /// The event types that trigger it.
     pub on: Vec<EventPattern>,
-    /// What must hold; none: always.
+    /// Its conditions. `None`: it always fires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// What is done, in order.
+    /// Its steps, in order.
     pub then: Vec<Step>,
-    /// What happens while a plugin that it needs cannot be called.
+    /// What happens while a plugin that it needs is unavailable.
     #[serde(default, skip_serializing_if = "OnUnavailable::is_default")]
     pub on_unavailable: OnUnavailable,
-    /// How many of its runs may be under way at a time; none: any number.
+    /// How many of its runs may be in progress at a time. `None`: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
-    /// Off: it is not considered.
+    /// Whether it is enabled.
     pub enabled: bool,
-    /// When it was last switched on or off, and by whom; none: it is as it was made, or that was not recorded.
+    /// When it was last enabled or disabled, and by whom. `None`: never, or it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched: Option<Switched>,
-    /// Counts its changes. A run carries out the revision that it was decided by.
+    /// Incremented by each change. A run executes the revision that decided it.
     pub revision: u32,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// When something was switched on or off, and by whom.
+/// When an object was enabled or disabled, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switched {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// By whom: `key ID`.
+    /// The author: `key ID`.
     pub by: String,
 }
 
-/// What happens while a plugin cannot be called: it is absent, or was stopped too often.
+/// What happens while a plugin is unavailable: it is not installed, or its circuit breaker is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnUnavailable {
     /// Runs wait for it.
     #[default]
     Park,
-    /// Its conditions count as holding, its steps are left out.
+    /// Its conditions count as true, its steps are skipped.
     Open,
-    /// Its conditions count as not holding, its steps as failed.
+    /// Its conditions count as false, its steps as failed.
     Closed,
 }
 
@@ -73,7 +73,7 @@ impl OnUnavailable {
     }
 }
 
-/// What a caller sends to make or change an automation; what is absent keeps its value, null restores the default.
+/// The input that creates or changes an automation. An absent field keeps its value, null restores the default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutomationInput {
@@ -108,7 +108,7 @@ impl Creates for AutomationInput {
         let fields = [
             ("name", "is missing: give the automation a name"),
             ("on", "is missing: the event types that it is considered for, such as [\"jira.*\"]"),
-            ("then", "is missing: the steps that are carried out"),
+            ("then", "is missing: the steps to execute"),
         ];
         Mistakes::of_missing(&fields, has)
     }
@@ -117,7 +117,7 @@ impl Creates for AutomationInput {
 const MAX_PATTERNS: usize = 100;
 
 impl Automation {
-    /// Records who switched it on or off, if `was` says that it was the other; none: it is new, and on unless switched off.
+    /// Records who enabled or disabled it, if `was` differs. `None`: it is new, and enabled by default.
     pub fn switched_from(&mut self, was: Option<bool>, by: &str) {
         if was.unwrap_or(true) != self.enabled {
             self.switched = Some(Switched { at: self.updated_at, by: by.to_owned() });
@@ -133,7 +133,7 @@ impl Automation {
         names
     }
 
-    /// What `on`, `then` and the variables in them say, checked without looking at any plugin.
+    /// Validates `on`, `then` and the variables in them, without the plugins.
     pub fn check(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         check_display_name("name", &self.name, &mut mistakes);
@@ -153,12 +153,12 @@ impl Automation {
         mistakes.check()
     }
 
-    /// The names by which steps are known to later ones, in order.
+    /// The names by which later steps refer to steps, in order.
     pub fn step_names(&self) -> Vec<String> {
         step_names(&self.then)
     }
 
-    /// Names given twice.
+    /// Duplicate names.
     pub fn repeated_names(&self) -> Vec<Mistake> {
         repeated_names(&self.then, "then")
     }

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::Instant;
 
-/// An instant: whole milliseconds since 1970-01-01T00:00:00Z. As text it is RFC 3339 in UTC with milliseconds.
+/// An instant: whole milliseconds since 1970-01-01T00:00:00Z. As a string it is RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -23,7 +23,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since the epoch, as `webhook-timestamp` wants them.
+    /// Whole seconds since the epoch, as in `webhook-timestamp`.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
@@ -33,7 +33,7 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long from `earlier` to this instant; zero if it is not earlier.
+    /// The duration from `earlier` to this instant; zero if that is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -44,7 +44,7 @@ impl Timestamp {
         i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }
 
-    /// Reads an instant in any form that [`Instant`] does: for what others write, not for what Hookwright stored.
+    /// Reads an instant in any form that [`Instant`] does: for foreign input, not for what Hookwright has stored.
     pub fn read(text: &str) -> Option<Self> {
         Instant::parse(text).map(|at| Self(at.millis()))
     }
@@ -90,13 +90,13 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where every room takes the time from, so that tests can drive it.
+/// The source of time for every crate, which tests can control.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant.
+    /// The current instant.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's own clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -117,7 +117,7 @@ impl ManualClock {
         Self(AtomicI64::new(start.millis()))
     }
 
-    /// Puts it to another time, which may be an earlier one.
+    /// Sets it to another time, which may be an earlier one.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.millis(), Ordering::SeqCst);
     }

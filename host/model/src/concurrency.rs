@@ -1,4 +1,4 @@
-//! How many runs of one automation may be under way at a time.
+//! Concurrency groups: how many runs of one automation may be in progress at a time.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,13 +7,13 @@ use crate::variables::{Names, Scope, check_names, mentions, render};
 use crate::whole::whole;
 use crate::{Event, Mistakes, SpaceId, Timestamp};
 
-/// Runs with the same key wait for one another, in the order of the journal.
+/// Limits concurrent runs with the same key. They run in the order of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object such as {\"key\": \"{{event.subject}}\", \"most\": 1}")]
 pub struct Concurrency {
-    /// What runs have in common that wait for one another, with variables of the event.
+    /// The key of the concurrency group, with variables of the event.
     pub key: String,
-    /// How many of them may be under way, from 1.
+    /// How many of them may be in progress, from 1.
     #[serde(default = "one", deserialize_with = "whole::<_, 1, MOST>")]
     pub most: u32,
 }
@@ -22,21 +22,21 @@ fn one() -> u32 {
     1
 }
 
-/// The lane in which a run waits for its turn.
+/// The concurrency group of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane {
-    /// What the runs in it have in common.
+    /// The group's key.
     pub key: String,
-    /// How many of them may be under way.
+    /// How many of its runs may be in progress.
     pub most: u32,
 }
 
-/// The most characters of a key; of a longer one the first count.
+/// Maximum number of characters of a key. A longer one is truncated.
 const KEY_CHARS: usize = 256;
 const MOST: u32 = 1000;
 
 impl Concurrency {
-    /// The key of the event's lane. A variable that stands for nothing makes it empty: such runs share one lane.
+    /// The key of the event's group. A variable without a value makes it empty: such runs share one group.
     pub fn key_for(&self, event: &Event, space: &SpaceId) -> String {
         let mut scope = Scope::new(event, space, Timestamp::from_millis(0));
         if let Some(input) = event.data_value().get_mut("input") {

@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 use crate::Mistakes;
 use crate::variables::{Names, check_names};
 
-/// How many conditions may be combined.
+/// Maximum number of conditions.
 const MAX_CONDITIONS: usize = 100;
 
 /// Conditions and how they are combined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "WhenInput", into = "WhenInput")]
 pub enum When {
-    /// All of them hold.
+    /// All of them are true.
     All(Vec<When>),
-    /// At least one holds.
+    /// At least one is true.
     Any(Vec<When>),
-    /// It does not hold.
+    /// It is false.
     Not(Box<When>),
-    /// A condition plugin says so.
+    /// A condition plugin decides.
     Condition(Condition),
 }
 
@@ -100,7 +100,8 @@ impl When {
         }
     }
 
-    /// What is wrong with how many conditions it has and with the variables in them, where those of `names` are known.
+    /// Adds validation errors of the number of conditions and of their variables, of which those in `names` are
+    /// available.
     pub(crate) fn check(&self, path: &str, names: Names<'_>, mistakes: &mut Mistakes) {
         let mut count = 0_usize;
         self.conditions(path, &mut |path, condition| {
@@ -112,7 +113,7 @@ impl When {
         }
     }
 
-    /// Adds the plugins that it asks.
+    /// Adds the plugins that it uses.
     pub(crate) fn plugins<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
         self.conditions("", &mut |_, condition| {
             names.insert(condition.plugin.as_str());

@@ -1,18 +1,19 @@
-//! The one check of names that people give to things, and of other texts that are shown in one line.
+//! The validation of display names, and of other strings that are shown in one line.
 
 use crate::Mistakes;
 
-/// How many characters a name has at most.
+/// Maximum number of characters of a name.
 const MAX_NAME: usize = 256;
 
-/// Whether a character has no place in one line of text: a control character, a separator of lines or paragraphs, or one that
-/// changes the direction of the text around it, so that a name is shown as another one (UAX #9, explicit formatting).
+/// Whether a character is not allowed in one line of text: a control character, a separator of lines or paragraphs, or
+/// one that changes the direction of the text around it, so that a name looks like another one (UAX #9, explicit
+/// formatting).
 /// Characters that join or mark letters, such as U+200D in emoji and U+200F in Hebrew, are part of names.
 pub fn breaks_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a character is not shown by itself: a blank, one that only joins, marks or separates others (Unicode 16,
+/// Whether a character is invisible by itself: whitespace, one that only joins, marks or separates others (Unicode 16,
 /// `Default_Ignorable_Code_Point`), or U+2800, a Braille pattern without dots.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
@@ -39,12 +40,12 @@ fn is_invisible(c: char) -> bool {
         )
 }
 
-/// Checks the name of a thing: 1 to 256 characters in one line, at least one of which is shown.
+/// Validates a display name: 1 to 256 characters in one line, at least one of which is visible.
 pub fn check_display_name(path: &str, name: &str, mistakes: &mut Mistakes) {
     check_line(path, name, MAX_NAME, mistakes);
 }
 
-/// Checks a text that is shown in one line: 1 to `most` characters, at least one of which is shown.
+/// Validates a string that is shown in one line: 1 to `most` characters, at least one of which is visible.
 pub fn check_line(path: &str, text: &str, most: usize, mistakes: &mut Mistakes) {
     let length = text.chars().count();
     if length > most {

@@ -11,13 +11,13 @@ use crate::{
     builtin_kind, json_size,
 };
 
-/// Counts the changes of a record.
+/// The version of a record, incremented by each change.
 pub type Version = u64;
 
-/// How many bytes of records one search may find.
+/// Maximum size in bytes of the records that one search returns.
 const MAX_FOUND: usize = 8 * 1024 * 1024;
 
-/// Which record: kind and id.
+/// The key of a record: kind and id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordKey {
     /// Such as `ticket`.
@@ -45,24 +45,24 @@ impl std::fmt::Display for RecordKey {
     }
 }
 
-/// A record as it lies in the store.
+/// A stored record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredRecord {
-    /// Which version of it this is.
+    /// Its version.
     pub version: Version,
     /// Its fields.
     pub value: Value,
 }
 
-/// How effects read what is stored.
+/// How effects read the stored state.
 pub trait StateView: Send + Sync {
     /// The record's newest committed version.
     fn record(&self, space: &SpaceId, key: &RecordKey) -> Result<Option<StoredRecord>, Failure>;
     /// The newest `limit` notes on it, oldest first.
     fn notes(&self, space: &SpaceId, key: &RecordKey, limit: usize) -> Result<Vec<StoredNote>, Failure>;
-    /// An id that no record, or note, of this kind has had in this space.
+    /// An id that no record, or note, of this kind has had in the space.
     fn next_id(&self, space: &SpaceId, kind: &str) -> Result<u64, Failure>;
-    /// The newest records of a kind for which `keep` says yes, at most `limit`.
+    /// The newest records of a kind for which `keep` returns true, at most `limit`.
     fn find(
         &self,
         space: &SpaceId,
@@ -78,7 +78,7 @@ pub trait StateView: Send + Sync {
         filter: &Map<String, Value>,
         limit: usize,
     ) -> Result<Vec<(RecordKey, StoredRecord)>, Failure> {
-        // Records have up to a mebibyte each, so how many are asked for bounds nothing that matters.
+        // Records have up to a mebibyte each, so a limit on their number alone bounds no memory.
         let bytes = Cell::new(0_usize);
         let fits = |record: &Value| {
             let fits = filter.iter().all(|(name, value)| record.get(name) == Some(value));
@@ -96,11 +96,11 @@ pub trait StateView: Send + Sync {
         }
         Ok(found)
     }
-    /// An id that nothing has had anywhere: `prefix_` and more.
+    /// A globally unique id with the prefix `prefix_`.
     fn unique(&self, prefix: &str) -> String {
         crate::unique(prefix)
     }
-    /// A value that a plugin keeps.
+    /// A stored value of a plugin.
     fn kept(&self, space: &SpaceId, key: &KvKey) -> Result<Option<Kept>, Failure>;
     /// Keys of a plugin that begin with `prefix`, in order, with when their values expire.
     fn kept_keys(
@@ -110,15 +110,15 @@ pub trait StateView: Send + Sync {
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<(String, Option<Timestamp>)>, Failure>;
-    /// The kind of record of this name, if the space has it.
+    /// The kind of record with this name, if the space has it.
     fn kind(&self, _space: &SpaceId, name: &str) -> Result<Option<Arc<RecordKind>>, Failure> {
         Ok(builtin_kind(name).cloned())
     }
-    /// How much a plugin keeps.
+    /// How much a plugin has stored.
     fn kept_size(&self, space: &SpaceId, plugin: &str) -> Result<KvSize, Failure>;
 }
 
-/// Names a value that a plugin keeps.
+/// The key of a plugin's stored value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KvKey {
     /// The plugin.
@@ -127,119 +127,119 @@ pub struct KvKey {
     pub key: String,
 }
 
-/// A value that a plugin keeps.
+/// A stored value of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Another one for each change.
+    /// Incremented by each change.
     pub version: Version,
-    /// When it is gone.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
     /// The value.
     pub value: Bytes,
 }
 
-/// How much a plugin keeps in a space.
+/// How much a plugin has stored in a space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KvSize {
     /// Bytes of keys and values.
     pub bytes: u64,
-    /// How many.
+    /// The number of values.
     pub keys: u64,
 }
 
-/// A change of what a plugin keeps.
+/// A change of a plugin's stored value.
 #[derive(Clone, Debug)]
 pub struct KvWrite {
-    /// Which value.
+    /// The key of the value.
     pub key: KvKey,
-    /// The value and when it expires; none: it is removed.
+    /// The value and when it expires. `None`: it is removed.
     pub value: Option<(Bytes, Option<Timestamp>)>,
 }
 
-/// Changes that commit together, and what must still be true when they do.
+/// Changes that are committed together, and the versions that they depend on.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
-    /// Every record that was read, in the version that was seen; none: it did not exist. One that only gets notes is not
+    /// Every record that was read, with its version. `None`: it did not exist. A record that only gets notes is not
     /// among them.
     pub reads: Vec<(RecordKey, Option<Version>)>,
-    /// Kinds of the space's own by which records are changed, in the revision that was seen.
+    /// The space's own kinds of the changed records, with the revision that was read.
     pub kinds: Vec<(String, u64)>,
-    /// Every kept value that was read, in the version that was seen. One that is replaced unread is not among them.
+    /// Every stored value that was read, with its version. One that is replaced without being read is not among them.
     pub kept_reads: Vec<(KvKey, Option<Version>)>,
     /// Records in their new state.
     pub records: Vec<RecordWrite>,
-    /// Records that get notes and are otherwise as they are when this commits.
+    /// Records that get notes and otherwise stay as they are at the commit.
     pub additions: Vec<RecordAddition>,
     /// Records that are removed.
     pub removed: Vec<RecordRemoval>,
-    /// What plugins keep.
+    /// Changes of plugins' stored values.
     pub kept: Vec<KvWrite>,
     /// Mails to be sent.
     pub mails: Vec<Mail>,
     /// New notes.
     pub notes: Vec<NoteDraft>,
-    /// New events, with what they set in motion.
+    /// New events, with their plans.
     pub events: Vec<NewEvent>,
-    /// The same for people, in order.
+    /// The same for readers, in order.
     pub changes: Vec<Change>,
-    /// The request at a source's URL that asked for all of this, for the source's log.
+    /// The request at a source's URL that caused this, for the source's log.
     pub request: Option<RequestNote>,
-    /// The memory that they were admitted with, given back when the last copy of this is dropped.
+    /// The memory that they are admitted with, released when the last copy is dropped.
     pub held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A record's new state.
 #[derive(Clone, Debug)]
 pub struct RecordWrite {
-    /// Which record.
+    /// The record.
     pub key: RecordKey,
     /// Its fields.
     pub value: Value,
-    /// What the index had of it and no longer has.
+    /// Its removed index entries.
     pub unindex: Vec<IndexEntry>,
-    /// What the index newly has of it.
+    /// Its added index entries.
     pub index: Vec<IndexEntry>,
-    /// The account of the change.
+    /// The history entry of the change.
     pub history: HistoryEntry,
 }
 
-/// A record that gets notes. It must exist; whatever else it has, the commit leaves as it finds it.
+/// A record that gets notes. It must exist; the commit changes nothing else of it.
 #[derive(Clone, Debug)]
 pub struct RecordAddition {
-    /// Which record.
+    /// The record.
     pub key: RecordKey,
     /// Its kind.
     pub kind: Arc<RecordKind>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// The account of it. Its version is the one that the commit gives to the record.
+    /// Its history entry, whose version is the one that the commit assigns.
     pub history: HistoryEntry,
 }
 
-/// A record that goes.
+/// A record that is removed.
 #[derive(Clone, Debug)]
 pub struct RecordRemoval {
-    /// Which record.
+    /// The record.
     pub key: RecordKey,
-    /// What the index has of it.
+    /// Its index entries.
     pub unindex: Vec<IndexEntry>,
-    /// The account of it.
+    /// Its history entry.
     pub history: HistoryEntry,
 }
 
-/// One change of a record.
+/// The history entry of a change of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
     /// The version that the change made.
     pub version: Version,
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// `created`, `updated`, `note-added` or `deleted`.
     pub change: String,
-    /// Who did it.
+    /// Its author.
     pub by: Author,
-    /// Each field that changed, with what it was and is. A value of more than 4 KiB of JSON, and those past 64 KiB of an
-    /// entry, stand as `{"omitted_bytes": SIZE}`.
+    /// Each changed field, with its previous and its new value. A value of more than 4 KiB of JSON, and those past 64
+    /// KiB of an entry, are replaced by `{"omitted_bytes": SIZE}`.
     pub changes: Map<String, Value>,
     /// Ids of the notes that were added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -249,23 +249,23 @@ pub struct HistoryEntry {
 /// A note to be added.
 #[derive(Clone, Debug)]
 pub struct NoteDraft {
-    /// The record it is on.
+    /// Its record.
     pub on: RecordKey,
     /// The note's id.
     pub id: u64,
     /// Its fields.
     pub value: Value,
-    /// The same as it will be stored.
+    /// The note in its stored form.
     pub stored: StoredNote,
 }
 
-/// One change, for the person who reads the story of an event.
+/// One change, for the reader of an event's story.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// What was done: `ticket.updated`, `event.emitted`, ...
     pub kind: String,
-    /// To what: `ticket/42`, an event's id.
+    /// Its object: `ticket/42`, an event's id.
     pub subject: String,
-    /// The particulars.
+    /// Details.
     pub detail: Value,
 }

@@ -1,4 +1,4 @@
-//! What happened: an event, what made it, and how long the chain behind it is.
+//! Events, their causes, and the length of the chain of events behind them.
 
 mod draft;
 
@@ -14,23 +14,23 @@ use crate::{Author, RunId, SourceId, SpaceId, Timestamp};
 
 pub use draft::EventDraft;
 
-/// How many events may cause one another before the chain is cut, requests between servers included.
+/// Maximum length of a chain of events that cause one another, including requests between servers.
 pub const MAX_CHAIN: u32 = 16;
-/// The header field in which requests that leave because of an event carry how long the chain behind it is. Who takes a
-/// request with it counts one more, so that a loop over HTTP ends as one within the server does.
+/// The header field with the length of the chain behind the event that caused a request. Whoever receives such a
+/// request counts one more, so that a loop over HTTP ends as one within the server does.
 pub const HOPS_HEADER: &str = "hookwright-hops";
 
-/// How long the chain behind a request is, by the values of its [`HOPS_HEADER`]; 0: it has none that is a number.
+/// The length of the chain behind a request, from the values of its [`HOPS_HEADER`]. 0: it has none that is a number.
 pub fn hops_of<'v>(values: impl Iterator<Item = &'v str>) -> u32 {
     let counted = |value: &str| {
         let digits = Some(value.trim()).filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))?;
-        // More digits than a number holds are many hops.
+        // A number that overflows counts as the maximum.
         Some(digits.parse::<u32>().unwrap_or(u32::MAX).saturating_add(1).min(MAX_CHAIN.saturating_add(1)))
     };
     values.flat_map(|value| value.split(',')).filter_map(counted).max().unwrap_or(0)
 }
 
-/// One fact that happened. Never changed once it is in the journal.
+/// One fact that happened. Immutable once it is in the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Unique together with `source` in its space.
@@ -38,9 +38,9 @@ pub struct Event {
     /// Dotted words, such as `jira.ticket_completed`.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Who says so (CloudEvents `source`).
+    /// Its origin (CloudEvents `source`).
     pub source: String,
-    /// What it is about within the source.
+    /// Its subject within the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// When it happened, RFC 3339 in UTC.
@@ -50,36 +50,36 @@ pub struct Event {
     /// Content type of `payload`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// Extension attributes and what the source kept of the request.
+    /// Extension attributes, and attributes that the source took from the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<(String, String)>,
-    /// How `data` follows from the payload.
+    /// How `data` is derived from the payload.
     pub data: Data,
-    /// What made it, if Hookwright did.
+    /// Its cause, if Hookwright emitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// How it came in, unless a caller of the API sent it. Ids are told apart by it.
+    /// Its ingress, unless a caller of the API sent it. Ids are unique within an ingress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Ingress>,
-    /// The space it belongs to. Kept in the key.
+    /// Its space. Stored in the key.
     #[serde(skip, default = "SpaceId::main")]
     pub space: SpaceId,
-    /// What came in, byte for byte. Kept beside the envelope.
+    /// The received bytes, unchanged. Stored beside the envelope.
     #[serde(skip)]
     pub payload: Bytes,
 }
 
-/// How an event came in that no caller of the API sent.
+/// The ingress of an event that no caller of the API sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ingress {
-    /// The server made it.
+    /// The server emitted it.
     Internal,
-    /// It came to the URL of this source, or the source asked for it.
+    /// It was received at the URL of this source, or polled by the source.
     Source(SourceId),
 }
 
-/// What separates a source's name from how its event came in; no name has a control character.
+/// The separator between a source's name and the ingress. No name contains a control character.
 const SCOPE_SEPARATOR: char = '\0';
 
 /// The name of the source in an [`Event::id_scope`].
@@ -87,13 +87,13 @@ pub fn scoped_source(scope: &str) -> &str {
     scope.split_once(SCOPE_SEPARATOR).map_or(scope, |(source, _)| source)
 }
 
-/// How an event's data follows from its payload.
+/// How an event's data is derived from its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Data {
-    /// The bytes from the first number up to the second are JSON.
+    /// The bytes in this range are JSON.
     Span(usize, usize),
-    /// JSON that does not stand in the payload as such.
+    /// JSON that is not contained in the payload.
     Json(String),
     /// The payload is text: data is a JSON string of it.
     Text,
@@ -101,56 +101,56 @@ pub enum Data {
     Binary,
 }
 
-/// Which run made an event, and how long the chain behind it is.
+/// The cause of an event: the run that emitted it, and the length of the chain behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// The run, unless a person's API call made it.
+    /// The run, unless a call of the API caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// Id of the event that the run was for.
+    /// Id of the run's event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
-    /// The name of the source whose URL was called, if that made it.
+    /// The name of the source whose URL was called, if that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// 0 for what came from outside, one more for each event that an automation made of another.
+    /// 0 for an external event, one more for each event that an automation emitted for another.
     pub depth: u32,
-    /// Id of the event that the chain began with; none: of this one.
+    /// Id of the first event of the chain. `None`: this event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-    /// How long the chain behind it was when it came in, by its `Hookwright-Hops`; 0 if it had none.
+    /// The length of the chain behind it when it was received, from its `Hookwright-Hops`; 0 if it had none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hops: u32,
-    /// The event that this one repeats, if somebody had it replayed.
+    /// The event that this one repeats, if it is a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replays: Option<Replay>,
-    /// Who changed the record or emitted the event, if Hookwright made it: a key, or an automation.
+    /// The author of the change or of the event: a key, or an automation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Author>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde requires the signature")]
 fn is_none(hops: &u32) -> bool {
     *hops == 0
 }
 
-/// Which event is repeated, and with what.
+/// A replay: the repeated event, and the versions that are used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
     /// Id of the event.
     pub event: String,
-    /// Its place in the journal.
+    /// Its sequence number in the journal.
     pub seq: u64,
-    /// The revision of the automation that is carried out, if not the present one.
+    /// The revision of the automation that is executed, if not the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
-    /// Plugins that are called in another version than the one in use: SHA-256 of the component in hex, by name.
+    /// Plugins that are called in another version than the live one: SHA-256 of the component in hex, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub plugins: BTreeMap<String, String>,
 }
 
 impl Cause {
-    /// The cause of what a run for `event` makes.
+    /// The cause of what a run for `event` emits.
     pub fn of(event: &Event, run: RunId) -> Self {
         Self {
             run: Some(run),
@@ -164,7 +164,7 @@ impl Cause {
         }
     }
 
-    /// The cause of what Hookwright itself makes because of an event.
+    /// The cause of what Hookwright itself emits because of an event.
     pub fn after(event: &Event) -> Self {
         let depth = event.depth().saturating_add(1).min(MAX_CHAIN.saturating_add(1));
         Self {
@@ -179,38 +179,38 @@ impl Cause {
         }
     }
 
-    /// The cause of what a person's API call makes.
+    /// The cause of what a call of the API emits.
     pub fn api() -> Self {
         Self { run: None, event: None, source: None, depth: 0, root: None, hops: 0, replays: None, by: None }
     }
 
-    /// The same, by whom.
+    /// The same, with its author.
     #[must_use]
     pub fn by(self, author: &Author) -> Self {
         Self { by: Some(author.clone()).filter(|by| *by != Author::default()), ..self }
     }
 
-    /// The same for what came in at the end of a chain of `hops`.
+    /// The same at the end of a chain of `hops`.
     #[must_use]
     pub fn after_hops(self, hops: u32) -> Self {
         Self { hops, depth: self.depth.max(hops), ..self }
     }
 
-    /// The cause of what a request at a source's URL makes.
+    /// The cause of what a request at a source's URL emits.
     pub fn source(name: &str) -> Self {
         Self { source: Some(name.to_owned()), ..Self::api() }
     }
 }
 
 impl Data {
-    /// Whether it is JSON in itself, rather than a JSON text of something else.
+    /// Whether the payload itself is JSON, rather than represented as JSON.
     pub fn is_json(&self) -> bool {
         matches!(self, Self::Span(..) | Self::Json(_))
     }
 }
 
 impl Event {
-    /// The data as JSON text.
+    /// The data as serialized JSON.
     pub fn data_json(&self) -> Cow<'_, str> {
         match &self.data {
             Data::Span(start, end) => match self.payload.get(*start..*end).map(std::str::from_utf8) {
@@ -230,8 +230,8 @@ impl Event {
         serde_json::from_str(&self.data_json()).unwrap_or(Value::Null)
     }
 
-    /// Within which ids are unique: the source, and how the event came in. So nobody who may send events can use up the ids
-    /// of a provider before the provider does.
+    /// The scope within which ids are unique: the source and the ingress. So a sender of events cannot occupy the ids
+    /// of a provider.
     pub fn id_scope(&self) -> Cow<'_, str> {
         match &self.ingress {
             None => Cow::Borrowed(&self.source),
@@ -240,22 +240,22 @@ impl Event {
         }
     }
 
-    /// How long the chain behind it is.
+    /// The length of the chain behind it.
     pub fn depth(&self) -> u32 {
         self.cause.as_ref().map_or(0, |cause| cause.depth)
     }
 
-    /// Id of the event that the chain behind it began with: its own, if there is none.
+    /// Id of the first event of the chain; its own if there is no chain.
     pub fn root(&self) -> &str {
         self.cause.as_ref().and_then(|cause| cause.root.as_deref()).unwrap_or(&self.id)
     }
 
-    /// Whether it came in through more requests between servers than a chain may have: nothing is done for it.
+    /// Whether the chain of requests between servers is too long. Then nothing is executed for it.
     pub fn is_looping(&self) -> bool {
         self.cause.as_ref().is_some_and(|cause| cause.hops > MAX_CHAIN)
     }
 
-    /// What it repeats, if somebody had it replayed.
+    /// What it repeats, if it is a replay.
     pub fn replays(&self) -> Option<&Replay> {
         self.cause.as_ref()?.replays.as_ref()
     }

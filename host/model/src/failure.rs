@@ -1,55 +1,54 @@
-//! Why something did not succeed: a code for those who read it, and a kind by which the host decides what follows.
+//! Failures: a code for readers, and a kind by which the host decides what follows.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why something did not succeed, in the words of the plugin or of the host.
+/// A failure, reported by a plugin or by the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Stable, `noun.problem`.
     pub code: String,
     /// What was wrong, with which value, and the remedy.
     pub message: String,
-    /// None: trying again cannot help. Some(0): by the step's policy. Some(n): not before n milliseconds.
+    /// `None`: a retry cannot help. `Some(0)`: retried by the step's policy. `Some(n)`: not before n milliseconds.
     pub retry_after_ms: Option<u32>,
 }
 
-/// The codes by which the host decides. Who makes such a failure names the constant, so that a code that is spelt
-/// otherwise does not compile.
+/// The codes by which the host decides. Failures are made with the constants, so that a misspelt code does not compile.
 impl Failure {
     /// The space has no such kind of record.
     pub const KIND_NOT_FOUND: &str = "kind.not_found";
     /// This is not the name of a kind of record.
     pub const KIND_INVALID: &str = "record.kind_invalid";
-    /// Parameters are not as their schema says.
+    /// Parameters do not match their schema.
     pub const PARAMETERS_INVALID: &str = "parameters.invalid";
-    /// A record has another version than the caller saw.
+    /// A record does not have the version that the caller read.
     pub const RECORD_CHANGED: &str = "record.changed";
     /// Too little space is left on the disk.
     pub const STORE_FULL: &str = "store.full";
     /// No instance of the plugin was free in time.
     pub const PLUGIN_BUSY: &str = "plugin.busy";
-    /// The plugin is not there, or is not called for now.
+    /// The plugin is not installed, or its circuit breaker is open.
     pub const PLUGIN_UNAVAILABLE: &str = "plugin.unavailable";
-    /// Other calls hold all memory that there is for plugins.
+    /// Other calls use all memory for plugins.
     pub const PLUGIN_MEMORY_BUSY: &str = "plugin.memory_busy";
     /// The plugin trapped.
     pub const PLUGIN_TRAPPED: &str = "plugin.trapped";
-    /// A call that is repeated wants an answer that was not recorded.
+    /// A repeated call needs an answer that was not recorded.
     pub const NOT_RECORDED: &str = "replay.not_recorded";
 }
 
 /// What a failure means to the host: the status of a response, what is logged, and whether a plugin is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// There is no such kind of record, and so no record of it.
+    /// There is no such kind of record.
     NoSuchRecordKind,
-    /// Something else that was named does not exist.
+    /// Another object does not exist.
     NotFound,
-    /// Parameters, or the fields of a record, are wrong.
+    /// Parameters, or the fields of a record, are not valid.
     InvalidParameters,
-    /// The record has another version than was expected.
+    /// The record does not have the expected version.
     VersionChanged,
     /// Too little space is left on the disk.
     StorageFull,
@@ -57,21 +56,21 @@ pub enum FailureKind {
     StorageUnavailable,
     /// The plugin cannot be called at present.
     PluginUnavailable,
-    /// Other calls hold all memory that there is for plugins, for which this plugin is not at fault.
+    /// Other calls use all memory for plugins, for which this plugin is not at fault.
     PluginMemoryBusy,
     /// The plugin trapped.
     PluginTrapped,
     /// The plugin failed in another way.
     PluginFailed,
-    /// A call that is repeated wants an answer that was not recorded.
+    /// A repeated call needs an answer that was not recorded.
     NotRecorded,
-    /// What was asked for is refused, for whatever reason the code and the message give.
+    /// The operation is refused, for the reason in the code and the message.
     Refused,
 }
 
 impl FailureKind {
-    /// The kind of the failures with this code. This is the one place where the text of a code decides anything: codes
-    /// come back as text from plugins, which pass on what the host told them, and from recordings.
+    /// The kind of the failures with this code. Only here does the text of a code decide anything: codes come back as
+    /// strings from plugins, which pass on those of the host, and from recordings.
     pub fn of(code: &str) -> Self {
         match code {
             Failure::KIND_NOT_FOUND | Failure::KIND_INVALID => return Self::NoSuchRecordKind,
@@ -94,24 +93,24 @@ impl FailureKind {
         }
     }
 
-    /// Whether it is about the plugin itself and not about what it was asked to do.
+    /// Whether the plugin is at fault, rather than the request.
     pub fn concerns_plugin(self) -> bool {
         matches!(self, Self::PluginUnavailable | Self::PluginMemoryBusy | Self::PluginTrapped | Self::PluginFailed)
     }
 }
 
 impl Failure {
-    /// One that trying again cannot help.
+    /// A permanent failure.
     pub fn permanent(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), retry_after_ms: None }
     }
 
-    /// One that may pass.
+    /// A transient failure.
     pub fn transient(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), retry_after_ms: Some(0) }
     }
 
-    /// What it means to the host.
+    /// Its kind.
     pub fn kind(&self) -> FailureKind {
         FailureKind::of(&self.code)
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// A new id `prefix_` + 26 characters: a UUID version 7 (RFC 9562) in base 32, so ids made later sort later.
+/// A new id: `prefix_` and 26 characters, a UUID version 7 (RFC 9562) in base 32, so that ids sort by creation.
 pub fn unique(prefix: &str) -> String {
     let value = Uuid::now_v7().as_u128();
     let mut text = String::with_capacity(prefix.len() + 27);
@@ -20,17 +20,17 @@ pub fn unique(prefix: &str) -> String {
     text
 }
 
-/// A tenant. Every stored thing belongs to exactly one. 1 to 64 of `a-z 0-9 - _`.
+/// The id of a space, a tenant. Every stored object belongs to exactly one. 1 to 64 of `a-z 0-9 - _`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpaceId(Arc<str>);
 
 impl SpaceId {
-    /// The space that exists from the start, `main`.
+    /// The default space, `main`.
     pub fn main() -> Self {
         Self(Arc::from("main"))
     }
 
-    /// The id as text.
+    /// The id as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -63,7 +63,7 @@ macro_rules! text_id {
                 Self(Arc::from(unique($prefix)))
             }
 
-            /// The id as text.
+            /// The id as a string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -90,22 +90,22 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// Names an automation: `aut_...`.
+    /// The id of an automation: `aut_...`.
     AutomationId,
     "aut"
 );
 text_id!(
-    /// Names an outgoing webhook: `whk_...`.
+    /// The id of a webhook: `whk_...`.
     WebhookId,
     "whk"
 );
 text_id!(
-    /// Names an API key: `key_...`. Not the key itself.
+    /// The id of an API key: `key_...`. Not the key itself.
     KeyId,
     "key"
 );
 text_id!(
-    /// Names a source: `src_...`. Not the token in its URL.
+    /// The id of a source: `src_...`. Not the token in its URL.
     SourceId,
     "src"
 );
@@ -115,9 +115,9 @@ macro_rules! event_part {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
-            /// The event's place in the journal.
+            /// The event's sequence number in the journal.
             pub seq: u64,
-            /// Which of the event's, counted from 0.
+            /// Its index among those of the event, counted from 0.
             pub ordinal: u32,
         }
 
@@ -153,12 +153,12 @@ macro_rules! event_part {
 }
 
 event_part!(
-    /// One automation considered for one event: `run_SEQ_N`.
+    /// The id of a run: `run_SEQ_N`.
     RunId,
     "run"
 );
 event_part!(
-    /// One event on its way to one webhook: `dlv_SEQ_N`.
+    /// The id of a delivery: `dlv_SEQ_N`.
     DeliveryId,
     "dlv"
 );

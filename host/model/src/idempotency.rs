@@ -1,4 +1,4 @@
-//! Idempotency keys: by them a client's retry of a request is recognized, as draft-ietf-httpapi-idempotency-key-header has it.
+//! Idempotency keys, by which retries of a client's request are recognized (draft-ietf-httpapi-idempotency-key-header).
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ const MAX_KEY: usize = 256;
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Reads a header field's value: a string in quotes (RFC 9651, section 3.3.3), as the draft wants it, or the bare key
+    /// Parses a header field's value: a quoted string (RFC 9651, section 3.3.3), as the draft requires, or the bare key
     /// that most clients send. `"a"` and `a` are the same key.
     ///
     /// # Errors
-    /// What is wrong with it, and the remedy.
+    /// The reason and the remedy.
     pub fn parse(value: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(value).unwrap_or("\u{fffd}").trim();
         let key = match text.strip_prefix('"') {
@@ -43,7 +43,7 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
-/// What stands between the quotes of a string whose first quote was read.
+/// The content of a quoted string whose opening quote is already consumed.
 fn unquoted(text: &str) -> Result<String, String> {
     let mut key = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -62,7 +62,7 @@ fn unquoted(text: &str) -> Result<String, String> {
     }
 }
 
-/// A key without quotes. A comma would be two header lines that a proxy has joined.
+/// A key without quotes. A comma would mean that a proxy has joined two header lines.
 fn bare(text: &str) -> Result<String, String> {
     match text.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '"' | ',' | ';')) {
         None => Ok(text.to_owned()),
@@ -75,12 +75,12 @@ fn unprintable() -> String {
     "has a character that is not printable ASCII: send a key such as a UUID".to_owned()
 }
 
-/// A request that is carried out once, however often it is sent.
+/// A request that is executed once, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyedRequest {
     /// Its key, unique in its space.
     pub key: IdempotencyKey,
-    /// SHA-256 in hex of what tells it from other requests: route, content type and body.
+    /// SHA-256 in hex of what distinguishes it from other requests: route, content type and body.
     pub fingerprint: String,
 }
 
@@ -109,14 +109,14 @@ pub enum Made {
 }
 
 impl Made {
-    /// The record of a kind that a change has created.
+    /// The record of a kind that a change created.
     pub fn record(kind: &str, record: &Value) -> Self {
         Self::Record { kind: kind.to_owned(), id: id_of(record) }
     }
 
-    /// The note that a change has added to a record.
+    /// The note that a change added to a record.
     pub fn note(kind: &str, record: &str, note: &Value) -> Self {
-        // The record was found by this id.
+        // The record was looked up by this id.
         Self::Note { kind: kind.to_owned(), id: record.trim().parse().unwrap_or_default(), note: id_of(note) }
     }
 }

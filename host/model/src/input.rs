@@ -1,4 +1,4 @@
-//! What callers send, read from JSON with every error in its shape.
+//! Parses the JSON that callers send, and reports every error in its shape.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use crate::{Mistake, Mistakes, json};
 
 pub use crate::json::MAX_DEPTH;
 
-/// What messages begin with that leave out the value that was found.
+/// The prefix of messages that omit the value that was found.
 const UNNAMED: [&str; 2] = [json::MISCHOSEN, "invalid type: number, "];
 
-/// What a caller sends to create an object.
+/// The input that creates an object.
 pub trait Creates {
-    /// The fields that it must have and lacks; `has` says whether a field is given, and is not null.
+    /// The required fields that are missing. `has` returns whether a field is given and not null.
     fn missing(has: &dyn Fn(&str) -> bool) -> Mistakes;
 }
 
-/// Checks that `payload` is one JSON value that every reader takes for the same ([`json`]).
+/// Checks that `payload` is one JSON value that every reader reads in the same way ([`json`]).
 pub fn json_span(payload: &[u8], path: &str) -> Result<(), Mistake> {
     json::check(payload).map(|_| ()).map_err(|refused| refused_at(path, refused))
 }
 
-/// What makes the reader refuse a JSON text at `path`, as a mistake.
+/// The reason for which the reader refuses a JSON text, as a validation error at `path`.
 pub(crate) fn refused_at(path: &str, refused: json::Refused) -> Mistake {
     let joint = if path.is_empty() || refused.path.is_empty() || refused.path.starts_with('[') { "" } else { "." };
     Mistake::new(format!("{path}{joint}{}", refused.path), refused.message)
@@ -45,7 +45,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Mistakes> {
     read(bytes).map_err(|fault| shape_errors::all(bytes, fault, |text| read::<T>(text).err()))
 }
 
-/// As [`parse_json`], up to the first error: for whoever has reported enough of them.
+/// As [`parse_json`], up to the first error: for callers that report no more than one.
 ///
 /// # Errors
 /// As [`parse_json`].
@@ -55,7 +55,7 @@ pub fn parse_json_briefly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Mistak
     read(bytes).map_err(|Fault { path, message }| Mistake::new(shape_errors::text_of(&path), message))
 }
 
-/// Reads JSON into what creates an object. If its shape is wrong, what it lacks is reported together with that.
+/// Parses the input that creates an object. If its shape is wrong, missing fields are reported together with that.
 ///
 /// # Errors
 /// As [`parse_json`].
@@ -64,7 +64,7 @@ pub fn parse_new<T: DeserializeOwned + Creates>(bytes: &[u8]) -> Result<T, Mista
         if let Ok(members) = serde_json::from_slice::<Map<String, Value>>(json::without_mark(bytes)) {
             let has = |field: &str| members.get(field).is_some_and(|value| !value.is_null());
             let missing = T::missing(&has).0;
-            // A null in place of what a new object must have is reported once, in the words for what is missing.
+            // A null in a required field of a new object is reported once, as a missing field.
             mistakes.0.retain(|mistake| missing.iter().all(|lack| lack.path != mistake.path));
             mistakes.0.extend(missing);
         }
@@ -77,7 +77,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(json::Strict(&mut reader)).map_err(|error| {
         let (said, inner) = (error.inner().to_string(), error.inner());
-        // The path says where it is. The line is of a text that the sender may never have seen, such as a part of a file.
+        // The path locates the error. A line number would refer to a text that the sender may never have seen, such as
+        // a part of a file.
         let position = format!(" at line {} column {}", inner.line(), inner.column());
         let message = json::plain(said.strip_suffix(&position).unwrap_or(&said));
         let message = match UNNAMED.iter().find_map(|begin| message.strip_prefix(*begin)) {
@@ -88,7 +89,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     })
 }
 
-/// A path of the library's, as far as it is known.
+/// The library's path, as far as it is known.
 fn parts_of(path: &Path) -> Vec<PathPart> {
     let known = path.iter().map_while(|segment| match segment {
         Segment::Seq { index } => Some(PathPart::Element(*index)),
@@ -114,7 +115,7 @@ fn with_value_abridged(message: &str) -> String {
     }
 }
 
-/// The value at a path, as a message names it. Nothing is read but what stands on the way to it.
+/// The value at a path, as messages show it. Only the values on the way to it are parsed.
 fn shown_at(bytes: &[u8], path: &Path) -> String {
     match raw_at(bytes, path).unwrap_or_default() {
         list if list.starts_with('[') => "a list".to_owned(),
@@ -166,7 +167,7 @@ mod tests {
         That,
     }
 
-    /// The only error in a text.
+    /// The only validation error.
     fn one<T: DeserializeOwned + fmt::Debug>(text: &str) -> Mistake {
         let mut mistakes = parse_json::<T>(text.as_bytes()).unwrap_err().0;
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
@@ -197,7 +198,7 @@ mod tests {
         }
         for (message, shown) in [
             ("unknown field `a`, expected `b` or `c`", "unknown field `a`, expected `b` or `c`"),
-            ("invalid type: null, expected a text", "invalid type: null, expected a text"),
+            ("invalid type: null, expected a string", "invalid type: null, expected a string"),
             ("missing field `a`", "missing field `a`"),
         ] {
             assert_eq!(with_value_abridged(message), shown);

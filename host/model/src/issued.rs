@@ -1,5 +1,5 @@
-//! Ids that one try of a step was issued, issued again when the step re-runs after a write conflict: what a request of the
-//! first try named is then what the re-run names.
+//! Ids that were issued to a step, issued again in the same order when the step re-runs after a write conflict, so that
+//! requests of the first try and of the re-run name the same objects.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::{
     Failure, Kept, KvKey, KvSize, RecordKey, RecordKind, SpaceId, StateView, StoredNote, StoredRecord, Timestamp,
 };
 
-/// Ids in the order in which they were issued, by what they are for.
+/// Ids in the order in which they were issued, by purpose.
 #[derive(Debug, Default)]
 pub struct IssuedIds(Mutex<Inner>);
 
@@ -24,7 +24,7 @@ struct Inner {
 #[derive(Debug)]
 struct Sequence<T> {
     issued: Vec<T>,
-    /// How many of them the present try has.
+    /// How many of them the current try has used.
     used: usize,
 }
 
@@ -73,9 +73,9 @@ impl IssuedIds {
     }
 }
 
-/// What is stored, read anew, with ids of earlier tries.
+/// The stored state, read again, with the ids of earlier tries.
 pub struct ReissuingView {
-    /// What is stored.
+    /// The stored state.
     pub view: Arc<dyn StateView>,
     /// The ids.
     pub ids: Arc<IssuedIds>,

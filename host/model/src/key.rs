@@ -3,15 +3,15 @@ use serde::{Deserialize, Serialize};
 use crate::nullable::given;
 use crate::{KeyId, SpaceId, Timestamp, User};
 
-/// What the holder of a key may do. Each role includes nothing of the others but what is said here.
+/// The permissions of a key. No role includes another, except as described here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything in the space: keys, plugins, sources and webhooks too.
+    /// Everything in the space, including keys, plugins, sources and webhooks.
     Admin,
-    /// Reads all, changes automations and records, sends events.
+    /// Reads everything, changes automations and records, sends events.
     Editor,
-    /// Reads all but secrets and keys.
+    /// Reads everything except secrets and keys.
     Viewer,
     /// Sends events, nothing else.
     Ingest,
@@ -38,7 +38,7 @@ impl Role {
         matches!(self, Self::Admin)
     }
 
-    /// Whether it may do all that another role may.
+    /// Whether it has all permissions of another role.
     pub fn includes(self, other: Self) -> bool {
         [Self::reads, Self::edits, Self::ingests, Self::administers].iter().all(|may| may(self) || !may(other))
     }
@@ -54,56 +54,56 @@ impl Role {
     }
 }
 
-/// An API key as stored: enough to recognise it, not enough to use it.
+/// A stored API key: enough to recognize the key, not enough to use it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// Names the key in the API.
+    /// Its id in the API.
     pub id: KeyId,
     /// The space it is bound to.
     pub space: SpaceId,
-    /// What its owner calls it.
+    /// Its display name.
     pub name: String,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
-    /// The user that it stands for, who is shown as the one who makes the changes that are made with it.
+    /// The user that it stands for, who is shown as the author of the changes made with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
     /// The first characters of the key, to tell keys apart in a list.
     pub prefix: String,
-    /// SHA-256 of the key, in hex. Keys hold 256 random bits, so a plain digest gives nothing away.
+    /// SHA-256 of the key, in hex. Keys contain 256 random bits, so a plain digest reveals nothing.
     pub digest: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
-    /// From when on it is refused; `None`: it works until it is revoked.
+    /// When it expires. `None`: it is valid until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// The key that a rotation made in its place, beside which it works until it expires; `None`: it is current.
+    /// The key that replaced it in a rotation, beside which it is valid until it expires. `None`: it is current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<KeyId>,
 }
 
-/// What changes of a key.
+/// A change of a key.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyChange {
-    /// See [`ApiKey::user`]; `Some(None)`: it stands for none from now on.
+    /// See [`ApiKey::user`]. `Some(None)` removes the user.
     #[serde(default, deserialize_with = "given")]
     pub user: Option<Option<User>>,
 }
 
 impl ApiKey {
-    /// The longest life that a key can be given, in seconds: ten years.
+    /// The longest lifetime of a key, in seconds: ten years.
     pub const MAX_LIFE_SECONDS: u64 = 10 * 366 * 86_400;
 
-    /// Whether it is one of the keys that the space is configured with: neither replaced nor expired. The others end by
+    /// Whether it belongs to the configuration of the space: neither replaced nor expired. The others expire by
     /// themselves.
     pub fn is_current(&self, now: Timestamp) -> bool {
         self.replaced_by.is_none() && !self.has_expired(now)
     }
 
-    /// Those of the keys that the one of this id has replaced, one after the other: they end with it.
+    /// The keys that the one with this id has replaced, directly or not: they are revoked with it.
     pub fn replaced<'k>(id: &KeyId, keys: &[&'k Self]) -> Vec<&'k Self> {
         let mut found: Vec<&'k Self> = Vec::new();
         let mut newer = vec![id.clone()];
@@ -118,7 +118,7 @@ impl ApiKey {
         found
     }
 
-    /// Whether the key is past its end.
+    /// Whether the key has expired.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
@@ -157,7 +157,7 @@ mod tests {
             assert_eq!(stored(more.clone()).is_current(now), is_current, "{more}");
         }
         let key = |id: &str, newer: &str| stored(json!({"id": id, "replaced_by": newer}));
-        // The last two replace each other, which no store has, and must not hang.
+        // The last two replace each other. No store contains this, but it must not hang.
         let all = [key("key_1", "key_2"), key("key_2", "key_3"), key("key_4", "key_5"), key("key_5", "key_4")];
         let all: Vec<&ApiKey> = all.iter().collect();
         for (id, ids) in

@@ -1,7 +1,7 @@
-//! The words of Hookwright: what an event, an automation, a run, a ticket, a webhook and a delivery are.
+//! The domain types of Hookwright: events, automations, runs, records, webhooks, deliveries, and their rules.
 //!
-//! Nothing in this room does I/O. Time comes in through [`Clock`], what is stored through [`StateView`], and every other room
-//! depends on this one.
+//! This crate does no I/O. It gets the time through [`Clock`] and the stored state through [`StateView`]. Every other
+//! crate depends on it.
 
 mod abridge;
 #[path = "../../../plugins/sdk/src/addresses.rs"]

@@ -2,16 +2,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cause, Mistake, SpaceId, Timestamp, read_address, split_addresses};
 
-/// How many addresses one mail may go to.
+/// Maximum number of addresses of one mail.
 const MAX_ADDRESSES: usize = 100;
-/// Bytes that one address may have with its name.
+/// Maximum length of an address with its name, in bytes.
 const MAX_ADDRESS: usize = 998;
-/// How large a mail may be with its attachments, in bytes before they are encoded.
+/// Maximum size of a mail with its attachments, in bytes before they are encoded.
 const MAX_MAIL: usize = 10 * 1024 * 1024;
-/// Header fields that a letter may set besides those that begin with `X-`.
+/// Header fields that a mail may set besides those that begin with `X-`.
 const FIELDS: [&str; 5] = ["cc", "bcc", "reply-to", "from", "references"];
 
-/// A mail as somebody asks for it.
+/// A requested mail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Letter {
@@ -27,12 +27,12 @@ pub struct Letter {
     /// `Cc`, `Bcc`, `Reply-To`, `From`, `References`, and fields that begin with `X-`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
-    /// Files that go with it.
+    /// Its attachments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<MailAttachment>,
 }
 
-/// A file that goes with a mail.
+/// An attachment of a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailAttachment {
@@ -44,53 +44,53 @@ pub struct MailAttachment {
     pub content: String,
 }
 
-/// A mail on its way.
+/// A queued mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// Counted from 1 in each space.
     pub id: u64,
-    /// Whose it is.
+    /// Its space.
     pub space: SpaceId,
-    /// What is sent.
+    /// Its content.
     pub letter: Letter,
-    /// What asked for it.
+    /// What requested it.
     pub cause: Cause,
-    /// Where it stands.
+    /// Its state.
     pub state: MailState,
-    /// How often it was tried.
+    /// Number of attempts so far.
     pub attempts: u32,
-    /// When it is tried next, while it is queued.
+    /// When the next attempt is due, while it is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
-    /// When it was tried last.
+    /// When the last attempt was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_at: Option<Timestamp>,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// When it was asked for.
+    /// When it was requested.
     pub created_at: Timestamp,
-    /// When the mail server took it.
+    /// When the mail server accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
 }
 
-/// Where a mail stands.
+/// The state of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MailState {
-    /// It is to be sent.
+    /// It is queued.
     Queued,
-    /// The mail server took it.
+    /// The mail server accepted it.
     Sent,
-    /// It was refused, or tried too often.
+    /// It was refused, or its retries are exhausted.
     Failed,
-    /// There is no mail server: it is kept to be looked at.
+    /// No mail server is configured: it is only stored.
     Kept,
 }
 
 impl Letter {
-    /// Its bytes as it is kept, with attachments in base64.
+    /// Its stored size in bytes, with attachments in base64.
     pub fn size(&self) -> usize {
         let addresses = self.to.iter().map(String::len);
         let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
@@ -102,7 +102,7 @@ impl Letter {
         addresses.chain(headers).chain(files).chain(text).fold(0, usize::saturating_add)
     }
 
-    /// Checks its bounds and its addresses.
+    /// Validates its bounds and its addresses.
     pub fn check(&self) -> Result<(), Mistake> {
         if self.to.is_empty() || self.to.len() > MAX_ADDRESSES {
             return Err(Mistake::new("to", format!("has {} addresses: give it 1 to {MAX_ADDRESSES}", self.to.len())));
@@ -144,7 +144,7 @@ impl Letter {
     }
 }
 
-/// Fails unless a text is one address, so that a mail that cannot be sent is refused where it is requested.
+/// Fails unless a string is one address, so that a mail that cannot be sent is refused where it is requested.
 fn check_address(path: &str, text: &str) -> Result<(), Mistake> {
     let why = match read_address(text) {
         Ok(_) if text.len() <= MAX_ADDRESS => return Ok(()),

@@ -1,4 +1,4 @@
-//! What is stored, in memory: to run a plugin where there is no store, as its author's tests do.
+//! A state in memory, to run a plugin without a store, as its author's tests do.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::{
     builtin_kind,
 };
 
-/// Records, notes and kept values, the same for every space.
+/// Records, notes and plugins' values, the same for every space.
 #[derive(Debug, Default)]
 pub struct MemoryView {
     /// Records.
     pub records: BTreeMap<RecordKey, StoredRecord>,
-    /// Notes by the record they are on.
+    /// Notes by record.
     pub notes: HashMap<RecordKey, Vec<Value>>,
-    /// What plugins keep.
+    /// Changes of plugins' stored values.
     pub kept: BTreeMap<KvKey, Kept>,
-    /// The highest ids given out, by kind.
+    /// The highest issued ids, by kind.
     pub ids: Mutex<HashMap<String, u64>>,
 }
 
@@ -67,7 +67,7 @@ impl StateView for MemoryView {
     }
 
     fn kind(&self, _: &SpaceId, name: &str) -> Result<Option<Arc<RecordKind>>, Failure> {
-        // There is no space to declare one's own kinds in, so those take anything.
+        // No space can declare kinds here, so unknown kinds accept any fields.
         Ok(Some(builtin_kind(name).cloned().unwrap_or_else(|| Arc::new(RecordKind::any(name)))))
     }
 

@@ -1,4 +1,4 @@
-//! What is wrong with what somebody sent.
+//! Validation errors of input.
 
 use std::fmt;
 
@@ -6,17 +6,18 @@ use serde::Serialize;
 
 use crate::abridge::{abridged_message, abridged_path};
 
-/// One thing wrong with what somebody sent: where, and what to do about it.
+/// A validation error: where it is, and how to correct it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mistake {
-    /// The path to it, such as `then[0].with.id`; empty for the whole.
+    /// Its path, such as `then[0].with.id`. Empty for the whole input.
     pub path: String,
     /// What is wrong, with which value, and the remedy.
     pub message: String,
 }
 
 impl Mistake {
-    /// A mistake at `path`. Neither grows with what was sent: a long path and a long message are abridged.
+    /// A validation error at `path`. Its size does not grow with the input: a long path and a long message are
+    /// abridged.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: abridged_path(path.into()), message: abridged_message(message.into()) }
     }
@@ -28,23 +29,23 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Everything found wrong at once, so that one correction is enough.
+/// All validation errors at once, so that one correction is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);
 
 impl Mistakes {
-    /// Notes one more.
+    /// Adds one.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Mistake::new(path, message));
     }
 
-    /// Those of `fields`, each with what is said where it is missing, that are not given.
+    /// Those of `fields` that are missing, each with its message.
     pub fn of_missing(fields: &[(&str, &str)], has: &dyn Fn(&str) -> bool) -> Self {
         let missing = fields.iter().filter(|(field, _)| !has(field));
         Self(missing.map(|(field, message)| Mistake::new(*field, *message)).collect())
     }
 
-    /// Fails if there is a mistake.
+    /// Fails if there is a validation error.
     pub fn check(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }

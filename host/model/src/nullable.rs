@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// What is wrong with a null in place of a value that the object needs.
+/// The message for a null in a required field.
 pub const NOT_NULL: &str = "is null, which is not a value for this field: give one, or leave the field out to keep the \
                             present one";
 

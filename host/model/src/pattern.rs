@@ -4,18 +4,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Which event types are wanted: words joined by dots, where `*` stands for one word, or for all that follow if it is
-/// the last. `jira.*` takes `jira.issue.closed`, `github.*.opened` takes `github.issues.opened`, `*` takes everything.
+/// A pattern of event types: words joined by dots, where `*` matches one word, or all that follow if it is the last.
+/// `jira.*` matches `jira.issue.closed`, `github.*.opened` matches `github.issues.opened`, `*` matches everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventPattern(String);
 
 impl EventPattern {
-    /// The pattern as text.
+    /// The pattern as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether an event of this type is wanted.
+    /// Whether the pattern matches an event type.
     pub fn takes(&self, event_type: &str) -> bool {
         let mut words = event_type.split('.');
         let mut parts = self.0.split('.').peekable();
@@ -44,7 +44,7 @@ impl FromStr for EventPattern {
                 return Err(format!("`{}` has an empty word: write words joined by single dots", shown()));
             }
             if part != "*" && part.contains('*') {
-                return Err(format!("`{}`: `*` stands for a whole word, as in `jira.*`", shown()));
+                return Err(format!("`{}`: `*` must be a whole word, as in `jira.*`", shown()));
             }
         }
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
@@ -72,8 +72,8 @@ impl<'de> Deserialize<'de> for EventPattern {
     }
 }
 
-/// Finds everything whose pattern takes a type in time that depends on the type's words, not on how many patterns
-/// there are.
+/// Finds the items whose patterns match a type. The time depends on the words of the type, not on the number of
+/// patterns.
 #[derive(Clone, Debug)]
 pub struct PatternIndex<T> {
     root: Node<T>,
@@ -102,7 +102,7 @@ impl<T> Default for PatternIndex<T> {
 }
 
 impl<T: Clone + Ord> PatternIndex<T> {
-    /// Files `item` under `pattern`.
+    /// Adds `item` under `pattern`.
     pub fn insert(&mut self, pattern: &EventPattern, item: T) {
         let mut node = &mut self.root;
         let mut parts = pattern.0.split('.').peekable();
@@ -120,13 +120,13 @@ impl<T: Clone + Ord> PatternIndex<T> {
         node.exact.push(item);
     }
 
-    /// Takes `item` out from under `pattern`.
+    /// Removes `item` from under `pattern`.
     pub fn remove(&mut self, pattern: &EventPattern, item: &T) {
         let parts: Vec<&str> = pattern.0.split('.').collect();
         prune(&mut self.root, &parts, item);
     }
 
-    /// Everything that takes `event_type`, each once, in order.
+    /// The items that match `event_type`, each once, in order.
     pub fn find(&self, event_type: &str) -> Vec<T> {
         let mut found = Vec::new();
         collect(&self.root, event_type.split('.'), &mut found);
@@ -136,7 +136,7 @@ impl<T: Clone + Ord> PatternIndex<T> {
     }
 }
 
-/// Removes `item` along the path and says whether nothing is left below `node`.
+/// Removes `item` along the path. Returns whether `node` is empty then.
 fn prune<T: Ord>(node: &mut Node<T>, parts: &[&str], item: &T) -> bool {
     match parts {
         [] => node.exact.retain(|other| other != item),

@@ -7,22 +7,23 @@ use crate::{
     WebhookId, Workflow, WorkflowStart, render,
 };
 
-/// What an event sets in motion, decided from its type when it is accepted and kept with it.
+/// The plan of an event: what it triggers. It is made from the event's type when the event is accepted, and stored with
+/// it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Automations whose `on` takes the type.
+    /// Automations whose `on` matches the type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub automations: Vec<AutomationId>,
     /// Deliveries to the webhooks that subscribe to the type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deliveries: Vec<NewDelivery>,
-    /// Lanes in which runs of those automations wait for their turn.
+    /// Positions of their runs in concurrency groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<NewLane>,
 }
 
 impl Plan {
-    /// With the run of the workflow that the event starts, as the first.
+    /// Adds the run of the workflow that the event starts, as the first.
     #[must_use]
     pub fn starting(mut self, start: Option<&WorkflowStart>, event: &Event) -> Self {
         let Some(start) = start else { return self };
@@ -37,38 +38,38 @@ impl Plan {
     }
 }
 
-/// A place in a lane, taken when the event is accepted, so that the order is that of the journal.
+/// A position in a concurrency group, taken when the event is accepted, so that the order is that of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewLane {
     /// Which of the plan's automations, counted from 0.
     pub ordinal: u32,
-    /// What the runs in it have in common.
+    /// The group's key.
     pub key: String,
 }
 
 /// A delivery to be queued with the event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewDelivery {
-    /// Where to.
+    /// The webhook.
     pub webhook: WebhookId,
     /// The number of that webhook, which names its queue.
     #[serde(default)]
     pub queue: u64,
     /// The `webhook-id` of all its attempts.
     pub message_id: String,
-    /// It waits for earlier ones of the same webhook and key.
+    /// It waits for earlier deliveries of the same webhook and key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Why it is sent.
+    /// The reason for it.
     #[serde(default, skip_serializing_if = "Purpose::is_event")]
     pub purpose: Purpose,
-    /// How long it waits for others to be sent with, in milliseconds.
+    /// How long it waits for others of its batch, in milliseconds.
     #[serde(default)]
     pub wait_ms: u32,
 }
 
 impl NewDelivery {
-    /// A delivery that goes out at once.
+    /// A delivery that is sent at once.
     pub fn now(webhook: &Webhook, purpose: Purpose) -> Self {
         Self {
             webhook: webhook.id.clone(),
@@ -81,16 +82,16 @@ impl NewDelivery {
     }
 }
 
-/// An event on its way into the journal.
+/// A new event with its plan.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     /// The event.
     pub event: Event,
-    /// What it sets in motion.
+    /// Its plan.
     pub plan: Plan,
 }
 
-/// Who wants which event types, over all spaces.
+/// The subscriptions to event types, over all spaces.
 #[derive(Clone, Debug, Default)]
 pub struct Subscribers {
     spaces: HashMap<SpaceId, SpaceSubscribers>,
@@ -101,11 +102,11 @@ struct SpaceSubscribers {
     automations: PatternIndex<AutomationId>,
     webhooks: PatternIndex<WebhookId>,
     subscriptions: HashMap<WebhookId, Subscription>,
-    /// Automations that bound how many runs they have at a time.
+    /// Automations with limited concurrency.
     concurrency: HashMap<AutomationId, Concurrency>,
 }
 
-/// What is to be known of a webhook when a delivery to it is queued.
+/// What is needed of a webhook to queue a delivery.
 #[derive(Clone, Debug)]
 struct Subscription {
     queue: u64,
@@ -126,10 +127,10 @@ impl Subscription {
     }
 }
 
-/// How long a key may be, in bytes.
+/// Maximum length of a key, in bytes.
 const LONGEST_KEY: usize = 256;
 
-/// What a key's variables come to; those that stand for nothing leave the key empty, which is one as well.
+/// The rendered key. A variable without a value makes it empty, which is a key as well.
 fn key(template: &str, event: &Event) -> String {
     let scope = Scope::new(event, &event.space, event.received_at);
     let value = render(&template.into(), &scope).unwrap_or_default();
@@ -152,7 +153,7 @@ impl Order {
 }
 
 impl Subscribers {
-    /// Files an automation, unless it is off.
+    /// Adds an automation, unless it is disabled.
     pub fn add_automation(&mut self, space: &SpaceId, automation: &Automation) {
         if automation.enabled {
             let entry = self.spaces.entry(space.clone()).or_default();
@@ -165,7 +166,7 @@ impl Subscribers {
         }
     }
 
-    /// Takes an automation out, as it was filed.
+    /// Removes an automation, as it was added.
     pub fn remove_automation(&mut self, space: &SpaceId, automation: &Automation) {
         if let Some(entry) = self.spaces.get_mut(space) {
             for pattern in &automation.on {
@@ -175,7 +176,7 @@ impl Subscribers {
         }
     }
 
-    /// Takes a webhook out, as it was filed.
+    /// Removes a webhook, as it was added.
     pub fn remove_webhook(&mut self, webhook: &Webhook) {
         if let Some(entry) = self.spaces.get_mut(&webhook.space) {
             for pattern in &webhook.events {
@@ -185,7 +186,7 @@ impl Subscribers {
         }
     }
 
-    /// Files a webhook, unless nothing goes out to it.
+    /// Adds a webhook, unless nothing is delivered to it.
     pub fn add_webhook(&mut self, webhook: &Webhook) {
         if webhook.delivers() {
             let entry = self.spaces.entry(webhook.space.clone()).or_default();
@@ -198,8 +199,8 @@ impl Subscribers {
         }
     }
 
-    /// What `event` sets in motion. A chain of more than [`MAX_CHAIN`] events sets no further automation in motion, and is
-    /// not delivered further if it came in over HTTP.
+    /// The plan of `event`. A chain of more than [`MAX_CHAIN`] events triggers no further automation, and is not
+    /// delivered further if it was received over HTTP.
     pub fn plan(&self, event: &Event) -> Plan {
         if event.is_looping() {
             return Plan::default();
@@ -215,7 +216,7 @@ impl Subscribers {
 }
 
 impl Subscribers {
-    /// What `event` sets in motion if it is these automations, and webhooks only if `deliver`.
+    /// The plan of `event` with these automations, and with webhooks only if `deliver`.
     pub fn plan_for(&self, event: &Event, automations: Vec<AutomationId>, deliver: bool) -> Plan {
         let deliveries = if deliver { self.plan(event).deliveries } else { Vec::new() };
         let space = self.spaces.get(&event.space);

@@ -5,17 +5,17 @@ use serde_json::Value;
 
 use crate::{EndedRollout, Rollout, RolloutMode, RolloutOutcome, Timestamp};
 
-/// What a plugin can be used as.
+/// The kinds of plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Decides whether an event concerns an automation.
+    /// Decides whether an automation fires for an event.
     Condition,
-    /// Does something about it.
+    /// Executes a step.
     Action,
-    /// Gives a payload another shape.
+    /// Transforms a payload.
     Transform,
-    /// Takes requests from a provider.
+    /// Turns requests of a provider into events.
     Source,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What a plugin says of itself.
+/// The manifest of a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Its own name. The name it is installed under may differ.
@@ -52,25 +52,25 @@ pub struct Manifest {
     pub hints: Vec<(String, String)>,
 }
 
-/// An uploaded plugin as stored; the components of its versions lie beside it under their digests.
+/// A stored plugin. The components of its versions are stored beside it under their digests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PluginRecord {
     /// The name it is installed under.
     pub name: String,
-    /// SHA-256 of the live component, in hex; empty while no version was ever live.
+    /// SHA-256 of the live component, in hex. Empty until a version is live.
     pub digest: String,
-    /// When the live version was put in.
+    /// When the live version was activated.
     pub installed_at: Timestamp,
-    /// Every version that is kept, in the order in which they last went live or came in.
+    /// The retained versions, in the order in which they last went live or were uploaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<PluginVersion>,
-    /// The version on its way into use.
+    /// The current rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
     /// The rollout that ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rollout: Option<EndedRollout>,
-    /// Digests of the releases that were put in use, the present one last. A rollback walks back through it.
+    /// Digests of the releases that were live, the current one last. A rollback goes back through it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<String>,
 }
@@ -80,18 +80,18 @@ pub struct PluginRecord {
 pub struct PluginVersion {
     /// SHA-256 of the component, in hex.
     pub digest: String,
-    /// What the component says its version is.
+    /// The version in the component's manifest.
     pub version: String,
     /// Size of the component in bytes.
     pub size: u64,
-    /// The interfaces that it imports besides those that harm nobody.
+    /// The interfaces that it imports, except the harmless ones.
     pub wants: Vec<String>,
-    /// When it came in.
+    /// When it was uploaded.
     pub installed_at: Timestamp,
     /// When it last went live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_since: Option<Timestamp>,
-    /// It wants more than was granted, and waits for somebody to approve.
+    /// It needs more than was granted, and waits for approval.
     #[serde(default)]
     pub held: bool,
     /// Who signed it: names of the trusted keys.
@@ -127,8 +127,8 @@ impl PluginRecord {
         self.versions.iter().find(is_same)
     }
 
-    /// Puts a version at the end. Returns the digests of the evicted versions: the live one and the one being rolled out
-    /// are never evicted. A release that is pushed again as a development version stays a release.
+    /// Appends a version. Returns the digests of the evicted versions: the live one and the one being rolled out are
+    /// never evicted. A release that is pushed again as a development version stays a release.
     pub fn put(&mut self, mut version: PluginVersion) -> Vec<String> {
         version.dev &= self.version(&version.digest).is_none_or(|known| known.dev);
         self.versions.retain(|known| known.digest != version.digest);
@@ -151,7 +151,7 @@ impl PluginRecord {
         dropped
     }
 
-    /// Puts a version in use, which ends a rollout in progress. Returns the digests of the evicted versions.
+    /// Activates a version, which ends a rollout in progress. Returns the digests of the evicted versions.
     pub fn use_version(&mut self, mut version: PluginVersion, now: Timestamp) -> Vec<String> {
         self.history = self.releases_used();
         version.live_since = Some(now);
@@ -174,8 +174,8 @@ impl PluginRecord {
         dropped
     }
 
-    /// Steps back to the release that was in use before the live version, which [`use_version`](Self::use_version) is then
-    /// called with. Each call goes one release further back, and forgets the way forward.
+    /// Returns the release that was live before, for [`use_version`](Self::use_version). Each call goes one release
+    /// further back and discards the later ones.
     pub fn step_back(&mut self) -> Option<PluginVersion> {
         let mut history = self.releases_used();
         while let Some(digest) = history.last() {
@@ -189,7 +189,7 @@ impl PluginRecord {
         None
     }
 
-    /// The history; of a record from before there was one, what the versions themselves say.
+    /// The history. If the record was stored before there was a history, it is derived from the versions.
     fn releases_used(&self) -> Vec<String> {
         if !self.history.is_empty() {
             return self.history.clone();
@@ -200,27 +200,27 @@ impl PluginRecord {
         used.into_iter().map(|known| known.digest.clone()).collect()
     }
 
-    /// How the version with this digest is called beside the live one, if it is.
+    /// The rollout of the version with this digest, if there is one.
     pub fn rolled_out(&self, digest: &str) -> Option<RolloutMode> {
         self.rollout.as_ref().filter(|rollout| rollout.digest == digest).map(|rollout| rollout.mode)
     }
 }
 
-/// A condition's answer.
+/// A condition's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Whether the condition holds.
+    /// Whether the condition is true.
     pub holds: bool,
-    /// What was compared with what.
+    /// The compared values.
     pub reason: String,
 }
 
-/// An action's answer.
+/// An action's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It did what was asked; the result as JSON.
+    /// It succeeded; the result as JSON.
     Done(Value),
-    /// There was nothing to do, because.
+    /// There was nothing to do, for this reason.
     Skipped(String),
 }
 
@@ -228,7 +228,7 @@ pub enum Outcome {
 pub(crate) mod tests {
     use super::*;
 
-    /// A version that was never in use.
+    /// A version that was never live.
     pub(crate) fn version(number: &str, digest: &str, dev: bool) -> PluginVersion {
         PluginVersion {
             digest: digest.to_owned(),

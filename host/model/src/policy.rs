@@ -1,4 +1,4 @@
-//! What a plugin may reach and use up in a space: grants, limits, and how its instances are kept.
+//! Policies of plugins in a space: grants, limits, and the lifetime of instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,33 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Mistake, Mistakes};
 
-/// Everything that an operator sets about a plugin in a space. What is absent is as the server's settings say.
+/// An operator's configuration of a plugin in a space. Absent fields default to the server's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PluginPolicy {
-    /// What it may reach.
+    /// Its grants.
     pub grants: Grants,
-    /// What it may use up.
+    /// Its limits.
     pub limits: LimitChanges,
     /// Whether each call gets a fresh instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstancePolicy>,
-    /// Settings that it reads through `config`, before those of the server.
+    /// Settings that it reads through `config`. They override those of the server.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
-    /// How many of its calls are kept, sealed, so that they can be repeated with another version; 0: none.
+    /// How many of its calls are recorded, sealed, to be repeated with another version. 0: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings: Option<u32>,
 }
 
-/// What a plugin may reach.
+/// The grants of a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Grants {
-    /// The interfaces besides those that harm nobody; none: everything that its kinds may import.
+    /// The granted interfaces, besides the harmless ones. `None`: everything that its kinds may import.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interfaces: Option<BTreeSet<String>>,
-    /// Hosts that its requests may go to.
+    /// Hosts that it may send requests to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpGrant>,
     /// Secrets that it may use by name.
@@ -43,27 +43,27 @@ pub struct Grants {
     pub records: Vec<RecordGrant>,
 }
 
-/// Hosts, and what may be asked of them.
+/// Hosts, and the permitted methods and port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpGrant {
     /// A name, `*.example.com` for every name below one, or `*`.
     pub host: String,
-    /// Methods; none: every one.
+    /// Methods. Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
-    /// The port; none: 443 with TLS, 80 without.
+    /// The port. `None`: 443 with TLS, 80 without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
 }
 
-/// A secret, and where its value may go.
+/// A secret, and where its value may be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretGrant {
     /// The secret's name in the space.
     pub name: String,
-    /// Hosts as in [`HttpGrant::host`]; none: the value goes nowhere, and only keys codes.
+    /// Hosts as in [`HttpGrant::host`]. Empty: the value is never sent, and only keys HMACs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
 }
@@ -79,13 +79,13 @@ pub struct RecordGrant {
     pub write: bool,
 }
 
-/// How many calls of a plugin can be kept.
+/// Maximum number of recorded calls of a plugin.
 const MOST_RECORDINGS: u32 = 10_000;
-/// How many things a list of a policy may hold.
+/// Maximum number of entries of a list in a policy.
 const MOST: usize = 100;
 
 impl PluginPolicy {
-    /// Checks every part, with the path of what is wrong.
+    /// Validates every part. Errors have the path of the field.
     pub fn check(&self, most: &Limits) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         self.grants.check(&mut mistakes);
@@ -143,7 +143,7 @@ impl Grants {
         }
     }
 
-    /// Adds what `more` grants beyond this.
+    /// Adds the grants of `more`.
     pub fn add(&mut self, more: Self) {
         if let Some(interfaces) = more.interfaces {
             self.interfaces.get_or_insert_default().extend(interfaces);
@@ -173,7 +173,7 @@ impl Grants {
         }
     }
 
-    /// Whether a request may go there.
+    /// Whether a request to this target is permitted.
     pub fn reaches(&self, method: &str, host: &str, port: u16, default_port: u16) -> bool {
         self.http.iter().any(|grant| {
             host_fits(&grant.host, host)
@@ -193,7 +193,7 @@ impl Grants {
     }
 }
 
-/// Whether a pattern of hosts takes in a host.
+/// Whether a pattern of hosts matches a host.
 pub fn host_fits(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
         Some(parent) => {
@@ -240,17 +240,17 @@ pub fn check_secret_name(name: &str) -> Result<(), Mistake> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "mode", deny_unknown_fields)]
 pub enum InstancePolicy {
-    /// It does: no call sees what another left behind.
+    /// Each call gets a fresh one, so no call sees the state of another.
     Fresh {},
-    /// Instances are kept for further calls of the same space, for plugins whose start costs much.
+    /// Warm instances are reused for calls of the same space, for plugins that are expensive to start.
     Warm {
-        /// After how many calls an instance is let go.
+        /// Number of calls after which an instance is dropped.
         #[serde(default = "warm_calls")]
         calls: u32,
-        /// After how many seconds.
+        /// Number of seconds after which an instance is dropped.
         #[serde(default = "warm_age")]
         age_seconds: u32,
-        /// How many wait for calls at most.
+        /// Maximum number of idle instances.
         #[serde(default = "warm_idle")]
         idle: u32,
     },
@@ -269,7 +269,7 @@ fn warm_idle() -> u32 {
 }
 
 impl InstancePolicy {
-    /// Warm, with the bounds that hold unless others are given.
+    /// Warm, with default bounds.
     pub fn warm() -> Self {
         Self::Warm { calls: warm_calls(), age_seconds: warm_age(), idle: warm_idle() }
     }
@@ -288,7 +288,7 @@ impl InstancePolicy {
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $name:ident: $default:expr, $least:expr, $most:expr;)*) => {
-        /// What one call may use up at most, unless said otherwise.
+        /// The default limits of one call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         pub struct Limits {
             $($(#[$doc])* pub $name: u64,)*
@@ -301,22 +301,22 @@ macro_rules! limits {
         }
 
         impl Limits {
-            /// The highest that may be set.
+            /// The largest values that may be set.
             pub const MOST: Self = Self { $($name: $most,)* };
 
-            /// What a source may use up that is called with a body of so many bytes: enough to hold the body several times
-            /// over and to hand it back as an event's data. What is set higher stays.
+            /// The limits of a source that is called with a body of this size: enough to hold the body several times
+            /// and to return it as an event's data. Higher configured limits stay.
             #[must_use]
             pub fn for_body(mut self, bytes: u64) -> Self {
                 self.cpu_ms = self.cpu_ms.max(bytes / BODY_BYTES_PER_MS).min(self.cpu_ms.max(Self::MOST.cpu_ms));
                 self.memory_bytes = self.memory_bytes.max(bytes.saturating_mul(6).min(Self::MOST.memory_bytes));
-                // A source may make four times as much of a request.
+                // A source's result may be four times as large.
                 self.output_bytes = self.output_bytes.max(bytes.div_ceil(2));
                 self.transfer_bytes = self.transfer_bytes.max(bytes.saturating_mul(2));
                 self
             }
 
-            /// With the changes made.
+            /// Applies changes.
             #[must_use]
             pub fn with(mut self, changes: &LimitChanges) -> Self {
                 $(if let Some(value) = changes.$name { self.$name = value; })*
@@ -353,46 +353,46 @@ macro_rules! limits {
     };
 }
 
-/// Bytes of a body that a source is given a millisecond for.
+/// Bytes of a body for which a source gets one millisecond.
 const BODY_BYTES_PER_MS: u64 = 8 * KIB;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 limits! {
-    /// Time that it may compute, in milliseconds, counted in steps of 10.
+    /// Maximum computing time, in milliseconds, counted in steps of 10.
     cpu_ms: 1_000, 10, 60_000;
-    /// Time that it may take, what it waits for included, in milliseconds.
+    /// Maximum duration including waits, in milliseconds.
     wall_ms: 30_000, 10, 300_000;
-    /// Linear memory, in bytes, over all memories of its component.
+    /// Maximum linear memory, in bytes, over all memories of its component.
     memory_bytes: 64 * MIB, 64 * KIB, 512 * MIB;
-    /// Entries of all its tables.
+    /// Maximum number of entries of all its tables.
     table_elements: 200_000, 16, 200_000;
-    /// The largest result, message or reason, in bytes; what a source makes of one request may be four times as large.
+    /// Maximum size of a result, message or reason, in bytes. The result of a source may be four times as large.
     output_bytes: MIB, 1, 16 * MIB;
-    /// Lines that it may log.
+    /// Maximum number of log lines.
     log_lines: 100, 0, 10_000;
-    /// Bytes that it may log.
+    /// Maximum number of logged bytes.
     log_bytes: 16 * KIB, 0, MIB;
-    /// How often it may call the host.
+    /// Maximum number of host calls.
     host_calls: 10_000, 0, 1_000_000;
-    /// Requests that it may send.
+    /// Maximum number of requests.
     requests: 100, 0, 1_000;
-    /// Bytes that it may send and receive by requests.
+    /// Maximum number of bytes sent and received by requests.
     egress_bytes: 16 * MIB, 0, 256 * MIB;
-    /// Changes of records, notes, mails and events that it may ask for.
+    /// Maximum number of changes: records, notes, mails and events.
     effects: 1_000, 0, 10_000;
-    /// Bytes of those changes, with the events that tell of them.
+    /// Maximum size of those changes and their events, in bytes.
     effects_bytes: 16 * MIB, KIB, 256 * MIB;
-    /// Bytes of the records, notes and values that it may read.
+    /// Maximum size of the records, notes and values that it reads, in bytes.
     read_bytes: 32 * MIB, KIB, 256 * MIB;
-    /// Bytes that may pass from it to the host at a time.
+    /// Maximum size in bytes of the arguments of one host call.
     transfer_bytes: 16 * MIB, KIB, 64 * MIB;
-    /// Calls of it under way at a time in the space: half of the events that are worked on at once, so that a plugin whose
-    /// calls hang leaves places for others.
+    /// Maximum number of concurrent calls in the space: half of the events that are processed at once, so that a plugin
+    /// whose calls hang leaves permits for others.
     concurrency: 32, 1, 1_024;
-    /// Bytes of keys and values that it may keep in the space.
+    /// Maximum size of its stored keys and values in the space, in bytes.
     kv_bytes: MIB, 0, 64 * MIB;
-    /// How many values it may keep in the space.
+    /// Maximum number of its stored values in the space.
     kv_keys: 10_000, 0, 1_000_000;
 }
 

@@ -1,21 +1,21 @@
-//! Sources that the server asks for news by itself, at times of their own.
+//! Polling: sources that the server queries on a schedule.
 
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::check_times;
 use crate::{Mistakes, SourceId, Timestamp};
 
-/// When a source is asked.
+/// The schedule of a source's polls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PollTimes {
     /// A cron pattern of five fields, or six with seconds first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
-    /// Instead of it, so many seconds from one time to the next.
+    /// Instead of a pattern: the interval in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_seconds: Option<u64>,
-    /// The time zone that the pattern is read in, by its IANA name.
+    /// The time zone of the pattern, as an IANA name.
     #[serde(default = "utc")]
     pub timezone: String,
 }
@@ -25,7 +25,7 @@ fn utc() -> String {
 }
 
 impl PollTimes {
-    /// What is wrong with them, apart from the pattern and the zone.
+    /// Its validation errors, except those of the pattern and the time zone.
     pub fn check(&self) -> Mistakes {
         let mut mistakes = Mistakes::default();
         check_times(self.cron.as_deref(), self.every_seconds, &mut mistakes);
@@ -33,39 +33,39 @@ impl PollTimes {
     }
 }
 
-/// A source's times, and how it goes.
+/// The polling of a source: its schedule and its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Polling {
     /// Counted from 1 in each space.
     pub number: u64,
     /// The source.
     pub source: SourceId,
-    /// When it is asked.
+    /// Its schedule.
     pub times: PollTimes,
-    /// Counts the changes of the times.
+    /// Incremented by each change of the schedule.
     pub revision: u32,
-    /// When they last changed.
+    /// When the schedule last changed.
     pub since: Timestamp,
-    /// How it goes.
+    /// Its state.
     #[serde(default)]
     pub status: PollStatus,
 }
 
-/// How the polls of a source go.
+/// The state of a source's polls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PollStatus {
-    /// The next time; none: there is none any more, or the source is off.
+    /// The next time. `None`: there is no further time, or the source is disabled.
     pub next_at: Option<Timestamp>,
-    /// When it was last asked.
+    /// When it was last polled.
     pub last_at: Option<Timestamp>,
-    /// When it was last asked with success.
+    /// When it was last polled successfully.
     pub last_success_at: Option<Timestamp>,
-    /// What went wrong the last time, if it did.
+    /// The error of the last time, if it failed.
     pub last_error: Option<String>,
-    /// How often in a row it went wrong.
+    /// Number of consecutive failures.
     #[serde(default)]
     pub failures: u64,
-    /// How many events there were in all.
+    /// Total number of events.
     pub events: u64,
     /// Id of the last one.
     pub last_event: Option<String>,

@@ -1,11 +1,11 @@
-//! An automation made of an event that came in, ready to be saved: for providers that nobody has written a source for.
+//! Proposes an automation for a received event, ready to be saved: for providers without a source plugin.
 
 use serde_json::{Map, Value, json};
 
 use crate::request::begin;
 use crate::{Event, EventPattern};
 
-/// Names of fields that say what happened, the more telling first; compared without `_`, `-` and capitals.
+/// Names of fields that describe what happened, the most specific first. Compared without `_`, `-` and case.
 const TELLING: [&str; 20] = [
     "eventtype",
     "eventname",
@@ -28,18 +28,18 @@ const TELLING: [&str; 20] = [
     "severity",
     "priority",
 ];
-/// How many of them become conditions.
+/// Maximum number of conditions.
 const MOST_CONDITIONS: usize = 3;
-/// How many fields the step passes on.
+/// Maximum number of fields that the step passes on.
 const MOST_FIELDS: usize = 10;
-/// How deep fields are looked for, and how many at all.
+/// Maximum depth and number of the fields that are searched.
 const DEEPEST: usize = 4;
 const MOST_SEEN: usize = 500;
-/// How long a text may be that is compared, in bytes.
+/// Maximum length in bytes of a string that is compared.
 const LONGEST: usize = 100;
 
-/// The body of `POST /v1/automations` for an automation that takes events such as this one: conditions on the fields that
-/// say what happened, and one step that harms nothing, which emits `noticed.TYPE` with what the event has.
+/// The body of `POST /v1/automations` for an automation that matches events such as this one: conditions on the fields
+/// that describe what happened, and one step without side effects, which emits `noticed.TYPE` with the event's data.
 pub fn proposed_automation(event: &Event) -> Value {
     let data = event.data_value();
     let mut found = Vec::new();
@@ -98,7 +98,7 @@ pub fn proposed_automation(event: &Event) -> Value {
     })
 }
 
-/// Texts, numbers and truths in objects whose names can be written in a path without brackets.
+/// Strings, numbers and booleans in objects whose names can be written in a path without brackets.
 fn scalars(value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Value)>) {
     let is_plain = |name: &str| {
         let mut letters = name.chars();

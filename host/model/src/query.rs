@@ -1,4 +1,4 @@
-//! Which records of a kind a list is asked for, and in which order.
+//! Queries of records of a kind: filters and an order.
 
 use std::cmp::Ordering;
 
@@ -11,20 +11,20 @@ use crate::json::Decimal;
 use crate::kind::{index_text, is_date, plain_number};
 use crate::{FieldType, Instant, Mistake, RecordKind, Timestamp};
 
-/// How many filters one list may have.
+/// Maximum number of filters of a list.
 const MOST_FILTERS: usize = 20;
-/// How many values `in` may name.
+/// Maximum number of values of `in`.
 const MOST_VALUES: usize = 100;
-/// How long a value of a filter may be, in bytes.
+/// Maximum length of a filter's value, in bytes.
 const LONGEST: usize = 1024;
-/// By how many fields a list may be sorted.
+/// Maximum number of fields by which a list is sorted.
 const MOST_SORTED: usize = 5;
-/// How many words a path may have.
+/// Maximum number of words of a path.
 const DEEPEST: usize = 5;
-/// How much of a text counts in an order, in bytes.
+/// How many bytes of a string are compared in an order.
 const SORTED_TEXT: usize = 256;
 
-/// Filters and an order, as a caller wrote them: `status=open`, `value.amount[gte]=500`, `sort=-updated_at`.
+/// Filters and an order, as in a URL's query: `status=open`, `value.amount[gte]=500`, `sort=-updated_at`.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     filters: Vec<Filter>,
@@ -61,7 +61,7 @@ struct Sorting {
     descending: bool,
 }
 
-/// Where a record stands in a sorted list, from which a page can go on.
+/// The position of a record in a sorted list, at which the next page begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SortKey {
     /// The order that it belongs to.
@@ -73,7 +73,7 @@ pub struct SortKey {
     id: u64,
 }
 
-/// What is absent comes first, then truth, numbers and instants, texts.
+/// Absent values come first, then booleans, numbers and instants, strings.
 #[derive(Clone, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(untagged, from = "Value")]
 enum SortValue {
@@ -95,7 +95,7 @@ impl From<Value> for SortValue {
 }
 
 impl Query {
-    /// Reads the parameters of a list; `limit` and `cursor` are not among them.
+    /// Parses the parameters of a list, without `limit` and `cursor`.
     pub fn parse<'p>(kind: &RecordKind, parameters: impl Iterator<Item = (&'p str, &'p str)>) -> Result<Self, Mistake> {
         let mut query = Self::default();
         for (name, value) in parameters {
@@ -142,7 +142,7 @@ impl Query {
         self.filters.iter().all(|filter| filter.fits(record))
     }
 
-    /// Whether an order other than that of the ids was asked for.
+    /// Whether an order other than that of the ids is requested.
     pub fn is_sorted(&self) -> bool {
         !self.sort.is_empty()
     }
@@ -152,8 +152,8 @@ impl Query {
         self.ascending
     }
 
-    /// Ways to find the records through the index of a kind: a field, and the values under which they stand. Each way
-    /// finds all of them, perhaps with others.
+    /// Candidate index lookups: a field, and the values to look up. Each of them finds all matching records, perhaps
+    /// with others.
     pub fn ways(&self, kind: &RecordKind) -> Vec<(String, Vec<String>)> {
         let through = |filter: &Filter| {
             let [name] = filter.path.as_slice() else { return None };
@@ -161,7 +161,7 @@ impl Query {
             if !matches!(filter.operator, Operator::Eq | Operator::In) {
                 return None;
             }
-            // One instant can be written in many ways; a day of a field of nothing but days in one.
+            // An instant can be written in many ways, but a day, in a field that holds only days, in one.
             let is_spelled_in_one_way = |value: &String| match instant(value) {
                 None => true,
                 Some(_) => matches!(field.types.all(), [FieldType::Date]) && is_date(value),
@@ -172,7 +172,7 @@ impl Query {
         self.filters.iter().filter_map(through).collect()
     }
 
-    /// Where a record stands in the order.
+    /// The position of a record in the order.
     pub fn key(&self, id: u64, record: &Value) -> SortKey {
         let values = self.sort.iter().map(|sorting| sort_value(find(record, &sorting.path)));
         SortKey { sort: self.order(), values: values.collect(), id }
@@ -189,7 +189,7 @@ impl Query {
         first.unwrap_or_else(|| other.id.cmp(&one.id))
     }
 
-    /// Reads the place at which a page goes on; none if it is of another order.
+    /// Parses the position at which the next page begins. `None` if it belongs to another order.
     pub fn parse_key(&self, text: &str) -> Option<SortKey> {
         let key: SortKey = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         (key.sort == self.order() && key.values.len() == self.sort.len()).then_some(key)
@@ -320,7 +320,7 @@ fn can_be(one: FieldType, text: &str) -> bool {
     }
 }
 
-/// Compares a value with a text by the value's own type; none if they cannot be compared.
+/// Compares a value with a string by the value's type. `None` if they cannot be compared.
 fn compare(actual: &Value, wanted: &str) -> Option<Ordering> {
     match actual {
         Value::Bool(value) => wanted.parse::<bool>().ok().map(|wanted| value.cmp(&wanted)),
@@ -334,12 +334,12 @@ fn compare(actual: &Value, wanted: &str) -> Option<Ordering> {
     }
 }
 
-/// A time in any form that [`Instant`] reads as text.
+/// A time in any form that [`Instant`] reads from a string.
 fn instant(text: &str) -> Option<Timestamp> {
     Instant::of_text(text).map(|at| Timestamp::from_millis(at.millis()))
 }
 
-/// Where values that equal a text stand in the index.
+/// The index forms of values that equal a string.
 fn places(text: &str) -> Vec<String> {
     let number = plain_number(text).map(|number| format!("n{number}"));
     let truth = text.parse::<bool>().ok().map(|value| format!("b{value}"));
@@ -470,7 +470,7 @@ mod tests {
     fn an_instant_in_an_indexed_text_is_found_however_it_is_written() {
         let kind = builtin_kind("ticket").unwrap();
         let query = query("ticket", &[("status", "2026-01-01T01:00:00+01:00")]).unwrap();
-        // The index knows one of its forms, so the records themselves are read.
+        // The index contains one of its notations only, so the records themselves are read.
         assert!(query.fits(&json!({"status": "2026-01-01T00:00:00Z"})) && query.ways(kind).is_empty());
     }
 

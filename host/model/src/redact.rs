@@ -1,34 +1,34 @@
-//! Finds secrets in what others send back to us, in the encodings that are cheap to look for: as they are, base64, hex,
-//! percent-encoded, HTML and JSON. All are looked for in one pass.
+//! Redacts secrets in foreign output, in the encodings that are cheap to search for: plain, base64, hex,
+//! percent-encoded, HTML and JSON. All are searched for in one pass.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 pub const REDACTED: &str = "***";
-/// A shorter secret is not looked for: it stands in any text by chance.
+/// The minimum length of a secret that is searched for: a shorter one occurs in any text by chance.
 pub const SHORTEST_REDACTED: usize = 4;
-/// A shorter form of one is not looked for either.
+/// The minimum length of an encoded form that is searched for.
 const SHORTEST_FORM: usize = 5;
 
-/// Looks for secrets.
+/// Searches for secrets.
 #[derive(Debug, Default)]
 pub struct Redactor {
     forms: Vec<Vec<u8>>,
-    /// Which secret each form is of.
+    /// The secret of each form.
     owners: Vec<usize>,
     found: Option<AhoCorasick>,
 }
 
 impl Redactor {
-    /// Looks for these secrets. Those shorter than [`SHORTEST_REDACTED`] bytes are left out.
+    /// Searches for these secrets. Those shorter than [`SHORTEST_REDACTED`] bytes are omitted.
     pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
         Self::of(secrets, SHORTEST_REDACTED)
     }
 
-    /// The same with short ones too, which are looked for as they are: for readers that must not learn them, whatever else
-    /// looks like them.
+    /// The same with short ones too, which are searched for in plain form only: for readers that must not learn them,
+    /// even if other text is redacted as well.
     pub fn strict<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
         Self::of(secrets, 1)
     }
@@ -51,18 +51,18 @@ impl Redactor {
         Self { found, forms, owners }
     }
 
-    /// The text with [`REDACTED`] in the place of secrets.
+    /// The text with secrets replaced by [`REDACTED`].
     pub fn text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.bytes(text.as_bytes(), false)).into_owned()
     }
 
-    /// The bytes with [`REDACTED`] in the place of secrets. `cut`: they go on, so that the beginning of a secret at their end
-    /// is taken for one.
+    /// The bytes with secrets replaced by [`REDACTED`]. `cut`: they are truncated, so the beginning of a secret at
+    /// their end is redacted as well.
     pub fn bytes(&self, bytes: &[u8], cut: bool) -> Vec<u8> {
         self.replace(bytes, cut, |_| REDACTED.as_bytes())
     }
 
-    /// The bytes with what `with` says in the place of each secret, by its place among those that were given.
+    /// The bytes with each secret replaced by the result of `with` for its index.
     pub fn replace<'a>(&self, bytes: &[u8], cut: bool, with: impl Fn(usize) -> &'a [u8]) -> Vec<u8> {
         let mut result = Vec::with_capacity(bytes.len());
         let mut rest = 0;
@@ -86,7 +86,7 @@ impl Redactor {
         result
     }
 
-    /// How many bytes at the end may be the beginning of a secret, and of which.
+    /// How many bytes at the end may be the beginning of a secret, and the index of that secret.
     fn begun(&self, tail: &[u8]) -> Option<(usize, usize)> {
         let longest = |form: &Vec<u8>| {
             let most = form.len().saturating_sub(1).min(tail.len());
@@ -97,7 +97,7 @@ impl Redactor {
     }
 }
 
-/// The forms of a secret that are looked for.
+/// The forms of a secret that are searched for.
 fn forms_of(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.to_vec()];
     let mut add = |form: Vec<u8>| {
@@ -107,7 +107,7 @@ fn forms_of(secret: &[u8]) -> Vec<Vec<u8>> {
     };
     add(hex::encode_upper(secret).into_bytes());
     add(hex::encode(secret).into_bytes());
-    // Within a longer text that is encoded as a whole, the secret begins at one of three places of a group.
+    // Within a longer text that is encoded as a whole, the secret begins at one of three positions of a group.
     for before in 0..3 {
         add(aligned(STANDARD_NO_PAD.encode(padded(before, secret)), before, secret.len()));
         add(aligned(URL_SAFE_NO_PAD.encode(padded(before, secret)), before, secret.len()));
@@ -141,7 +141,7 @@ fn padded(before: usize, secret: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The letters of a base64 text that depend on the secret alone, not on what stands before or behind it.
+/// The letters of a base64 string that depend on the secret alone, not on the text around it.
 fn aligned(encoded: String, before: usize, length: usize) -> Vec<u8> {
     let first = [0, 2, 3].get(before).copied().unwrap_or_default();
     let whole = before.saturating_add(length).saturating_mul(8) / 6;

@@ -1,116 +1,116 @@
-//! What is kept of a request that came to a source's URL: enough to see what a provider sends, and no secrets.
+//! The logged part of a request at a source's URL: enough to see what a provider sends, without secrets.
 
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{SourceId, Timestamp};
 
-/// How much of a path, a query and a header's value is kept, in bytes.
+/// How many bytes of a path, a query and a header's value are logged.
 const KEPT_TEXT: usize = 2048;
-/// How many header fields are kept, and how many bytes of them.
+/// How many header fields are logged, and how many bytes of them.
 const KEPT_FIELDS: usize = 64;
 const KEPT_HEADERS: usize = 16 * 1024;
-/// How much of a body is kept, in bytes.
+/// How many bytes of a body are logged.
 const KEPT_BODY: usize = 16 * 1024;
-/// How many ids of events are told.
+/// How many ids of events are logged.
 const TOLD_EVENTS: usize = 100;
 
-/// The name of the log in which a space's refused requests to `/webhook` and `/v1/events` are: it is no source's id.
+/// The name of the log of a space's refused requests to `/webhook` and `/v1/events`. It is not a source's id.
 pub const API_REQUESTS: &str = "api";
 
 /// A request at a source's URL, or one to the API that was refused, as its log shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestEntry {
-    /// When it came.
+    /// When it was received.
     pub at: Timestamp,
     /// The method.
     pub method: String,
     /// What followed the URL, with its slash; the first 2 KiB.
     pub path: String,
-    /// The query without the `?`; the first 2 KiB. Values whose names speak of secrets are left out.
+    /// The query without the `?`; the first 2 KiB. Values whose names suggest secrets are omitted.
     pub query: String,
-    /// Header fields in their order, names in lower case: at most 64 of at most 16 KiB. Values that bear secrets are left
-    /// out.
+    /// Header fields in their order, names in lower case: at most 64 of at most 16 KiB. Values that contain secrets are
+    /// omitted.
     pub headers: Vec<(String, String)>,
     /// The body's beginning.
     pub body: KeptBody,
     /// The address that sent it.
     pub remote_address: String,
-    /// What it came to.
+    /// Its outcome.
     #[serde(flatten)]
     pub told: Told,
 }
 
-/// The beginning of a body: text, or base64 of what is no text.
+/// The beginning of a body: text, or base64 if it is not UTF-8.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptBody {
-    /// How many bytes came.
+    /// Its size in bytes.
     pub bytes: usize,
-    /// At most 16 KiB of it.
+    /// The first 16 KiB, if it is UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The same, where it is no UTF-8.
+    /// The first 16 KiB in base64, if it is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
-    /// Whether there was more. The whole is the payload of the event that it became.
+    /// Whether it is truncated. The whole body is the payload of its event.
     pub truncated: bool,
 }
 
-/// What a request came to.
+/// The outcome of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
     /// The stable code of the refusal, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Why it was refused, for people.
+    /// The message of the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Ids of the events that it became, at most 100.
+    /// Ids of its events, at most 100.
     #[serde(default)]
     pub events: Vec<String>,
-    /// Those of them that had come before: nothing was done again for them.
+    /// How many of them were duplicates, for which nothing was executed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<String>,
-    /// Those of the repeats that came with another body than the first time. The first one is kept.
+    /// How many of the duplicates had another body than the first event, which stays.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
 }
 
 impl Told {
-    /// A request that was taken.
+    /// An accepted request.
     pub fn taken(status: u16, events: impl IntoIterator<Item = String>) -> Self {
         Self { status, events: events.into_iter().take(TOLD_EVENTS).collect(), ..Self::default() }
     }
 
-    /// Some of its events had come before, and some of those with another body.
+    /// Some of its events were duplicates, and some of those had another body.
     pub fn known(&mut self, repeats: impl Iterator<Item = String>, changed: impl Iterator<Item = String>) {
         self.repeats = repeats.take(TOLD_EVENTS).collect();
         self.changed = changed.take(TOLD_EVENTS).collect();
     }
 
-    /// A request that was refused.
+    /// A refused request.
     pub fn refused(status: u16, code: &str, message: &str) -> Self {
         let message = begin(message, KEPT_TEXT).to_owned();
         Self { status, code: Some(begin(code, 128).to_owned()), message: Some(message), ..Self::default() }
     }
 }
 
-/// A request with the source in whose log it belongs.
+/// A log entry with its source.
 #[derive(Clone, Debug)]
 pub struct RequestNote {
-    /// Whose log.
+    /// The source.
     pub source: SourceId,
-    /// What is written there.
+    /// The entry.
     pub entry: RequestEntry,
-    /// How many entries the log holds at most.
+    /// Maximum number of entries of the log.
     pub most: u64,
 }
 
 impl RequestEntry {
-    /// What is kept of a request. `secret` are names of headers and of the query's parameters that bear secrets besides
-    /// those that say so themselves.
+    /// The logged part of a request. `secret` are names of header fields and query parameters with secrets, besides
+    /// those whose names suggest it.
     #[allow(clippy::too_many_arguments, reason = "the parts of a request")]
     pub fn new(
         at: Timestamp,
@@ -152,7 +152,7 @@ impl KeptBody {
         let truncated = kept.len() < body.len();
         let text = match std::str::from_utf8(kept) {
             Ok(text) => Some(text),
-            // Cut off in the middle of a character.
+            // Truncated in the middle of a character.
             Err(error) if truncated && error.error_len().is_none() => {
                 kept.get(..error.valid_up_to()).and_then(|kept| std::str::from_utf8(kept).ok())
             }
@@ -163,7 +163,7 @@ impl KeptBody {
     }
 }
 
-/// Whether a value of this name must not be kept.
+/// Whether a value with this name must not be logged.
 fn bears_secret(name: &str, secret: &[&str]) -> bool {
     const WORDS: [&str; 9] =
         ["auth", "cookie", "token", "secret", "password", "signature", "credential", "hmac", "api-key"];
@@ -176,17 +176,17 @@ fn bears_secret(name: &str, secret: &[&str]) -> bool {
         || secret.iter().any(|other| other.replace('_', "-").eq_ignore_ascii_case(&name))
 }
 
-/// A query with the values left out that bear secrets.
+/// A query without the values that contain secrets.
 fn without_secrets(query: &str, secret: &[&str]) -> String {
     let part = |part: &str| match part.split_once('=') {
-        // A name that hides behind percent signs might be any.
+        // A percent-encoded name might be any.
         Some((name, _)) if name.contains('%') || bears_secret(name, secret) => format!("{name}=(not kept)"),
         _ => part.to_owned(),
     };
     query.split('&').map(part).collect::<Vec<_>>().join("&")
 }
 
-/// At most so many bytes of a text, up to the end of a character.
+/// The beginning of a string with at most this number of bytes, up to the end of a character.
 pub(crate) fn begin(text: &str, most: usize) -> &str {
     let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {

@@ -1,13 +1,14 @@
-//! A version of a plugin on its way into use: beside the one in use, or in place of it for a part of the calls.
+//! Rollouts: a version of a plugin that is called beside the live one (shadow), or in place of it for a share of the
+//! events (canary).
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Mistakes, Timestamp};
 
-/// A version on its way into use.
+/// A version that is rolled out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// Names it in events.
+    /// Its id in events.
     pub id: String,
     /// The version.
     pub version: String,
@@ -15,36 +16,36 @@ pub struct Rollout {
     pub digest: String,
     /// How it is called.
     pub mode: RolloutMode,
-    /// For how many of a hundred events.
+    /// Its share of the events, in percent.
     pub percent: u8,
-    /// How many calls it must have had before its errors are compared with those of the version in use.
+    /// How many calls it needs before its error rate is compared with that of the live version.
     pub minimum_calls: u32,
-    /// When it is taken back.
+    /// When it is rolled back.
     pub rollback_when: RollbackWhen,
     /// When it began.
     pub started_at: Timestamp,
 }
 
-/// How a version on its way into use is called.
+/// How a version that is rolled out is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RolloutMode {
-    /// Beside the version in use, after it; its effects are only compared.
+    /// After each call of the live version. Its effects are only compared.
     Shadow,
-    /// In place of it, for a part of the events.
+    /// In place of the live version, for a share of the events.
     Canary,
 }
 
-/// When a canary is taken back.
+/// When a canary is rolled back.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RollbackWhen {
-    /// If its error rate is higher than that of the version in use by more than so many of a hundred calls.
+    /// If its error rate exceeds that of the live version by more than this number of percentage points.
     #[serde(deserialize_with = "real")]
     pub percent_above_live: f64,
 }
 
-/// A number that may stand within what was read before it is known what it belongs to: only a JSON value is read from there.
+/// A number within input that serde buffers before it knows the variant: from there only a JSON value can be read.
 fn real<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     value.as_f64().ok_or_else(|| serde::de::Error::custom("give a number, such as 5 or 2.5"))
@@ -56,17 +57,17 @@ impl Default for RollbackWhen {
     }
 }
 
-/// What an operator says of a rollout.
+/// The input that starts a rollout.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RolloutInput {
     /// How it is called.
     pub mode: Option<RolloutMode>,
-    /// 1 to 100; none: 10 for a canary, 100 in the shadow.
+    /// 1 to 100. `None`: 10 for a canary, 100 for a shadow.
     pub percent: Option<u8>,
-    /// None: 20.
+    /// `None`: 20.
     pub minimum_calls: Option<u32>,
-    /// None: 5 of a hundred calls more.
+    /// `None`: 5 percentage points.
     pub rollback_when: Option<RollbackWhen>,
 }
 
@@ -74,43 +75,43 @@ pub struct RolloutInput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutOutcome {
-    /// Its version was put in use.
+    /// Its version was activated.
     Promoted,
-    /// Its version failed more often than the one in use.
+    /// Its version failed more often than the live one.
     RolledBack,
-    /// It was ended without either.
+    /// It was aborted.
     Ended,
 }
 
 /// A rollout that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndedRollout {
-    /// What it was.
+    /// The rollout.
     #[serde(flatten)]
     pub rollout: Rollout,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: RolloutOutcome,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// The time.
     pub ended_at: Timestamp,
 }
 
-/// How the calls of a version went.
+/// Statistics of the calls of a version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CallCounts {
-    /// How many there were.
+    /// Number of calls.
     pub calls: u64,
-    /// How many of them failed.
+    /// Number of failed calls.
     pub failed: u64,
-    /// How many of these were stopped: they trapped or went past a limit.
+    /// Number of failed calls that trapped or exceeded a limit.
     pub stopped: u64,
-    /// How many were stopped in a row until now.
+    /// Number of consecutive calls, up to the last one, that trapped or exceeded a limit.
     pub stopped_in_a_row: u64,
 }
 
 impl CallCounts {
-    /// With one more call.
+    /// Counts one more call.
     #[must_use]
     pub fn with(self, failed: bool, stopped: bool) -> Self {
         Self {
@@ -121,14 +122,14 @@ impl CallCounts {
         }
     }
 
-    /// Failed calls of a hundred; none if there was no call.
-    #[allow(clippy::cast_precision_loss, reason = "nobody counts that far")]
+    /// The error rate in percent. `None` if there was no call.
+    #[allow(clippy::cast_precision_loss, reason = "the counter does not overflow")]
     pub fn error_percent(self) -> Option<f64> {
         (self.calls > 0).then(|| self.failed as f64 * 100.0 / self.calls as f64)
     }
 }
 
-/// How many calls in a row that were stopped take a canary back whatever else holds.
+/// Number of consecutive stopped calls after which a canary is rolled back in any case.
 const STRIKES: u64 = 5;
 
 impl RolloutInput {
@@ -169,8 +170,8 @@ impl RolloutInput {
 }
 
 impl Rollout {
-    /// Whether the version is called for the event of this id: the same answer whenever it is asked, so that all tries of
-    /// a step are made by one version, and the larger the share, the more events besides those of a smaller one.
+    /// Whether the version is called for the event with this id. The result is always the same, so that one version
+    /// makes all tries of a step, and the events of a larger share include those of a smaller one.
     pub fn takes(&self, event: &str) -> bool {
         // FNV-1a, 64 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>. The high bits are the well mixed ones.
         let hash = event
@@ -180,7 +181,7 @@ impl Rollout {
         (mixed >> 32) % 100 < u64::from(self.percent)
     }
 
-    /// Why the version is taken back, if it is.
+    /// Why the version is rolled back, if it is.
     pub fn fails(&self, live: CallCounts, candidate: CallCounts) -> Option<String> {
         if candidate.stopped_in_a_row >= STRIKES {
             return Some(format!("{STRIKES} calls of it in a row trapped or went past a limit"));

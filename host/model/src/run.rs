@@ -8,7 +8,7 @@ use crate::{AutomationId, Change, Event, Failure, Lane, RunId, SpaceId, StepKind
 /// It is stored and shown in a flat form, which `run_row.rs` defines.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Names it in the API.
+    /// Its id in the API.
     pub id: RunId,
     /// The space of the event and the automation.
     pub space: SpaceId,
@@ -18,19 +18,19 @@ pub struct Run {
     pub event_type: String,
     /// What the event is about.
     pub subject: Option<String>,
-    /// Which automation.
+    /// The automation.
     pub automation: AutomationId,
-    /// Its name at that time.
+    /// The automation's name at that time.
     pub automation_name: String,
-    /// Its revision at that time.
+    /// The automation's revision at that time.
     pub revision: u32,
     /// Whether it fired, and why.
     pub decision: Decision,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
-    /// What each step did so far.
+    /// The record of each step so far.
     pub steps: Vec<StepRecord>,
-    /// The step that comes next, counted from 0.
+    /// The next step, counted from 0.
     pub next_step: u32,
     /// How often the next step was tried in vain. No part of the state: it counts on while the run waits, is parked and is
     /// carried out again.
@@ -65,20 +65,20 @@ pub struct StepWait {
     pub since: Option<Timestamp>,
 }
 
-/// A step, or an item of one, that failed and is tried again, or that waits for the result of one that is.
+/// A step, or an item of one, that failed and is retried, or that waits for the result of such a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenStep {
     /// The step, counted from 0.
     pub step: u32,
-    /// Which of its items, counted from 0, if it has `for_each` and has begun.
+    /// The index of its item, counted from 0, if it has `for_each` and has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<u32>,
-    /// How often it was tried in vain.
+    /// Number of failed attempts.
     pub tries: u32,
-    /// When it is tried again; none: once the steps that it names are settled.
+    /// When it is retried. `None`: once the steps that it refers to have finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
-    /// When that was decided.
+    /// When `retry_at` was set.
     pub since: Timestamp,
 }
 
@@ -92,9 +92,9 @@ impl OpenStep {
 /// How far a step with `for_each` is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The item that comes next, counted from 0.
+    /// The next item, counted from 0.
     pub item: u32,
-    /// How many there are; 0: the next step has not begun, or has no items.
+    /// Number of items. 0: the next step has not begun, or has no items.
     pub items: u32,
     /// Bytes of the results that are recorded of the items so far.
     #[serde(default)]
@@ -108,7 +108,7 @@ impl Progress {
 }
 
 impl Run {
-    /// A run of an automation for an event, of which nothing is decided yet.
+    /// A run of an automation for an event that is not decided yet.
     pub fn undecided_for(event: &Event, id: RunId, automation: AutomationId, automation_name: String) -> Self {
         Self {
             id,
@@ -143,7 +143,7 @@ impl Run {
         self.automation.workflow()
     }
 
-    /// What went wrong so far: each failed step, as text, and the reason if a condition failed.
+    /// The errors so far: each failed step as a sentence, and the reason if a condition failed.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
         let steps = self.steps.iter().filter_map(|step| match &step.outcome {
             StepOutcome::Failed { code, message, .. } => Some([code.as_str(), message.as_str()]),
@@ -153,13 +153,13 @@ impl Run {
         steps.flatten().chain(broken.then_some(self.decision.reason.as_str()))
     }
 
-    /// Whether it is carried out as part of its event's open work.
+    /// Whether it is executed as part of its event's open work.
     pub fn in_work(&self) -> bool {
         self.state == RunState::Running && !self.resumed
     }
 
-    /// When it is due, if it goes on by itself: at its time while it waits; at once if it is carried out and is not part of
-    /// its event's work. That is the earliest instant there is, whatever the clock shows when it is looked for.
+    /// When it is due, if it continues by itself: at its time while it waits; at once if it is in progress and is not
+    /// part of its event's work. "At once" is the earliest instant, so that it does not depend on the clock.
     pub fn due_at(&self) -> Option<Timestamp> {
         match self.state {
             RunState::Waiting { until, .. } => Some(self.first_retry().map_or(until, |retry| retry.min(until))),
@@ -196,45 +196,45 @@ impl Run {
 /// Whether a run fired, and why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decision {
-    /// Whether the steps are carried out.
+    /// Whether the steps are executed.
     pub fired: bool,
-    /// In one sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// Each condition that was asked.
+    /// Each condition that was evaluated.
     pub conditions: Vec<ConditionRecord>,
 }
 
-/// What one condition said.
+/// The result of one condition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConditionRecord {
-    /// Where it stands, such as `when.all[0]`.
+    /// Its path, such as `when.all[0]`.
     pub path: String,
     /// The plugin.
     pub condition: String,
     /// The plugin's version, if it could be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Its verdict; none if it failed.
+    /// Its verdict. `None` if it failed.
     pub holds: Option<bool>,
-    /// Its reason, or what went wrong.
+    /// Its reason, or its error.
     pub reason: String,
-    /// What the host found for it in the record that the event is about, if its path leads there. A value of more than
-    /// 1024 bytes of JSON is left out.
+    /// The value that the host read for it from the record that the event is about, if its path refers to it. A value
+    /// of more than 1024 bytes of JSON is omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
-    /// How long it took, in microseconds.
+    /// Duration in microseconds.
     pub duration_us: u64,
 }
 
-/// What was found at the end of a path into a record.
+/// The result of a path into a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
     /// A value.
     Value(Value),
-    /// The record does not have it; the sentence says what it has.
+    /// The record does not have it; the sentence names what it has.
     Missing(String),
-    /// There is no such record; the sentence says why.
+    /// There is no such record; the sentence contains the reason.
     NoRecord(String),
 }
 
@@ -349,84 +349,84 @@ impl RunStateName {
     }
 }
 
-/// What one step did.
+/// The record of one step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// By which later steps know it.
+    /// The name by which later steps refer to it.
     pub name: String,
-    /// What was called.
+    /// The plugin.
     pub plugin: String,
     /// Action, transform or wait.
     pub kind: StepKind,
     /// The plugin's version, if it could be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: StepOutcome,
-    /// What it changed.
+    /// Its changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<Change>,
-    /// The events that tell of it.
+    /// The events that it emitted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EmittedEvent>,
-    /// Lines that the plugin logged.
+    /// The plugin's log lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
-    /// What it did for each item, if it has `for_each`. Kept beside the run.
+    /// The record of each item, if it has `for_each`. Stored beside the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ItemRecord>,
-    /// How often it was tried.
+    /// Number of attempts so far.
     pub attempts: u32,
-    /// How often the last try was made again because what it had read was changed before it committed.
+    /// How often the last try was repeated because of write conflicts.
     #[serde(default, skip_serializing_if = "none_at_all")]
     pub reruns: u32,
     /// When the last try began.
     pub started_at: Timestamp,
-    /// How long the last try took, in microseconds.
+    /// Duration of the last try, in microseconds.
     pub duration_us: u64,
 }
 
 impl StepRecord {
-    /// The record of a try that came to nothing after all.
+    /// The record of a try that failed at its commit.
     #[must_use]
     pub fn without_changes(self) -> Self {
         Self { effects: Vec::new(), events: Vec::new(), ..self }
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde requires the signature")]
 fn none_at_all(count: &u32) -> bool {
     *count == 0
 }
 
-/// What a step with `for_each` did for one item.
+/// The record of one item of a step with `for_each`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ItemRecord {
-    /// The item's place in the list, counted from 0.
+    /// The item's index in the list, counted from 0.
     pub index: u32,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: StepOutcome,
-    /// What it changed.
+    /// Its changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<Change>,
-    /// The events that tell of it.
+    /// The events that it emitted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EmittedEvent>,
-    /// Lines that the plugin logged.
+    /// The plugin's log lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
-    /// How often it was tried.
+    /// Number of attempts so far.
     pub attempts: u32,
-    /// How often the last try was made again because what it had read was changed before it committed.
+    /// How often the last try was repeated because of write conflicts.
     #[serde(default, skip_serializing_if = "none_at_all")]
     pub reruns: u32,
     /// When the last try began.
     pub started_at: Timestamp,
-    /// How long the last try took, in microseconds.
+    /// Duration of the last try, in microseconds.
     pub duration_us: u64,
 }
 
-/// An event that a step made.
+/// An event that a step emitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmittedEvent {
     /// Its id.
@@ -438,38 +438,38 @@ pub struct EmittedEvent {
     pub source: String,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum StepOutcome {
-    /// It did what was asked.
+    /// It succeeded.
     Done {
-        /// What later steps see as `steps.NAME.result`.
+        /// Its result, for later steps `steps.NAME.result`.
         result: Value,
     },
     /// There was nothing to do.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// It is carried out when these earlier steps, whose results it names, are settled.
+    /// It is executed when these earlier steps, to whose results it refers, have finished.
     Waiting {
         /// Their names.
         steps: Vec<String>,
     },
     /// It failed.
     Failed {
-        /// Stable.
+        /// The stable code.
         code: String,
-        /// For people.
+        /// The message.
         message: String,
-        /// Whether it is going to be tried again.
+        /// Whether it will be retried.
         retrying: bool,
     },
 }
 
 impl StepOutcome {
-    /// That it failed for good.
+    /// A permanent failure.
     pub fn failed(failure: &Failure) -> Self {
         Self::Failed { code: failure.code.clone(), message: failure.message.clone(), retrying: false }
     }

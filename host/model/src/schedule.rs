@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::nullable::{given, required};
 use crate::{Creates, Mistakes, Timestamp, check_display_name};
 
-/// Names a schedule: `sch_N`, counted from 1 in each space.
+/// The id of a schedule: `sch_N`, counted from 1 in each space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScheduleId(pub u64);
 
@@ -41,11 +41,11 @@ impl<'de> Deserialize<'de> for ScheduleId {
     }
 }
 
-/// What happens to times that passed while the server did not run.
+/// What happens to times that were missed while the server was down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Missed {
-    /// Nothing.
+    /// They are ignored.
     Skip,
     /// One event for all of them.
     #[default]
@@ -55,11 +55,11 @@ pub enum Missed {
 }
 
 impl Missed {
-    /// The most events that are made up for.
+    /// Maximum number of missed events that are emitted later.
     pub const MOST: usize = 100;
 }
 
-/// The records for each of which there is an event.
+/// The records of which each gets an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForEachRecord {
@@ -71,7 +71,7 @@ pub struct ForEachRecord {
     /// A time of the record that must be past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub past: Option<Past>,
-    /// Each record, and each such time of it, once and never again.
+    /// Each record, and each such time of it, gets one event only.
     #[serde(default)]
     pub once: bool,
 }
@@ -98,93 +98,93 @@ impl Past {
 }
 
 impl ForEachRecord {
-    /// Whether there is an event for this record at `now`.
+    /// Whether an event is due for this record at `now`.
     pub fn takes(&self, record: &Value, now: Timestamp) -> bool {
         self.fields.iter().all(|(name, value)| record.get(name).unwrap_or(&Value::Null) == value)
             && self.past.as_ref().is_none_or(|past| past.of(record).is_some_and(|at| at <= now))
     }
 }
 
-/// Events at certain times.
+/// A schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// Names it in the API.
+    /// Its id in the API.
     pub id: ScheduleId,
-    /// What its owner calls it.
+    /// Its display name.
     pub name: String,
     /// A cron pattern of five fields, or six with seconds first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
-    /// Instead of it, so many seconds from one time to the next.
+    /// Instead of a pattern: the interval in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_seconds: Option<u64>,
-    /// The time zone that the pattern is read in, by its IANA name.
+    /// The time zone of the pattern, as an IANA name.
     pub timezone: String,
-    /// What happens to times that passed while the server did not run.
+    /// What happens to times that were missed while the server was down.
     pub missed: Missed,
-    /// Whether there is an event while what the last one set in motion is still under way.
+    /// Whether an event is emitted while the runs of the last one are still in progress.
     pub overlap: bool,
     /// The type of the event.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
-    /// Its data.
+    /// The event's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
     /// One event for each of these records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEachRecord>,
-    /// Instead of an event of that type, the workflow that is started.
+    /// The workflow that is started, instead of an event of that type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
-    /// What it is started with.
+    /// The workflow's input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// Off: nothing happens.
+    /// Whether it is enabled.
     pub enabled: bool,
-    /// Counts its changes.
+    /// Incremented by each change.
     pub revision: u32,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// How it goes.
+    /// Its state.
     #[serde(default)]
     pub status: ScheduleStatus,
 }
 
-/// How a schedule goes.
+/// The state of a schedule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleStatus {
-    /// The next time; none: there is none any more, or it is off.
+    /// The next time. `None`: there is no further time, or it is disabled.
     pub next_at: Option<Timestamp>,
-    /// The last time that there was an event for.
+    /// The last time for which an event was emitted.
     pub last_at: Option<Timestamp>,
     /// Id of the last event.
     pub last_event: Option<String>,
-    /// Its place in the journal.
+    /// Its sequence number in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seq: Option<u64>,
-    /// How many events there were.
+    /// Number of events so far.
     pub events: u64,
-    /// How many times were left out.
+    /// Number of skipped times.
     pub left_out: u64,
-    /// Why the last one was, and when.
+    /// The reason for the last skipped time, and the time.
     pub last_left_out: Option<String>,
-    /// What went wrong the last time, if it did.
+    /// The error of the last time, if it failed.
     pub last_error: Option<String>,
 }
 
-/// What a caller sends to make or change a schedule; what is absent keeps its value, null restores the default.
+/// The input that creates or changes a schedule. An absent field keeps its value, null restores the default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleInput {
     /// See [`Schedule::name`].
     #[serde(default, deserialize_with = "required")]
     pub name: Option<String>,
-    /// See [`Schedule::cron`]. Takes `every_seconds` away.
+    /// See [`Schedule::cron`]. Removes `every_seconds`.
     #[serde(default, deserialize_with = "given")]
     pub cron: Option<Option<String>>,
-    /// See [`Schedule::every_seconds`]. Takes `cron` away.
+    /// See [`Schedule::every_seconds`]. Removes `cron`.
     #[serde(default, deserialize_with = "given")]
     pub every_seconds: Option<Option<u64>>,
     /// See [`Schedule::timezone`].
@@ -196,7 +196,7 @@ pub struct ScheduleInput {
     /// See [`Schedule::overlap`].
     #[serde(default, deserialize_with = "given")]
     pub overlap: Option<Option<bool>>,
-    /// See [`Schedule::event_type`]. Takes `workflow` away.
+    /// See [`Schedule::event_type`]. Removes `workflow`.
     #[serde(default, rename = "type", deserialize_with = "given")]
     pub event_type: Option<Option<String>>,
     /// See [`Schedule::data`].
@@ -205,7 +205,7 @@ pub struct ScheduleInput {
     /// See [`Schedule::for_each`].
     #[serde(default, deserialize_with = "given")]
     pub for_each: Option<Option<ForEachRecord>>,
-    /// See [`Schedule::workflow`]. Takes `type`, `data` and `for_each` away.
+    /// See [`Schedule::workflow`]. Removes `type`, `data` and `for_each`.
     #[serde(default, deserialize_with = "given")]
     pub workflow: Option<Option<String>>,
     /// See [`Schedule::input`].
@@ -234,7 +234,7 @@ const NO_PURPOSE: &str = "is missing: the type of the event, or `workflow`";
 /// The longest interval: 366 days, in seconds.
 const MOST_SECONDS: u64 = 366 * 86_400;
 
-/// Whether there is one way to say the times, and a sensible one.
+/// Validates that exactly one of `cron` and `every_seconds` is given, and the interval.
 pub(crate) fn check_times(cron: Option<&str>, every_seconds: Option<u64>, mistakes: &mut Mistakes) {
     match (cron, every_seconds) {
         (None, None) => mistakes.add("cron", NO_TIMES),
@@ -247,7 +247,7 @@ pub(crate) fn check_times(cron: Option<&str>, every_seconds: Option<u64>, mistak
 }
 
 impl Schedule {
-    /// What is wrong with it, apart from its pattern, its zone and its workflow.
+    /// Its validation errors, except those of its pattern, its time zone and its workflow.
     pub fn check(&self) -> Mistakes {
         let mut mistakes = Mistakes::default();
         check_display_name("name", &self.name, &mut mistakes);

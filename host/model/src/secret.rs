@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// A secret of a space, as it is stored: what plugins may use it is in their grants.
+/// A stored secret of a space. Grants determine which plugins may use it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Secret {
-    /// Names it in grants and in the API.
+    /// Its name in grants and in the API.
     pub name: String,
     /// Its value, sealed.
     pub sealed: String,

@@ -1,7 +1,7 @@
-//! The errors in the shape of a JSON text at once: values of a wrong type, unknown fields and missing ones.
+//! All errors in the shape of a JSON text at once: values of a wrong type, unknown fields and missing ones.
 //!
-//! A deserializer stops at the first error. So the part at which it stopped is taken out, or a value is put in where one is
-//! missing, and the rest is read again. What only follows from such a part is not reported.
+//! A deserializer stops at the first error. So the part at which it stopped is removed, or a missing value is inserted,
+//! and the rest is parsed again. Errors that only follow from such a change are not reported.
 
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::{Mistake, Mistakes};
 
-/// How often a text is read again, and so how many errors are reported at most.
+/// Maximum number of times that the text is parsed again, which is the maximum number of errors.
 const MAX_ROUNDS: usize = 64;
-/// How many bytes are read again in all. This is the work of a caller without a right to much of it: it takes milliseconds.
+/// Maximum number of bytes that are parsed again. It bounds the work that a caller can cause to milliseconds.
 const MAX_READ: usize = 1024 * 1024;
 
-/// What the library's messages about fields begin with.
+/// The prefixes of the library's messages about fields.
 const MISSING: &str = "missing field `";
 const UNKNOWN: &str = "unknown field `";
 
@@ -29,17 +29,17 @@ pub(crate) enum PathPart {
 
 use PathPart::{Element, Member};
 
-/// Where a deserializer stopped, and why.
+/// An error of a deserializer.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    /// The path, with elements counted as the deserializer saw them.
+    /// The path, with indices in the parsed text.
     pub(crate) path: Vec<PathPart>,
     /// The reason.
     pub(crate) message: String,
 }
 
 /// The errors in `bytes`, at most [`MAX_ROUNDS`] of them and fewer in a large text. The deserializer reported `first`;
-/// `again` returns what it reports of another text.
+/// `again` returns what it reports for another text.
 pub(crate) fn all(bytes: &[u8], first: Fault, again: impl Fn(&[u8]) -> Option<Fault>) -> Mistakes {
     let mut found = Mistakes::default();
     let rounds = MAX_READ.checked_div(bytes.len()).unwrap_or(MAX_ROUNDS).min(MAX_ROUNDS);
@@ -67,7 +67,7 @@ pub(crate) fn all(bytes: &[u8], first: Fault, again: impl Fn(&[u8]) -> Option<Fa
     found
 }
 
-/// JSON from which parts are taken out. Elements of lists keep the positions that they have in the text.
+/// JSON from which parts are removed. Elements of lists keep the indices that they have in the text.
 enum Part {
     Leaf(Value),
     List(Vec<(usize, Part)>),
@@ -137,7 +137,7 @@ impl Part {
         inner?.at_mut(rest)
     }
 
-    /// Takes out the part at a path; false: it is not there, or it is the whole.
+    /// Removes the part at a path. False: it does not exist, or is the whole.
     fn remove(&mut self, path: &[PathPart]) -> bool {
         let Some((last, outer)) = path.split_last() else { return false };
         match (self.at_mut(outer), last) {
@@ -155,7 +155,7 @@ impl Part {
         }
     }
 
-    /// Gives an object a member, in place of the one of that name; false: there is no such object.
+    /// Sets a member of an object. False: there is no such object.
     fn put(&mut self, path: &[PathPart], value: Value) -> bool {
         let Some((Member(name), outer)) = path.split_last() else { return false };
         let Some(Self::Object(members)) = self.at_mut(outer) else { return false };
@@ -165,18 +165,18 @@ impl Part {
     }
 }
 
-/// What is left of a text.
+/// The remainder of a JSON text.
 struct Rest {
     whole: Part,
-    /// Paths of what was taken out and of what was put in, as the text counts elements.
+    /// Paths of removed and inserted parts, with indices of the original text.
     broken: Vec<Vec<PathPart>>,
-    /// Paths of what was put in, each with the number of the value that is tried there.
+    /// Paths of inserted values, each with the number of the value that is tried there.
     substitutes: Vec<(Vec<PathPart>, usize)>,
 }
 
 impl Rest {
-    /// Takes out the part at which the deserializer stopped. Returns the error, unless it follows from an earlier one, and
-    /// whether the rest can be read again.
+    /// Removes the part at which the deserializer stopped. Returns the error, unless it follows from an earlier one,
+    /// and whether the rest can be parsed again.
     fn take_out(&mut self, Fault { path, message }: Fault) -> (Option<Mistake>, bool) {
         let mut path = self.in_text(path);
         if let Some(name) = named(&message, MISSING) {
@@ -200,7 +200,7 @@ impl Rest {
         (mistake, goes_on)
     }
 
-    /// A path in what is left as one in the text.
+    /// Translates a path in the remainder to one in the original text.
     fn in_text(&self, path: Vec<PathPart>) -> Vec<PathPart> {
         let mut at = Some(&self.whole);
         let mut translated = Vec::with_capacity(path.len());
@@ -217,12 +217,12 @@ impl Rest {
         translated
     }
 
-    /// Whether an error at this path may be there only because of what was taken out.
+    /// Whether an error at this path may be caused by a removal.
     fn follows(&self, path: &[PathPart]) -> bool {
         self.broken.iter().any(|broken| broken.starts_with(path) || path.starts_with(broken))
     }
 
-    /// Takes out the part at a path, or the part that it belongs to if it is not there.
+    /// Removes the part at a path, or its parent if it does not exist.
     fn remove(&mut self, mut path: Vec<PathPart>) -> bool {
         while !path.is_empty() {
             if self.whole.remove(&path) {
@@ -234,7 +234,7 @@ impl Rest {
         false
     }
 
-    /// Puts a value in where one is missing, so that the fields beside it are checked as well.
+    /// Inserts a missing value, so that the fields beside it are checked as well.
     fn put_in(&mut self, path: Vec<PathPart>) -> bool {
         let is_put = substitute(0, "").is_some_and(|value| self.whole.put(&path, value));
         self.broken.push(path.clone());
@@ -242,21 +242,21 @@ impl Rest {
         is_put
     }
 
-    /// Puts another value in where the deserializer did not take the last one, as the message says.
+    /// Inserts another value where the deserializer did not accept the last one, according to the message.
     fn put_in_another(&mut self, place: usize, message: &str) -> bool {
         let Some((path, tried)) = self.substitutes.get_mut(place) else { return false };
         *tried = tried.saturating_add(1);
         if let Some(value) = substitute(*tried, message) {
             return self.whole.put(path, value);
         }
-        // None of them is valid there: what is wrong beside it is not found.
+        // None of them is valid there, so other errors in the object are not found.
         let mut outer = path.clone();
         outer.pop();
         self.remove(outer)
     }
 }
 
-/// A value in place of a missing one, by the number of those that were tried before.
+/// A value in place of a missing one, by the number of values that were tried before.
 fn substitute(tried: usize, message: &str) -> Option<Value> {
     Some(match tried {
         0 => json!("a"),
@@ -269,13 +269,13 @@ fn substitute(tried: usize, message: &str) -> Option<Value> {
     })
 }
 
-/// The first of the texts that a message names as possible.
+/// The first of the strings that a message lists as expected.
 fn choice(message: &str) -> Option<&str> {
     let (found, expected) = message.rsplit_once(", expected ")?;
     if found.starts_with("unknown variant ") { expected.split('`').nth(1) } else { None }
 }
 
-/// The field that a message of the library names after these words.
+/// The field that a message of the library names after this prefix.
 fn named<'m>(message: &'m str, words: &str) -> Option<&'m str> {
     let rest = message.strip_prefix(words)?;
     rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once('`')).map(|(name, _)| name)

@@ -1,4 +1,4 @@
-//! How outgoing messages are signed: what a webhook's owner chooses. The keys stand elsewhere.
+//! Signing policies of outgoing messages, without the keys.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::Mistakes;
 use crate::whole::{whole, whole_or_null};
 
-/// The way in which a webhook's messages are signed.
+/// A signing policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self", tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SigningPolicy {
@@ -16,9 +16,9 @@ pub enum SigningPolicy {
     Standard {},
     /// Ed25519, `v1a` of Standard Webhooks 1.0.
     StandardAsymmetric {},
-    /// The message travels inside a JSON Web Token (RFC 7519), as Xurrent's webhook policies have it.
+    /// The message is sent inside a JSON Web Token (RFC 7519), as with Xurrent's webhook policies.
     Jwt(JwtPolicy),
-    /// The message travels inside the envelope of Amazon SNS.
+    /// The message is sent inside the envelope of Amazon SNS.
     Sns(SnsPolicy),
     /// HTTP Message Signatures (RFC 9421) with a digest of the body (RFC 9530).
     HttpMessageSignatures(MessagePolicy),
@@ -30,7 +30,7 @@ pub enum SigningPolicy {
     Hmac(HmacPolicy),
 }
 
-// A kind that is told by a member of its own could be read from a list too, member by member; a policy is an object.
+// serde would read an internally tagged enum from a list too, member by member. A policy is an object.
 impl<'de> Deserialize<'de> for SigningPolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let members = Map::<String, Value>::deserialize(deserializer)?;
@@ -50,19 +50,19 @@ impl Default for SigningPolicy {
     }
 }
 
-/// How messages become JSON Web Tokens.
+/// Settings of JSON Web Tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JwtPolicy {
     /// The algorithm (RFC 7518 section 3.1, RFC 8037).
     pub algorithm: JwtAlgorithm,
-    /// The claim `aud`: whom messages are meant for.
+    /// The claim `aud`: the audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// How long a token holds after it was signed, in seconds: 1 to 86400.
+    /// The lifetime of a token, in seconds: 1 to 86400.
     #[serde(default = "default_expiry", deserialize_with = "whole::<_, 1, MOST_SECONDS>")]
     pub expires_in_seconds: u32,
-    /// The claim `iss`: who signs.
+    /// The claim `iss`: the issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
 }
@@ -115,14 +115,14 @@ impl JwtAlgorithm {
     }
 }
 
-/// How messages become notifications of Amazon SNS.
+/// Settings of notifications of Amazon SNS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnsPolicy {
     /// The version of the signature.
     #[serde(default)]
     pub signature_version: SnsVersion,
-    /// The topic that messages say they are of; none: the one that the server makes of space and webhook.
+    /// The topic in the messages. `None`: one that is derived from the space and the webhook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_arn: Option<String>,
 }
@@ -130,7 +130,7 @@ pub struct SnsPolicy {
 /// A version of the signature of Amazon SNS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnsVersion {
-    /// RSA with SHA-1: the default of Amazon SNS, and what every validator takes.
+    /// RSA with SHA-1: the default of Amazon SNS, which every validator accepts.
     #[default]
     #[serde(rename = "1")]
     V1,
@@ -139,7 +139,7 @@ pub enum SnsVersion {
     V2,
 }
 
-/// What an HTTP Message Signature covers and says (RFC 9421).
+/// Settings of HTTP Message Signatures (RFC 9421).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessagePolicy {
@@ -151,17 +151,17 @@ pub struct MessagePolicy {
     /// The label of the signature.
     #[serde(default = "default_label")]
     pub label: String,
-    /// How long a signature holds, in seconds: 1 to 86400; none: it says nothing of that.
+    /// The lifetime of a signature, in seconds: 1 to 86400. `None`: it does not expire.
     #[serde(
         default,
         deserialize_with = "whole_or_null::<_, 1, MOST_SECONDS>",
         skip_serializing_if = "Option::is_none"
     )]
     pub expires_in_seconds: Option<u32>,
-    /// The parameter `tag`: what the signature is for.
+    /// The parameter `tag`: the purpose of the signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// Whether each signature carries a random value.
+    /// Whether each signature contains a nonce.
     #[serde(default)]
     pub nonce: bool,
 }
@@ -211,11 +211,11 @@ impl MessageAlgorithm {
     }
 }
 
-/// How messages are signed as GitHub does.
+/// Settings of signatures as GitHub makes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GithubPolicy {
-    /// Whether `X-Hub-Signature`, HMAC-SHA1, is sent too, for receivers that know nothing newer.
+    /// Whether `X-Hub-Signature`, HMAC-SHA1, is sent too, for old receivers.
     #[serde(default)]
     pub sha1: bool,
 }
@@ -228,12 +228,12 @@ pub struct HmacPolicy {
     pub header: String,
     /// The hash.
     pub algorithm: HmacAlgorithm,
-    /// How the code is written.
+    /// The encoding of the code.
     pub encoding: HmacEncoding,
-    /// What stands before the code, such as `sha256=`.
+    /// The prefix of the code, such as `sha256=`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// The header field of the Unix time in seconds. If it is there, `{timestamp}.{body}` is signed, else the body.
+    /// The header field of the Unix time in seconds. If it is set, `{timestamp}.{body}` is signed, otherwise the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp_header: Option<String>,
 }
@@ -242,7 +242,7 @@ pub struct HmacPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HmacAlgorithm {
-    /// SHA-1, for receivers that know nothing newer.
+    /// SHA-1, for old receivers.
     Sha1,
     /// SHA-256.
     Sha256,
@@ -261,7 +261,7 @@ impl HmacAlgorithm {
     }
 }
 
-/// How bytes are written as text.
+/// The text encoding of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HmacEncoding {
@@ -271,13 +271,13 @@ pub enum HmacEncoding {
     Base64,
 }
 
-/// How long a token or a signature may hold, in seconds.
+/// The range of the lifetime of a token or a signature, in seconds.
 const MOST_SECONDS: u32 = 86_400;
-/// How many components a signature may cover.
+/// Maximum number of components that a signature covers.
 const MOST_COMPONENTS: usize = 16;
 /// Components that are derived from a request (RFC 9421 section 2.2) and need no parameters.
 const DERIVED: [&str; 7] = ["@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query"];
-/// Header fields that the sender sets itself, or that say how a message travels.
+/// Header fields that the sender sets itself, or that belong to the connection.
 const RESERVED: [&str; 17] = [
     "connection",
     "content-digest",
@@ -299,7 +299,7 @@ const RESERVED: [&str; 17] = [
 ];
 
 impl SigningPolicy {
-    /// Its name, as `kind` has it.
+    /// Its name, the value of `kind`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::None {} => "none",
@@ -314,8 +314,8 @@ impl SigningPolicy {
         }
     }
 
-    /// Names of the header fields that it sets in every message, which nothing else may set. `jwt` and `sns` replace the
-    /// body, so its media type is theirs as well.
+    /// Names of the header fields that it sets in every message, which nothing else may set. `jwt` and `sns` replace
+    /// the body, so they set its media type as well.
     pub fn header_fields(&self) -> Vec<&str> {
         let mut fields = vec!["webhook-id", "webhook-timestamp"];
         match self {
@@ -339,7 +339,7 @@ impl SigningPolicy {
         fields
     }
 
-    /// Checks every field, with the path of what is wrong.
+    /// Validates every field. Errors have the path of the field.
     pub fn check(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         match self {
@@ -430,7 +430,7 @@ impl HmacPolicy {
     }
 }
 
-/// A text that goes into a header or a claim: 1 to 256 characters of printable ASCII.
+/// A string for a header or a claim: 1 to 256 characters of printable ASCII.
 fn check_text(path: &str, text: Option<&str>, mistakes: &mut Mistakes) {
     let Some(text) = text else { return };
     if !(1..=256).contains(&text.len()) || !text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
@@ -445,7 +445,7 @@ fn check_expiry(seconds: Option<u32>, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether a text can name a header field: a token (RFC 9110 section 5.6.2) of letters, digits, `-` and `_`.
+/// Whether a string can name a header field: a token (RFC 9110 section 5.6.2) of letters, digits, `-` and `_`.
 fn is_field(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -455,7 +455,7 @@ fn is_lower(text: &str) -> bool {
     !text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
-/// Whether a text is a key of a structured field (RFC 8941 section 3.1.2).
+/// Whether a string is a key of a structured field (RFC 8941 section 3.1.2).
 fn is_label(text: &str) -> bool {
     let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(&byte);
     text.len() <= 64 && text.bytes().next().is_some_and(|first| first.is_ascii_lowercase()) && text.bytes().all(rest)

@@ -1,12 +1,12 @@
-//! How much memory values take, near enough to bound it.
+//! The approximate memory size of values, good enough to bound it.
 
 use serde_json::Value;
 
-/// Bytes that a node of a value takes besides its text.
+/// The overhead of a node of a value besides its text, in bytes.
 const NODE: usize = 16;
 
-/// Bytes of a value, near enough to count with: never fewer than its texts and its numbers have, and some for every
-/// node, so that a list of a million nulls counts for what it takes.
+/// The approximate size of a value in bytes: at least that of its strings and numbers, and an overhead for every node,
+/// so that a list of a million nulls is counted as well.
 pub fn json_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => NODE,
@@ -20,8 +20,8 @@ pub fn json_size(value: &Value) -> usize {
     }
 }
 
-/// The same of the value that a text stands for. The text is taken for JSON and only looked through, which costs far less
-/// than to read it. None: it was cut short, or has brackets that do not fit.
+/// The same for serialized JSON. The text is only scanned, which costs far less than parsing it. `None`: it is
+/// truncated, or its brackets do not match.
 pub(crate) fn text_size(json: &str) -> Option<usize> {
     let (mut size, mut depth) = (0_usize, 0_usize);
     let mut rest = json.as_bytes();
@@ -37,11 +37,11 @@ pub(crate) fn text_size(json: &str) -> Option<usize> {
             b'"' => {
                 let (length, after) = string_size(rest)?;
                 rest = after;
-                // Before a colon it is the name of a member and not a value.
+                // Before a colon it is a member's name, not a value.
                 let node = if after.trim_ascii_start().first() == Some(&b':') { 0 } else { NODE };
                 size = size.saturating_add(length).saturating_add(node);
             }
-            // A number or a word.
+            // A number or a literal.
             _ => {
                 let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
                 let length = rest.iter().position(ends).unwrap_or(rest.len());
@@ -53,7 +53,7 @@ pub(crate) fn text_size(json: &str) -> Option<usize> {
     (depth == 0 && size > 0).then_some(size)
 }
 
-/// Bytes of the string whose opening quote was before `rest`, and what follows its closing one.
+/// Bytes of the string whose opening quote precedes `rest`, and what follows its closing quote.
 fn string_size(mut rest: &[u8]) -> Option<(usize, &[u8])> {
     let mut size = 0_usize;
     loop {
@@ -72,7 +72,7 @@ fn string_size(mut rest: &[u8]) -> Option<(usize, &[u8])> {
             bytes = match u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()? {
                 0..=0x7f => 1,
                 0x80..=0x7ff => 2,
-                // The first of two that are one character of four bytes, and the second.
+                // A surrogate pair, which is one character of four bytes.
                 0xd800..=0xdbff => 4,
                 0xdc00..=0xdfff => 0,
                 _ => 3,

@@ -18,7 +18,7 @@ pub enum StepKind {
     Action,
     /// A transform plugin, whose result later steps use.
     Transform,
-    /// Nothing: it lets time pass.
+    /// Nothing: it waits.
     Wait,
 }
 
@@ -26,22 +26,22 @@ pub enum StepKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// The later steps are carried out all the same.
+    /// The later steps are executed.
     #[default]
     Continue,
-    /// They are not.
+    /// The later steps are not executed.
     Stop,
-    /// It is tried again by its schedule, even if the plugin says that this cannot help; then as with `continue`.
+    /// It is retried by its schedule, even if the plugin reports a permanent failure; then as with `continue`.
     Retry,
 }
 
-/// How long a step lets time pass. The values may hold variables.
+/// How long a step waits. The values may contain variables.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "Value")]
 pub enum Wait {
-    /// So many seconds, from 0 to [`Wait::MOST_SECONDS`].
+    /// A duration in seconds, from 0 to [`Wait::MOST_SECONDS`].
     Seconds(Value),
-    /// Until this time (RFC 3339), at most [`Wait::MOST_SECONDS`] from now. A time that is past is not waited for.
+    /// Until this time (RFC 3339), at most [`Wait::MOST_SECONDS`] from now. A time in the past ends at once.
     Until(Value),
 }
 
@@ -77,17 +77,17 @@ impl Wait {
     /// The longest wait: 366 days, in seconds.
     pub const MOST_SECONDS: u32 = 366 * 86_400;
 
-    /// The value, which may hold variables.
+    /// The value, which may contain variables.
     pub fn value(&self) -> &Value {
         match self {
             Self::Seconds(value) | Self::Until(value) => value,
         }
     }
 
-    /// When it ends if it begins `now`; `value` is its own with the variables filled in.
+    /// When it ends if it begins `now`. `value` is its value with the variables filled in.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the value.
+    /// A sentence about what is wrong with the value.
     pub fn end(&self, value: &Value, now: Timestamp) -> Result<Timestamp, String> {
         let latest = now.millis().saturating_add(i64::from(Self::MOST_SECONDS).saturating_mul(1000));
         let wrong = |wanted: String| {
@@ -115,7 +115,7 @@ impl Wait {
     }
 }
 
-/// The instant that a value names: a text in any form that [`Timestamp::read`] takes, or a number since 1970.
+/// The instant of a value: a string in any form that [`Timestamp::read`] accepts, or a number since 1970.
 fn until(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => Timestamp::read(text),
@@ -124,7 +124,7 @@ fn until(value: &Value) -> Option<Timestamp> {
     }
 }
 
-/// One thing to do.
+/// A step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "StepInput", into = "StepInput")]
 pub struct Step {
@@ -132,23 +132,23 @@ pub struct Step {
     pub kind: StepKind,
     /// The plugin's name; `wait` if it calls none.
     pub plugin: String,
-    /// What later steps call it, in `steps.NAME.result`; the plugin's name unless said otherwise.
+    /// The name by which later steps refer to it, in `steps.NAME.result`; by default the plugin's name.
     pub name: Option<String>,
-    /// Parameters, which may hold variables.
+    /// Parameters, which may contain variables.
     pub with: Map<String, Value>,
-    /// What a transform works on; the event's data unless said otherwise.
+    /// The input of a transform; by default the event's data.
     pub input: Option<Value>,
     /// What happens when it fails.
     pub on_error: OnError,
-    /// What must hold for it to be carried out; none: always. Written `if`.
+    /// The conditions under which it is executed. `None`: always. Written `if`.
     pub when: Option<When>,
-    /// A list, for each item of which it is carried out once.
+    /// A list for each item of which it is executed once.
     pub for_each: Option<Value>,
-    /// When it is tried again; the server's schedule unless said otherwise.
+    /// Its retry schedule; by default the server's.
     pub retry: Option<RetrySchedule>,
-    /// How long one call of its plugin may take, in milliseconds, if less than the plugin's own limit.
+    /// Timeout of one call of its plugin, in milliseconds, if less than the plugin's own limit.
     pub timeout_ms: Option<u32>,
-    /// How long it lets time pass.
+    /// How long it waits.
     pub wait: Option<Wait>,
 }
 
@@ -186,7 +186,7 @@ struct StepInput {
     on_error: OnError,
 }
 
-/// Reads what may be absent but not null.
+/// Reads a field that may be absent but not null.
 fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -195,7 +195,7 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// A step as a caller sends it: one that waits has no `with`. Such steps were stored with an empty one at first.
+/// A step from a caller: one that waits has no `with`. Earlier versions stored such steps with an empty one.
 #[derive(Deserialize)]
 #[serde(try_from = "StepInput")]
 struct SentStep(Step);
@@ -210,7 +210,7 @@ impl TryFrom<StepInput> for SentStep {
     }
 }
 
-/// Reads steps as a caller sends them; null is refused.
+/// Reads steps from a caller. Null is refused.
 pub(crate) fn sent_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Step>>, D::Error> {
     let steps: Option<Vec<SentStep>> = required(deserializer)?;
     Ok(steps.map(|steps| steps.into_iter().map(|sent| sent.0).collect()))
@@ -220,7 +220,7 @@ fn not_of_a_wait(field: &str) -> String {
     format!("`{field}` belongs to a step that calls a plugin; this one waits: leave it out")
 }
 
-/// What a step that waits is called unless it has a name of its own.
+/// The default name of a step that waits.
 const WAIT: &str = "wait";
 
 impl TryFrom<StepInput> for Step {
@@ -291,16 +291,16 @@ const MAX_STEPS: usize = 100;
 const LEAST_TIMEOUT_MS: u32 = 10;
 const MOST_TIMEOUT_MS: u32 = 300_000;
 
-/// What stays the same however often it is asked for, so that a list of it does, too.
+/// Expressions whose value is stable, so that a list of them is stable, too.
 const CHANGING: [&str; 5] = ["ticket", "record", "now", "item", "index"];
 
 impl Step {
-    /// What its variables may name, after steps with the names `earlier`.
+    /// The variables that are available to it, after steps with the names `earlier`.
     pub fn names<'a>(&self, earlier: &'a [String], input: bool) -> Names<'a> {
         Names { steps: earlier, item: self.for_each.is_some(), input, ..Names::default() }
     }
 
-    /// Whether it calls the plugin itself; its conditions do not count.
+    /// Whether it calls the plugin, not counting its conditions.
     pub fn calls(&self, plugin: &str) -> bool {
         self.kind != StepKind::Wait && self.plugin == plugin
     }
@@ -333,7 +333,7 @@ impl Step {
             let path = format!("{path}.for_each");
             let variable = |text: &str| text.starts_with("{{") && text.ends_with("}}");
             if !(list.is_array() || list.as_str().is_some_and(variable)) {
-                mistakes.add(&path, "give a list, or one variable that stands for one: \"{{event.data.items}}\"");
+                mistakes.add(&path, "give a list, or one variable whose value is a list: \"{{event.data.items}}\"");
             }
             if let Some(changing) = CHANGING.iter().find(|root| mentions(list, root)) {
                 let message =
@@ -347,7 +347,7 @@ impl Step {
             mistakes.0.extend(check_names(value, &path, before));
             if !crate::has_variables(value)
                 && let Err(wrong) = wait.end(value, Timestamp::from_millis(0))
-                // How far away a time is depends on when it is asked.
+                // How far away a time is depends on when it is checked.
                 && (matches!(wait, Wait::Seconds(_)) || until(value).is_none())
             {
                 mistakes.add(&path, wrong);
@@ -356,7 +356,7 @@ impl Step {
     }
 }
 
-/// Why no variable can name a step of this name, and what to call it; none: one can.
+/// Why no variable can refer to a step with this name, and the remedy. `None`: a variable can.
 fn unnameable(name: &str) -> Option<String> {
     let what = if name.contains('.') {
         "a dot, which separates the words of a variable"
@@ -375,7 +375,7 @@ fn unnameable(name: &str) -> Option<String> {
     ))
 }
 
-/// What is wrong with steps, without a look at any plugin.
+/// The validation errors of steps, without those about plugins.
 pub(crate) fn check_steps(steps: &[Step], path: &str, names: Names<'_>, mistakes: &mut Mistakes) {
     if steps.is_empty() || steps.len() > MAX_STEPS {
         mistakes.add(path, format!("{} steps: give 1 to {MAX_STEPS}", steps.len()));
@@ -401,7 +401,7 @@ pub(crate) fn plugins_of(steps: &[Step]) -> BTreeSet<&str> {
     names
 }
 
-/// Names given twice.
+/// Duplicate names.
 pub(crate) fn repeated_names(steps: &[Step], path: &str) -> Vec<Mistake> {
     let mut seen = HashSet::new();
     steps
@@ -415,7 +415,7 @@ pub(crate) fn repeated_names(steps: &[Step], path: &str) -> Vec<Mistake> {
         .collect()
 }
 
-/// The names by which steps are known: the given one, else the plugin's, with a number from the second on.
+/// The names of steps: the given one, else the plugin's, with a number from the second on.
 pub fn step_names(steps: &[Step]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(steps.len());
     for step in steps {

@@ -1,4 +1,4 @@
-//! A note as it is stored. What only passes it on, as events do, needs no more than its text.
+//! A stored note. Where it is only passed on, as in events, its serialized form suffices.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::size::text_size;
 use crate::{Failure, json_size};
 
-/// A note as it is stored: its JSON, which is read only where somebody asks for its fields, and what it counts for.
+/// A stored note: its JSON, which is parsed only where its fields are needed, and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredNote {
     json: Arc<str>,
@@ -15,7 +15,7 @@ pub struct StoredNote {
 }
 
 impl StoredNote {
-    /// The note of this JSON, as the store wrote it. None: it was cut short.
+    /// The note with this JSON, as the store wrote it. `None`: it is truncated.
     pub fn read(json: &str) -> Option<Self> {
         Some(Self { size: text_size(json)?, json: json.into() })
     }
@@ -25,7 +25,7 @@ impl StoredNote {
         &self.json
     }
 
-    /// Bytes that it counts for: those of its value by [`json_size`].
+    /// Its size in bytes, by [`json_size`].
     pub fn size(&self) -> usize {
         self.size
     }
@@ -33,7 +33,7 @@ impl StoredNote {
     /// Its fields.
     ///
     /// # Errors
-    /// What is stored cannot be read.
+    /// The stored state cannot be read.
     pub fn value(&self) -> Result<Value, Failure> {
         serde_json::from_str(&self.json)
             .map_err(|error| Failure::transient("store.failed", format!("the store contains unreadable data: {error}")))

@@ -1,4 +1,4 @@
-//! What the host answered during one call of a plugin, so that another version can be called with the same answers.
+//! Tapes: the host's answers during one call of a plugin, so that another version can be called with the same answers.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,33 +14,33 @@ use crate::{
     Failure, Kept, KvKey, KvSize, RecordKey, RecordKind, SpaceId, StateView, StoredNote, StoredRecord, Timestamp,
 };
 
-/// How many questions that were not recorded are remembered.
+/// Maximum number of unrecorded host calls that are reported.
 const MAX_ANEW: usize = 20;
-/// From where ids are counted that nobody was given when the call was recorded.
+/// The first of the ids that a repeated call is issued beyond the recorded ones.
 const INVENTED: u64 = 9_000_000_000_000;
 
-/// One question to the host, and its answer.
+/// One host call, and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TapeEntry {
-    /// What was called, such as `records.get`.
+    /// The function, such as `records.get`.
     #[serde(rename = "c")]
     pub call: String,
-    /// What it was called with.
+    /// Its arguments.
     #[serde(rename = "k", default, skip_serializing_if = "String::is_empty")]
     pub key: String,
-    /// What it answered.
+    /// Its answer.
     #[serde(rename = "a")]
     pub answer: Value,
 }
 
-/// Takes down what the host answers, or answers as it did then.
+/// Records the host's answers, or replays them.
 #[derive(Debug)]
 pub struct Tape(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     mode: Mode,
-    /// What left the plugin, in order: each request as its call and its key.
+    /// Requests and other outputs of the plugin, in order: each with its function and its key.
     requests: Vec<String>,
 }
 
@@ -50,24 +50,24 @@ enum Mode {
     Playing { answers: HashMap<(String, String), VecDeque<Value>>, anew: Vec<String>, invented: u64 },
 }
 
-/// What a tape says to a question.
+/// A tape's result for a host call.
 #[derive(Debug)]
 pub enum Played<T> {
-    /// It is being recorded: ask, and have the answer kept.
+    /// The tape is recording: make the call, and record the answer.
     Ask,
-    /// This was the answer then.
+    /// The recorded answer.
     Known(T),
-    /// This was not asked then.
+    /// The call was not recorded.
     Unknown,
 }
 
 impl Tape {
-    /// One that takes down answers of `room` bytes at most.
+    /// A tape that records at most `room` bytes of answers.
     pub fn recording(room: usize) -> Self {
         Self::new(Mode::Recording { entries: Vec::new(), room, whole: true })
     }
 
-    /// One that answers as was recorded. The same question gets the same answers in the same order, and the last of them
+    /// A tape that replays a recording. The same call gets the same answers in the same order, and the last of them
     /// from then on.
     pub fn playing(entries: Vec<TapeEntry>) -> Self {
         let mut answers: HashMap<(String, String), VecDeque<Value>> = HashMap::new();
@@ -81,8 +81,8 @@ impl Tape {
         Self(Mutex::new(Inner { mode, requests: Vec::new() }))
     }
 
-    /// What `make` answers, which is taken down; or what was answered when it was. `make` answers as well what was not
-    /// asked then, and that is remembered.
+    /// The result of `make`, which is recorded, or the recorded answer. `make` also answers calls that were not
+    /// recorded, which are reported.
     pub fn answer<T: Serialize + DeserializeOwned>(
         &self,
         call: &str,
@@ -101,7 +101,7 @@ impl Tape {
         }
     }
 
-    /// What it says to a question.
+    /// Its result for a host call.
     pub fn played<T: DeserializeOwned>(&self, call: &str, key: &str) -> Played<T> {
         let mut inner = self.0.lock();
         let Mode::Playing { answers, anew, .. } = &mut inner.mode else { return Played::Ask };
@@ -118,7 +118,7 @@ impl Tape {
         }
     }
 
-    /// Takes down an answer, if it is recording and there is room.
+    /// Records an answer, if the tape is recording and has capacity.
     pub fn keep<T: Serialize>(&self, call: &str, key: String, answer: &T) {
         let mut inner = self.0.lock();
         let Mode::Recording { entries, room, whole } = &mut inner.mode else { return };
@@ -139,12 +139,12 @@ impl Tape {
         }
     }
 
-    /// Notes that something was to leave.
+    /// Records an output of the plugin.
     pub fn leaves(&self, what: String) {
         self.0.lock().requests.push(what);
     }
 
-    /// An id in place of one that would be given out for good; none while recording.
+    /// An id in place of one that would be issued permanently. `None` while recording.
     fn invented(&self) -> Option<u64> {
         match &mut self.0.lock().mode {
             Mode::Playing { invented, .. } => {
@@ -155,7 +155,7 @@ impl Tape {
         }
     }
 
-    /// What was taken down; none: it was more than there was room for.
+    /// The recording. `None`: it exceeded the capacity.
     pub fn entries(&self) -> Option<Vec<TapeEntry>> {
         match &mut self.0.lock().mode {
             Mode::Recording { entries, whole: true, .. } => Some(std::mem::take(entries)),
@@ -163,7 +163,7 @@ impl Tape {
         }
     }
 
-    /// What was asked that had not been asked when the call was recorded, in words; at most 20.
+    /// The calls that were not recorded, as sentences; at most 20.
     pub fn anew(&self) -> Vec<String> {
         match &self.0.lock().mode {
             Mode::Playing { anew, .. } => anew.clone(),
@@ -171,13 +171,13 @@ impl Tape {
         }
     }
 
-    /// What was to leave, in order.
+    /// The plugin's outputs, in order.
     pub fn requests(&self) -> Vec<String> {
         self.0.lock().requests.clone()
     }
 }
 
-/// Bytes of a value as JSON, near enough to count with.
+/// The approximate size of a value as JSON, in bytes.
 fn bytes_of(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 8,
@@ -190,15 +190,15 @@ fn bytes_of(value: &Value) -> usize {
     }
 }
 
-/// A question for people.
+/// A host call, for messages.
 fn asked(call: &str, key: &str) -> String {
     let key: String = key.chars().take(200).collect();
     if key.is_empty() { call.to_owned() } else { format!("{call} {key}") }
 }
 
-/// A view of what is stored whose answers go through a tape.
+/// A view of the stored state whose answers go through a tape.
 pub struct TapedView {
-    /// What is stored.
+    /// The stored state.
     pub view: Arc<dyn StateView>,
     /// The tape.
     pub tape: Arc<Tape>,
@@ -295,14 +295,13 @@ impl StateView for TapedView {
     }
 
     fn kind(&self, space: &SpaceId, name: &str) -> Result<Option<Arc<RecordKind>>, Failure> {
-        // What a kind says is configuration: a replay goes by the present one.
+        // A kind is configuration: a replay uses the current one.
         self.view.kind(space, name)
     }
 }
 
 impl TapedView {
-    /// An id, taken down or as it was then, one after the other; beyond those that were given out then, one that nobody
-    /// has.
+    /// A recorded id, or the next one of the recording. Beyond the recorded ids, one that no object has.
     fn given<T: Serialize + DeserializeOwned>(
         &self,
         call: &str,
@@ -359,7 +358,7 @@ mod tests {
         assert_eq!(view.record(&main, &key).unwrap(), then);
         assert_eq!((view.next_id(&main, "note").unwrap(), view.unique("evt")), (id, name));
         assert_eq!(tape.anew(), [""; 0]);
-        // Ids beyond those are nobody's, and what was not asked then is asked now and said so.
+        // Ids beyond the recorded ones belong to no object. A call that was not recorded is made now and reported.
         assert!(view.next_id(&main, "note").unwrap() > INVENTED);
         assert_eq!(view.record(&main, &RecordKey::ticket(9)).unwrap(), None);
         assert_eq!(tape.anew(), ["record ticket/9"]);

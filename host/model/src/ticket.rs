@@ -3,8 +3,8 @@ use serde_json::{Map, Value};
 
 use crate::{Merge, Mistake, Mistakes, Timestamp, User, UserId, builtin_kind};
 
-/// The kind under which tickets are stored. Its fields are those of the support service's ticket packet, and stand
-/// in `host/model/kinds/ticket.json`.
+/// The kind under which tickets are stored. Its fields are those of the support service's ticket packet, declared in
+/// `host/model/kinds/ticket.json`.
 pub const TICKET: &str = "ticket";
 
 /// What a person of the ticket packet is: a person, not a company or a department.
@@ -12,23 +12,23 @@ const PERSON: i64 = 1;
 /// What that person does: an agent, since clients of the help desk hold no API keys.
 const AGENT: i64 = 1;
 
-/// A note on a record; an `Action` in the words of the ticket packet.
+/// A note on a record; an `Action` in the ticket packet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Note {
     /// Counted from 1 in each space.
     pub id: u64,
     /// Plain text.
     pub text: String,
-    /// The same in HTML, if it was given so.
+    /// The same in HTML, if it was given.
     #[serde(default)]
     pub html: Option<String>,
     /// Whether the requester sees it.
     #[serde(default)]
     pub public: bool,
-    /// Files that came with it.
+    /// Its attachments.
     #[serde(default)]
     pub attachments: Vec<Attachment>,
-    /// Who wrote it.
+    /// Its author.
     #[serde(default)]
     pub author: Option<String>,
     /// The id of the user who wrote it, if the API key that it was added with stands for one.
@@ -38,19 +38,19 @@ pub struct Note {
     pub created_at: Timestamp,
 }
 
-/// A file that came with a note.
+/// An attachment of a note.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
     /// Its name.
     pub file_name: String,
-    /// Where it lies.
+    /// Its URL.
     #[serde(default)]
     pub path: String,
     /// Who attached it.
     #[serde(default)]
     pub created_by: Option<Person>,
-    /// When.
+    /// The time.
     #[serde(default)]
     pub created_date: Option<String>,
 }
@@ -91,13 +91,13 @@ impl From<&User> for Person {
     }
 }
 
-/// What a caller may set on a ticket; what is absent keeps its value, `null` clears what may be empty.
+/// The input that creates or changes a ticket. An absent field keeps its value, `null` clears an optional one.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct TicketChanges(Map<String, Value>);
 
 impl TicketChanges {
-    /// Reads them from a JSON object.
+    /// Parses it from a JSON object.
     pub fn from_value(value: &Value) -> Result<Self, Mistakes> {
         let Value::Object(fields) = value else {
             let shown = crate::abridged(&value.to_string());
@@ -108,14 +108,14 @@ impl TicketChanges {
         Ok(changes)
     }
 
-    /// Checks the bounds of every field.
+    /// Validates the bounds of every field.
     pub fn check(&self) -> Result<(), Mistakes> {
         let Some(kind) = builtin_kind(TICKET) else { return Ok(()) };
         let nothing = Value::Object(Map::new());
         kind.change(&nothing, self.0.clone(), Merge::Fields, Timestamp::default()).map(|_| ())
     }
 
-    /// The same, and that every field is there that a new ticket must have.
+    /// The same, and that every field that a new ticket requires is present.
     pub fn check_new(&self) -> Result<(), Mistakes> {
         let mut mistakes = self.check().err().unwrap_or_default();
         let made = builtin_kind(TICKET).map(|kind| kind.make(0, self.0.clone(), Timestamp::default()));
@@ -132,7 +132,7 @@ impl TicketChanges {
     }
 }
 
-/// Checks a ticket as a whole, what the server sets included.
+/// Validates a whole ticket, including the fields that the server sets.
 pub fn check_ticket(ticket: &Map<String, Value>) -> Result<(), Mistakes> {
     builtin_kind(TICKET).map_or(Ok(()), |kind| kind.check_record(ticket))
 }

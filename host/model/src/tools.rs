@@ -1,5 +1,5 @@
-//! The tools of a space as clients of Uspacy's REST API know them: which kind of record stands behind each path, what
-//! its answers look like field by field, and what becomes of what is sent. They are data: `catalogue/uspacy-tools.json`.
+//! The tools of a space, for clients of Uspacy's REST API: the kind of record behind each path, the fields of its
+//! responses, and how input is mapped. They are data: `catalogue/uspacy-tools.json`.
 
 use std::sync::LazyLock;
 
@@ -8,50 +8,51 @@ use serde_json::{Map, Value};
 
 use crate::{FieldType, RecordKind, UserId};
 
-/// Every word that access can be given by.
+/// Every name by which access can be granted.
 pub const ACCESS_WORDS: [&str; 6] = ["crm", "tasks", "chats", "activities", "newsfeed", "comments"];
 
 /// One resource of a tool.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// What its paths begin with.
+    /// The prefix of its paths.
     path: String,
-    /// What follows: its name, then others for it.
+    /// The rest of the path: its name, then its aliases.
     names: Vec<String>,
     /// The kind of record behind it.
     kind: String,
-    /// The words that give access to it.
+    /// The names that grant access to it.
     access: Vec<String>,
-    /// What a record that is made has, unless it is sent.
+    /// The defaults of a new record.
     #[serde(default)]
     made: Map<String, Value>,
-    /// The field with the user who made a record.
+    /// The field with the user who created a record.
     maker: String,
-    /// Another one that is the same unless it is sent.
+    /// Another field with the same default.
     also: Option<String>,
     /// The field with the user who changed it.
     changer: Option<String>,
-    /// Fields that are passed over when they are sent, so that what was read can be sent back.
+    /// Fields that are ignored in input, so that a response can be sent back.
     read_only: Vec<String>,
-    /// The fields of an answer in their order: what each is told as, and what stands for nothing.
+    /// The fields of a response in their order: the name of each, and its value where it is absent.
     fields: Map<String, Value>,
 }
 
 static TOOLS: LazyLock<Vec<Tool>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../catalogue/uspacy-tools.json")).unwrap_or_default());
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Clone, Copy, Debug)]
 pub struct ToolPath<'p> {
     /// The resource.
     pub tool: &'static Tool,
-    /// The id of one of it; none: all of them.
+    /// The id of one object. `None`: all of them.
     pub id: Option<&'p str>,
 }
 
 impl<'p> ToolPath<'p> {
-    /// Reads what follows an incoming webhook's URL, such as `/tasks/v1/tasks/816`; none if there is nothing there.
+    /// Parses the path after an incoming webhook's URL, such as `/tasks/v1/tasks/816`. `None` if there is no such
+    /// resource.
     pub fn parse(path: &'p str) -> Option<Self> {
         let path = path.strip_suffix('/').unwrap_or(path);
         TOOLS.iter().find_map(|tool| {
@@ -70,12 +71,12 @@ impl Tool {
         &self.kind
     }
 
-    /// The words of which any gives access to it.
+    /// The names of which any grants access to it.
     pub fn access(&self) -> &[String] {
         &self.access
     }
 
-    /// A record as its clients know it: each field with the type that they expect, then those that it has besides.
+    /// A record as its clients see it: each field with the type that they expect, then its other fields.
     pub fn shown(&self, record: &Value) -> Value {
         let mut shown = Map::new();
         for (name, rule) in &self.fields {
@@ -92,7 +93,7 @@ impl Tool {
         Value::Object(shown)
     }
 
-    /// The fields of a new record, made by this user.
+    /// The fields of a new record that this user creates.
     pub fn make(&self, kind: &RecordKind, sent: Map<String, Value>, user: &UserId) -> Map<String, Value> {
         let mut fields = self.taken(kind, sent);
         fields.retain(|_, value| !value.is_null());
@@ -106,7 +107,7 @@ impl Tool {
         fields
     }
 
-    /// The changes of a record, made by this user. Empty: nothing was sent that can be changed.
+    /// The changes of a record by this user. Empty: the input contains no field that can be changed.
     pub fn change(&self, kind: &RecordKind, sent: Map<String, Value>, user: &UserId) -> Map<String, Value> {
         let mut changes = self.taken(kind, sent);
         if let (Some(changer), false) = (&self.changer, changes.is_empty()) {
@@ -115,7 +116,7 @@ impl Tool {
         changes
     }
 
-    /// A user's id as the field has it.
+    /// A user's id in the type of the field.
     fn user(&self, field: &str, user: &UserId) -> Value {
         let form = self.fields.get(field).and_then(|rule| rule.get(0)).and_then(Value::as_str);
         let id = match user {
@@ -125,7 +126,7 @@ impl Tool {
         told(&id, form.unwrap_or_default())
     }
 
-    /// What was sent, without what cannot be, each value as the record's kind wants it.
+    /// The input without ignored fields, each value in the type of the record's kind.
     fn taken(&self, kind: &RecordKind, sent: Map<String, Value>) -> Map<String, Value> {
         let sent = sent.into_iter().filter(|(name, _)| !self.read_only.contains(name));
         let taken = sent.map(|(name, value)| {
@@ -140,10 +141,10 @@ impl Tool {
     }
 }
 
-/// A value as a client expects it.
+/// A value in the type that a client expects.
 fn told(value: &Value, form: &str) -> Value {
     match (form, value) {
-        // Where a record names another, its id is meant.
+        // A reference to another record is its id.
         ("number" | "text", Value::Object(other)) => other.get("id").map_or(Value::Null, |id| told(id, form)),
         ("number", Value::String(text)) => text.parse::<i64>().map_or_else(|_| value.clone(), Value::from),
         ("text", Value::Number(number)) => number.to_string().into(),
@@ -153,7 +154,7 @@ fn told(value: &Value, form: &str) -> Value {
     }
 }
 
-/// A value as a field of these types takes it: clients send empty texts for nothing, and numbers as texts.
+/// A value in the types of a field: clients send empty strings for absent values, and numbers as strings.
 fn fitted(value: Value, types: &[FieldType]) -> Value {
     let takes = |wanted: &[FieldType]| types.iter().any(|one| wanted.contains(one));
     if takes(&[FieldType::Any]) {
@@ -188,7 +189,7 @@ mod tests {
         value.as_object().cloned().unwrap()
     }
 
-    /// What a client gets that makes a record.
+    /// The response to a client that creates a record.
     fn made(path: &str, sent: Value) -> Value {
         let tool = at(path).tool;
         let kind = builtin_kind(tool.kind()).unwrap();
@@ -200,7 +201,7 @@ mod tests {
     fn every_tool_has_a_kind_and_words_that_are_known() {
         assert_eq!(TOOLS.len(), 8);
         for tool in TOOLS.iter() {
-            let kind = builtin_kind(tool.kind()).unwrap_or_else(|| panic!("{} is no kind", tool.kind()));
+            let kind = builtin_kind(tool.kind()).unwrap_or_else(|| panic!("{} is not a kind", tool.kind()));
             assert!(tool.access().iter().all(|word| ACCESS_WORDS.contains(&word.as_str())), "{tool:?}");
             for (name, rule) in &tool.fields {
                 let form = rule[0].as_str().unwrap();
@@ -209,7 +210,7 @@ mod tests {
             for name in [Some(&tool.maker), tool.also.as_ref(), tool.changer.as_ref()].into_iter().flatten() {
                 assert!(tool.fields.contains_key(name), "{name}");
             }
-            // The kind's own example is told in full, and what is told can be sent back.
+            // The kind's own example is returned in full, and the response can be sent back.
             let example = &kind.declaration().example;
             let shown = tool.shown(example);
             let back = tool.change(kind, object(shown.clone()), &UserId::Number(1));
@@ -287,7 +288,7 @@ mod tests {
         for (id, shown) in [("usr_7", json!("usr_7")), ("7", json!(7))] {
             let by = UserId::Text(id.to_owned());
             let changes = tool.change(kind, object(json!({"title": "New"})), &by);
-            assert_eq!(changes["changed_by"], shown, "a user's id may be a text");
+            assert_eq!(changes["changed_by"], shown, "a user's id may be a string");
             let made = tool.make(kind, object(json!({"title": "New"})), &by);
             assert_eq!(made["created_by"], shown);
             kind.make(1, made, Timestamp::from_millis(0)).unwrap();

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use crate::{Mistakes, breaks_line, check_display_name, check_line};
 
-/// How many characters the id of a user may have, if it is a text.
+/// Maximum number of characters of a user's id that is a string.
 const MAX_ID: usize = 128;
 /// The largest number that an id may be: the largest that every JSON reader takes exactly (RFC 7493).
 const MAX_NUMBER: u64 = 9_007_199_254_740_991;
-/// How many bytes an email address may have (RFC 5321, section 4.5.3.1.3, without the angle brackets).
+/// Maximum length of an email address in bytes (RFC 5321, section 4.5.3.1.3, without the angle brackets).
 const MAX_EMAIL: usize = 254;
 
-/// The user that an API key stands for: who makes the changes that are made with the key.
+/// The user that an API key stands for: the author of the changes made with the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
@@ -38,16 +38,16 @@ pub enum UserId {
 
 impl<'de> Deserialize<'de> for UserId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By way of a value: numbers that keep their digits do not reach the visitor of an enum as numbers.
+        // Parsed through a `Value`: numbers that keep their digits do not reach an enum's visitor as numbers.
         match Value::deserialize(deserializer)? {
             Value::String(text) => Ok(Self::Text(text)),
             Value::Number(number) => number.as_u64().map(Self::Number).ok_or_else(|| {
                 let shown = crate::abridged(&number.to_string());
-                D::Error::custom(format!("`{shown}` is not a user id: give a text, or a whole number from 1"))
+                D::Error::custom(format!("`{shown}` is not a user id: give a string, or a whole number from 1"))
             }),
             other => {
                 let shown = crate::abridged(&other.to_string());
-                Err(D::Error::custom(format!("`{shown}` is not a user id: give a text, or a whole number from 1")))
+                Err(D::Error::custom(format!("`{shown}` is not a user id: give a string, or a whole number from 1")))
             }
         }
     }
@@ -63,17 +63,17 @@ impl std::fmt::Display for UserId {
 }
 
 impl User {
-    /// Checks the bounds of every field; the paths of the mistakes begin with `user`.
+    /// Validates the bounds of every field. The paths of the errors begin with `user`.
     ///
     /// # Errors
-    /// Every mistake at once.
+    /// All validation errors.
     pub fn check(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         let [id, name, email] = ["id", "name", "email"].map(|field| format!("user.{field}"));
         match &self.id {
             UserId::Number(number) if (1..=MAX_NUMBER).contains(number) => {}
             UserId::Number(number) => {
-                mistakes.add(id, format!("is {number}: give a whole number from 1 to {MAX_NUMBER}, or a text"));
+                mistakes.add(id, format!("is {number}: give a whole number from 1 to {MAX_NUMBER}, or a string"));
             }
             UserId::Text(text) => check_line(&id, text, MAX_ID, &mut mistakes),
         }

@@ -10,7 +10,7 @@ use crate::{Event, Mistake, SpaceId, TICKET, Timestamp, json_size};
 const ROOTS: [&str; 10] =
     ["event", "analytics_event", "ticket", "record", "steps", "item", "index", "input", "space", "now"];
 
-/// What variables stand for.
+/// The values of variables.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     values: Map<String, Value>,
@@ -19,24 +19,24 @@ pub struct Scope {
 /// Why variables cannot be replaced.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VariableError {
-    /// One stands for nothing.
+    /// A variable has no value.
     #[error("`{{{{{variable}}}}}`: {message}")]
     Missing {
         /// The variable.
         variable: String,
-        /// What was there instead.
+        /// What was found instead.
         message: String,
     },
-    /// What they stand for is too large together: a variable may stand in a hundred places.
+    /// Their values are too large together: one variable may occur a hundred times.
     #[error("with its variables filled in it has more than {MAX_RENDERED} bytes: name fewer, or smaller, values")]
     TooLarge,
 }
 
-/// How many bytes a value may have once its variables are replaced.
+/// Maximum size in bytes of a value whose variables are filled in.
 const MAX_RENDERED: usize = 8 * 1024 * 1024;
 
 impl Scope {
-    /// What every run can name.
+    /// The variables that every run has.
     pub fn new(event: &Event, space: &SpaceId, now: Timestamp) -> Self {
         let data = event.data_value();
         let mut envelope = event.envelope();
@@ -61,7 +61,7 @@ impl Scope {
         self.values.insert("record".to_owned(), record);
     }
 
-    /// Adds something under a first word of its own.
+    /// Adds a value under a first word of its own.
     pub fn set(&mut self, root: &str, value: Value) {
         self.values.insert(root.to_owned(), value);
     }
@@ -71,13 +71,13 @@ impl Scope {
         self.values.insert("steps".to_owned(), Value::Object(steps));
     }
 
-    /// Adds the item that a step with `for_each` is at, and its place, counted from 0.
+    /// Adds the current item of a step with `for_each`, and its index, counted from 0.
     pub fn set_item(&mut self, item: Value, index: u32) {
         self.values.insert("item".to_owned(), item);
         self.values.insert("index".to_owned(), index.into());
     }
 
-    /// Adds what a workflow was started with.
+    /// Adds the input of a workflow.
     pub fn set_input(&mut self, input: Value) {
         self.values.insert("input".to_owned(), input);
     }
@@ -131,7 +131,7 @@ pub(crate) fn described(value: &Value) -> String {
     }
 }
 
-/// Whether any text in `value` holds a variable.
+/// Whether any string in `value` contains a variable.
 pub fn has_variables(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("{{"),
@@ -154,7 +154,7 @@ pub fn mentions(value: &Value, root: &str) -> bool {
     }
 }
 
-/// The parts of `text` that are written out, around its variables; `None` if it is one variable and nothing else.
+/// The literal parts of `text` around its variables. `None` if it is one variable and nothing else.
 pub fn written(text: &str) -> Option<Vec<&str>> {
     let mut parts = pieces(text);
     if let (Some(Piece::Variable(_)), None) = (parts.next(), parts.next()) {
@@ -193,15 +193,16 @@ pub fn names_step(value: &Value, name: &str) -> bool {
     }
 }
 
-/// `value` with every variable replaced. A text that is one variable and nothing else takes the variable's type.
+/// `value` with every variable replaced. A string that is one variable and nothing else gets the type of the variable's
+/// value.
 ///
 /// # Errors
-/// A variable stands for nothing, or all of them for more than may be held.
+/// A variable has no value, or their values exceed the maximum size.
 pub fn render(value: &Value, scope: &Scope) -> Result<Value, VariableError> {
     filled(value, scope, &mut Room(MAX_RENDERED))
 }
 
-/// Bytes that may still be filled in.
+/// Bytes that remain for values.
 struct Room(usize);
 
 impl Room {
@@ -259,7 +260,7 @@ fn render_text(text: &str, scope: &Scope, room: &mut Room) -> Result<Value, Vari
 enum Piece<'a> {
     Text(&'a str),
     Variable(&'a str),
-    /// `{{` that nothing closes. What follows is text.
+    /// `{{` without `}}`: the rest is literal text.
     Open,
 }
 
@@ -279,8 +280,8 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
             return Some(Piece::Text(before));
         };
         let Some((path, after_close)) = after.split_once("}}") else {
-            // Nothing that follows is closed either. It is not searched again at each further `{{`: in a text of many,
-            // the work would grow with the square of its length.
+            // No later `{{` is closed either. The rest is not searched again at each of them: the work would grow with
+            // the square of the length.
             (rest, unclosed) = (after, true);
             return Some(Piece::Open);
         };
@@ -289,10 +290,10 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// What variables may name besides what every run has.
+/// Variables that are available besides those of every run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Names<'a> {
-    /// Steps whose results are known.
+    /// Steps whose results are available.
     pub steps: &'a [String],
     /// Whether there is an item: `item` and `index`.
     pub item: bool,
@@ -302,13 +303,13 @@ pub struct Names<'a> {
     pub secrets: bool,
 }
 
-/// Checks the variables in `value`, which stands at `path`: closed, not empty, with a known first word, and of the
-/// steps only those in `steps`.
+/// Checks the variables in `value`, at `path`: closed, not empty, with a known first word, and of the steps only those
+/// in `steps`.
 pub fn check_variables(value: &Value, path: &str, steps: &[String]) -> Vec<Mistake> {
     check_names(value, path, Names { steps, ..Names::default() })
 }
 
-/// The same, where `names` says what else is known.
+/// The same, with the variables in `names` besides.
 pub fn check_names(value: &Value, path: &str, names: Names<'_>) -> Vec<Mistake> {
     match value {
         Value::String(text) => {

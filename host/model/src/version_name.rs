@@ -4,32 +4,32 @@ use std::fmt;
 
 use crate::{PluginRecord, PluginVersion, abridged};
 
-/// The fewest digits of a digest that name a version.
+/// The minimum number of digits of a digest that identify a version.
 const SHORTEST_PREFIX: usize = 6;
-/// How many digits of a digest messages show.
+/// Number of digits of a digest in messages.
 const SHOWN: usize = 12;
 
-/// Why no version, or not a certain one, has the name that a caller gave.
+/// Why a name does not identify one version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionNotFound {
-    /// No version has this number, or a digest that begins so.
+    /// No version has this number, or a digest with this prefix.
     #[error("there is no version `{named}` of `{plugin}`; there are: {}", .known.join(", "))]
     Unknown {
         /// The plugin.
         plugin: String,
-        /// What the caller named.
+        /// The name from the caller.
         named: String,
-        /// The versions that there are.
+        /// The available versions.
         known: Vec<String>,
     },
-    /// The digests of several versions begin so.
+    /// Several versions have a digest with this prefix.
     #[error("several digests of versions of `{plugin}` begin with `{named}`; give more digits: {}", .known.join(", "))]
     Ambiguous {
         /// The plugin.
         plugin: String,
-        /// What the caller named.
+        /// The name from the caller.
         named: String,
-        /// The digests that begin so.
+        /// The digests with this prefix.
         known: Vec<String>,
     },
 }
@@ -53,12 +53,12 @@ impl fmt::Display for PluginVersion {
 }
 
 impl PluginRecord {
-    /// The retained version that a caller names: the newest release with this number, else the version whose digest
-    /// begins so, else the newest development version with this number. Development versions are pushed under any
-    /// number, so they never stand in for a release.
+    /// The retained version that a name identifies: the newest release with this number, else the version whose digest
+    /// has this prefix, else the newest development version with this number. Development versions are pushed under any
+    /// number, so they never take precedence over a release.
     ///
     /// # Errors
-    /// No version has the name, or the digests of several versions begin so.
+    /// The name identifies no version, or several.
     pub fn find(&self, named: &str) -> Result<&PluginVersion, VersionNotFound> {
         let numbered = |dev| self.versions.iter().rev().find(|known| known.version == named && known.dev == dev);
         if let Some(release) = numbered(false) {
@@ -73,7 +73,7 @@ impl PluginRecord {
     /// The retained version whose digest begins with `prefix`, which has six digits or more.
     ///
     /// # Errors
-    /// No digest begins so, or the digests of several versions do.
+    /// No digest has this prefix, or several do.
     pub fn find_digest(&self, prefix: &str) -> Result<&PluginVersion, VersionNotFound> {
         let newest_first = self.versions.iter().rev();
         let fits = |known: &&PluginVersion| prefix.len() >= SHORTEST_PREFIX && known.digest.starts_with(prefix);
@@ -115,7 +115,7 @@ mod tests {
     fn a_version_is_named_by_its_number_or_by_the_beginning_of_its_digest() {
         for (named, digest) in [
             ("1.0.0", "abcdef0111111111"),
-            // A development version with the number of a release is named by its digest.
+            // A development version with the number of a release is identified by its digest.
             ("1.1.0", "abcdef0222222222"),
             ("333333", "3333333333333333"),
             ("1.2.0", "5555555555555555"),

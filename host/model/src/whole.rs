@@ -1,11 +1,11 @@
-//! Whole numbers in input: an error names the bounds that hold for the field, and not those of a type of the program.
+//! Integers in input: an error names the bounds of the field, and not those of a Rust type.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-/// A whole number for a field with these bounds. One that lies outside of them is read all the same: it is reported together
-/// with the other errors in the object's content.
+/// An integer for a field with these bounds. One outside of them is accepted here: it is reported together with the
+/// other errors in the object's content.
 struct Whole<const LEAST: u32, const MOST: u32>(u32);
 
 struct Reader<const LEAST: u32, const MOST: u32>;
@@ -32,7 +32,7 @@ impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Whole<LEAST, M
     }
 }
 
-/// Reads a whole number.
+/// Reads an integer.
 pub(crate) fn whole<'de, D, const LEAST: u32, const MOST: u32>(deserializer: D) -> Result<u32, D::Error>
 where
     D: Deserializer<'de>,
@@ -40,7 +40,7 @@ where
     Whole::<LEAST, MOST>::deserialize(deserializer).map(|whole| whole.0)
 }
 
-/// Reads a whole number, or null.
+/// Reads an integer, or null.
 pub(crate) fn whole_or_null<'de, D, const LEAST: u32, const MOST: u32>(deserializer: D) -> Result<Option<u32>, D::Error>
 where
     D: Deserializer<'de>,
@@ -49,7 +49,7 @@ where
     Ok(read.map(|whole| whole.0))
 }
 
-/// Reads a whole number or null where a null differs from what is absent.
+/// Reads an integer or null, where null differs from absent.
 pub(crate) fn whole_given<'de, D, const LEAST: u32, const MOST: u32>(
     deserializer: D,
 ) -> Result<Option<Option<u32>>, D::Error>
@@ -84,8 +84,8 @@ mod tests {
         assert_eq!(read(r#"{"timeout": null, "most": null, "days": 0}"#), thing(None, Some(None), 0));
         assert_eq!(read(r#"{"timeout": 7, "most": 9, "days": 8}"#), thing(Some(7), Some(Some(9)), 8));
         for (value, found) in [
-            (r#""x""#, r#"the text "x""#),
-            (r#""20""#, r#"the text "20""#),
+            (r#""x""#, r#"the string "x""#),
+            (r#""20""#, r#"the string "20""#),
             ("-1", "the number `-1`"),
             ("5000000000", "the number `5000000000`"),
             ("[]", "a list"),

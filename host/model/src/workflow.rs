@@ -10,45 +10,45 @@ use crate::{Automation, AutomationId, Concurrency, Creates, Mistake, Mistakes, O
 
 /// The type of the event that starts a workflow.
 pub const WORKFLOW_STARTED: &str = "workflow.started";
-/// What stands before a workflow's name where an automation's id is wanted.
+/// The prefix of a workflow's name where an automation's id is expected.
 const PREFIX: &str = "workflow/";
-/// The most bytes of an input's schema.
+/// Maximum size of an input's schema, in bytes.
 const MAX_SCHEMA: usize = 64 * 1024;
 
-/// A named list of steps. It is started with an input: by an action, the API or a schedule.
+/// A named list of steps that is started with an input, by an action, the API or a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Workflow {
     /// 1 to 64 of a-z, 0-9, - and _.
     pub name: String,
-    /// What its owner says of it.
+    /// Its description.
     #[serde(default)]
     pub description: String,
-    /// Counts its changes. A run carries out the version that it was started with.
+    /// Incremented by each change. A run executes the version that it was started with.
     pub version: u32,
-    /// JSON Schema (2020-12) of what it is started with; empty: anything.
+    /// JSON Schema (2020-12) of its input. Empty: any input.
     #[serde(default)]
     pub input: Map<String, Value>,
-    /// What is done, in order.
+    /// Its steps, in order.
     pub steps: Vec<Step>,
-    /// What happens while a plugin that it needs cannot be called.
+    /// What happens while a plugin that it needs is unavailable.
     #[serde(default, skip_serializing_if = "OnUnavailable::is_default")]
     pub on_unavailable: OnUnavailable,
-    /// How many of its runs may be under way at a time; none: any number.
+    /// How many of its runs may be in progress at a time. `None`: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
-    /// Off: it cannot be started.
+    /// Whether it is enabled. A disabled workflow cannot be started.
     pub enabled: bool,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What a caller sends to make or change a workflow; what is absent keeps its value, null restores the default.
+/// The input that creates or changes a workflow. An absent field keeps its value, null restores the default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowInput {
-    /// See [`Workflow::name`]. It stays as it is.
+    /// See [`Workflow::name`]. It cannot be changed.
     #[serde(default, deserialize_with = "required")]
     pub name: Option<String>,
     /// See [`Workflow::description`].
@@ -73,27 +73,25 @@ pub struct WorkflowInput {
 
 impl Creates for WorkflowInput {
     fn missing(has: &dyn Fn(&str) -> bool) -> Mistakes {
-        let fields = [
-            ("name", "is missing: 1 to 64 of a-z, 0-9, - and _"),
-            ("steps", "is missing: the steps that are carried out"),
-        ];
+        let fields =
+            [("name", "is missing: 1 to 64 of a-z, 0-9, - and _"), ("steps", "is missing: the steps to execute")];
         Mistakes::of_missing(&fields, has)
     }
 }
 
-/// Which workflow an event starts.
+/// The workflow that an event starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkflowStart {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: u32,
-    /// How many of its runs may be under way at a time.
+    /// How many of its runs may be in progress at a time.
     pub concurrency: Option<Concurrency>,
 }
 
 impl Workflow {
-    /// What its runs name in place of an automation.
+    /// The id that its runs have in place of an automation's.
     pub fn id(name: &str) -> AutomationId {
         AutomationId::from(format!("{PREFIX}{name}").as_str())
     }
@@ -108,7 +106,7 @@ impl Workflow {
         Err(Mistake::new("name", format!("`{shown}` is not a valid workflow name: give 1 to 64 of a-z, 0-9, - and _")))
     }
 
-    /// What is wrong with it, checked without looking at any plugin.
+    /// Its validation errors, without those about plugins.
     pub fn check(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         mistakes.0.extend(Self::check_name(&self.name).err());
@@ -133,7 +131,7 @@ impl Workflow {
         plugins_of(&self.steps)
     }
 
-    /// Its steps as a run carries them out.
+    /// Its steps, as a run executes them.
     pub fn procedure(&self) -> Automation {
         Automation {
             id: Self::id(&self.name),
@@ -152,14 +150,14 @@ impl Workflow {
         }
     }
 
-    /// What starts it.
+    /// The event that starts it.
     pub fn start(&self) -> WorkflowStart {
         WorkflowStart { name: self.name.clone(), version: self.version, concurrency: self.concurrency.clone() }
     }
 }
 
 impl AutomationId {
-    /// The workflow's name, if it stands for one.
+    /// The workflow's name, if it denotes one.
     pub fn workflow(&self) -> Option<&str> {
         self.as_str().strip_prefix(PREFIX)
     }

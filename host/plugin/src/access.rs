@@ -1,4 +1,4 @@
-//! What a plugin may do in a space, made ready for its calls.
+//! The access of a plugin in a space, prepared for its calls.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,41 +11,42 @@ use tokio::sync::Semaphore;
 use crate::meter::Meter;
 use crate::secrets::Secrets;
 
-/// What a plugin may do in a space. Made when a policy, a secret or a setting changes, and shared by the calls.
+/// The access of a plugin in a space. Made when a policy, a secret or a setting changes, and shared by the calls.
 pub struct Access {
-    /// The name that it is installed under: what messages call it, and what its kept values are filed under.
+    /// The name that it is installed under, which is used in messages and as the key of its stored values.
     pub plugin: String,
-    /// Whether it comes with the server, and so gets every interface of its kinds, and records of every kind.
+    /// Whether it is built in, and so gets every interface of its kinds, and records of every kind.
     pub trusted: bool,
     /// What it may reach.
     pub grants: Grants,
-    /// What a call may use up.
+    /// The limits of a call.
     pub limits: Limits,
-    /// Whether each call gets a fresh instance; none: as the plugin itself suggests.
+    /// Whether each call gets a fresh instance. `None`: as the plugin itself suggests.
     pub instance: Option<InstancePolicy>,
-    /// The secrets that it was granted.
+    /// The granted secrets.
     pub secrets: Secrets,
-    /// Names of the secrets that are set in the space, granted or not: a refusal says which of the two is missing.
+    /// Names of the secrets that are set in the space, granted or not, so that a refusal can name which of the two is
+    /// missing.
     pub secrets_set: Vec<String>,
     /// Settings that it reads through `config`.
     pub config: Arc<HashMap<String, String>>,
-    /// How many of its calls are kept so that they can be repeated; 0: none.
+    /// How many of its calls are recorded to be repeated. 0: none.
     pub recordings: u32,
-    /// What it has used.
+    /// Its usage.
     pub meter: Arc<Meter>,
-    /// How many calls of it may be under way.
+    /// Permits for its concurrent calls.
     pub slots: Semaphore,
 }
 
 impl fmt::Debug for Access {
-    /// Only its name: it holds secrets.
+    /// Only its name, because it contains secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access").field("plugin", &self.plugin).finish_non_exhaustive()
     }
 }
 
 impl Access {
-    /// What a plugin may do that was granted nothing in particular.
+    /// The access of a plugin without grants.
     pub fn new(plugin: &str, limits: Limits) -> Self {
         Self {
             plugin: plugin.to_owned(),
@@ -62,7 +63,7 @@ impl Access {
         }
     }
 
-    /// Whether it may use an interface that is not open to all.
+    /// Whether it may use an interface that requires a grant.
     pub(crate) fn interface(&self, interface: &str) -> Result<(), Failure> {
         match &self.grants.interfaces {
             Some(granted) if !self.trusted && !granted.contains(interface) => Err(self.refused(
@@ -86,13 +87,13 @@ impl Access {
         ))
     }
 
-    /// A refusal with the grant that would lift it.
+    /// A refusal that names the missing grant.
     pub(crate) fn refused(&self, what: &str, grant: &Value) -> Failure {
         Failure::permanent("capability.not_granted", format!("{what}: {}", remedy(&self.plugin, grant)))
     }
 }
 
-/// How a grant is added, in words.
+/// A sentence about how a grant is added.
 pub fn remedy(plugin: &str, grant: &Value) -> String {
     format!("to grant it, POST {grant} to /v1/plugins/{plugin}/grants")
 }

@@ -1,9 +1,9 @@
-//! Machine code kept between starts.
+//! The cache of machine code.
 //!
-//! A file is named by the digest of the component and a digest of everything that the engine's code depends on, so a
-//! new release or another processor finds nothing of the old one. It begins with the digest of what follows: code is
-//! only loaded from bytes that were checked, whatever happened to the file. A file that cannot be used is as good as
-//! none; nothing that goes wrong here keeps a plugin from being loaded.
+//! A file is named by the digest of the component and a digest of everything that the machine code depends on, so a new
+//! release or another processor does not find the files of the old one. It begins with the digest of the rest: code is
+//! only loaded from verified bytes. A file that cannot be used is ignored; no error here prevents a plugin from being
+//! loaded.
 
 use std::fs::{DirBuilder, File};
 use std::hash::{Hash as _, Hasher};
@@ -20,19 +20,19 @@ use crate::error::EngineError;
 const MAGIC: &[u8; 8] = b"hwcwasm1";
 /// The magic and a SHA-256.
 const HEADER: usize = 40;
-/// How many files are kept when the engine starts; the oldest go.
+/// Maximum number of files after the start of the engine. The oldest are evicted.
 const FILES: usize = 4096;
 const EXTENSION: &str = "cwasm";
 
 /// The directory.
 pub(crate) struct Cache {
     dir: PathBuf,
-    /// Names the engine: its release, its settings, the processor.
+    /// Identifies the engine: its release, its settings, the processor.
     engine: String,
 }
 
 impl Cache {
-    /// Takes `dir`, which is made if there is none, for nobody but this server's user.
+    /// Uses `dir`, which is created if it does not exist, accessible to the server's user only.
     pub(crate) fn open(dir: &Path, engine: &wasmtime::Engine) -> Result<Self, EngineError> {
         let failed = |source| EngineError::CacheDir { dir: dir.to_owned(), source };
         private(dir).map_err(failed)?;
@@ -45,7 +45,7 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The compiled form of the component with this digest, if it is there and whole.
+    /// The compiled form of the component with this digest, if it is cached and intact.
     pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
         let path = self.path(digest);
         let file = match std::fs::read(&path) {
@@ -65,12 +65,12 @@ impl Cache {
             .ok()
     }
 
-    /// Whether there is a compiled form of the component with this digest.
+    /// Whether the compiled form of the component with this digest is cached.
     pub(crate) fn has(&self, digest: &str) -> bool {
         self.path(digest).exists()
     }
 
-    /// Keeps the compiled form of a component: `code`, if it was compiled apart.
+    /// Stores the compiled form of a component: `code`, if a child process compiled it.
     pub(crate) fn keep(&self, digest: &str, component: &Component, code: Option<Vec<u8>>) {
         let code = code.map_or_else(|| component.serialize().map_err(io::Error::other), Ok);
         let kept = code.and_then(|code| self.write(digest, &code));
@@ -100,7 +100,7 @@ impl Cache {
         self.dir.join(format!("{digest}-{}.{EXTENSION}", self.engine))
     }
 
-    /// Removes what no engine of this release can use, what a crash left half-written, and the oldest beyond a bound.
+    /// Removes files of other releases, partially written files, and the oldest beyond the maximum.
     fn tidy(&self) {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
         let ours = format!("-{}.{EXTENSION}", self.engine);
@@ -122,14 +122,14 @@ impl Cache {
     }
 }
 
-/// Whether a cache, of this release or another, gave a file this name.
+/// Whether this is the name of a cache file, of this release or another.
 fn is_a_cache_name(name: &str) -> bool {
     let rest = name.strip_prefix('.').unwrap_or(name);
     rest.get(..64).is_some_and(|digest| digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
         && (name.starts_with('.') || name.ends_with(".cwasm"))
 }
 
-/// Makes `dir` if there is none; only its owner may look into it.
+/// Creates `dir` if it does not exist, accessible to its owner only.
 #[cfg(unix)]
 fn private(dir: &Path) -> io::Result<()> {
     use std::fs::Permissions;
@@ -143,15 +143,15 @@ fn private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).create(dir)
 }
 
-/// What follows the header, if it is what was written.
+/// The content after the header, if it is intact.
 fn checked(file: &[u8]) -> Option<&[u8]> {
     let (header, code) = file.split_at_checked(HEADER)?;
     let digest = header.strip_prefix(MAGIC)?;
     (*Sha256::digest(code) == *digest).then_some(code)
 }
 
-/// Makes a component of machine code. `code` must be what [`Cache::keep`] wrote, which [`checked`] says, or what the process
-/// that compiles has just answered.
+/// Makes a component from machine code. `code` must be what [`Cache::keep`] wrote, verified by [`checked`], or the
+/// output of the process that compiles.
 #[allow(
     unsafe_code,
     reason = "wasmtime runs whatever bytes it is given here. These were written by this server into a directory that \
@@ -171,7 +171,7 @@ impl Hasher for Sha256Hasher {
         self.0.update(bytes);
     }
 
-    /// Not asked for: the whole digest is taken.
+    /// Not used: the whole digest is taken.
     fn finish(&self) -> u64 {
         0
     }

@@ -1,4 +1,4 @@
-//! A call: what it can reach, and what came of it.
+//! A call of a plugin: its inputs and its result.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,37 +14,37 @@ use crate::outbound::Outbound;
 use crate::retained::Retained;
 use crate::secrets::Secrets;
 
-/// What one call can reach.
+/// The inputs and permissions of one call.
 pub struct Call {
-    /// The space it is made for.
+    /// The space.
     pub space: SpaceId,
     /// The instant that the plugin sees, the same for the whole call.
     pub now: Timestamp,
-    /// Where its changes are made; none: it can make none.
+    /// The workbench for its changes. `None`: it cannot make any.
     pub workbench: Option<Workbench>,
-    /// Secrets of this call alone, such as a source's signing secret; they go before those of `access`.
+    /// Secrets of this call only, such as a source's signing secret. They take precedence over those of `access`.
     pub secrets: Secrets,
-    /// Names that data gave where a parameter names a secret: no secret is handed out under them.
+    /// Names of secrets that come from data: the call gets no secret by these names.
     pub names_from_data: Vec<String>,
-    /// What the plugin may do in the space.
+    /// The plugin's access in the space.
     pub access: Arc<Access>,
-    /// How its requests leave; none: they do not.
+    /// Sends its requests. `None`: it can send none.
     pub outbound: Option<Arc<dyn Outbound>>,
-    /// Goes with its requests as `Idempotency-Key`, so it must stay the same when a step is tried again.
+    /// The `Idempotency-Key` of its requests, so it must be the same when a step is retried.
     pub idempotency_key: Option<String>,
-    /// Goes with its requests as `Hookwright-Hops`: how long the chain behind the event is that it is made for; none: it is
-    /// made for none.
+    /// The `Hookwright-Hops` of its requests: the length of the chain behind the event. `None`: the call is not made
+    /// for an event.
     pub hops: Option<u32>,
-    /// Which workflows it can start; none: none.
+    /// The workflows that it can start. `None`: it can start none.
     pub workflows: Option<Arc<dyn Workflows>>,
-    /// How long the call may take, if less than the plugin's own limit.
+    /// The timeout of the call, if less than the plugin's own limit.
     pub timeout: Option<Duration>,
-    /// Takes down what the host answers, or answers as it did then; none: neither.
+    /// Records the host's answers, or replays them. `None` does neither.
     pub tape: Option<Arc<Tape>>,
-    /// The seed of random numbers, the placeholders of secrets and the answers to requests, shared with the other tries of
-    /// the same step; none: the call is not made again.
+    /// The seed of random numbers, the placeholders of secrets and the responses to requests, shared with the other
+    /// tries of the same step. `None`: the call is never repeated.
     pub tries: Option<Arc<Retained>>,
-    /// Bytes of the request that a source is called with; its limits follow them.
+    /// The size in bytes of the request of a source, from which its limits are derived.
     pub body_bytes: u64,
 }
 
@@ -69,25 +69,25 @@ impl Call {
         }
     }
 
-    /// What it may use up. Whoever lets larger bodies in means that sources can take them.
+    /// Its limits. Where larger bodies are accepted, sources need larger limits.
     pub(crate) fn limits(&self) -> Limits {
         self.access.limits.for_body(self.body_bytes)
     }
 }
 
-/// What came of a call.
+/// The result of a call.
 pub struct Called<T> {
-    /// The plugin's answer, or why there is none.
+    /// The plugin's result, or the failure.
     pub result: Result<T, Failure>,
-    /// The changes it asked for. None after a failure: they are dropped.
+    /// The changes that it requested. After a failure they are dropped.
     pub workbench: Option<Workbench>,
-    /// What it logged.
+    /// Its log lines.
     pub log: Vec<String>,
-    /// What it used.
+    /// Its usage of resources.
     pub usage: Usage,
-    /// Whether it did not come to its end: it trapped, or the host ended it.
+    /// Whether it was stopped: it trapped, or the host ended it.
     pub stopped: bool,
-    /// The memory of its changes, which they are to keep until they are committed.
+    /// The memory of its changes, to be held until they are committed.
     pub held: Option<Held>,
 }
 
@@ -103,6 +103,6 @@ impl<T: fmt::Debug> fmt::Debug for Called<T> {
 
 /// The workflows that plugins can start.
 pub trait Workflows: Send + Sync {
-    /// What starts the workflow called `name` of `space`, if there is one that takes `input`.
+    /// The start of the workflow `name` of `space`, if it exists and accepts `input`.
     fn start(&self, space: &SpaceId, name: &str, input: &Value) -> Result<WorkflowStart, Failure>;
 }

@@ -1,6 +1,6 @@
-//! Compiling in a process of its own. What a compiler makes of hostile bytes, in time and memory, is only known afterwards;
-//! a process can be bounded in both by the system, and ended. The server starts its own binary again with arguments that
-//! say so, hands it the component on standard input, and gets machine code on standard output.
+//! Compiles components in a child process. The time and memory that a compiler needs for hostile bytes are not known in
+//! advance; the system can limit both for a process, and end it. The server starts its own binary again with special
+//! arguments, passes the component on standard input, and gets machine code on standard output.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,12 +13,13 @@ use crate::engine::{self, Inner};
 use crate::error::LoadError;
 use crate::options::{CompilerProcess, EngineOptions};
 
-/// The most machine code that is taken, in bytes: many times what the largest component that is taken comes to.
+/// Maximum size of machine code, in bytes: many times that of the largest accepted component.
 const MAX_CODE: u64 = 1024 * 1024 * 1024;
-/// The most that is read of what the process says of a failure, in bytes.
+/// Maximum size of the process's error output that is read, in bytes.
 const MAX_REASON: u64 = 64 * 1024;
-/// SIGHUP, SIGINT, SIGQUIT and SIGTERM, the same on every system: somebody ends the process, as a service manager does with all
-/// processes of a service that stops. Limits of memory and processor time end it by other signals.
+/// SIGHUP, SIGINT, SIGQUIT and SIGTERM, the same on every system: the process is ended from outside, as a service
+/// manager does with all processes of a service that stops. Limits of memory and processor time end it by other
+/// signals.
 const INTERRUPTS: [i32; 4] = [1, 2, 3, 15];
 
 /// What machine code depends on besides the component.
@@ -26,7 +27,7 @@ const INTERRUPTS: [i32; 4] = [1, 2, 3, 15];
 pub struct CompilerSettings {
     /// Stack of a plugin, in bytes.
     pub stack_bytes: usize,
-    /// Memory that is reserved for each linear memory, in bytes; none: as where addresses are plenty.
+    /// Memory that is reserved for each linear memory, in bytes. `None`: wasmtime's default for 64-bit address spaces.
     pub memory_reservation: Option<u64>,
 }
 
@@ -37,7 +38,7 @@ impl CompilerSettings {
         vec![self.stack_bytes.to_string(), reservation]
     }
 
-    /// Reads them back.
+    /// Parses them.
     pub fn from_arguments(stack_bytes: &str, memory_reservation: &str) -> Option<Self> {
         let stack_bytes = stack_bytes.parse().ok()?;
         let memory_reservation =
@@ -46,7 +47,7 @@ impl CompilerSettings {
     }
 }
 
-/// Reads a component and writes its machine code. For the process that compiles.
+/// Reads a component and writes its machine code. The main function of the process that compiles.
 ///
 /// # Errors
 /// What is wrong with the component, or with the settings.
@@ -62,7 +63,7 @@ pub fn compile_component(
     if let Some(bytes) = settings.memory_reservation {
         engine::reserve_little(&mut config, bytes);
     }
-    // Nothing runs here, so no memory is reserved for instances.
+    // Nothing is executed here, so no memory is reserved for instances.
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand).cranelift_opt_level(OptLevel::Speed);
     let code = wasmtime::Engine::new(&config)
         .and_then(|engine| engine.precompile_component(&bytes))
@@ -72,7 +73,7 @@ pub fn compile_component(
     Ok(())
 }
 
-/// Has the process compile `bytes`; blocks until it has, or until its time is over.
+/// Compiles `bytes` in the child process. Blocks until it has finished, or until the timeout.
 pub(crate) fn compile(inner: &Inner, process: &CompilerProcess, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         LoadError::CompileFailed(format!("the process that compiles {what}: {error}"))
@@ -118,12 +119,12 @@ struct Finished {
     reason: String,
 }
 
-/// Writes and reads at the same time, since the pipes hold little; none if the time was over.
+/// Writes and reads at the same time, because pipes have small buffers. `None`: the timeout has expired.
 fn talk(child: &mut Child, bytes: &[u8], wall: Duration) -> std::io::Result<Option<Finished>> {
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            // It may have ended already: what it says of that is what counts.
+            // It may have ended already; its error output has the reason.
             let _ = input.map(|mut input| input.write_all(bytes));
         });
         let (done, heard) = channel();
@@ -145,7 +146,7 @@ fn talk(child: &mut Child, bytes: &[u8], wall: Duration) -> std::io::Result<Opti
                 return Ok(None);
             }
         };
-        // Whatever it does besides, it has said all.
+        // Its output is complete, so it may be killed.
         if code.is_err() {
             child.kill()?;
         }

@@ -2,28 +2,28 @@
 
 use std::io::Read;
 
-/// What is decoded, for `Accept-Encoding`.
+/// The supported codings, for `Accept-Encoding`.
 pub const ACCEPTED_CODINGS: &str = "gzip, deflate, br";
-/// How many codings may lie on one another.
+/// Maximum number of nested codings.
 const MAX_CODINGS: usize = 3;
-/// What is read from a brotli stream at a time.
+/// Size of the reads from a brotli stream.
 const BROTLI_BUFFER: usize = 4096;
 
 /// Why a body was not decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
-    /// It has a coding that is not known here.
+    /// Its coding is not supported.
     #[error("the content coding `{0}` is not supported: send gzip, deflate, br, or the body as it is")]
     Unknown(String),
-    /// It is not what its coding says, or it ends too soon.
+    /// It is not valid in its coding, or is truncated.
     #[error("the body is not valid {coding}: {reason}")]
     Invalid {
         /// The coding.
         coding: &'static str,
-        /// What the decoder found.
+        /// The decoder's error.
         reason: String,
     },
-    /// It has more than so many bytes once it is decoded.
+    /// It exceeds this number of bytes when decoded.
     #[error("the body is larger than {0} bytes once it is decoded: send less, or raise max_body_bytes")]
     TooLarge(usize),
 }
@@ -40,10 +40,10 @@ pub fn is_encoded<'v>(values: impl IntoIterator<Item = &'v str>) -> bool {
     names(values).next().is_some()
 }
 
-/// Decodes a body that was sent with these values of `Content-Encoding`, in their order, to at most `limit` bytes.
+/// Decodes a body with these values of `Content-Encoding`, in their order, to at most `limit` bytes.
 ///
 /// # Errors
-/// A coding is not known, the body is not what it says, or it is too large.
+/// A coding is not supported, the body is not valid in it, or it is too large.
 pub fn decode<'v>(
     values: impl IntoIterator<Item = &'v str>,
     body: &[u8],
@@ -86,7 +86,7 @@ impl Coding {
     fn decode(self, body: &[u8], limit: usize) -> Result<Vec<u8>, ContentError> {
         match self {
             Self::Gzip => read(flate2::read::MultiGzDecoder::new(body), "gzip", limit),
-            // The standard means zlib's format; some senders leave its frame away.
+            // The standard means zlib's format; some senders omit its frame.
             Self::Deflate => match read(flate2::read::ZlibDecoder::new(body), "deflate", limit) {
                 Err(ContentError::Invalid { .. }) => read(flate2::read::DeflateDecoder::new(body), "deflate", limit),
                 read => read,
@@ -96,7 +96,7 @@ impl Coding {
     }
 }
 
-/// Reads at most `limit` bytes: what a small body could swell to is never held.
+/// Reads at most `limit` bytes, so that a small body cannot expand in memory.
 fn read(decoder: impl Read, coding: &'static str, limit: usize) -> Result<Vec<u8>, ContentError> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut decoded = Vec::new();

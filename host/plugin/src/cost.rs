@@ -1,6 +1,5 @@
-//! What a call costs beside the least that wasmtime can do: the same component, the same settings, the same event, and
-//! nothing but instantiate, call and drop. Run it alone: `cargo test --release -p hookwright-plugin -- --ignored cost
-//! --nocapture`.
+//! The cost of a call compared with the minimum of wasmtime: the same component, settings and event, and only
+//! instantiate, call and drop. Run it alone: `cargo test --release -p hookwright-plugin -- --ignored cost --nocapture`.
 
 #![allow(clippy::print_stdout)]
 
@@ -25,7 +24,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 #[test]
-#[ignore = "a measurement: it prints how much a call costs beside a bare one, and wants the machine for itself"]
+#[ignore = "a measurement: it prints how much a call costs compared with a bare one, and needs an idle machine"]
 fn cost_of_a_fresh_call_is_at_most_one_and_a_half_of_a_bare_one() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins/match.wasm");
     let bytes = Bytes::from(std::fs::read(path).expect("`match` is not built: run `cargo xtask plugins`"));

@@ -1,4 +1,4 @@
-//! Texts cut for messages.
+//! Truncates strings for messages.
 
 /// The longest part from the start of `text` that has at most `most` bytes and ends between characters.
 pub(crate) fn prefix(text: &str, most: usize) -> &str {

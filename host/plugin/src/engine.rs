@@ -1,4 +1,4 @@
-//! The engine: its settings, its limits on concurrency, and the thread that counts time for plugins.
+//! The engine: its settings, its limits on concurrency, and the thread that counts computing time of plugins.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
@@ -15,23 +15,23 @@ use crate::memory::MemoryBudget;
 use crate::options::EngineOptions;
 use crate::warm::Warm;
 
-/// After how many ticks instances that wait are looked through.
+/// Number of ticks between checks of idle instances.
 const TIDY: u64 = 100;
-/// What stays in memory of a returned memory or table, so that the next call finds it warm.
+/// How much of a returned memory or table stays resident, so that the next call finds it warm.
 const KEEP_RESIDENT: usize = 64 * 1024;
-/// What a host function may use of the stack beyond the plugin's own part.
+/// The stack that a host function may use beyond the plugin's own part.
 const HOST_STACK: usize = 1024 * 1024;
 
-/// What compiles and runs plugins. Cheap to clone; the last one ends the thread that counts time.
+/// Compiles and runs plugins. Cheap to clone; dropping the last clone ends the thread that counts time.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) options: EngineOptions,
-    /// As many as there are instances in the pool, which fails rather than waits.
+    /// As many permits as there are instances in the pool, which fails rather than waits.
     pub(crate) slots: Semaphore,
-    /// One component at a time is compiled, on all processors.
+    /// One component is compiled at a time, on all processors.
     pub(crate) compiling: Arc<Semaphore>,
     pub(crate) cache: Option<Cache>,
     pub(crate) warm: Warm,
@@ -43,7 +43,7 @@ impl Engine {
     /// Sets up the engine, its pool and its clock.
     ///
     /// # Errors
-    /// The options cannot be met on this machine, or the cache directory cannot be used.
+    /// The options cannot be satisfied on this machine, or the cache directory cannot be used.
     pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
         let (wasm, pooled) = wasm_engine(options)?;
         let cache = options.cache_dir.as_deref().map(|dir| Cache::open(dir, &wasm)).transpose()?;
@@ -72,12 +72,12 @@ impl Engine {
         self.0.pooled
     }
 
-    /// The options it was set up with.
+    /// Its options.
     pub fn options(&self) -> &EngineOptions {
         &self.0.options
     }
 
-    /// Whether loading this component takes a moment only, since it was compiled before.
+    /// Whether loading this component is fast, because its compiled form is cached.
     pub fn is_compiled(&self, component: &HashedComponent) -> bool {
         self.0.cache.as_ref().is_some_and(|cache| cache.has(component.digest()))
     }
@@ -87,7 +87,7 @@ impl Engine {
     }
 }
 
-/// How many instances may wait for calls, beside those that serve one.
+/// Maximum number of idle instances, besides those in use.
 fn kept(options: &EngineOptions) -> usize {
     permits(options.instances) / 2
 }
@@ -117,7 +117,7 @@ fn wasm_engine(options: &EngineOptions) -> Result<(wasmtime::Engine, bool), Engi
     Ok((engine, false))
 }
 
-/// Where addresses are scarce, no more is reserved for a memory than a call may use.
+/// Where address space is scarce, no more is reserved for a memory than a call may use.
 pub(crate) fn reserve_little(config: &mut Config, bytes: u64) {
     config.memory_reservation(bytes);
     config.memory_guard_size(64 * 1024);
@@ -132,7 +132,7 @@ pub(crate) fn config(options: &EngineOptions) -> Config {
         .memory_init_cow(true)
         .max_wasm_stack(options.stack_bytes)
         .async_stack_size(options.stack_bytes.saturating_add(HOST_STACK))
-        // The same plugin gives the same answer on every machine.
+        // The same plugin returns the same result on every machine.
         .relaxed_simd_deterministic(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16));
@@ -141,7 +141,7 @@ pub(crate) fn config(options: &EngineOptions) -> Config {
 
 fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
     let instances = options.instances.max(1).saturating_add(u32::try_from(kept(options)).unwrap_or(u32::MAX));
-    // Every instance may have all that a component may have: a call that got a permit never finds the pool empty.
+    // Every instance may have the maximum of a component, so a call with a permit never finds the pool exhausted.
     let each = |count: usize| instances.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
     let per_component = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
@@ -164,7 +164,7 @@ fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
     pool
 }
 
-/// Counts time until the engine is gone, and lets instances go that nobody has called for long enough.
+/// Counts time until the engine is dropped, and drops instances that were idle for long enough.
 fn tick(engine: Weak<Inner>) -> Result<(), EngineError> {
     let count = move || {
         for ticks in 1_u64.. {

@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
-/// Why the engine could not be set up.
+/// The reason for which the engine could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The options cannot be met.
+    /// The options cannot be satisfied.
     #[error("the plugin engine cannot be set up: {0}")]
     Settings(String),
     /// The thread that counts time for plugins could not be started.
@@ -20,21 +20,21 @@ pub enum EngineError {
     },
 }
 
-/// Why a component was not taken. Nothing has changed then; [`LoadError::code`] is for programs, the text for people.
+/// The reason for which a component was refused. [`LoadError::code`] is for programs, the message for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// It has more bytes than are taken.
+    /// It exceeds the maximum size.
     #[error(
         "the component has {size} bytes: at most {most} are accepted; leave out debug information (`wasm-tools strip`) or raise the limit"
     )]
     TooLarge {
         /// Its size in bytes.
         size: u64,
-        /// The most that is taken.
+        /// The maximum size.
         most: usize,
     },
-    /// It is not WebAssembly at all.
+    /// It is not WebAssembly.
     #[error("this is not WebAssembly: it begins with {0}; send the bytes of a component (`.wasm`)")]
     NotWasm(String),
     /// It is a core module, which has no typed interfaces.
@@ -43,52 +43,52 @@ pub enum LoadError {
          or build it with `cargo xtask plugins` or the SDK's own tool"
     )]
     CoreModule,
-    /// It is machine code that an engine compiled in advance.
+    /// It is precompiled machine code.
     #[error("this is precompiled machine code, which is never accepted: send the component that it was compiled from")]
     Precompiled,
-    /// Its bytes do not follow the format.
+    /// Its bytes are not valid.
     #[error("the component is damaged or uses features that this server does not support: {0}; build it again")]
     Malformed(String),
-    /// It exports nothing that makes it a plugin.
+    /// It does not export a kind of plugin.
     #[error("{0}")]
     NoKnownWorld(String),
-    /// It wants what plugins of its kind do not get.
+    /// It imports what plugins of its kinds do not get.
     #[error("{0}")]
     ImportNotGranted(String),
-    /// It is valid, but no machine code could be made of it within the limits.
+    /// It is valid, but could not be compiled within the limits.
     #[error("the component could not be compiled: {0}")]
     CompileFailed(String),
-    /// The process that compiles was ended by a signal that nothing about the component causes, such as SIGTERM.
+    /// The process that compiles was ended by a signal that is not caused by the component, such as SIGTERM.
     #[error("compiling the component was interrupted by signal {0}: restart the server, or load the plugin again")]
     CompileInterrupted(i32),
-    /// An import or export has another type than the WIT says.
+    /// An import or export does not have the type that the WIT declares.
     #[error(
         "the component does not fit hookwright:plugin@{version}: {reason}; build it again with the WIT of that version, unchanged"
     )]
     TypeMismatch {
         /// The version of the WIT package.
         version: &'static str,
-        /// What does not fit.
+        /// The mismatch.
         reason: String,
     },
     /// `describe` trapped.
     #[error("its `describe` failed: {0}; `describe` must only return what the plugin is")]
     DescribeTrapped(String),
-    /// `describe` used up its time, its memory or another limit.
+    /// `describe` exceeded its time, its memory or another limit.
     #[error("its `describe` went past a limit: {0}; `describe` must only return what the plugin is")]
     DescribeFailed(String),
-    /// What `describe` returned is not acceptable.
+    /// The result of `describe` is not valid.
     #[error("its `describe` returned a manifest that cannot be used: {0}")]
     ManifestInvalid(String),
     /// It cannot be installed under this name.
     #[error("`{0}` cannot be a plugin's name: give it 1 to 64 of a-z, 0-9 and -")]
     NameInvalid(String),
-    /// Signatures are required, and there is none.
+    /// A signature is required and missing.
     #[error(
         "the component is not signed, and only components that are signed by a trusted key ({0}) are accepted: sign it with `hookwright plugin sign`"
     )]
     Unsigned(String),
-    /// A signature is none, or not over this component by a trusted key.
+    /// A signature is malformed, or is not of this component by a trusted key.
     #[error("{0}; sign it with `hookwright plugin sign`, or add the signer's public key to the setting plugin_keys")]
     SignatureWrong(String),
     /// The file cannot be read.
@@ -97,7 +97,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// No machine code could be made of it, because.
+    /// It could not be compiled, for this reason.
     pub(crate) fn compile_failed(error: &dyn std::fmt::Display) -> Self {
         Self::CompileFailed(crate::cut::cut(&error.to_string(), 600))
     }

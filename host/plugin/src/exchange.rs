@@ -1,11 +1,11 @@
-//! What plugins are called with and what they answer, beyond the words of the model.
+//! Arguments and results of plugins that are not types of the model.
 
 use bytes::Bytes;
 
 /// Names with their values, in order.
 pub type Pairs = Vec<(String, String)>;
 
-/// What a transform gives another shape.
+/// The input of a transform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Header fields.
@@ -16,12 +16,12 @@ pub struct Message {
     pub body: Bytes,
 }
 
-/// A transform's answer.
+/// A transform's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transformed {
-    /// The message in its new shape.
+    /// The transformed message.
     Send(Message),
-    /// The message is not wanted, because.
+    /// The message is dropped, for this reason.
     Drop(String),
 }
 
@@ -30,7 +30,7 @@ pub enum Transformed {
 pub struct SourceRequest {
     /// The method.
     pub method: String,
-    /// What follows the source's own URL, beginning with `/`, or empty.
+    /// The path after the source's own URL, beginning with `/`, or empty.
     pub path: String,
     /// Without the `?`.
     pub query: String,
@@ -38,58 +38,58 @@ pub struct SourceRequest {
     pub headers: Pairs,
     /// The body, byte for byte.
     pub body: Bytes,
-    /// Bytes of the body once it is decoded, if it is handed over compressed.
+    /// The size of the decoded body in bytes, if it is passed compressed.
     pub decoded_bytes: usize,
-    /// Who sent it.
+    /// The sender's address.
     pub remote_address: String,
 }
 
-/// A source's answer.
+/// A source's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reception {
-    /// The request is the provider's.
+    /// The request is accepted.
     Accepted(Intake),
-    /// It is not, or was not understood.
+    /// The request is refused.
     Refused {
         /// 400 to 499.
         status: u16,
         /// Stable, `noun.problem`.
         code: String,
-        /// For whoever sent it.
+        /// The message for the sender.
         message: String,
     },
 }
 
-/// What a provider's request brings.
+/// The content of a provider's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intake {
     /// The events, at most 1000.
     pub events: Vec<SourceDraft>,
-    /// What the provider is told once they are durable.
+    /// The response to the provider once they are durable.
     pub answer: Answer,
 }
 
-/// An event as a source makes it.
+/// An event from a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceDraft {
-    /// The provider's id of it, by which a repeat is known.
+    /// The provider's id, by which duplicates are recognized.
     pub id: Option<String>,
     /// Its type.
     pub event_type: String,
     /// What it is about.
     pub subject: Option<String>,
-    /// RFC 3339; none: the time of arrival.
+    /// RFC 3339. `None`: the time of arrival.
     pub time: Option<String>,
-    /// JSON, checked.
+    /// Validated JSON.
     pub data: String,
-    /// Kept with the event.
+    /// Attributes that are stored with the event.
     pub attributes: Pairs,
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// 200 to 599; 0: the host answers as it answers its own API.
+    /// 200 to 599. 0: the host responds as to requests of its own API.
     pub status: u16,
     /// Header fields.
     pub headers: Pairs,

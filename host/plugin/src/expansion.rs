@@ -1,6 +1,6 @@
-//! How large a component is once it is expanded. A component may hold others and instantiate each of them several times, and
-//! those others again: a few kilobytes can stand for millions of instances, each of which the compiler would go through.
-//! This counts them without making any, from the sections in their order.
+//! The expanded size of a component. A component may contain others and instantiate each of them several times,
+//! recursively: a few kilobytes can denote millions of instances, all of which the compiler would process. This counts
+//! them from the sections, without instantiating any.
 
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Instance,
@@ -9,10 +9,10 @@ use wasmparser::{
 
 use crate::error::LoadError;
 
-/// How many instances, arguments, aliases, types and functions a component may come to, counted as often as what holds
-/// them is instantiated. An interpreter with a hundred libraries comes to some thousands.
+/// Maximum number of instances, arguments, aliases, types and functions of an expanded component. An interpreter with a
+/// hundred libraries has some thousands.
 const PARTS: u64 = 250_000;
-/// How many of the sections' entries there may be in all, instantiated or not.
+/// Maximum number of entries of all sections, instantiated or not.
 const ENTRIES: u64 = 500_000;
 
 /// The error for a component that cannot be parsed.
@@ -20,21 +20,21 @@ pub(crate) fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Malformed(crate::cut::cut(&error.to_string(), 400))
 }
 
-/// Counts while the sections go by.
+/// Counts entries while the sections are parsed.
 #[derive(Default)]
 pub(crate) struct Expansion {
     scopes: Vec<Scope>,
     entries: u64,
 }
 
-/// A component, or a module, whose sections go by.
+/// A component, or a module, that is being parsed.
 #[derive(Default)]
 struct Scope {
     is_module: bool,
-    /// What one instance of it comes to.
+    /// The expanded size of one instance.
     parts: u64,
-    /// The same for each component in its index space. What is not known here, since it comes from outside, cannot be
-    /// instantiated: it counts for more than there may be.
+    /// The same for each component in its index space. An imported component is unknown and cannot be instantiated: it
+    /// counts as more than the maximum.
     components: Vec<u64>,
 }
 
@@ -49,10 +49,10 @@ impl Scope {
 }
 
 impl Expansion {
-    /// Takes the next payload.
+    /// Processes the next payload.
     ///
     /// # Errors
-    /// It comes to too many parts, or cannot be read.
+    /// It has too many parts, or cannot be parsed.
     pub(crate) fn take(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
         match payload {
             Payload::Version { encoding, .. } => {
@@ -138,20 +138,20 @@ impl Expansion {
         Ok(())
     }
 
-    /// The scope so many levels outside of the present one.
+    /// The scope this many levels outside of the current one.
     fn outer(&self, count: u32) -> Option<&Scope> {
         let place = self.scopes.len().checked_sub(1)?.checked_sub(usize::try_from(count).ok()?)?;
         self.scopes.get(place)
     }
 
-    /// Adds a component to the present scope's index space.
+    /// Adds a component to the current scope's index space.
     fn known(&mut self, parts: u64) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.components.push(parts);
         }
     }
 
-    /// Counts entries of a section that each instance has anew.
+    /// Counts entries of a section, which each instance has.
     fn part(&mut self, count: u32) -> Result<(), LoadError> {
         if let Some(scope) = self.scopes.last_mut() {
             scope.add(u64::from(count));

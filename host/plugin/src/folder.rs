@@ -1,9 +1,9 @@
 //! A directory of components: `match.wasm` becomes the plugin `match`, found by every space.
 //!
-//! A file is taken when it has kept still for a moment, so one that is still being written is left alone, and one that
-//! is renamed into place is taken at once as a whole. A file that cannot be used is listed with what is wrong with it,
-//! while the version that was there before stays in use. A file that is removed takes its plugin with it. Besides what
-//! the operating system tells, the directory is looked through every few seconds, since some file systems tell nothing.
+//! A file is loaded once it has not changed for a moment, so one that is still being written is not loaded, and one
+//! that is renamed into place is loaded as a whole. A file that cannot be loaded is listed with its error, while the
+//! previous version stays live. Removing a file removes its plugin. Besides the notifications of the operating system,
+//! the directory is scanned every few seconds, because some file systems send none.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -21,18 +21,18 @@ use crate::error::LoadError;
 use crate::hashed::HashedComponent;
 use crate::registry::{Registry, Scope, check_name};
 
-/// How long a file must keep still before it is taken.
+/// How long a file must be unchanged before it is loaded.
 const STILL: Duration = Duration::from_millis(200);
-/// How often the directory is looked through.
+/// The interval of scans of the directory.
 const ROUND: Duration = Duration::from_secs(5);
-/// How many names may wait; what does not fit is found on the next round.
+/// Maximum number of queued names. Others are found by the next scan.
 const WAITING: usize = 1024;
-/// How often a file that keeps changing is looked at again when the server starts.
+/// How often a changing file is checked again at the start of the server.
 const PATIENCE: u32 = 10;
-/// How many files are looked at.
+/// Maximum number of files.
 const FILES: usize = 1000;
 
-/// Why a directory cannot be watched.
+/// The reason for which a directory cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
@@ -41,23 +41,23 @@ pub enum FolderError {
     Unreadable {
         /// The directory.
         dir: PathBuf,
-        /// What was wrong.
+        /// The error.
         source: std::io::Error,
     },
-    /// The operating system does not watch it.
+    /// The operating system cannot watch it.
     #[error("the plugin folder `{}` cannot be watched: {source}: raise the limit on watched files (fs.inotify)", dir.display())]
     Unwatched {
         /// The directory.
         dir: PathBuf,
-        /// What was wrong.
+        /// The error.
         source: notify::Error,
     },
-    /// There is no tokio runtime to watch in.
+    /// There is no tokio runtime.
     #[error("the plugin folder can only be watched from within a tokio runtime")]
     NoRuntime,
 }
 
-/// Keeps the registry in step with the directory until it is dropped.
+/// Keeps the registry synchronized with the directory until it is dropped.
 #[must_use = "the directory is watched for as long as this lives"]
 pub struct FolderWatch {
     _watcher: RecommendedWatcher,
@@ -70,8 +70,8 @@ impl Drop for FolderWatch {
     }
 }
 
-/// Loads every component in `dir`; returns the names that changed, among them those whose component could not be used:
-/// [`Registry::list`] says why.
+/// Loads every component in `dir`. Returns the names that changed, including those whose component could not be loaded:
+/// [`Registry::list`] contains the errors.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -93,8 +93,8 @@ pub async fn scan(dir: &Path, registry: &Registry) -> Result<Vec<String>, Folder
     Ok(changed)
 }
 
-/// Loads what is in `dir` and every change of it from now on. `on_change` is told each name that changed, also when
-/// its new component cannot be used.
+/// Loads the content of `dir` and every later change of it. `on_change` gets each name that changed, even if its new
+/// component cannot be loaded.
 ///
 /// # Errors
 /// The directory cannot be read or watched.
@@ -110,7 +110,7 @@ pub fn watch(
         let Ok(event) = event else { return };
         if is_change(event.kind) {
             for name in event.paths.iter().filter_map(|path| plugin_name(path)) {
-                // Full: the next round finds it.
+                // The queue is full: the next scan finds it.
                 let _ = told.try_send(name);
             }
         }
@@ -122,7 +122,7 @@ pub fn watch(
     Ok(FolderWatch { _watcher: watcher, task })
 }
 
-/// Whether an event can mean another content. Reading a file is an event too.
+/// Whether an event can mean a change of content. Reading a file is an event too.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
@@ -130,7 +130,7 @@ fn is_change(kind: EventKind) -> bool {
     }
 }
 
-/// `match` for `.../match.wasm`. Hidden files are none: programs write there before they rename.
+/// `match` for `.../match.wasm`. Hidden files are ignored: programs write to them before they rename.
 fn plugin_name(path: &Path) -> Option<String> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".wasm")?;
     (!stem.is_empty() && !stem.starts_with('.')).then(|| stem.to_owned())
@@ -181,24 +181,24 @@ enum Synced {
     Moving,
 }
 
-/// What tells one state of a file from another without reading it.
+/// Distinguishes states of a file without reading it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     size: u64,
     modified: Option<SystemTime>,
-    /// Which file it is: another one may have been renamed into its place.
+    /// The file's identity: another one may have been renamed to its path.
     file: u64,
 }
 
 struct Keeper<'r> {
     dir: PathBuf,
     registry: &'r Registry,
-    /// Files whose present state was dealt with.
+    /// Files whose current state was processed.
     seen: HashMap<String, Stamp>,
 }
 
 impl Keeper<'_> {
-    /// The names of all files, and of all plugins that may have lost theirs.
+    /// The names of all files, and of all plugins whose file may be gone.
     async fn names(&self) -> Result<BTreeSet<String>, FolderError> {
         let failed = |source| FolderError::Unreadable { dir: self.dir.clone(), source };
         let mut entries = tokio::fs::read_dir(&self.dir).await.map_err(failed)?;
@@ -217,7 +217,7 @@ impl Keeper<'_> {
         Ok(names)
     }
 
-    /// Brings one name in step with its file.
+    /// Synchronizes one name with its file.
     async fn sync(&mut self, name: &str) -> Synced {
         let path = self.dir.join(format!("{name}.wasm"));
         let Some(stamp) = stamp(&path).await else {
@@ -228,7 +228,7 @@ impl Keeper<'_> {
             return Synced::Same;
         }
         if is_fresh(stamp) {
-            // It was written this very moment, perhaps not for the last time.
+            // It was written just now, and may be written again.
             return Synced::Moving;
         }
         let most = self.registry.engine().options().max_component_bytes;
@@ -293,7 +293,7 @@ async fn stamp(path: &Path) -> Option<Stamp> {
     data.is_file().then(|| Stamp { size: data.len(), modified: data.modified().ok(), file })
 }
 
-/// Whether the file changed so lately that it may change again without another time of change.
+/// Whether the file changed so recently that it may change again with the same modification time.
 fn is_fresh(stamp: Stamp) -> bool {
     stamp.modified.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age < STILL / 2)
 }

@@ -1,4 +1,4 @@
-//! Which kinds of plugin a component is, and whether it gets everything it wants.
+//! The kinds of plugin that a component is, and whether its imports are permitted.
 
 use std::fmt::Write as _;
 
@@ -20,22 +20,22 @@ const METADATA: &str = "metadata";
 /// The interface of types only, which any plugin may import.
 const TYPES: &str = "types";
 
-/// What a component is, and what it gets.
+/// The kinds and the imports of a component.
 pub(crate) struct Granted {
-    /// What it can be used as.
+    /// Its kinds.
     pub(crate) kinds: Vec<Kind>,
-    /// The version of the WIT package that its exports are of.
+    /// The version of the WIT package of its exports.
     pub(crate) version: &'static WitVersion,
-    /// What is linked.
+    /// The linked interfaces.
     pub(crate) links: Vec<&'static Link>,
-    /// What of it must be granted, in order.
+    /// Those of them that must be granted, in order.
     pub(crate) wants: Vec<&'static str>,
 }
 
-/// Compares what a component offers and wants with what there is.
+/// Compares the exports and imports of a component with what the host provides.
 ///
 /// # Errors
-/// It offers nothing that makes it a plugin, or wants something that its kinds do not get; all of that is named.
+/// It does not export a kind of plugin, or imports something that its kinds do not get. All such imports are named.
 pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
     let (kinds, version) = kinds(&interfaces.exports)?;
     let mut links: Vec<&'static Link> = Vec::new();
@@ -53,7 +53,7 @@ pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
             Ok(None) => {}
             Err(why) => {
                 let name = format!("`{}`", crate::cut::cut(&import.name, 120));
-                // Each piece of advice once, however many imports it is about: a WASI component has two dozen of them.
+                // Each remedy once, for any number of imports: a WASI component has two dozen of them.
                 match refused.iter_mut().find(|(_, known)| *known == why) {
                     Some((names, _)) => names.push(name),
                     None => refused.push((vec![name], why)),
@@ -80,10 +80,10 @@ pub(crate) fn grant(interfaces: &Interfaces) -> Result<Granted, LoadError> {
     )))
 }
 
-/// How many refused imports of one sort are named.
+/// Maximum number of named imports for one remedy.
 const NAMED: usize = 4;
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 fn listed(names: &[String]) -> String {
     let mut named: Vec<String> = names.iter().take(NAMED).cloned().collect();
     if names.len() > named.len() {
@@ -96,7 +96,7 @@ fn is_granted(capability: &Capability, kinds: &[Kind]) -> bool {
     capability.kinds.iter().any(|kind| kinds.contains(kind))
 }
 
-/// What is linked for an import; none: nothing needs to be. The error says why it is refused.
+/// What is linked for an import. `None`: nothing needs to be. The error is the reason for which it is refused.
 fn wanted(import: &Import, kinds: &[Kind]) -> Result<Option<(&'static Capability, &'static Link)>, String> {
     let name = parse(&import.name);
     if name.package != PACKAGE {
@@ -157,7 +157,7 @@ fn no_known_world(exports: &[String], ours: &[Name<'_>]) -> LoadError {
     if let Some(why) = unknown.first() {
         let _ = write!(text, "; {why}");
     } else if ours.iter().any(|name| is_kind(&name)) {
-        let _ = write!(text, "; `{PACKAGE}/{METADATA}` is missing: every plugin exports it, to say what it is");
+        let _ = write!(text, "; `{PACKAGE}/{METADATA}` is missing: every plugin must export it");
     } else if !ours.is_empty() {
         text.push_str("; none of these makes it a plugin");
     }
@@ -166,7 +166,7 @@ fn no_known_world(exports: &[String], ours: &[Name<'_>]) -> LoadError {
     LoadError::NoKnownWorld(text)
 }
 
-/// `package/interface@version`, taken apart.
+/// The parts of `package/interface@version`.
 struct Name<'a> {
     package: &'a str,
     interface: &'a str,
@@ -179,7 +179,7 @@ fn parse(name: &str) -> Name<'_> {
     Name { package, interface, version }
 }
 
-/// The version of ours that serves `name`.
+/// The host's version that satisfies `name`.
 fn known_version(name: &Name<'_>) -> Result<&'static WitVersion, String> {
     let serves = |ours: &&WitVersion| match (Version::parse(ours.name), name.version.map(Version::parse)) {
         (Ok(ours), Some(Ok(theirs))) => compatible(&ours, &theirs),
@@ -195,7 +195,7 @@ fn known_names() -> String {
     versions::names().collect::<Vec<_>>().join(", ")
 }
 
-/// Whether one serves for the other, by the rules that components are linked by (semver 2.0, as Cargo reads it).
+/// Whether one version satisfies the other, by the rules for linking components (semver 2.0, as in Cargo).
 fn compatible(ours: &Version, theirs: &Version) -> bool {
     if !ours.pre.is_empty() || !theirs.pre.is_empty() {
         return ours == theirs;

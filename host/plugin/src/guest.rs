@@ -1,4 +1,4 @@
-//! A component of whichever version, ready to be called, and what makes it so.
+//! Loaded components of any WIT version.
 
 use async_trait::async_trait;
 use hookwright_model::{Event, Failure, Kind, Outcome, Verdict};
@@ -13,30 +13,30 @@ use crate::state::State;
 pub(crate) struct WitVersion {
     /// Such as `0.1.0`.
     pub(crate) name: &'static str,
-    /// Makes a component that exports these kinds of it ready to be called.
+    /// Prepares a component that exports these kinds to be called.
     pub(crate) open: Open,
 }
 
 /// Looks up the exports that the kinds need.
 type Open = fn(InstancePre<State>, &[Kind]) -> wasmtime::Result<Box<dyn Guest>>;
 
-/// What came of a call that ran to its end: the plugin's answer, or its failure, or an answer that is not acceptable.
+/// The result of a call that ran to its end: the plugin's result, its failure, or a result that is not valid.
 pub(crate) type Answered<T> = wasmtime::Result<Result<T, Failure>>;
 
-/// Why a first instance could not be made and asked.
+/// The reason for which a first instance could not be created or described.
 pub(crate) enum Introduction {
-    /// An export has another type than the WIT says.
+    /// An export does not have the type that the WIT declares.
     Mismatch(wasmtime::Error),
-    /// Instantiating it or calling `describe` failed.
+    /// Instantiation or the call of `describe` failed.
     Failed(wasmtime::Error),
 }
 
-/// One version of one component. Every call takes an instance in the store that it was made in.
+/// One version of one component. Every call takes an instance in the store in which it was created.
 #[async_trait]
 pub(crate) trait Guest: Send + Sync {
     /// Checks the types of all exports and calls `describe`.
     async fn introduce(&self, store: &mut Store<State>) -> Result<Described, Introduction>;
-    /// Makes an instance.
+    /// Creates an instance.
     async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance>;
     /// Calls a condition.
     async fn evaluate(&self, live: Live<'_>, event: &Event, parameters: &str) -> Answered<Verdict>;

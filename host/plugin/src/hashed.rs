@@ -1,4 +1,4 @@
-//! Components with what names them.
+//! Components with their digests.
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use crate::blocking::blocking;
 use crate::error::LoadError;
 
-/// A component's bytes with their SHA-256. Components are large enough that hashing one holds up everything else on its
-/// thread, so it is done once and where that is allowed, and the digest stays with the bytes.
+/// A component's bytes with their SHA-256. Components are so large that hashing one would block an async thread, so it
+/// is done once on a blocking thread, and the digest stays with the bytes.
 #[derive(Clone, Debug)]
 pub struct HashedComponent {
     bytes: Bytes,

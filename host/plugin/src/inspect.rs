@@ -1,28 +1,28 @@
-//! What a component's bytes say before anything is compiled or run.
+//! Examines a component's bytes before anything is compiled or executed.
 
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};
 
 use crate::error::LoadError;
 use crate::expansion::{Expansion, malformed};
 
-/// How many functions a component may have. A whole Python interpreter has some 20,000.
+/// Maximum number of functions of a component. A whole Python interpreter has some 20,000.
 const FUNCTIONS: u32 = 200_000;
-/// How large one function may be, in bytes. Compiling takes longer than in proportion to it.
+/// Maximum size of one function, in bytes. The time to compile it is worse than linear.
 const FUNCTION: usize = 2 * 1024 * 1024;
-/// How many imports and exports are looked at.
+/// Maximum number of imports and exports that are examined.
 const NAMES: usize = 1000;
-/// How deeply components and modules may nest.
+/// Maximum nesting depth of components and modules.
 const DEPTH: usize = 32;
 
 /// The interfaces of a component.
 pub(crate) struct Interfaces {
-    /// What it wants, in order.
+    /// Its imports, in order.
     pub(crate) imports: Vec<Import>,
-    /// What it offers.
+    /// Its exports.
     pub(crate) exports: Vec<String>,
 }
 
-/// One thing that a component wants.
+/// An import of a component.
 pub(crate) struct Import {
     /// Such as `hookwright:plugin/log@0.1.0`.
     pub(crate) name: String,
@@ -33,7 +33,7 @@ pub(crate) struct Import {
 /// Reads the interfaces of a component of at most `most` bytes.
 ///
 /// # Errors
-/// It is too large, is no component, or is damaged.
+/// It is too large, is not a component, or is damaged.
 pub(crate) fn inspect(bytes: &[u8], most: usize) -> Result<Interfaces, LoadError> {
     if bytes.len() > most {
         return Err(LoadError::TooLarge { size: u64::try_from(bytes.len()).unwrap_or(u64::MAX), most });
@@ -82,7 +82,7 @@ fn read(bytes: &[u8]) -> Result<Interfaces, LoadError> {
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     let import = import.map_err(|error| malformed(&error))?;
-                    // A type that equals one of the component's own wants nothing.
+                    // A type that equals one of the component's own is not an import.
                     if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
                         let is_interface = matches!(import.ty, ComponentTypeRef::Instance(_));
                         found.imports.push(Import { name: import.name.name.to_owned(), is_interface });
@@ -103,7 +103,7 @@ fn read(bytes: &[u8]) -> Result<Interfaces, LoadError> {
     Ok(found)
 }
 
-/// What is wrong with the bytes of a component that could not be compiled, if it is the bytes.
+/// What is wrong with the bytes of a component that could not be compiled, if the bytes are the reason.
 pub(crate) fn defect(bytes: &[u8]) -> Option<LoadError> {
     wasmparser::Validator::new().validate_all(bytes).err().map(|error| malformed(&error))
 }
@@ -123,7 +123,7 @@ fn beginning(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Components that instantiate the one before twice, so many times over.
+    /// Nested components that each instantiate the previous one twice.
     fn doubled(levels: usize, how: &str) -> Vec<u8> {
         let mut text = String::from("(component $c0)");
         for level in 1..=levels {

@@ -1,10 +1,10 @@
-//! Plugins: WebAssembly components that decide and act, each call in a fresh instance and within limits.
+//! Plugins: WebAssembly components, each call of which runs in a fresh instance and within limits.
 //!
-//! [`Engine`] compiles and runs them, [`Registry`] knows which name stands for which, [`Plugin`] is one that can be
-//! called, [`folder`] keeps a directory of them in step. What a plugin may reach is linked by what it imports: one file
-//! in `capability` each. What differs between released versions of the WIT package stands in one folder a version.
+//! [`Engine`] compiles and runs them, [`Registry`] finds them by name, [`Plugin`] is one that can be called, [`folder`]
+//! loads a directory of them. Capabilities are linked according to a plugin's imports: one file in `capability` each.
+//! What differs between released versions of the WIT package is in one folder a version.
 //!
-//! This is the only room that names wasmtime, and nothing of it shows outside.
+//! This is the only crate that uses wasmtime, and none of its types are public.
 
 mod access;
 mod blocking;
@@ -46,7 +46,7 @@ mod v0_1_0;
 mod versions;
 mod warm;
 
-/// Log directives that keep the code generator and the engine from filling a log at `debug`.
+/// Log directives that prevent the code generator and the engine from flooding a log at `debug`.
 pub const ENGINE_LOG_CAPS: &str = "cranelift_codegen=warn,cranelift_frontend=warn,cranelift_wasm=warn,regalloc2=warn,\
     wasmtime=warn,wasmtime_environ=warn,wasmtime_internal_cranelift=warn";
 

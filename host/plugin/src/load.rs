@@ -1,5 +1,5 @@
-//! From bytes to a plugin that can be called. The checks that cost least and explain most come first; nothing of the
-//! component runs before its imports are known to be granted.
+//! Loads a plugin from its bytes. The cheapest checks with the best messages come first; nothing of the component is
+//! executed before its imports are known to be permitted.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +25,7 @@ use crate::plugin::Plugin;
 use crate::state::State;
 use crate::stop;
 
-/// A component whose bytes were looked at: it is one, is a plugin, and wants nothing that it does not get.
+/// A component whose bytes were examined: it is a plugin, and its imports are permitted.
 pub(crate) struct Admitted {
     bytes: Bytes,
     digest: String,
@@ -34,10 +34,10 @@ pub(crate) struct Admitted {
     started: Instant,
 }
 
-/// Looks at the bytes.
+/// Examines the bytes.
 ///
 /// # Errors
-/// They are no component, or none that is granted all it wants.
+/// They are not a component, or its imports are not permitted.
 pub(crate) async fn admit(engine: &Engine, component: HashedComponent) -> Result<Admitted, LoadError> {
     let started = Instant::now();
     let most = engine.options().max_component_bytes;
@@ -51,10 +51,10 @@ pub(crate) async fn admit(engine: &Engine, component: HashedComponent) -> Result
     .await?
 }
 
-/// Compiles and links the component and asks it what it is.
+/// Compiles and links the component, and calls its `describe`.
 ///
 /// # Errors
-/// It cannot be compiled, does not fit the WIT, or cannot say what it is.
+/// It cannot be compiled, does not match the WIT, or its `describe` fails.
 pub(crate) async fn load(engine: &Engine, admitted: Admitted) -> Result<Plugin, LoadError> {
     let inner = engine.inner();
     let Admitted { bytes, digest, granted, imports, started } = admitted;
@@ -91,7 +91,7 @@ fn link(inner: &Inner, granted: &Granted, component: &Component) -> wasmtime::Re
     (granted.version.open)(pre, &granted.kinds)
 }
 
-/// The machine code, and whether it had to be made.
+/// The machine code, and whether it had to be compiled.
 async fn component(inner: &Arc<Inner>, bytes: Bytes, digest: &str) -> Result<(Component, bool), LoadError> {
     let kept = {
         let (inner, digest) = (Arc::clone(inner), digest.to_owned());
@@ -106,8 +106,8 @@ async fn component(inner: &Arc<Inner>, bytes: Bytes, digest: &str) -> Result<(Co
             Arc::clone(&inner.compiling).acquire_owned().await.map_err(|error| LoadError::compile_failed(&error))?;
         let (inner, digest) = (Arc::clone(inner), digest.to_owned());
         blocking(move || {
-            // Held here, since compiling in this process cannot be ended from outside: what takes too long keeps others
-            // waiting, and no second one begins beside it.
+            // Held here, because compiling in this process cannot be interrupted: while it takes too long, others wait
+            // and none begins beside it.
             let _permit = permit;
             let (component, code) = match &inner.options.compiler {
                 Some(process) => {
@@ -149,7 +149,7 @@ async fn introduce(
     let wall = options.describe_wall;
     let slot = tokio::time::timeout(wall, inner.slots.acquire()).await;
     let Ok(Ok(_slot)) = slot else { return Err(LoadError::DescribeFailed(stop::busy(wall).message)) };
-    // `describe` says the same whoever asks, so it gets the basics and nothing of any space.
+    // `describe` does not depend on a space, so it gets the harmless interfaces and nothing of any space.
     let access = Arc::new(Access::new("describe", options.limits));
     let call = Call::new(SpaceId::main(), Timestamp::from_millis(0), access);
     let mut store = State::store(&inner.wasm, options.describe_cpu, call, inner.memory.open(&SpaceId::main()));

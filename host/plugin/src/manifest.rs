@@ -1,4 +1,4 @@
-//! What a plugin says of itself, checked.
+//! Validates manifests of plugins.
 
 use hookwright_model::{Manifest, json_span};
 
@@ -6,14 +6,14 @@ use crate::error::LoadError;
 use crate::exchange::Pairs;
 use crate::schema::Schema;
 
-/// How long the JSON Schema of the parameters may be, in bytes.
+/// Maximum length of the JSON Schema of the parameters, in bytes.
 const SCHEMA: usize = 256 * 1024;
-/// How long the one-line summary may be, in bytes.
+/// Maximum length of the one-line summary, in bytes.
 const SUMMARY: usize = 1024;
-/// How many hints there may be, and how long each.
+/// Maximum number of hints, and length of each.
 const HINTS: usize = 64;
 
-/// What `describe` returned, of whichever version.
+/// The result of `describe`, of any WIT version.
 pub(crate) struct Described {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -23,7 +23,7 @@ pub(crate) struct Described {
 }
 
 impl Described {
-    /// The manifest and its schema, ready to check parameters with.
+    /// The manifest and its compiled schema of parameters.
     pub(crate) fn check(self) -> Result<(Manifest, Schema), LoadError> {
         let invalid = |message: String| Err(LoadError::ManifestInvalid(message));
         if self.name.trim().is_empty() || self.name.len() > 64 || self.name.chars().any(char::is_control) {

@@ -1,6 +1,6 @@
-//! The memory that all calls together may hold: linear memory, what they have read, and what they are to change. A call
-//! takes what it needs as it grows and gives it back when it ends, its changes only when they are handed over to be
-//! committed. So however many plugins want however much, the server's memory stays bounded, and no space holds all of it.
+//! Admission control of the memory of all calls together: linear memory, their reads, and their changes. A call takes
+//! what it needs as it grows and releases it when it ends, that of its changes only after they are committed. So the
+//! server's memory stays bounded for any number of plugins, and no space holds all of it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,19 +13,19 @@ use parking_lot::Mutex;
 /// The part that one space may hold, in quarters.
 const QUARTERS: u64 = 3;
 
-/// What gives memory back that nobody uses.
+/// Releases unused memory.
 type Shed = Box<dyn Fn() + Send + Sync>;
 
 /// The memory that calls share.
 pub(crate) struct MemoryBudget {
     most: u64,
     used: AtomicU64,
-    /// What each space holds, for as long as a call of it holds anything.
+    /// The memory of each space that has calls.
     shares: Mutex<HashMap<SpaceId, Weak<AtomicU64>>>,
     shed: OnceLock<Shed>,
 }
 
-/// All of it is taken.
+/// All memory is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted;
 
@@ -34,12 +34,12 @@ impl MemoryBudget {
         Arc::new(Self { most, used: AtomicU64::new(0), shares: Mutex::default(), shed: OnceLock::new() })
     }
 
-    /// Says how memory is given back before a call is refused any: by instances that only wait.
+    /// Sets how memory is reclaimed before a call is refused: from idle instances.
     pub(crate) fn shed_by(&self, shed: impl Fn() + Send + Sync + 'static) {
         let _ = self.shed.set(Box::new(shed));
     }
 
-    /// What a call of a space holds: nothing at first.
+    /// The memory of a call of a space, initially empty.
     pub(crate) fn open(self: &Arc<Self>, space: &SpaceId) -> Held {
         let mut shares = self.shares.lock();
         let share = shares.get(space).and_then(Weak::upgrade).unwrap_or_else(|| {
@@ -67,7 +67,7 @@ fn give(counter: &AtomicU64, bytes: u64) {
     counter.fetch_sub(bytes, Ordering::Relaxed);
 }
 
-/// Memory that was taken. It is given back when this is dropped.
+/// Admitted memory, released when this is dropped.
 pub struct Held {
     budget: Arc<MemoryBudget>,
     share: Arc<AtomicU64>,
@@ -75,10 +75,10 @@ pub struct Held {
 }
 
 impl Held {
-    /// Takes more until it holds `bytes`; never gives any back.
+    /// Grows to `bytes`. Never shrinks.
     ///
     /// # Errors
-    /// There is not so much left, for all or for the space, even without the instances that only wait.
+    /// Not enough memory is left, in total or for the space, even without idle instances.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Exhausted> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else { return Ok(()) };
@@ -90,12 +90,12 @@ impl Held {
         taken.inspect(|()| self.bytes = bytes)
     }
 
-    /// Nothing yet, of the same space.
+    /// An empty one of the same space.
     pub(crate) fn beside(&self) -> Self {
         Self { budget: Arc::clone(&self.budget), share: Arc::clone(&self.share), bytes: 0 }
     }
 
-    /// All of it, and nothing left here.
+    /// Takes all of it.
     pub(crate) fn take(&mut self) -> Self {
         let none = self.beside();
         std::mem::replace(self, none)
@@ -133,7 +133,7 @@ mod tests {
         let mut other = budget.open(&space("b"));
         assert_eq!(other.grow_to(101), Err(Exhausted), "401 of 400");
         assert_eq!(other.grow_to(100), Ok(()));
-        assert_eq!(other.grow_to(50), Ok(()), "less than it holds is no request");
+        assert_eq!(other.grow_to(50), Ok(()), "less than it holds is not a request");
         let kept = first.take();
         drop(first);
         assert_eq!(second.grow_to(101), Err(Exhausted), "what was taken along is still held");

@@ -1,4 +1,4 @@
-//! What a plugin has used in a space, over all its calls.
+//! The usage of a plugin in a space, over all its calls.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use hookwright_model::Limits;
 use serde_json::{Map, Value, json};
 
-/// What a call used.
+/// The usage of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// From the instance to the answer; waiting for a free one does not count.
+    /// From the instance to the result, without waiting for a free instance.
     pub duration: Duration,
-    /// The part of it that was spent computing, in the plugin and in the host on its behalf.
+    /// The computing time in it, of the plugin and of the host on its behalf.
     pub cpu: Duration,
-    /// The most linear memory that it had, in bytes.
+    /// Its peak linear memory, in bytes.
     pub memory_peak: usize,
-    /// How often it called the host.
+    /// Number of host calls.
     pub host_calls: u32,
-    /// How many requests it sent. One that an earlier try of the step had sent is not among them.
+    /// Number of requests that it sent, without those that an earlier try of the step had sent.
     pub requests: u32,
-    /// Bytes of those requests and of their answers.
+    /// Bytes of those requests and of their responses.
     pub egress_bytes: u64,
-    /// Bytes of its answer.
+    /// Bytes of its result.
     pub output_bytes: u64,
     /// Bytes that it logged.
     pub log_bytes: u64,
@@ -31,7 +31,7 @@ pub struct Usage {
     pub rerun: bool,
 }
 
-/// Sums and peaks over the calls of a plugin. Reading it while calls end gives each number as of some moment.
+/// Sums and peaks over the calls of a plugin. Numbers that are read while calls end are not a consistent snapshot.
 #[derive(Debug, Default)]
 pub struct Meter {
     calls: AtomicU64,
@@ -96,7 +96,7 @@ impl Meter {
         }
     }
 
-    /// How many calls there were.
+    /// Number of calls.
     pub fn calls(&self) -> u64 {
         read(&self.calls)
     }
@@ -135,7 +135,7 @@ impl Meter {
     }
 }
 
-/// The part of a limit that was left at the peak: 1 all of it, 0 nothing.
+/// The share of a limit that was left at the peak: 1 all of it, 0 nothing.
 #[allow(clippy::cast_precision_loss, reason = "a part of a limit, shown with three digits")]
 fn left(used: u64, most: u64) -> f64 {
     if most == 0 {

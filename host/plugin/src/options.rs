@@ -5,44 +5,44 @@ use hookwright_model::Limits;
 
 use crate::trust::Trust;
 
-/// The program that compiles: this very server, started with arguments after which it calls
+/// The program that compiles: the server's own binary, started with arguments that make it call
 /// [`compile_component`](crate::compile_component).
 #[derive(Clone, Debug)]
 pub struct CompilerProcess {
     /// The program.
     pub program: PathBuf,
-    /// The arguments that come before those of [`CompilerSettings`](crate::CompilerSettings).
+    /// The arguments before those of [`CompilerSettings`](crate::CompilerSettings).
     pub arguments: Vec<String>,
 }
 
-/// What the engine reserves, and what one call may use up at most.
+/// What the engine reserves, and the limits of calls.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The maximum number of concurrent instances. Calls beyond it wait, for as long as a call may take.
     pub instances: u32,
-    /// How many of them one plugin may hold, so that one whose calls hang leaves room for the others.
+    /// How many of them one plugin may hold, so that one whose calls hang leaves permits for the others.
     pub instances_per_plugin: u32,
-    /// The largest component that is taken, in bytes.
+    /// Maximum size of a component, in bytes.
     pub max_component_bytes: usize,
-    /// How long compiling one component may take.
+    /// Timeout of compiling one component.
     pub compile_wall: Duration,
-    /// Memory that all calls together may hold, in bytes: linear memory, what they have read and what they are to change.
+    /// Maximum memory of all calls together, in bytes: linear memory, their reads and their changes.
     pub memory_total: u64,
-    /// What one call may use up, unless a policy says otherwise.
+    /// The default limits of one call.
     pub limits: Limits,
-    /// Time that one call of `describe` may compute.
+    /// Maximum computing time of one call of `describe`.
     pub describe_cpu: Duration,
-    /// Time that it may take.
+    /// Timeout of one call of `describe`.
     pub describe_wall: Duration,
     /// Stack of a plugin, in bytes.
     pub stack_bytes: usize,
-    /// Where compiled components are kept between starts; none: nowhere. Nobody else may write there.
+    /// The cache directory of compiled components. `None`: no cache. Nobody else may write there.
     pub cache_dir: Option<PathBuf>,
-    /// The process in which components are compiled; none: this one.
+    /// The process in which components are compiled. `None`: this one.
     pub compiler: Option<CompilerProcess>,
-    /// Who may sign components.
+    /// The keys that may sign components.
     pub trust: Trust,
-    /// Reserve memory for every instance in advance. Where that cannot be had, memory is taken call by call.
+    /// Reserve memory for every instance in advance. Where that is impossible, memory is allocated call by call.
     pub pooling: bool,
 }
 

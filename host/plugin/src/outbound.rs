@@ -1,4 +1,4 @@
-//! Requests of plugins, on their way out of the machine.
+//! Outbound requests of plugins.
 
 use std::time::Duration;
 
@@ -8,46 +8,46 @@ use hookwright_model::{Failure, SpaceId};
 
 use crate::exchange::Pairs;
 
-/// How requests of plugins leave the machine. It says which addresses are allowed, and bounds what comes back.
+/// Sends requests of plugins. It decides which addresses are allowed, and limits responses.
 #[async_trait]
 pub trait Outbound: Send + Sync {
-    /// Sends `request` for `space`. Any answer is a response, no answer a failure.
+    /// Sends `request` for `space`. Every status is a response; no response is a failure.
     async fn send(&self, space: &SpaceId, request: OutboundRequest) -> Result<OutboundResponse, Failure>;
 }
 
-/// A request that a plugin asks for. It may hold secrets: it is never shown.
+/// A request of a plugin. It may contain secrets: it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutboundRequest {
     /// The name of the plugin, for messages.
     pub plugin: String,
-    /// Why it may leave.
+    /// Why it is permitted.
     pub allowed: Allowed,
     /// The method, as the plugin wrote it.
     pub method: String,
-    /// Where it goes, as the plugin wrote it.
+    /// The URL, as the plugin wrote it.
     pub url: String,
     /// The header fields, `Idempotency-Key` among them if the call has one.
     pub headers: Pairs,
     /// The body.
     pub body: Bytes,
-    /// How long the answer may take; none: as long as the host allows.
+    /// The timeout. `None`: the host's maximum.
     pub timeout: Option<Duration>,
 }
 
-/// Why a request may leave.
+/// Why a request is permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowed {
     /// The plugin was granted the host.
     ByGrant,
-    /// It was not: the server's own settings decide. They let a plugin that comes with the server reach the networks
-    /// that are open to its webhooks.
+    /// The plugin was not granted the host: the server's own settings decide. They permit first-party plugins the
+    /// networks that are open to its webhooks.
     ByServer {
-        /// Whether it comes with the server.
+        /// Whether it is built in.
         trusted: bool,
     },
 }
 
-/// An answer to it.
+/// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundResponse {
     /// The status.

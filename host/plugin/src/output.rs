@@ -1,5 +1,4 @@
-//! What plugins answer is checked here before anybody believes it. No version of the WIT is named: each version's
-//! conversions use these.
+//! Validates the results of plugins. It depends on no version of the WIT: the conversions of every version use it.
 
 use std::borrow::Cow;
 
@@ -9,15 +8,15 @@ use serde_json::Value;
 use crate::cut::{cut, prefix};
 use crate::exchange::{Answer, Intake, Message, Pairs, Reception, SourceDraft, Transformed};
 
-/// The longest text that is meant for people, in bytes. More is cut.
+/// Maximum length of a message, in bytes. Longer ones are truncated.
 const TEXT: usize = 4096;
-/// The longest code of a failure, in bytes. More is cut.
+/// Maximum length of a failure's code, in bytes. Longer ones are truncated.
 const CODE: usize = 128;
-/// How many header fields or attributes one thing may have.
+/// Maximum number of header fields or attributes.
 const PAIRS: usize = 128;
-/// How many events one request may bring.
+/// Maximum number of events from one request.
 const EVENTS: usize = 1000;
-/// How much more a source may make of a request than other plugins may answer.
+/// The factor by which the result of a source may exceed the limit of other plugins' results.
 const INTAKE_FACTOR: usize = 4;
 
 fn for_people(text: String) -> String {
@@ -35,7 +34,7 @@ fn invalid(message: String) -> Failure {
     Failure::permanent("plugin.result_invalid", message)
 }
 
-/// A failure in the plugin's own words, kept short.
+/// A failure from the plugin, abridged.
 pub(crate) fn failure(code: String, message: String, retry_after_ms: Option<u32>) -> Failure {
     let code = if code.is_empty() || code.len() > CODE || code.chars().any(|c| c.is_control() || c.is_whitespace()) {
         let code: String = code.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
@@ -46,7 +45,7 @@ pub(crate) fn failure(code: String, message: String, retry_after_ms: Option<u32>
     Failure { code, message: for_people(message), retry_after_ms }
 }
 
-/// A condition's answer.
+/// A condition's result.
 pub(crate) fn verdict(holds: bool, reason: String) -> Verdict {
     Verdict { holds, reason: for_people(reason) }
 }
@@ -56,12 +55,12 @@ pub(crate) fn done(json: &str, most: usize) -> Result<Outcome, Failure> {
     value("the result", json, most).map(Outcome::Done)
 }
 
-/// Why an action had nothing to do.
+/// Why an action was skipped.
 pub(crate) fn skipped(reason: String) -> Outcome {
     Outcome::Skipped(for_people(reason))
 }
 
-/// A transform's answer.
+/// A transform's result.
 pub(crate) fn send(message: Message, most: usize) -> Result<Transformed, Failure> {
     let size = message.body.len().saturating_add(size_of_pairs("the message", &message.headers)?);
     if size > most {
@@ -81,7 +80,7 @@ pub(crate) fn dropped(reason: String) -> Transformed {
     Transformed::Drop(for_people(reason))
 }
 
-/// What a source made of a request.
+/// A source's result.
 pub(crate) fn accepted(intake: Intake, output_bytes: usize) -> Result<Reception, Failure> {
     let most = output_bytes.saturating_mul(INTAKE_FACTOR);
     if intake.events.len() > EVENTS {
@@ -108,7 +107,7 @@ pub(crate) fn accepted(intake: Intake, output_bytes: usize) -> Result<Reception,
     Ok(Reception::Accepted(intake))
 }
 
-/// The refusal of a request whose JSON readers would take for different things: a source passes on what it was sent.
+/// The refusal of a request whose JSON is ambiguous: readers would parse it differently.
 fn event_data(place: usize, draft: &SourceDraft) -> Result<Option<Reception>, Failure> {
     let Err(refused) = json::check(draft.data.as_bytes()) else { return Ok(None) };
     let code = match refused.rule {
@@ -132,7 +131,7 @@ pub(crate) fn refused(status: u16, code: String, message: String) -> Result<Rece
     Ok(Reception::Refused { status, code, message })
 }
 
-/// Reads JSON that a plugin wrote.
+/// Parses JSON from a plugin.
 pub(crate) fn value(what: &str, json: &str, most: usize) -> Result<Value, Failure> {
     if json.len() > most {
         return Err(too_large(what, json.len(), most));

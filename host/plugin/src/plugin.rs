@@ -26,10 +26,10 @@ use crate::state::State;
 use crate::stop;
 use crate::warm::{Bounds, Idle};
 
-/// One version of one component, checked and compiled. It never changes: a new version is a new one.
+/// One version of one component, validated and compiled. Immutable: a new version is a new `Plugin`.
 ///
-/// Every call gets a fresh instance, so no call sees what another left behind, unless a policy says that instances are
-/// kept; and it ends within the limits of its [`Access`] whatever the component does.
+/// Every call gets a fresh instance, so no call sees the state of another, unless a policy permits warm instances. A
+/// call ends within the limits of its [`Access`], whatever the component does.
 pub struct Plugin {
     pub(crate) engine: Arc<Inner>,
     pub(crate) guest: Box<dyn Guest>,
@@ -42,17 +42,17 @@ pub struct Plugin {
     pub(crate) size: usize,
     pub(crate) compiled: bool,
     pub(crate) load_time: Duration,
-    /// How many calls of it may be under way.
+    /// Permits for its concurrent calls.
     pub(crate) slots: Semaphore,
 }
 
 impl Plugin {
-    /// What it says of itself.
+    /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Everything that it says of itself and that its bytes say of it, as an object for people and programs.
+    /// Its manifest and the properties of its component, as an object for people and programs.
     pub fn about(&self) -> Map<String, Value> {
         let manifest = &self.manifest;
         let fields: [(&str, Value); 10] = [
@@ -70,7 +70,7 @@ impl Plugin {
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// What it can be used as.
+    /// Its kinds.
     pub fn kinds(&self) -> &[Kind] {
         &self.kinds
     }
@@ -90,78 +90,79 @@ impl Plugin {
         self.size
     }
 
-    /// Whether it had to be compiled; false: its code was kept from an earlier start.
+    /// Whether it had to be compiled. False: its machine code was cached.
     pub fn compiled(&self) -> bool {
         self.compiled
     }
 
-    /// How long it took from its bytes until it could be called.
+    /// How long it took to load.
     pub fn load_time(&self) -> Duration {
         self.load_time
     }
 
-    /// What is wrong with these parameters.
+    /// The validation errors of these parameters.
     pub fn check_parameters(&self, parameters: &Value) -> Vec<Mistake> {
         self.schema.check(parameters)
     }
 
-    /// What is wrong with these parameters whatever the variables in them stand for.
+    /// The validation errors of these parameters that do not depend on the values of variables.
     pub fn check_template_parameters(&self, parameters: &Value) -> Vec<Mistake> {
         self.schema.check_template(parameters)
     }
 
-    /// What is wrong with `filled`, which is `parameters` with the variables filled in: what they stand for is data, so it
-    /// names no secret and takes no place in which the schema gives an object a meaning beside plain text.
+    /// The validation errors of `filled`, which is `parameters` with the variables filled in. The values of variables
+    /// are data: they cannot name a secret, nor be an object where the schema gives objects a meaning besides plain
+    /// text.
     pub fn check_filled_parameters(&self, parameters: &Value, filled: &Value) -> Vec<Mistake> {
         self.schema.check_filled(parameters, filled)
     }
 
-    /// Names that variables gave where a parameter is called after a secret: no secret is handed out under them.
+    /// Names that come from variables in parameters that name a secret. The call gets no secret by these names.
     pub fn names_from_data(&self, parameters: &Value, filled: &Value) -> Vec<String> {
         self.schema.names_from_data(parameters, filled)
     }
 
-    /// Names of top-level parameters whose `{{` belongs to the plugin: the host replaces no variables in them. Their
-    /// schema says `"x-hookwright-verbatim": true`.
+    /// Names of top-level parameters in which the host replaces no variables. Their schema has
+    /// `"x-hookwright-verbatim": true`.
     pub fn verbatim(&self) -> &[String] {
         self.schema.verbatim()
     }
 
-    /// Top-level parameters that are paths, each with the one into which the host puts what it finds where the path leads
-    /// into a record (`ticket.`, `record.`). Their schema says `"x-hookwright-path": "NAME"`.
+    /// Top-level parameters that are paths, each with the one into which the host puts the value at the path if it
+    /// refers to a record (`ticket.`, `record.`). Their schema has `"x-hookwright-path": "NAME"`.
     pub fn paths(&self) -> &[(String, String)] {
         self.schema.paths()
     }
 
-    /// The record, `KIND/ID`, into which the paths of these parameters lead: what the parameter names whose schema says
-    /// `"x-hookwright-record": true`, else the event's subject.
+    /// The record, `KIND/ID`, to which the paths of these parameters refer: the one named by the parameter whose schema
+    /// has `"x-hookwright-record": true`, else the event's subject.
     pub fn record_of<'a>(&self, parameters: &'a Value, event: &'a Event) -> Option<&'a str> {
         let named = self.schema.record().and_then(|name| parameters.get(name)).and_then(Value::as_str);
         named.or(event.subject.as_deref())
     }
 
-    /// The parameter that names the record into which paths lead. Its schema says `"x-hookwright-record": true`.
+    /// The parameter that names the record to which paths refer. Its schema has `"x-hookwright-record": true`.
     pub fn record_parameter(&self) -> Option<&str> {
         self.schema.record()
     }
 
-    /// Top-level parameters that have the name of a workflow or of a kind of record. Their schema says
+    /// Top-level parameters whose value is the name of a workflow or of a kind of record. Their schema has
     /// `"x-hookwright-name-of": "workflow"` or `"kind"`.
     pub fn names(&self) -> &[(String, NameOf)] {
         self.schema.names()
     }
 
-    /// The interfaces that it imports besides those that harm nobody: what it needs to be granted.
+    /// The interfaces that it imports, except the harmless ones: those that it needs to be granted.
     pub fn wants(&self) -> &[String] {
         &self.wants
     }
 
-    /// Whether it asks for its instances to be kept, unless an operator decides otherwise.
+    /// Whether it prefers warm instances. An operator's policy takes precedence.
     pub fn prefers_warm(&self) -> bool {
         self.has_hint("instance", "warm")
     }
 
-    /// Whether it is handed the bodies of requests as they were sent, compressed or not.
+    /// Whether it gets the bodies of requests as they were sent, compressed or not.
     pub fn wants_body_as_sent(&self) -> bool {
         self.has_hint("body", "as-sent")
     }
@@ -170,7 +171,7 @@ impl Plugin {
         self.manifest.hints.iter().any(|(hint, given)| hint == name && given == value)
     }
 
-    /// Asks a condition.
+    /// Calls a condition.
     pub async fn evaluate(&self, call: Call, event: &Event, parameters: &Value) -> Called<Verdict> {
         let parameters = parameters.to_string();
         let work = async |visit: &mut Visit<'_>| {
@@ -180,7 +181,7 @@ impl Plugin {
         self.visit(call, work, |verdict| verdict.reason.len()).await
     }
 
-    /// Runs an action.
+    /// Calls an action.
     pub async fn run(&self, call: Call, event: &Event, parameters: &Value) -> Called<Outcome> {
         let parameters = parameters.to_string();
         let work = async |visit: &mut Visit<'_>| {
@@ -194,7 +195,7 @@ impl Plugin {
         self.visit(call, work, size).await
     }
 
-    /// Applies a transform to a message.
+    /// Calls a transform with a message.
     pub async fn apply(&self, call: Call, event: &Event, message: Message, parameters: &Value) -> Called<Transformed> {
         let parameters = parameters.to_string();
         let work = async |visit: &mut Visit<'_>| {
@@ -208,7 +209,7 @@ impl Plugin {
         self.visit(call, work, size).await
     }
 
-    /// Hands a provider's request to a source.
+    /// Calls a source with a provider's request.
     pub async fn receive(&self, mut call: Call, request: SourceRequest, parameters: &Value) -> Called<Reception> {
         call.body_bytes = u64::try_from(request.body.len().max(request.decoded_bytes)).unwrap_or(u64::MAX);
         let parameters = parameters.to_string();
@@ -223,7 +224,7 @@ impl Plugin {
         self.visit(call, work, size).await
     }
 
-    /// Makes a call from its beginning to its end.
+    /// Makes a call, from permits to the result.
     async fn visit<T>(
         &self,
         mut call: Call,
@@ -260,7 +261,7 @@ impl Plugin {
 
     /// Waits for a free instance, for as long as a call may take.
     async fn enter<'p>(&'p self, access: &'p Access, wall: Duration) -> Result<Permits<'p>, Failure> {
-        // The plugin's own permits first, so that no plugin waits while it holds what others could use.
+        // The plugin's own permits first, so that no plugin holds a shared permit while it waits.
         let at_once = access
             .slots
             .try_acquire()
@@ -296,14 +297,14 @@ impl fmt::Debug for Plugin {
     }
 }
 
-/// The place of the plugin in the space, of the plugin, and of the instance.
+/// The permits of the plugin in the space, of the plugin, and of the instance.
 type Permits<'p> = (SemaphorePermit<'p>, SemaphorePermit<'p>, SemaphorePermit<'p>);
 
-/// A call under way. The store goes first when it is dropped: a permit is given back when its instance is.
+/// A call in progress. The store is dropped first: a permit is released after its instance.
 struct Visit<'p> {
     store: Store<State>,
     instance: Option<Instance>,
-    /// Bounds of instances that are kept; none: this one is not.
+    /// Bounds of warm instances. `None`: this instance is not reused.
     warm: Option<Kept>,
     was_warm: bool,
     started: Instant,
@@ -337,7 +338,7 @@ impl<'p> Visit<'p> {
         }
     }
 
-    /// The instance, made now if none was kept.
+    /// The instance, created if no warm one is available.
     async fn live(&mut self, plugin: &Plugin) -> wasmtime::Result<Live<'_>> {
         let instance = match self.instance {
             Some(instance) => instance,
@@ -350,7 +351,7 @@ impl<'p> Visit<'p> {
         Ok(Live { store: &mut self.store, instance })
     }
 
-    /// Ends the call. What failed leaves no changes; an instance that was stopped is let go.
+    /// Ends the call. A failed one leaves no changes; a stopped instance is dropped.
     fn leave<T>(
         mut self,
         plugin: &Plugin,
@@ -389,7 +390,7 @@ impl<'p> Visit<'p> {
         };
         let access = Arc::clone(&state.call.access);
         let workbench = state.call.workbench.take().filter(|_| result.is_ok());
-        // That others hold all memory is not held against the plugin, but its instance was stopped all the same.
+        // A lack of shared memory does not count against the plugin, but its instance was stopped all the same.
         let busy = result.as_ref().is_err_and(|failure| failure.kind() == FailureKind::PluginMemoryBusy);
         access.meter.count(&usage, result.is_err(), stopped && !busy);
         let Self { store, instance, warm, permits, .. } = self;
@@ -405,14 +406,14 @@ impl<'p> Visit<'p> {
     }
 }
 
-/// How an instance that may be kept came to be.
+/// Whether an instance is new or warm.
 struct Kept {
     bounds: Bounds,
     calls: u32,
     born: Instant,
 }
 
-/// Adds up the time that a future is worked on, not the time that it waits.
+/// Measures the time in which a future is polled, not the time in which it waits.
 struct Timed<'c, F> {
     inner: Pin<Box<F>>,
     spent: &'c mut Duration,

@@ -1,4 +1,4 @@
-//! Which plugin a name stands for.
+//! The registry of plugins by name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -14,25 +14,26 @@ use crate::hashed::HashedComponent;
 use crate::load::{admit, load};
 use crate::plugin::Plugin;
 
-/// Where a plugin was put, and so who finds it. A space's own goes before one of the folder, and that before a builtin.
+/// The scope of a plugin, which determines who can use it. A space's own takes precedence over one of the folder, and
+/// that over a built-in one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Comes with the server; every space finds it.
+    /// Built in; available in every space.
     Builtin,
-    /// Lies in the watched folder; every space finds it.
+    /// From the watched folder; available in every space.
     Folder,
     /// Belongs to one space.
     Space(SpaceId),
 }
 
-/// The plugins, by name. Looking one up takes no lock; what is looked up stays valid for as long as it is held, whatever
-/// is put in its place.
+/// The plugins, by name. Looking one up takes no lock; it stays valid for as long as it is held, even if it is
+/// replaced.
 pub struct Registry {
     engine: Engine,
     names: ArcSwap<Names>,
     /// Held while `names` is replaced.
     writing: Mutex<()>,
-    /// Every plugin that is still in use, by digest.
+    /// Every plugin that is in use, by digest.
     loaded: Mutex<HashMap<String, Weak<Plugin>>>,
     /// Held, by digest, while a component is loaded, so that the same bytes are never compiled twice.
     loading: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -43,13 +44,13 @@ pub struct Registry {
 pub struct Listed {
     /// The name.
     pub name: String,
-    /// Where it was put.
+    /// Its scope.
     pub scope: Scope,
-    /// What it stands for, if a version could be loaded.
+    /// The plugin, if a version could be loaded.
     pub plugin: Option<Arc<Plugin>>,
-    /// The newer version that could not be.
+    /// The newer version that could not be loaded.
     pub error: Option<FailedVersion>,
-    /// Whether another scope goes before this one, so that the space does not find this plugin.
+    /// Whether another scope takes precedence, so that the space does not use this plugin.
     pub shadowed: bool,
 }
 
@@ -58,7 +59,7 @@ pub struct Listed {
 pub struct FailedVersion {
     /// SHA-256 of its bytes in hex, or empty if they could not be read.
     pub digest: String,
-    /// What was wrong.
+    /// The error.
     pub error: LoadError,
 }
 
@@ -88,7 +89,8 @@ impl Registry {
         &self.engine
     }
 
-    /// Checks and compiles a component and asks it what it is. Nothing is replaced yet: see [`Registry::activate`].
+    /// Validates and compiles a component, and calls its `describe`. Nothing is replaced yet: see
+    /// [`Registry::activate`].
     ///
     /// # Errors
     /// What is wrong with the component.
@@ -96,21 +98,21 @@ impl Registry {
         self.prepare_hashed(HashedComponent::of(bytes).await?).await
     }
 
-    /// Does the same for a component from outside. Returns the names of the trusted keys that signed it, too.
+    /// The same for an uploaded component. Also returns the names of the trusted keys that signed it.
     ///
     /// # Errors
-    /// What is wrong with its signatures, or else with the component.
+    /// What is wrong with its signatures, or with the component.
     pub async fn prepare_signed(
         &self,
         component: HashedComponent,
         signatures: &[String],
     ) -> Result<(Arc<Plugin>, Vec<String>), LoadError> {
-        // First: nobody's bytes are parsed, let alone compiled, if those of trusted signers are required.
+        // Signatures first: if they are required, unsigned bytes are not even parsed.
         let signed_by = self.engine.options().trust.check(component.digest(), signatures)?;
         Ok((self.prepare_hashed(component).await?, signed_by))
     }
 
-    /// Does the same as [`Registry::prepare`] for a component whose digest is known.
+    /// The same as [`Registry::prepare`] for a component whose digest is known.
     ///
     /// # Errors
     /// What is wrong with the component.
@@ -136,7 +138,7 @@ impl Registry {
         Ok(plugin)
     }
 
-    /// Puts `plugin` under `name`, in one step; returns the one that was there. Calls under way end on that one.
+    /// Registers `plugin` under `name` atomically. Returns the previous one, on which calls in progress end.
     ///
     /// # Errors
     /// The name is not 1 to 64 of `a-z 0-9 -`.
@@ -148,7 +150,7 @@ impl Registry {
         }))
     }
 
-    /// Notes that a version could not be loaded. The one under `name`, if any, stays in use.
+    /// Records that a version could not be loaded. The one under `name`, if any, stays live.
     pub fn failed(&self, scope: Scope, name: &str, digest: &str, error: LoadError) {
         let failed = FailedVersion { digest: digest.to_owned(), error };
         self.change(|names| {
@@ -156,33 +158,33 @@ impl Registry {
         });
     }
 
-    /// Takes the name away; says whether it was there. Calls under way end as they began.
+    /// Removes a name. Returns whether it existed. Calls in progress end normally.
     pub fn deactivate(&self, scope: &Scope, name: &str) -> bool {
         self.change(|names| names.0.get_mut(scope).is_some_and(|entries| entries.remove(name).is_some()))
     }
 
-    /// What `name` stands for in a space.
+    /// The plugin with this name in a space.
     pub fn get(&self, space: &SpaceId, name: &str) -> Option<Arc<Plugin>> {
         self.resolve(space, name).map(|(_, plugin)| plugin)
     }
 
-    /// What `name` stands for in a space, and where it was put.
+    /// The plugin with this name in a space, and its scope.
     pub fn resolve(&self, space: &SpaceId, name: &str) -> Option<(Scope, Arc<Plugin>)> {
         let names = self.names.load();
-        // A scope owns its space's id, and copying one only counts a reference.
+        // A scope owns its space's id, and a clone only counts a reference.
         [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin].into_iter().find_map(|scope| {
             let plugin = names.0.get(&scope)?.get(name)?.plugin.clone()?;
             Some((scope, plugin))
         })
     }
 
-    /// What `name` stands for in exactly this scope, and the version that could not take its place.
+    /// The plugin with this name in exactly this scope, and the newer version that could not be loaded.
     pub fn find(&self, scope: &Scope, name: &str) -> Option<(Option<Arc<Plugin>>, Option<FailedVersion>)> {
         let names = self.names.load();
         names.0.get(scope)?.get(name).map(|entry| (entry.plugin.clone(), entry.failed.clone()))
     }
 
-    /// Every name that a space can see, by name, the one that it finds first.
+    /// Every plugin that a space can use, by name; of several with one name, the one that takes precedence first.
     pub fn list(&self, space: &SpaceId) -> Vec<Listed> {
         let names = self.names.load();
         let mut listed: Vec<Listed> = Vec::new();
@@ -198,7 +200,7 @@ impl Registry {
                 });
             }
         }
-        // Stable, so the scopes of one name stay in order.
+        // A stable sort, so the scopes of one name stay in order.
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         listed
     }

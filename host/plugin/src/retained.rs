@@ -1,18 +1,18 @@
-//! What the calls of one step keep for its re-runs after write conflicts: the seed of random numbers, the placeholders of
-//! secrets, and the answers to requests. With the same seed and placeholders a re-run makes the same requests, and a
-//! request that an earlier try made is answered as it was then instead of leaving again.
+//! What the calls of one step retain for its re-runs after write conflicts: the seed of random numbers, the
+//! placeholders of secrets, and the responses to requests. With the same seed and placeholders a re-run makes the same
+//! requests, and a request of an earlier try gets the retained response instead of being sent again.
 
 use hookwright_model::Failure;
 use parking_lot::Mutex;
 
 use crate::outbound::OutboundResponse;
 
-/// How many requests all tries of a step may send together.
+/// Maximum number of requests of all tries of a step together.
 const MAX_SENT: usize = 1000;
-/// How many bytes of their answers are retained.
+/// Maximum number of retained bytes of their responses.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// What the tries of one step, or of one item of it, have used so far. The calls that they make share it.
+/// What the tries of one step, or of one item of it, have used so far. Their calls share it.
 #[derive(Debug, Default)]
 pub struct Retained(Mutex<Inner>);
 
@@ -20,21 +20,21 @@ pub struct Retained(Mutex<Inner>);
 struct Inner {
     reruns: u32,
     seed: Option<[u8; 32]>,
-    /// The names of secrets with the placeholders that stand for them.
+    /// The names of secrets with their placeholders.
     placeholders: Vec<(String, String)>,
     sent: Vec<Sent>,
     bytes: usize,
-    /// Requests that left in a re-run, since no earlier try had made them.
+    /// Requests that were sent in a re-run, because no earlier try had made them.
     changed: usize,
 }
 
-/// A request that has left.
+/// A request that was sent.
 #[derive(Debug)]
 struct Sent {
-    /// By which it is known again.
+    /// Its identity.
     request: String,
     answer: Result<OutboundResponse, Failure>,
-    /// Whether the present try has made it.
+    /// Whether the current try has made it.
     made: bool,
 }
 
@@ -51,22 +51,22 @@ impl Retained {
         self.0.lock().reruns
     }
 
-    /// Whether a request has left.
+    /// Whether a request was sent.
     pub(crate) fn has_sent(&self) -> bool {
         !self.0.lock().sent.is_empty()
     }
 
-    /// How many requests left in re-runs because no earlier try had made them.
+    /// Number of requests that were sent in re-runs, because no earlier try had made them.
     pub(crate) fn changed_requests(&self) -> usize {
         self.0.lock().changed
     }
 
-    /// What random numbers come from.
+    /// The source of random numbers.
     pub(crate) fn seed(&self) -> [u8; 32] {
         *self.0.lock().seed.get_or_insert_with(rand::random)
     }
 
-    /// The placeholder of a secret, made if no try had it.
+    /// The placeholder of a secret, created if no try had it.
     pub(crate) fn placeholder(
         &self,
         name: &str,
@@ -80,7 +80,7 @@ impl Retained {
         Ok(text)
     }
 
-    /// The answer to a request that an earlier try made: equal requests get their answers in the order in which they came.
+    /// The response to a request that an earlier try made. Equal requests get their responses in the original order.
     pub(crate) fn answered(&self, request: &str) -> Option<Result<OutboundResponse, Failure>> {
         let mut inner = self.0.lock();
         let sent = inner.sent.iter_mut().find(|sent| !sent.made && sent.request == request)?;
@@ -88,10 +88,10 @@ impl Retained {
         Some(sent.answer.clone())
     }
 
-    /// The place among all requests of the step of one that is about to leave, counted from 1.
+    /// The number of the next request among all requests of the step, counted from 1.
     ///
     /// # Errors
-    /// The step has sent as many as it may.
+    /// The step has sent the maximum number of requests.
     pub(crate) fn place(&self) -> Result<usize, Failure> {
         let inner = self.0.lock();
         if inner.sent.len() < MAX_SENT && inner.bytes < MAX_BYTES {
@@ -107,7 +107,7 @@ impl Retained {
         Err(Failure::permanent("http.too_many_requests", message))
     }
 
-    /// Retains the answer to a request that has left.
+    /// Retains the response to a request that was sent.
     pub(crate) fn retain(&self, request: String, answer: &Result<OutboundResponse, Failure>) {
         let mut inner = self.0.lock();
         let size = answer.as_ref().map_or(0, |answer| {
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_failure_is_an_answer_too() {
         let tries = Retained::default();
-        let failed = Err(Failure::transient("connection.refused", "nobody listens"));
+        let failed = Err(Failure::transient("connection.refused", "the address is not in use"));
         tries.retain("a".to_owned(), &failed);
         tries.again();
         assert_eq!(tries.answered("a"), Some(failed));

@@ -1,4 +1,4 @@
-//! What the host keeps for one call: what the call can reach, and what it has used up.
+//! The host's state of one call: its permissions, and its usage of resources.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ pub(crate) struct State {
     pub(crate) call: Call,
     pub(crate) budget: Budget,
     pub(crate) log: LogLines,
-    /// What the workbench holds, of the memory that all calls share.
+    /// The memory of the workbench, out of the memory that all calls share.
     pub(crate) changes: Held,
-    /// Placeholders that this call was given, with the names of their secrets.
+    /// Placeholders that this call got, with the names of their secrets.
     pub(crate) placeholders: Vec<(String, String)>,
-    /// What random numbers come from in a call that can be repeated.
+    /// The source of random numbers in a call that can be repeated.
     pub(crate) repeatable: Option<ChaCha20Rng>,
-    /// Whether secrets that begin with `whsec_` key codes by the bytes that they stand for.
+    /// Whether secrets that begin with `whsec_` are decoded before they key HMACs.
     pub(crate) wrapped_secrets: bool,
 }
 
-/// What one call may use up, and what it has.
+/// The limits and the usage of one call.
 pub(crate) struct Budget {
     memory_most: usize,
     memory: usize,
@@ -44,13 +44,13 @@ pub(crate) struct Budget {
     pub(crate) host_calls: u32,
     /// Requests that the plugin made.
     pub(crate) requests: u32,
-    /// Those of them that an earlier try of the step had sent, so that they did not leave again.
+    /// Those of them that an earlier try of the step had sent, so that they were not sent again.
     pub(crate) answered: u32,
     pub(crate) requests_most: u32,
     pub(crate) egress: u64,
     pub(crate) egress_most: u64,
     pub(crate) output_bytes: usize,
-    /// Its memory, of what all calls share.
+    /// Its memory, out of the memory that all calls share.
     held: Held,
 }
 
@@ -78,19 +78,19 @@ impl Budget {
         }
     }
 
-    /// Linear memory that the instance holds, in bytes.
+    /// Linear memory of the instance, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.memory
     }
 }
 
-/// How much one value may pass to the host at a time.
+/// Maximum size of the arguments of one host call.
 fn transfer(call: &Call) -> usize {
     usize::try_from(call.limits().transfer_bytes).unwrap_or(usize::MAX)
 }
 
 impl State {
-    /// A fresh store for one call, with every limit in force.
+    /// A fresh store for one call, with every limit set.
     pub(crate) fn store(engine: &wasmtime::Engine, cpu: Duration, call: Call, held: Held) -> Store<Self> {
         let transfer = transfer(&call);
         let limits = &call.limits();
@@ -109,7 +109,7 @@ impl State {
             match budget.ticks_left.checked_sub(1) {
                 Some(left) => {
                     budget.ticks_left = left;
-                    // Other calls get their turn on this thread, and the wall clock gets to end this one.
+                    // Yielding lets other calls run on this thread, and lets the timeout end this one.
                     Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
                 }
                 None => Err(Stop::Cpu(budget.cpu).into()),
@@ -118,8 +118,8 @@ impl State {
         store
     }
 
-    /// Makes a store that served an earlier call ready for another: nothing of that call is left but what the instance
-    /// itself holds.
+    /// Prepares a store of an earlier call for another one: nothing of that call is left except the state of the
+    /// instance itself.
     pub(crate) fn renew(store: &mut Store<Self>, cpu: Duration, call: Call) {
         store.set_hostcall_fuel(transfer(&call));
         store.set_epoch_deadline(1);
@@ -134,7 +134,7 @@ impl State {
         state.call = call;
     }
 
-    /// What `make` answers, through the call's tape if it has one.
+    /// The result of `make`, through the call's tape if it has one.
     pub(crate) fn taped<T: Serialize + DeserializeOwned>(
         &self,
         call: &str,
@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    /// Counts a call of the host. Every function that a plugin can call begins with it.
+    /// Counts a host call. Every function that a plugin can call begins with it.
     pub(crate) fn host_call(&mut self) -> wasmtime::Result<()> {
         let budget = &mut self.budget;
         budget.host_calls = budget.host_calls.saturating_add(1);
@@ -157,7 +157,7 @@ impl State {
         self.hold_changes()
     }
 
-    /// Takes memory for what the calls of the host so far have left on the workbench.
+    /// Admits memory for what the host calls so far have left on the workbench.
     pub(crate) fn hold_changes(&mut self) -> wasmtime::Result<()> {
         let bytes = self.call.workbench.as_ref().map_or(0, Workbench::held_bytes);
         self.changes.grow_to(bytes).map_err(|Exhausted| Stop::MemoryBusy.into())
@@ -204,27 +204,27 @@ impl ResourceLimiter for Budget {
     }
 }
 
-/// What a call has logged, within bounds.
+/// The log lines of a call, within bounds.
 pub(crate) struct LogLines {
     lines: Vec<String>,
     room: usize,
     bytes: usize,
     cut: bool,
-    /// What was printed and has no end of line yet.
+    /// Printed text without an end of line yet.
     printed: Vec<u8>,
     pub(crate) written: u64,
-    /// What the plugin last said was wrong: a trap that follows is explained by it.
+    /// The last error that the plugin printed, which explains a trap that follows.
     last_error: Option<String>,
 }
 
-/// How much of an explanation is kept, in bytes.
+/// Maximum size of an explanation, in bytes.
 const EXPLANATION: usize = 1000;
-/// What runtimes print first when they end a program: the last is of C's `assert`.
+/// The prefixes of what runtimes print when they end a program; the last is of C's `assert`.
 const LAST_WORDS: [&str; 4] = ["panic: ", "fatal error: ", "runtime error: ", "Assertion failed: "];
-/// What libc++ prints after the name of an exception, where a program without exceptions would throw it.
+/// What libc++ prints after the name of an exception that a program built without exceptions would throw.
 const WOULD_THROW: &str = " was thrown in -fno-exceptions mode";
 
-/// The longest line that is put together of what is printed, in bytes.
+/// Maximum length of a line of printed text, in bytes.
 const PRINTED: usize = 4096;
 
 impl LogLines {
@@ -237,7 +237,7 @@ impl LogLines {
         Self { lines: Vec::new(), room, bytes, cut: false, printed: Vec::new(), written: 0, last_error: None }
     }
 
-    /// Keeps `line`, or the part of it that there is room for.
+    /// Stores `line`, or the part of it that is within the bounds.
     pub(crate) fn add(&mut self, line: &str) {
         self.written = self.written.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
         if self.cut {
@@ -258,17 +258,17 @@ impl LogLines {
         }
     }
 
-    /// Notes what the plugin says is wrong, whether the log has room for it or not.
+    /// Remembers an error that the plugin prints, even if the log is full.
     pub(crate) fn explain(&mut self, message: &str) {
         self.last_error = Some(crate::cut::cut(message, EXPLANATION));
     }
 
-    /// What the plugin said of its end.
+    /// The plugin's explanation of its end.
     pub(crate) fn explanation(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
-    /// Takes what a runtime prints, and adds each line that is whole.
+    /// Takes the output of a runtime, and adds each complete line.
     pub(crate) fn print(&mut self, output: &[u8]) {
         for byte in output {
             if *byte == b'\n' || self.printed.len() >= PRINTED {
@@ -291,12 +291,12 @@ impl LogLines {
         }
     }
 
-    /// Ends a line that was printed without an end.
+    /// Ends an incomplete line.
     pub(crate) fn end(&mut self) {
         self.end_line();
     }
 
-    /// The lines, and nothing left here.
+    /// Takes the lines.
     pub(crate) fn take(&mut self) -> Vec<String> {
         self.end_line();
         std::mem::take(&mut self.lines)
@@ -322,7 +322,7 @@ mod tests {
         for line in ["abc", "äöü", "z"] {
             lines.add(line);
         }
-        // One byte is left, and no half character is kept.
+        // One byte is left, and a character is never split.
         assert_eq!(lines.take(), ["abc", "", "(the log is cut here: more bytes than one call may write)"]);
     }
 

@@ -1,23 +1,22 @@
-//! Why a call ended without an answer, from wasmtime's errors to the failure that people read.
+//! Why a call ended without a result: converts wasmtime's errors to failures.
 
 use std::time::Duration;
 
 use hookwright_model::Failure;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
-/// How much of a backtrace is shown.
+/// Maximum number of shown frames of a backtrace.
 const FRAMES: usize = 6;
-/// What tells an error of wasmtime from others that it has no public type for, so that its text has to decide: more
-/// bytes were handed over than [`wasmtime::Store::set_hostcall_fuel`] permits. `tests/plugin/limits.rs` makes wasmtime
-/// say it.
+/// The text of an error for which wasmtime has no public type: more bytes were passed than
+/// [`wasmtime::Store::set_hostcall_fuel`] permits. `tests/plugin/limits.rs` provokes it.
 const TOO_MUCH_COPIED: &str = "fuel allocated for hostcalls";
-/// The same for a component of more instances, memories or tables than [`wasmtime::ResourceLimiter`] permits. The test
-/// below makes wasmtime say it.
+/// The same for a component with more instances, memories or tables than [`wasmtime::ResourceLimiter`] permits. The
+/// test below provokes it.
 const TOO_MANY_PARTS: &str = "resource limit exceeded";
-/// The longest account of what happened inside a plugin, in bytes.
+/// Maximum length of the description of what happened inside a plugin, in bytes.
 const MOST: usize = 1500;
 
-/// Why the host ended a call. It travels through wasmtime as an error and comes out as a [`Failure`].
+/// Why the host ended a call. It passes through wasmtime as an error and is converted to a [`Failure`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stop {
     #[error("the plugin used more than {} ms of CPU time: make it do less per call, or raise `limits.cpu_ms` in its policy", .0.as_millis())]
@@ -48,7 +47,7 @@ impl Stop {
         let code = match self {
             Self::Cpu(_) => "plugin.cpu_exhausted",
             Self::Memory { .. } | Self::Table { .. } => "plugin.memory_exhausted",
-            // Others hold it, so it is no fault of this plugin.
+            // Other calls hold it, so this plugin is not at fault.
             Self::MemoryBusy => return Failure::transient(Failure::PLUGIN_MEMORY_BUSY, self.to_string()),
             Self::HostCalls(_) => "plugin.host_calls_exhausted",
             Self::Misuse(_) => Failure::PLUGIN_TRAPPED,
@@ -57,7 +56,7 @@ impl Stop {
     }
 }
 
-/// The call took too long, whatever it was waiting for.
+/// The call took too long, including waits.
 pub(crate) fn timeout(wall: Duration) -> Failure {
     let message = format!("the plugin did not return within {} ms: what it waits for may be slow", wall.as_millis());
     Failure::transient("plugin.timeout", message)
@@ -72,7 +71,7 @@ pub(crate) fn busy(wall: Duration) -> Failure {
     Failure::transient(Failure::PLUGIN_BUSY, message)
 }
 
-/// What went wrong, in words for whoever uses the plugin. `explanation` is what the plugin itself last said of it.
+/// The message for the user of the plugin. `explanation` is the last error that the plugin itself printed.
 pub(crate) fn failure_of(error: &wasmtime::Error, explanation: Option<&str>) -> Failure {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.failure();

@@ -1,4 +1,4 @@
-//! The tries of one step, which re-runs after a write conflict: what all of them are given, and what they call.
+//! The tries of one step, which re-runs after write conflicts: their common inputs, and their calls.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Tries {
     began: Timestamp,
     ids: Arc<IssuedIds>,
     retained: Arc<Retained>,
-    /// What the tries so far called, and what it may do.
+    /// The calls of the tries so far, and their limits.
     called: Mutex<Option<(Arc<Plugin>, Arc<Access>)>>,
 }
 
@@ -36,7 +36,8 @@ impl Tries {
         self.began
     }
 
-    /// The instant of what the present try changes, if it is `now`: a re-run changes what others changed after the first.
+    /// The instant of the current try's changes, if it is `now`: a re-run changes what others changed after the first
+    /// try.
     pub fn changes_at(&self, now: Timestamp) -> Timestamp {
         if self.reruns() == 0 { self.began } else { now.max(self.began) }
     }
@@ -46,7 +47,7 @@ impl Tries {
         &self.ids
     }
 
-    /// What the call of each try is given.
+    /// The part of the call that all tries share.
     pub fn retained(&self) -> &Arc<Retained> {
         &self.retained
     }
@@ -56,24 +57,24 @@ impl Tries {
         self.retained.reruns()
     }
 
-    /// Whether a request has left.
+    /// Whether a request was sent.
     pub fn has_sent(&self) -> bool {
         self.retained.has_sent()
     }
 
-    /// Takes down what the present try calls.
+    /// Records the calls of the current try.
     pub fn calls(&self, plugin: &Arc<Plugin>, access: &Arc<Access>) {
         let called = (Arc::clone(plugin), Arc::clone(access));
         *self.called.lock() = Some(called);
     }
 
-    /// What a re-run has to call if it is to ask for the same requests: what the tries before it called, once a request has
-    /// left.
+    /// The calls that a re-run must make so that its requests are the same: those of the tries before it, once a
+    /// request was sent.
     pub fn bound_to(&self) -> Option<(Arc<Plugin>, Arc<Access>)> {
         if self.has_sent() { self.called.lock().clone() } else { None }
     }
 
-    /// How many requests left in re-runs because no earlier try had made them.
+    /// Number of requests that were sent in re-runs, because no earlier try had made them.
     pub fn changed_requests(&self) -> usize {
         self.retained.changed_requests()
     }

@@ -1,4 +1,4 @@
-//! Who may sign components, and whether they must be signed.
+//! The keys that may sign components, and whether components must be signed.
 //!
 //! A signature is ed25519 (RFC 8032) over the text `sha256:` followed by the component's SHA-256 in lower-case hex.
 
@@ -8,10 +8,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::error::LoadError;
 
-/// How many signatures of one component are looked at.
+/// Maximum number of signatures of one component that are checked.
 const SIGNATURES: usize = 16;
 
-/// The keys that are trusted.
+/// The trusted keys.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     keys: Vec<(String, VerifyingKey)>,
@@ -19,10 +19,11 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Takes names with public keys, 32 bytes in base64. `required`: only what one of them signed is taken.
+    /// Parses names with public keys, 32 bytes in base64. `required`: only components that one of them signed are
+    /// accepted.
     ///
     /// # Errors
-    /// What is wrong with which key.
+    /// Which key is not valid, and why.
     pub fn new<'k>(keys: impl IntoIterator<Item = (&'k str, &'k str)>, required: bool) -> Result<Self, String> {
         let mut trusted = Vec::new();
         for (name, text) in keys {
@@ -47,7 +48,7 @@ impl Trust {
     /// The names of the trusted keys that signed the component with this SHA-256.
     ///
     /// # Errors
-    /// A signature is none, or of nobody trusted, or there is none where one is required.
+    /// A signature is malformed, or not of a trusted key, or one is required and missing.
     pub fn check(&self, digest: &str, signatures: &[String]) -> Result<Vec<String>, LoadError> {
         let text = signed_text(digest);
         let mut signers = Vec::new();
@@ -84,7 +85,7 @@ impl Trust {
     }
 }
 
-/// What is signed for the component with this SHA-256 in hex.
+/// The text that is signed for the component with this SHA-256 in hex.
 pub fn signed_text(digest: &str) -> String {
     format!("sha256:{digest}")
 }

@@ -1,5 +1,5 @@
-//! Instances that are kept for further calls, for plugins whose start costs much. One serves one space only, one call at
-//! a time, and is let go after so many calls, so much time, or whenever a call of it was stopped.
+//! Warm instances, which are reused by further calls, for plugins that are expensive to start. One serves one space
+//! only, one call at a time, and is dropped after a number of calls, after some time, or when a call of it was stopped.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use wasmtime::component::Instance;
 
 use crate::state::State;
 
-/// An instance that waits for a call.
+/// An idle instance.
 pub(crate) struct Idle {
     pub(crate) store: Store<State>,
     pub(crate) instance: Instance,
-    /// How many calls it has served.
+    /// Number of calls that it has served.
     pub(crate) calls: u32,
     pub(crate) born: Instant,
 }
 
-/// How long an instance is kept.
+/// The lifetime of an instance.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) calls: u32,
@@ -28,16 +28,16 @@ pub(crate) struct Bounds {
     pub(crate) idle: u32,
 }
 
-/// All instances that wait.
+/// All idle instances.
 pub(crate) struct Warm {
     waiting: Mutex<Waiting>,
-    /// How many may wait in all, so that they leave room for calls of other plugins.
+    /// Maximum number of idle instances, so that they leave permits for calls of other plugins.
     most: usize,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// By digest and space, the one that was used last at the end.
+    /// By digest and space, the most recently used one last.
     instances: HashMap<(String, SpaceId), Vec<(Idle, Instant)>>,
     count: usize,
 }
@@ -47,10 +47,10 @@ impl Warm {
         Self { waiting: Mutex::default(), most }
     }
 
-    /// An instance that waits, unless it already holds more memory than the call may have.
+    /// An idle instance, unless it already holds more memory than the call may have.
     pub(crate) fn take(&self, digest: &str, space: &SpaceId, memory: usize) -> Option<Idle> {
         let mut waiting = self.waiting.lock();
-        // The key owns its parts; taking a warm instance is rare enough to copy them.
+        // The key owns its parts; warm instances are rare enough to copy them.
         let instances = waiting.instances.get_mut(&(digest.to_owned(), space.clone()))?;
         let mut taken = None;
         let mut let_go = 0_usize;
@@ -65,7 +65,7 @@ impl Warm {
         taken
     }
 
-    /// Keeps an instance, or lets it go if its time is over or too many wait.
+    /// Stores an idle instance, or drops it if it has expired or too many are idle.
     pub(crate) fn keep(&self, digest: &str, space: SpaceId, idle: Idle, bounds: Bounds) {
         let until = idle.born + bounds.age;
         if idle.calls >= bounds.calls || until <= Instant::now() {
@@ -82,7 +82,7 @@ impl Warm {
         }
     }
 
-    /// Lets go the instances whose time is over.
+    /// Drops expired instances.
     pub(crate) fn tidy(&self) {
         let now = Instant::now();
         let mut waiting = self.waiting.lock();
@@ -93,13 +93,13 @@ impl Warm {
         waiting.count = waiting.instances.values().map(Vec::len).sum();
     }
 
-    /// Lets go of every instance, since memory is short.
+    /// Drops every idle instance, to release memory.
     pub(crate) fn shed(&self) {
         let all = std::mem::take(&mut *self.waiting.lock());
         drop(all);
     }
 
-    /// Lets go the instances of a component that is no longer in use.
+    /// Drops the instances of a component that is no longer in use.
     pub(crate) fn forget(&self, digest: &str) {
         let mut waiting = self.waiting.lock();
         waiting.instances.retain(|(other, _), _| other != digest);

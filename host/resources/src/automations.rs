@@ -18,9 +18,8 @@ use hookwright_store::{ConfigChange, Store, Swap};
 use serde_json::{Map, Value};
 
 use crate::lifecycle::{Lifecycle, Resource};
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
-use crate::sight::{CheckScope, PluginUse};
 use crate::switching::only_switched_off;
 
 fn as_expected(automation: &Automation, expected: Option<&Expected>) -> Result<(), PipelineError> {
@@ -177,20 +176,20 @@ impl Automations {
         names: Names<'_>,
     ) -> Vec<Mistake> {
         let PluginUse { kind, word, name } = used;
-        let CheckScope { space, outlook, .. } = scope;
-        if self.references.is_unread(space, outlook, name) {
+        let CheckScope { space, pending, .. } = scope;
+        if self.references.is_unread(space, pending, name) {
             return Vec::new();
         }
-        let Some(plugin) = self.references.plugin_ahead(space, outlook, name) else {
+        let Some(plugin) = self.references.plugin_ahead(space, pending, name) else {
             let shown = hookwright_model::abridged(name);
-            let known = self.references.names_ahead(space, outlook, kind).join(", ");
+            let known = self.references.names_ahead(space, pending, kind).join(", ");
             return vec![Mistake::new(
                 format!("{path}.{word}"),
                 format!("there is no {kind} `{shown}`; available: {known}"),
             )];
         };
         if !plugin.kinds().contains(&kind) {
-            let known = self.references.names_ahead(space, outlook, kind).join(", ");
+            let known = self.references.names_ahead(space, pending, kind).join(", ");
             let message = format!("plugin `{name}` does not export `{kind}`; available: {known}");
             return vec![Mistake::new(format!("{path}.{word}"), message)];
         }
@@ -201,8 +200,8 @@ impl Automations {
     }
 
     /// Adds what is wrong with the conditions and the transform of a webhook.
-    pub(crate) fn check_webhook_plugins(&self, outlook: &Outlook, webhook: &Webhook, mistakes: &mut Mistakes) {
-        let scope = CheckScope { space: &webhook.space, outlook, itself: None };
+    pub(crate) fn check_webhook_plugins(&self, pending: &PendingChanges, webhook: &Webhook, mistakes: &mut Mistakes) {
+        let scope = CheckScope { space: &webhook.space, pending, itself: None };
         if let Some(when) = &webhook.when {
             when.conditions("when", &mut |path, condition| {
                 let used = PluginUse { kind: Kind::Condition, word: "condition", name: &condition.plugin };
@@ -288,8 +287,13 @@ impl Resource for Automations {
         only_switched_off(old, new, new.enabled)
     }
 
-    fn check(&self, space: &SpaceId, outlook: &Outlook, automation: &mut Automation) -> Result<(), PipelineError> {
-        let scope = CheckScope { space, outlook, itself: None };
+    fn check(
+        &self,
+        space: &SpaceId,
+        pending: &PendingChanges,
+        automation: &mut Automation,
+    ) -> Result<(), PipelineError> {
+        let scope = CheckScope { space, pending, itself: None };
         let mut mistakes = automation.check().err().unwrap_or_default();
         mistakes.0.extend(automation.repeated_names());
         if let Some(when) = &automation.when {

@@ -9,7 +9,7 @@ use hookwright_plugin::NameOf;
 use hookwright_store::{ConfigChange, Store, Swap};
 
 use crate::lifecycle::{Lifecycle, Resource};
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
 
 /// Declares, changes and deletes kinds of record.
@@ -54,8 +54,8 @@ impl Resource for Kinds {
     const CHANGED: &'static str = "kind.changed";
     const IS_REFERRED_TO: bool = true;
 
-    fn check(&self, space: &SpaceId, outlook: &Outlook, kind: &mut RecordKind) -> Result<(), PipelineError> {
-        Ok(self.references.check_kind_references(space, outlook, kind)?)
+    fn check(&self, space: &SpaceId, pending: &PendingChanges, kind: &mut RecordKind) -> Result<(), PipelineError> {
+        Ok(self.references.check_kind_references(space, pending, kind)?)
     }
 
     fn check_deletion(&self, space: &SpaceId, kind: &RecordKind) -> Result<(), PipelineError> {

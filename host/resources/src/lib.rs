@@ -2,19 +2,18 @@
 
 pub mod api_keys;
 pub mod automations;
+pub mod check_scope;
 pub mod configuration;
 pub mod event_types;
 pub mod key_ring;
 pub mod kinds;
 pub mod lifecycle;
-pub mod outlook;
 pub mod plugin_policies;
 pub mod plugins;
 pub mod records;
 pub mod references;
 pub mod rollouts;
 pub mod schedules;
-pub mod sight;
 pub mod sources;
 pub mod switching;
 pub mod webhook_naming;
@@ -25,7 +24,7 @@ pub mod workflows;
 use std::sync::Arc;
 
 use hookwright_foundation::error::PipelineError;
-use hookwright_foundation::places::SpacePermits;
+use hookwright_foundation::permits::SpacePermits;
 use hookwright_foundation::{Foundation, part};
 
 use crate::api_keys::ApiKeys;

@@ -18,7 +18,7 @@ use hookwright_model::{ScheduleId, SpaceId, StateView as _};
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::{ConfigChange, Configured, KindRefused, Store, Swap};
 
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 
 /// A type of object that users set up.
 pub(crate) trait Resource: Sync {
@@ -55,7 +55,12 @@ pub(crate) trait Resource: Sync {
 
     /// Validates a new or changed object against the state after the changes, and completes it with what follows from
     /// that state.
-    fn check(&self, _space: &SpaceId, _outlook: &Outlook, _thing: &mut Self::Thing) -> Result<(), PipelineError> {
+    fn check(
+        &self,
+        _space: &SpaceId,
+        _outlook: &PendingChanges,
+        _thing: &mut Self::Thing,
+    ) -> Result<(), PipelineError> {
         Ok(())
     }
 
@@ -134,7 +139,7 @@ impl Lifecycle {
         let mut thing = resource.successor(old, thing, by)?;
         if !old.is_some_and(|old| R::is_only_disabled(old, &thing)) {
             self.loading.loaded(space, &R::plugins(&thing)).await;
-            resource.check(space, &Outlook::default(), &mut thing)?;
+            resource.check(space, &PendingChanges::default(), &mut thing)?;
         }
         Ok(thing)
     }

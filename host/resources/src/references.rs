@@ -14,8 +14,8 @@ use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::Store;
 use serde_json::{Map, Value};
 
-use crate::outlook::{Outlook, Unread};
-use crate::sight::CheckScope;
+use crate::check_scope::CheckScope;
+use crate::pending_changes::{PendingChanges, Unread};
 
 /// How many names a message lists.
 const MAX_LISTED: usize = 20;
@@ -113,21 +113,21 @@ pub(crate) struct References {
 
 impl References {
     /// Whether a workflow or a kind of this name will exist, or is unknown because the document cannot be read.
-    pub(crate) fn exists_ahead(&self, space: &SpaceId, outlook: &Outlook, what: NameOf, name: &str) -> bool {
+    pub(crate) fn exists_ahead(&self, space: &SpaceId, pending: &PendingChanges, what: NameOf, name: &str) -> bool {
         let (unread, is_there) = match what {
             NameOf::Workflow => {
-                let ahead = outlook.workflows.get(name).map(Option::is_some);
-                let is_coming = outlook.coming_workflows.contains(name);
+                let ahead = pending.workflows.get(name).map(Option::is_some);
+                let is_coming = pending.coming_workflows.contains(name);
                 let is_there = || ahead.unwrap_or_else(|| self.catalogue.procedure(space, name).is_some());
-                (&outlook.unread_workflows, is_coming || is_there())
+                (&pending.unread_workflows, is_coming || is_there())
             }
             NameOf::Kind => {
                 // What cannot be looked up is not refused for that.
                 let is_own =
                     || is_kind(name) && self.store.kinds.own_kind(space, name).map_or(true, |kind| kind.is_some());
-                let is_there = || outlook.kinds.get(name).copied().unwrap_or_else(is_own);
-                let is_coming = || outlook.coming_kinds.contains(name);
-                (&outlook.unread_kinds, builtin_kind(name).is_some() || is_coming() || is_there())
+                let is_there = || pending.kinds.get(name).copied().unwrap_or_else(is_own);
+                let is_coming = || pending.coming_kinds.contains(name);
+                (&pending.unread_kinds, builtin_kind(name).is_some() || is_coming() || is_there())
             }
         };
         is_there || unread.any || unread.names.contains(name)
@@ -144,7 +144,7 @@ impl References {
         let is_unknown = |found: &Reference<'_>| {
             // A workflow may start itself.
             let is_itself = found.what == NameOf::Workflow && scope.itself == Some(found.name);
-            !is_itself && !self.exists_ahead(scope.space, scope.outlook, found.what, found.name)
+            !is_itself && !self.exists_ahead(scope.space, scope.pending, found.what, found.name)
         };
         let unknown_ones = references(plugin, with).into_iter().filter(is_unknown);
         unknown_ones
@@ -156,12 +156,12 @@ impl References {
     pub(crate) fn check_kind_references(
         &self,
         space: &SpaceId,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         kind: &RecordKind,
     ) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         for (path, name) in kind.references() {
-            if name != kind.name() && !self.exists_ahead(space, outlook, NameOf::Kind, name) {
+            if name != kind.name() && !self.exists_ahead(space, pending, NameOf::Kind, name) {
                 mistakes.add(path, unknown(NameOf::Kind, name));
             }
         }
@@ -176,7 +176,7 @@ impl References {
         with: &Map<String, Value>,
         found: &mut dyn FnMut(NameOf, &str),
     ) {
-        let Some(plugin) = self.plugin_ahead(scope.space, scope.outlook, plugin) else { return };
+        let Some(plugin) = self.plugin_ahead(scope.space, scope.pending, plugin) else { return };
         for reference in references(&plugin, with) {
             found(reference.what, reference.name);
         }
@@ -222,8 +222,8 @@ impl References {
 
     /// The objects of a space that refer to a workflow or a kind, except that workflow or kind itself.
     fn users_of(&self, space: &SpaceId, to: (NameOf, &str)) -> Result<BTreeSet<String>, PipelineError> {
-        let outlook = Outlook::default();
-        let scope = CheckScope { space, outlook: &outlook, itself: None };
+        let pending = PendingChanges::default();
+        let scope = CheckScope { space, pending: &pending, itself: None };
         let mut users = BTreeSet::new();
         let mut look_into = |referrer: Referrer<'_>| {
             self.names_in(scope, referrer, &mut |what, name| {
@@ -258,27 +258,27 @@ impl References {
 
 impl References {
     /// The plugin that will have this name.
-    pub(crate) fn plugin_ahead(&self, space: &SpaceId, outlook: &Outlook, name: &str) -> Option<Arc<Plugin>> {
-        match outlook.plugins.get(name) {
+    pub(crate) fn plugin_ahead(&self, space: &SpaceId, pending: &PendingChanges, name: &str) -> Option<Arc<Plugin>> {
+        match pending.plugins.get(name) {
             Some(ahead) => ahead.clone(),
             None => self.registry.get(space, name),
         }
     }
 
     /// Whether a use of this plugin cannot be validated because the document's object is unknown.
-    pub(crate) fn is_unread(&self, space: &SpaceId, outlook: &Outlook, plugin: &str) -> bool {
-        let Unread { names, any } = &outlook.unread_plugins;
-        names.contains(plugin) || (*any && self.plugin_ahead(space, outlook, plugin).is_none())
+    pub(crate) fn is_unread(&self, space: &SpaceId, pending: &PendingChanges, plugin: &str) -> bool {
+        let Unread { names, any } = &pending.unread_plugins;
+        names.contains(plugin) || (*any && self.plugin_ahead(space, pending, plugin).is_none())
     }
 
     /// The names of the plugins of a kind that will exist.
-    pub(crate) fn names_ahead(&self, space: &SpaceId, outlook: &Outlook, kind: Kind) -> Vec<String> {
+    pub(crate) fn names_ahead(&self, space: &SpaceId, pending: &PendingChanges, kind: Kind) -> Vec<String> {
         let listed = self.registry.list(space);
         let fits = |l: &Listed| !l.shadowed && l.plugin.as_ref().is_some_and(|p| p.kinds().contains(&kind));
         let present = listed.into_iter().filter(fits).map(|l| l.name);
-        let mut names: Vec<String> = present.filter(|name| !outlook.plugins.contains_key(name)).collect();
+        let mut names: Vec<String> = present.filter(|name| !pending.plugins.contains_key(name)).collect();
         let ahead =
-            outlook.plugins.iter().filter(|(_, plugin)| plugin.as_ref().is_some_and(|p| p.kinds().contains(&kind)));
+            pending.plugins.iter().filter(|(_, plugin)| plugin.as_ref().is_some_and(|p| p.kinds().contains(&kind)));
         names.extend(ahead.map(|(name, _)| name.clone()));
         names.sort();
         names
@@ -287,11 +287,11 @@ impl References {
     /// How a webhook's messages will be signed. `None`: there is no such policy.
     pub(crate) fn signing_ahead(
         &self,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         webhook: &Webhook,
     ) -> Result<Option<SigningPolicy>, PipelineError> {
         let Some(number) = webhook.policy else { return Ok(Some(webhook.signing.clone())) };
-        if let Some(signing) = outlook.policies.get(&number) {
+        if let Some(signing) = pending.policies.get(&number) {
             return Ok(Some(signing.clone()));
         }
         Ok(self.store.webhooks.webhook_policy(&webhook.space, number)?.map(|policy| policy.signing))
@@ -356,29 +356,31 @@ mod tests {
         let (_folder, store) = samples::store();
         let (references, space) = (references_of(&store), SpaceId::main());
         assert_eq!(store.kinds.put_kind(&space, kind("order", &[]), None).await.unwrap(), KindStored::Done);
-        let exists = |outlook: &Outlook, name| references.exists_ahead(&space, outlook, NameOf::Kind, name);
-        let now = Outlook::default();
+        let exists = |pending: &PendingChanges, name| references.exists_ahead(&space, pending, NameOf::Kind, name);
+        let now = PendingChanges::default();
         let found = ["ticket", "order", "parcel", "Not a kind"].map(|name| exists(&now, name));
         assert_eq!(found, [true, true, false, false]);
-        let deleted = Outlook { kinds: HashMap::from([("order".to_owned(), false)]), ..Outlook::default() };
+        let deleted =
+            PendingChanges { kinds: HashMap::from([("order".to_owned(), false)]), ..PendingChanges::default() };
         assert!(!exists(&deleted, "order") && exists(&deleted, "ticket"));
-        let declared = Outlook { kinds: HashMap::from([("parcel".to_owned(), true)]), ..Outlook::default() };
-        let coming = Outlook { coming_kinds: names(&["parcel"]), ..Outlook::default() };
+        let declared =
+            PendingChanges { kinds: HashMap::from([("parcel".to_owned(), true)]), ..PendingChanges::default() };
+        let coming = PendingChanges { coming_kinds: names(&["parcel"]), ..PendingChanges::default() };
         let named = Unread { names: names(&["parcel"]), any: false };
-        let unread = Outlook { unread_kinds: named, ..Outlook::default() };
-        for outlook in [declared, coming, unread] {
-            assert!(exists(&outlook, "parcel") && !exists(&outlook, "crate"));
+        let unread = PendingChanges { unread_kinds: named, ..PendingChanges::default() };
+        for pending in [declared, coming, unread] {
+            assert!(exists(&pending, "parcel") && !exists(&pending, "crate"));
         }
         let any = Unread { any: true, ..Unread::default() };
-        assert!(exists(&Outlook { unread_kinds: any, ..Outlook::default() }, "crate"));
+        assert!(exists(&PendingChanges { unread_kinds: any, ..PendingChanges::default() }, "crate"));
     }
 
     #[tokio::test]
     async fn a_workflow_exists_as_the_changes_that_are_validated_with_it_leave_it() {
         let (_folder, store) = samples::store();
         let (references, space) = (references_of(&store), SpaceId::main());
-        let exists = |outlook: &Outlook, name| references.exists_ahead(&space, outlook, NameOf::Workflow, name);
-        assert!(!exists(&Outlook::default(), "w"));
+        let exists = |pending: &PendingChanges, name| references.exists_ahead(&space, pending, NameOf::Workflow, name);
+        assert!(!exists(&PendingChanges::default(), "w"));
         let workflow = Workflow {
             name: "w".to_owned(),
             description: String::new(),
@@ -392,12 +394,13 @@ mod tests {
             updated_at: NOW,
         };
         references.catalogue.put_workflow(&space, workflow);
-        assert!(exists(&Outlook::default(), "w"));
-        let deleted = Outlook { workflows: HashMap::from([("w".to_owned(), None)]), ..Outlook::default() };
+        assert!(exists(&PendingChanges::default(), "w"));
+        let deleted =
+            PendingChanges { workflows: HashMap::from([("w".to_owned(), None)]), ..PendingChanges::default() };
         assert!(!exists(&deleted, "w"));
-        let coming = Outlook { coming_workflows: names(&["v"]), ..Outlook::default() };
+        let coming = PendingChanges { coming_workflows: names(&["v"]), ..PendingChanges::default() };
         assert!(exists(&coming, "v") && exists(&coming, "w") && !exists(&coming, "u"));
-        let kinds = Outlook { coming_kinds: names(&["u"]), ..Outlook::default() };
+        let kinds = PendingChanges { coming_kinds: names(&["u"]), ..PendingChanges::default() };
         assert!(!exists(&kinds, "u"), "a kind is no workflow");
     }
 
@@ -405,14 +408,14 @@ mod tests {
     async fn a_kind_may_refer_to_itself_and_to_kinds_that_exist() {
         let (_folder, store) = samples::store();
         let (references, space) = (references_of(&store), SpaceId::main());
-        let check = |outlook: &Outlook| {
+        let check = |pending: &PendingChanges| {
             let order = kind("order", &["order", "ticket", "customer"]);
-            references.check_kind_references(&space, outlook, &order)
+            references.check_kind_references(&space, pending, &order)
         };
-        let mistakes = check(&Outlook::default()).unwrap_err().0;
+        let mistakes = check(&PendingChanges::default()).unwrap_err().0;
         let paths: Vec<&str> = mistakes.iter().map(|mistake| mistake.path.as_str()).collect();
         assert_eq!(paths, ["fields.customer.kind"]);
-        assert_eq!(check(&Outlook { coming_kinds: names(&["customer"]), ..Outlook::default() }), Ok(()));
+        assert_eq!(check(&PendingChanges { coming_kinds: names(&["customer"]), ..PendingChanges::default() }), Ok(()));
     }
 
     #[tokio::test]

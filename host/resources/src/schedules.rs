@@ -14,7 +14,7 @@ use hookwright_store::{ConfigChange, Store, Swap};
 use serde_json::Value;
 
 use crate::lifecycle::{Lifecycle, Resource};
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::{References, unknown};
 use crate::switching::only_switched_off;
 
@@ -104,9 +104,15 @@ impl Schedules {
     }
 
     /// Fails if the workflow could not be started with this input after the changes.
-    fn start_ahead(&self, space: &SpaceId, outlook: &Outlook, name: &str, input: &Value) -> Result<(), PipelineError> {
-        let unread = &outlook.unread_workflows;
-        match outlook.workflows.get(name) {
+    fn start_ahead(
+        &self,
+        space: &SpaceId,
+        pending: &PendingChanges,
+        name: &str,
+        input: &Value,
+    ) -> Result<(), PipelineError> {
+        let unread = &pending.unread_workflows;
+        match pending.workflows.get(name) {
             _ if unread.names.contains(name) => Ok(()),
             None if unread.any && self.store.workflows.workflow(space, name)?.is_none() => Ok(()),
             None => self.runs.workflow_start(space, name, input).map(|_| ()),
@@ -168,16 +174,16 @@ impl Resource for Schedules {
     }
 
     /// Sets when it is due.
-    fn check(&self, space: &SpaceId, outlook: &Outlook, schedule: &mut Schedule) -> Result<(), PipelineError> {
+    fn check(&self, space: &SpaceId, pending: &PendingChanges, schedule: &mut Schedule) -> Result<(), PipelineError> {
         let mut mistakes = schedule.check();
         let timetable = Timetable::of(schedule).map_err(|wrong| mistakes.0.extend(wrong.0));
         if let Some(each) = schedule.for_each.as_ref().filter(|each| is_kind(&each.kind))
-            && !self.references.exists_ahead(space, outlook, NameOf::Kind, &each.kind)
+            && !self.references.exists_ahead(space, pending, NameOf::Kind, &each.kind)
         {
             mistakes.add("for_each.kind", unknown(NameOf::Kind, &each.kind));
         }
         if let (Some(name), None) = (&schedule.workflow, &schedule.event_type) {
-            match self.start_ahead(space, outlook, name, &input_of(schedule)) {
+            match self.start_ahead(space, pending, name, &input_of(schedule)) {
                 Ok(()) | Err(PipelineError::Conflict { .. }) => {}
                 Err(PipelineError::Invalid(wrong)) => mistakes.0.extend(wrong.0),
                 Err(error) => mistakes.add("workflow", error.to_string()),

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::key_ring::KeyRing;
 use crate::lifecycle::{Lifecycle, Resource};
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
 
 /// How long a former URL may work beside the new one, in seconds.
@@ -311,13 +311,19 @@ impl Sources {
         self.lifecycle.delete(self, space, || self.stored_source(space, id)).await
     }
 
-    fn check_kind(&self, space: &SpaceId, outlook: &Outlook, kind: &str, with: &Map<String, Value>) -> Vec<Mistake> {
-        if self.references.is_unread(space, outlook, kind) {
+    fn check_kind(
+        &self,
+        space: &SpaceId,
+        pending: &PendingChanges,
+        kind: &str,
+        with: &Map<String, Value>,
+    ) -> Vec<Mistake> {
+        if self.references.is_unread(space, pending, kind) {
             return Vec::new();
         }
-        let plugin = self.references.plugin_ahead(space, outlook, kind);
+        let plugin = self.references.plugin_ahead(space, pending, kind);
         let Some(plugin) = plugin.filter(|plugin| plugin.kinds().contains(&Kind::Source)) else {
-            let (shown, known) = (begin(kind), self.references.names_ahead(space, outlook, Kind::Source).join(", "));
+            let (shown, known) = (begin(kind), self.references.names_ahead(space, pending, Kind::Source).join(", "));
             let message =
                 format!("there is no source `{shown}`; available: {known}, and `{INCOMING}` for incoming webhooks");
             return vec![Mistake::new("kind", message)];
@@ -348,7 +354,7 @@ impl Resource for Sources {
     }
 
     /// Normalizes the words of its access, and sets when it is polled.
-    fn check(&self, space: &SpaceId, outlook: &Outlook, thing: &mut SourceThing) -> Result<(), PipelineError> {
+    fn check(&self, space: &SpaceId, pending: &PendingChanges, thing: &mut SourceThing) -> Result<(), PipelineError> {
         let SourceThing { source, polling, times } = thing;
         let mut mistakes = Mistakes::default();
         check_display_name("name", &source.name, &mut mistakes);
@@ -358,11 +364,11 @@ impl Resource for Sources {
         if source.kind == INCOMING {
             check_incoming(source, &mut mistakes);
         } else {
-            mistakes.0.extend(self.check_kind(space, outlook, &source.kind, &source.with));
+            mistakes.0.extend(self.check_kind(space, pending, &source.kind, &source.with));
         }
         // Only a known kind says whether a source can be polled.
         let known = times.as_ref().filter(|_| mistakes.0.iter().all(|mistake| mistake.path != "kind"));
-        let wrong_times = known.map_or(Ok(()), |times| self.check_polling(space, outlook, &source.kind, times));
+        let wrong_times = known.map_or(Ok(()), |times| self.check_polling(space, pending, &source.kind, times));
         together([mistakes.check().map_err(PipelineError::Invalid), wrong_times])?;
         *polling = self.polling_with(source, polling.as_ref(), times.clone())?;
         Ok(())
@@ -418,7 +424,7 @@ fn check_incoming(source: &mut Source, mistakes: &mut Mistakes) {
     }
 }
 
-/// The beginning of a text, for a message.
+/// The beginning of a string, for a message.
 fn begin(text: &str) -> String {
     hookwright_model::abridged(text)
 }
@@ -438,7 +444,7 @@ impl Sources {
     pub async fn poll(&self, space: &SpaceId, id: &str) -> Result<Vec<String>, PipelineError> {
         let source = self.source(space, id)?;
         self.loading.loaded(space, &[source.kind.as_str()].into()).await;
-        self.check_pollable(space, &Outlook::default(), &source.kind, "kind")?;
+        self.check_pollable(space, &PendingChanges::default(), &source.kind, "kind")?;
         if !source.active {
             return Err(PipelineError::Conflict {
                 code: "source.inactive",
@@ -467,7 +473,7 @@ impl Sources {
     fn check_polling(
         &self,
         space: &SpaceId,
-        outlook: &Outlook,
+        pending: &PendingChanges,
         kind: &str,
         times: &PollTimes,
     ) -> Result<(), PipelineError> {
@@ -482,19 +488,25 @@ impl Sources {
         }
         let inside = |mistake: Mistake| Mistake::new(format!("poll.{}", mistake.path), mistake.message);
         Mistakes(mistakes.0.into_iter().map(inside).collect()).check()?;
-        self.check_pollable(space, outlook, kind, "poll")
+        self.check_pollable(space, pending, kind, "poll")
     }
 
-    fn check_pollable(&self, space: &SpaceId, outlook: &Outlook, kind: &str, path: &str) -> Result<(), PipelineError> {
-        if self.references.is_unread(space, outlook, kind) {
+    fn check_pollable(
+        &self,
+        space: &SpaceId,
+        pending: &PendingChanges,
+        kind: &str,
+        path: &str,
+    ) -> Result<(), PipelineError> {
+        if self.references.is_unread(space, pending, kind) {
             return Ok(());
         }
-        let plugin = self.references.plugin_ahead(space, outlook, kind);
+        let plugin = self.references.plugin_ahead(space, pending, kind);
         let hints = plugin.map(|plugin| plugin.manifest().hints.clone()).unwrap_or_default();
         if hints.iter().any(|(name, value)| (name.as_str(), value.as_str()) == HINT) {
             return Ok(());
         }
-        let message = format!("`{kind}` waits for requests and cannot be asked: use a source such as `poll`");
+        let message = format!("`{kind}` accepts requests and cannot be polled: use a source such as `poll`");
         Err(Mistake::new(path, message).into())
     }
 

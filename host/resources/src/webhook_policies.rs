@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hookwright_delivery::signers::{Signers, Signing};
 use hookwright_foundation::error::PipelineError;
-use hookwright_foundation::places::SpacePermits;
+use hookwright_foundation::permits::SpacePermits;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_model::{
     Creates, CustomHeader, Mistake, Mistakes, SigningKey, SigningPolicy, SpaceId, Webhook, WebhookPolicy,

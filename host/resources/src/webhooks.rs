@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hookwright_delivery::confirm::Confirmations;
 use hookwright_delivery::holds::Holds;
-use hookwright_delivery::lanes::DeliveryQueues;
 use hookwright_delivery::notices::Notices;
+use hookwright_delivery::queues::DeliveryQueues;
 use hookwright_delivery::signers::Signing;
 use hookwright_delivery::transmit::Transmit;
 use hookwright_foundation::error::{PipelineError, together};
@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::automations::Automations;
 use crate::lifecycle::{Lifecycle, Resource};
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
 use crate::switching::only_switched_off;
 use crate::webhook_policies::{ShownKey, WebhookPolicies, first_keys};
@@ -423,7 +423,7 @@ impl Resource for Webhooks {
         only_switched_off(old, new, new.enabled)
     }
 
-    fn check(&self, _space: &SpaceId, outlook: &Outlook, webhook: &mut Webhook) -> Result<(), PipelineError> {
+    fn check(&self, _space: &SpaceId, pending: &PendingChanges, webhook: &mut Webhook) -> Result<(), PipelineError> {
         let mut mistakes = Mistakes::default();
         webhook.check(&mut mistakes);
         if webhook.url.len() <= 2048
@@ -442,7 +442,7 @@ impl Resource for Webhooks {
         if let Some(order) = &webhook.order {
             mistakes.0.extend(check_variables(&order.key.as_str().into(), "order.key", &[]));
         }
-        let signing = self.references.signing_ahead(outlook, webhook)?;
+        let signing = self.references.signing_ahead(pending, webhook)?;
         if let (Some(policy), None) = (webhook.policy, &signing) {
             mistakes.add("policy", format!("there is no webhook policy {policy}: GET /v1/webhook-policies lists them"));
         }
@@ -486,7 +486,7 @@ impl Resource for Webhooks {
             }
             self.check_secret_there(&webhook.space, Some(&oauth.client_secret), "oauth.client_secret", &mut mistakes)?;
         }
-        self.automations.check_webhook_plugins(outlook, webhook, &mut mistakes);
+        self.automations.check_webhook_plugins(pending, webhook, &mut mistakes);
         // Certificates and keys are read now, so that an error in them is reported when the webhook is saved.
         let is_outward = |mistake: &Mistake| ["transport", "oauth"].iter().any(|field| mistake.path.starts_with(field));
         let outward = if mistakes.0.iter().any(is_outward) { Ok(()) } else { self.signing.check_transport(webhook) };

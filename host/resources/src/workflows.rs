@@ -18,9 +18,8 @@ use serde_json::Value;
 
 use crate::automations::Automations;
 use crate::lifecycle::{Lifecycle, Resource};
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 use crate::references::References;
-use crate::sight::CheckScope;
 use crate::switching::only_switched_off;
 
 /// The most bytes of a workflow's input.
@@ -225,12 +224,12 @@ impl Resource for Workflows {
         only_switched_off(old, new, new.enabled)
     }
 
-    fn check(&self, space: &SpaceId, outlook: &Outlook, workflow: &mut Workflow) -> Result<(), PipelineError> {
+    fn check(&self, space: &SpaceId, pending: &PendingChanges, workflow: &mut Workflow) -> Result<(), PipelineError> {
         let mut mistakes = workflow.check().err().unwrap_or_default();
         if let Err(wrong) = InputSchema::new(&workflow.input) {
             mistakes.add("input", wrong);
         }
-        let scope = CheckScope { space, outlook, itself: Some(&workflow.name) };
+        let scope = CheckScope { space, pending, itself: Some(&workflow.name) };
         self.automations.check_steps(scope, &workflow.steps, "steps", true, &mut mistakes);
         mistakes.0.dedup();
         Ok(mistakes.check()?)

@@ -36,14 +36,14 @@ impl<'b> Envelope<'b> {
         Ok(Self { members: members.0, mistakes })
     }
 
-    /// A text; `None` if the field is null or absent.
+    /// A string; `None` if the field is null or absent.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let value = self.json(name)?;
         match serde_json::from_str(value.get()) {
             Ok(text) => Some(text),
             Err(_) => {
                 let shown = hookwright_model::abridged(value.get());
-                self.mistakes.add(name, format!("is `{shown}`: give a text"));
+                self.mistakes.add(name, format!("is `{shown}`: give a string"));
                 None
             }
         }
@@ -53,7 +53,7 @@ impl<'b> Envelope<'b> {
     pub(crate) fn needed(&mut self, name: &str) -> String {
         match self.members.get(name).map(|value| value.get()) {
             None | Some("null") => {
-                self.mistakes.add(name, "is missing: give a text");
+                self.mistakes.add(name, "is missing: give a string");
                 String::new()
             }
             Some(_) => self.text(name).unwrap_or_default(),

@@ -113,8 +113,12 @@ pub(crate) async fn replace(
         return Err(Mistake::new("name", "differs from the name in the path: leave it out").into());
     }
     let (input, strict) = input.of(name);
-    let (made, new) =
-        app.pipeline.resources.event_types.put_event_type(&caller.space, input, strict, EventTypeChange::Replace).await?;
+    let (made, new) = app
+        .pipeline
+        .resources
+        .event_types
+        .put_event_type(&caller.space, input, strict, EventTypeChange::Replace)
+        .await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, axum::Json(made)).into_response())
 }

@@ -37,7 +37,7 @@ pub(crate) fn check(path: &str, request: &mut Request) -> Result<(), Problem> {
     let Some(value) = values.next() else { return Ok(()) };
     if !takes_key {
         let detail = format!(
-            "Idempotency-Key is not supported by POST {path}, so a retry would be carried out again: send the request without \
+            "Idempotency-Key is not supported by POST {path}, so a retry would be executed again: send the request without \
              it. It is supported by POST {}",
             KEYED.join(", ")
         );

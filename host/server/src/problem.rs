@@ -48,7 +48,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a stable code and a text for people, which is truncated if it repeats a long value.
+    /// A problem with a stable code and a message for people, which is truncated if it repeats a long value.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         let (code, detail) = (code.to_owned(), abridged_message(detail.into()));
         Self { status, code, detail, errors: Vec::new(), retry_after: None, close: false }

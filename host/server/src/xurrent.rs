@@ -137,7 +137,7 @@ fn listed(webhook: &Webhook) -> Map<String, Value> {
     put("event", event.into());
     put("uri", webhook.url.clone().into());
     if is_off(webhook) {
-        // A text, as in the article.
+        // A string, as in the article.
         put("disabled", "true".into());
     }
     if let Some(error) = &webhook.last_error {

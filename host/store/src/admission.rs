@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(admission.now(&flood, 10).err(), Some(StoreError::Busy), "a fifth of eight operations");
         assert!(admission.now(&quiet, 10).is_ok());
         admitted.pop();
-        assert!(admission.now(&flood, 10).is_ok(), "what was committed makes room");
+        assert!(admission.now(&flood, 10).is_ok(), "a commit releases capacity");
         drop(admitted);
 
         let large = admission.now(&flood, MAX_BYTES / 2).unwrap();

@@ -33,16 +33,16 @@ pub struct AttemptQuery<'a> {
     pub keep: &'a dyn Fn(&Delivery, &Attempt) -> bool,
 }
 
-/// A place in the log of attempts, which is read newest first.
+/// A position in the log of attempts, which is read newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogCursor {
     /// When the attempt began.
     pub started_at: Timestamp,
-    /// The event's place in the journal.
+    /// The event's position in the journal.
     pub seq: u64,
-    /// Which of the event's deliveries.
+    /// The ordinal of the delivery.
     pub ordinal: u32,
-    /// Which of the delivery's attempts.
+    /// The number of the attempt.
     pub number: u32,
 }
 

@@ -145,7 +145,7 @@ fn pull_back_run(batch: &mut Batch<'_>, key: DueKey, now: Timestamp) -> Result<b
         if let Some(set) = since.or(stored.wait.and_then(|wait| wait.since)) {
             *until = sooner(*until, set);
         }
-        // It goes on with whatever comes first.
+        // It continues with whatever is due first.
         *until = first_retry.map_or(*until, |retry| retry.min(*until));
         *since = since.map(|since| since.min(now));
     }

@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! running, decided with its event's work   WORK    until no run of the event is left there
-//! running, after it waited before          DUE     at once: whoever carries it out holds it in memory
+//! running, after it waited before          DUE     at once: whoever executes it holds it in memory
 //! waiting                                  DUE     at its time
-//! parked                                   PARKED  under its plugin; DUE as well while a step is tried again beside it
+//! parked                                   PARKED  under its plugin; DUE as well while an open step is retried
 //! queued                                   LANES   behind earlier runs of its key
 //! ```
 //!

@@ -1,6 +1,6 @@
-//! Idempotency keys: what the requests that came with them created. A key is written in the commit that creates it, so
-//! a crash cannot separate the two, and of two requests with one key the writer takes only the first. It is remembered
-//! for a limited time: each key also has a row ordered by its time of arrival, by which expired keys are found.
+//! Idempotency keys, with what their requests created. A key is written in the commit that creates these objects, so a
+//! crash cannot separate the two, and of two requests with one key the writer executes only the first. It is stored for
+//! a limited time: each key also has a row ordered by its time of arrival, by which expired keys are found.
 
 use std::ops::RangeBounds;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use crate::{StoreError, rows};
 /// The number of keys whose time is corrected in one commit.
 const CHUNK: usize = 1000;
 
-/// A row of [`IDEMPOTENCY_TIMES`]: when a key came, the space, and the key.
+/// A row of [`IDEMPOTENCY_TIMES`]: the key's time of arrival, the space, and the key.
 type KeyTime = (i64, u32, String);
 
-/// When a request with a key comes, and which keys are still remembered then.
+/// The time of a request with a key, and the keys that have not expired then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyWindow {
-    /// When the request comes.
+    /// The time of the request.
     pub now: Timestamp,
-    /// Keys that came before this have expired.
+    /// Keys from before this time have expired.
     pub since: Timestamp,
 }
 
 impl KeyWindow {
-    /// The window of a request that comes `now`, where keys are remembered for `ttl`.
+    /// The window of a request at `now`, where keys expire after `ttl`.
     pub fn new(now: Timestamp, ttl: Duration) -> Self {
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Self { now, since: Timestamp::from_millis(now.millis().saturating_sub(ttl)) }
@@ -46,29 +46,29 @@ pub struct Keyed {
     pub request: KeyedRequest,
     /// The objects that its commit creates.
     pub made: Made,
-    /// When it comes.
+    /// Its time.
     pub window: KeyWindow,
 }
 
 /// The stored information about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// The same request came with it, and created this.
+    /// The same request had it, and created this.
     Retry(Made),
-    /// Another request came with it.
+    /// Another request had it.
     Reused,
 }
 
 #[derive(Serialize, Deserialize)]
 struct KeyRow {
-    /// When the request came, in milliseconds since 1970, as in [`IDEMPOTENCY_TIMES`].
+    /// The time of the request, in milliseconds since 1970, as in [`IDEMPOTENCY_TIMES`].
     at_ms: i64,
     fingerprint: String,
     made: Made,
 }
 
 impl KeyRow {
-    /// Evaluates it for a request; `None`: it has expired.
+    /// Evaluates it for a request. `None`: it has expired.
     fn of(self, request: &KeyedRequest, window: KeyWindow) -> Option<Known> {
         if self.at_ms < window.since.millis() {
             return None;
@@ -156,8 +156,8 @@ impl IdempotencyKeys {
             .await
     }
 
-    /// Removes keys that came before `before`, at most `limit` of them, the oldest first, in one commit. Returns how
-    /// many were removed; fewer than `limit`: none are left.
+    /// Removes keys from before `before`, at most `limit` of them, the oldest first, in one commit. Returns how many
+    /// were removed; fewer than `limit`: none are left.
     pub async fn sweep_idempotency_keys(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let old = keys_by_time(&self.db, ..(before.millis(), 0, ""), limit)?;
         if old.is_empty() {
@@ -176,13 +176,13 @@ impl IdempotencyKeys {
             .await
     }
 
-    /// How many keys are remembered, in all spaces.
+    /// Number of stored keys, in all spaces.
     pub fn idempotency_key_count(&self) -> Result<u64, StoreError> {
         Ok(self.db.begin_read()?.open_table(IDEMPOTENCY_KEYS)?.len()?)
     }
 }
 
-/// The keys that came within `range`, at most `limit` of them, the oldest first.
+/// The keys whose time is within `range`, at most `limit` of them, the oldest first.
 fn keys_by_time(
     db: &Db,
     range: impl RangeBounds<(i64, u32, &'static str)>,

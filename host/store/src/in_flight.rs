@@ -36,7 +36,7 @@ impl InFlight {
     /// Opens the file and empties it. Errors are logged, and the server continues without the file.
     pub(crate) fn open(path: &Path) -> Arc<Self> {
         let opened = open(path).inspect_err(|error| {
-            tracing::warn!(%error, path = %path.display(), "events that end the process cannot be told from others");
+            tracing::warn!(%error, path = %path.display(), "events that crash the process cannot be recognized");
         });
         let (file, interrupted) = opened.map_or((None, Vec::new()), |(file, found)| (Some(file), found));
         Arc::new(Self {

@@ -1,4 +1,4 @@
-//! The operations that wait for the writer, in two lines: events from outside, and all other operations.
+//! The operations that wait for the writer, in two queues: external events, and all other operations.
 //!
 //! Under internal load an event is accepted almost as fast as on an idle server: events go first, other operations have
 //! a bounded time in each commit, and after events were accepted the writer briefly waits for the next one, since a

@@ -18,11 +18,10 @@ pub(crate) type Place = (u32, &'static str, &'static str, &'static str, u64);
 /// A row of a table, as returned by a range.
 pub(crate) type Row<'a, K, V> = Result<(redb::AccessGuard<'a, K>, redb::AccessGuard<'a, V>), redb::StorageError>;
 
-/// The form of values in the index, incremented when it changes. 2: a large whole number has one place, in whichever form
-/// it is written.
+/// The form of values in the index, incremented when it changes. 2: a large integer has one form, in any notation.
 const FORM: u32 = 2;
 
-/// A text that identifies the indexed fields of built-in kinds and the form of their values, and changes when they do.
+/// A string that identifies the indexed fields of built-in kinds and the form of their values, and changes when they do.
 fn made_for() -> String {
     let kinds = builtin_kinds().map(|kind| format!("{}:{}", kind.name(), kind.indexed().collect::<Vec<_>>().join(",")));
     format!("{FORM} {}", kinds.collect::<Vec<_>>().join(" "))

@@ -33,11 +33,11 @@ pub struct Appended {
 /// The events that have an id.
 #[derive(Debug)]
 pub enum EventLookup {
-    /// None.
+    /// No event.
     None,
-    /// This one.
+    /// This event.
     One(u64, Box<Event>),
-    /// One of each of these sources.
+    /// One event of each of these sources.
     Several(Vec<String>),
 }
 
@@ -180,8 +180,8 @@ impl Events {
             .await
     }
 
-    /// Appends events that the server makes itself because of a change that is carried out already. They are refused only
-    /// where nothing is written at all, not while little space is left or the backlog of their space is full, and they wait
+    /// Appends events that the server emits because of a change that is committed already. They are refused only where
+    /// nothing is written at all, not while little space is left or the backlog of their space is full, and they wait
     /// for capacity.
     pub async fn append_own(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, StoreError> {
         if events.is_empty() {
@@ -210,8 +210,7 @@ impl Events {
             if source.is_some_and(|source| source != name) {
                 continue;
             }
-            // Of two that differ only in how they came in, the one that came to a source's URL sorts last and is
-            // returned.
+            // Of two that differ only in their ingress, the one of a source's URL sorts last and is returned.
             match found.last_mut() {
                 Some((known, place)) if *known == name => *place = seq.value(),
                 _ => found.push((name.to_owned(), seq.value())),

@@ -120,8 +120,8 @@ use db::Db;
 use ids::Ids;
 use in_flight::InFlight;
 
-/// The store, in parts by what they store. Clones share it, and so do clones of a part. A clone is one counter more: whoever
-/// reads for a plugin has one.
+/// The store, in parts by what they store. Clones share it, and so do clones of a part. A clone only increments a
+/// counter.
 #[derive(Clone)]
 pub struct Store(Arc<Parts>);
 
@@ -270,7 +270,7 @@ impl Store {
         self.db.spaces()
     }
 
-    /// A text that no other store has.
+    /// The store's unique id.
     pub fn instance_id(&self) -> &str {
         &self.instance
     }

@@ -1,4 +1,4 @@
-//! Migrates a file of an earlier format to the present one, one format after the other. A step that is interrupted is
+//! Migrates a file of an earlier format to the current one, one format after the other. An interrupted step is
 //! repeated.
 //!
 //! | format | since | what changed |
@@ -6,7 +6,7 @@
 //! | 1 | | the first |
 //! | 2 | queues | webhooks have a number, `enabled` and `keys` for `state` and `secret`; pending deliveries lie in `queue`, no longer in `due`; finished ones in `finished`; attempts in `attempt_log`, and are counted |
 //! | 3 | recovery | runs in progress outside of their event's work are listed in `live`, and each has a row by which it is continued |
-//! | 4 | keys that expire | idempotency keys have the time at which they came, and a row in `idempotency_times` |
+//! | 4 | keys that expire | idempotency keys have their time of arrival, and a row in `idempotency_times` |
 
 use std::collections::HashMap;
 
@@ -84,7 +84,7 @@ fn webhooks(transaction: &WriteTransaction) -> Result<Numbers, StoreError> {
     for (space, id, mut row) in found {
         let number = counters.get((space, WEBHOOK_NUMBER))?.map_or(0, |value| value.value()).saturating_add(1);
         counters.insert((space, WEBHOOK_NUMBER), number)?;
-        let fields = row.as_object_mut().ok_or_else(|| rows::corrupt(&format!("webhook {id} is no object")))?;
+        let fields = row.as_object_mut().ok_or_else(|| rows::corrupt(&format!("webhook {id} is not an object")))?;
         fields.insert("number".to_owned(), number.into());
         if let Some(state) = fields.remove("state") {
             fields.insert("enabled".to_owned(), (state == "active").into());
@@ -172,10 +172,11 @@ fn idempotency_keys(transaction: &WriteTransaction) -> Result<(), StoreError> {
             let (space, key) = key.value();
             chunk.push((space, key.to_owned(), rows::read(row.value())?));
         }
-        // No text sorts between a text and the same text with a NUL appended.
+        // No string sorts between a string and the same string with a NUL appended.
         from = chunk.last().map(|(space, key, _)| (*space, format!("{key}\0")));
         for (space, key, mut row) in chunk {
-            let fields = row.as_object_mut().ok_or_else(|| rows::corrupt("an idempotency key's row is no object"))?;
+            let fields =
+                row.as_object_mut().ok_or_else(|| rows::corrupt("an idempotency key's row is not an object"))?;
             fields.insert("at_ms".to_owned(), now.into());
             keys.insert((space, key.as_str()), rows::json(&row)?.as_slice())?;
             times.insert((now, space, key.as_str()), ())?;

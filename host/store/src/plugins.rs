@@ -1,4 +1,4 @@
-//! Plugins of a space: their versions, the components of these, and what each plugin may do.
+//! Plugins of a space: their versions, the components of these, and their policies.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,12 @@ use crate::{StoreError, recordings, rows};
 const INSTALLED: Faults = Faults { before: "install.before-commit", after: "install.after-commit" };
 const REMOVED: Faults = Faults { before: "uninstall.before-commit", after: "uninstall.after-commit" };
 
-/// A version of a plugin that is installed, with everything that is stored of it.
+/// A version of a plugin to be installed, with everything that is stored for it.
 #[derive(Clone, Debug)]
 pub struct PluginInstall {
     /// The plugin, with this version.
     pub record: PluginRecord,
-    /// What the plugin may do from then on; `None`: what it may do now.
+    /// The plugin's new policy. `None`: it is unchanged.
     pub policy: Option<PluginPolicy>,
     /// SHA-256 in hex and bytes of the version's component; `None`: it is stored already.
     pub component: Option<(String, Bytes)>,
@@ -35,8 +35,7 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Stores a version of a plugin in one commit: grants without the version, or the version without its grants, would
-    /// be what nobody asked for.
+    /// Stores a version of a plugin and its grants in one commit, so that neither is stored without the other.
     pub async fn install_plugin(&self, space: &SpaceId, install: PluginInstall) -> Result<(), StoreError> {
         let PluginInstall { record, policy, component, dropped } = install;
         let (space, name, row) = (space.clone(), record.name.clone(), rows::json(&record)?);
@@ -62,8 +61,8 @@ impl Plugins {
         config::put(&self.db, space, PLUGIN, &record.name, record).await
     }
 
-    /// Deletes a plugin with what it may do, its recordings, and its components unless other plugins have the same, in
-    /// one commit. Returns whether there was one.
+    /// Deletes a plugin with its policy, its recordings, and its components unless other plugins have the same, in one
+    /// commit. Returns whether it existed.
     pub async fn delete_plugin(&self, space: &SpaceId, name: &str) -> Result<bool, StoreError> {
         let (space, name) = (space.clone(), name.to_owned());
         self.db
@@ -97,7 +96,7 @@ impl Plugins {
         config::all(&self.db, PLUGIN)
     }
 
-    /// Whether there is a component with this digest.
+    /// Whether a component with this digest is stored.
     pub fn has_component(&self, digest: &str) -> Result<bool, StoreError> {
         let read = self.db.begin_read()?;
         Ok(read.open_table(COMPONENTS)?.get(digest)?.is_some())
@@ -110,17 +109,17 @@ impl Plugins {
         Ok(row.map(|row| Bytes::copy_from_slice(row.value())))
     }
 
-    /// Stores what a plugin may do in a space.
+    /// Stores the policy of a plugin in a space.
     pub async fn put_policy(&self, space: &SpaceId, name: &str, policy: &PluginPolicy) -> Result<(), StoreError> {
         config::put(&self.db, space, POLICY, name, policy).await
     }
 
-    /// What a plugin may do in a space, if something was set.
+    /// The policy of a plugin in a space, if one was set.
     pub fn policy(&self, space: &SpaceId, name: &str) -> Result<Option<PluginPolicy>, StoreError> {
         config::get(&self.db, space, POLICY, name)
     }
 
-    /// What the plugins of a space may do for which something was set, by name.
+    /// The policies of the plugins of a space, by name.
     pub fn policies(&self, space: &SpaceId) -> Result<Vec<(String, PluginPolicy)>, StoreError> {
         config::list_by_id(&self.db, space, POLICY)
     }

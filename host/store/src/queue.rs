@@ -344,7 +344,7 @@ mod tests {
         add_stale(&store, 500, pending.id).await;
         assert_eq!(queue_rows(&store), [(500, pending.id), (1000, pending.id)]);
         drop_row(&store, 500, pending.id).await;
-        assert_eq!(queue_rows(&store), [(1000, pending.id)], "of two rows only the stale one goes");
+        assert_eq!(queue_rows(&store), [(1000, pending.id)], "of two rows only the stale one is removed");
 
         let mut delivery = pending.clone();
         delivery.state = DeliveryState::Delivered;
@@ -355,11 +355,11 @@ mod tests {
         assert_eq!(store.attempts.record_attempts(commit).await, Ok(1));
         add_stale(&store, 1000, pending.id).await;
         drop_row(&store, 1000, pending.id).await;
-        assert_eq!(queue_rows(&store), [], "the row of a finished delivery goes");
+        assert_eq!(queue_rows(&store), [], "the row of a finished delivery is removed");
 
         let missing = DeliveryId { ordinal: 9, ..pending.id };
         add_stale(&store, 1000, missing).await;
         drop_row(&store, 1000, missing).await;
-        assert_eq!(queue_rows(&store), [], "the row of a missing delivery goes");
+        assert_eq!(queue_rows(&store), [], "the row of a missing delivery is removed");
     }
 }

@@ -92,7 +92,7 @@ impl Ready {
         })
     }
 
-    /// Puts an event that [`Ready::next`] returned first in its line again.
+    /// Puts an event that [`Ready::next`] returned at the front of its queue again.
     pub(crate) fn put_back(&self, space: u32, seq: u64) {
         self.with(|ready| {
             if let Some(line) = ready.spaces.get_mut(&space) {

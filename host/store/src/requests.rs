@@ -1,4 +1,4 @@
-//! The logs of sources: the last requests that came to each URL.
+//! The logs of sources: the last requests to each URL.
 
 use hookwright_model::{API_REQUESTS, RequestEntry, RequestNote, SourceId, SpaceId, Timestamp};
 use redb::ReadableTable as _;
@@ -11,7 +11,7 @@ use crate::{StoreError, rows};
 /// An entry that the caller has prepared, so that the writer has little work.
 pub(crate) struct ReadyNote {
     source: String,
-    /// When the request came (8 bytes, milliseconds, little endian), then the entry as JSON.
+    /// The time of the request (8 bytes, milliseconds, little endian), then the entry as JSON.
     row: Vec<u8>,
     most: u64,
 }
@@ -115,8 +115,8 @@ impl Requests {
         row.map(|row| rows::read(read(row.value())?.1)).transpose()
     }
 
-    /// Removes entries of a source's log that came before `before`, and those beyond `most`, at most `limit` in one
-    /// commit. Returns how many were removed; fewer than `limit`: none are left.
+    /// Removes entries of a source's log from before `before`, and those beyond `most`, at most `limit` in one commit.
+    /// Returns how many were removed; fewer than `limit`: none are left.
     pub async fn sweep_requests(
         &self,
         space: &SpaceId,

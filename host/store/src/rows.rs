@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::StoreError;
 use crate::tables::LogSummary;
 
-/// An event's row: length of the envelope (4 bytes, little endian), the envelope as JSON, the payload as it came.
+/// An event's row: length of the envelope (4 bytes, little endian), the envelope as JSON, the payload as received.
 pub(crate) fn event_row(event: &Event) -> Result<Vec<u8>, StoreError> {
     let mut row = Vec::with_capacity(event.payload.len().saturating_add(1024));
     row.extend_from_slice(&[0; 4]);

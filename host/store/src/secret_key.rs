@@ -60,7 +60,7 @@ impl Secrets {
         Ok(row.map(|row| row.value().to_owned()))
     }
 
-    /// A sealed text from before the check existed: stores of earlier versions have no check.
+    /// A sealed value from before the check existed: stores of earlier versions have no check.
     fn any_sealed(&self) -> Result<Option<String>, StoreError> {
         let read = self.db.begin_read()?;
         for row in read.open_table(CONFIG)?.iter()? {
@@ -74,7 +74,7 @@ impl Secrets {
     }
 }
 
-/// A sealed text in a stored object of a kind that has one.
+/// A sealed value in a stored object of a kind that has one.
 fn sealed_in(kind: &str, thing: &Value) -> Option<String> {
     let sealed = match kind {
         SECRET => thing.get("sealed"),

@@ -1,4 +1,4 @@
-//! Sources: the URLs at which events come in.
+//! Sources: inbound endpoints.
 
 use hookwright_model::{Source, SpaceId};
 

@@ -1,4 +1,4 @@
-//! What a workbench reads of the store.
+//! The state that a workbench reads from the store.
 
 use std::sync::Arc;
 

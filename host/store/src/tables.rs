@@ -14,9 +14,9 @@ pub(crate) const SPACES: TableDefinition<'_, &str, u32> = TableDefinition::new("
 pub(crate) const EVENTS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("events");
 /// (space, id, source) → seq.
 pub(crate) const EVENT_IDS: TableDefinition<'_, (u32, &str, &str), u64> = TableDefinition::new("event_ids");
-/// (space, idempotency key) → the request that it came with and what that created, JSON.
+/// (space, idempotency key) → its request and what that created, JSON.
 pub(crate) const IDEMPOTENCY_KEYS: TableDefinition<'_, (u32, &str), &[u8]> = TableDefinition::new("idempotency_keys");
-/// (milliseconds at which it came, space, idempotency key) → nothing: the keys in the order in which they expire.
+/// (milliseconds of its arrival, space, idempotency key) → nothing: the keys in the order in which they expire.
 pub(crate) const IDEMPOTENCY_TIMES: TableDefinition<'_, (i64, u32, &str), ()> =
     TableDefinition::new("idempotency_times");
 /// seq → how often the process crashed while the event was in flight, since its last commit.
@@ -59,14 +59,14 @@ pub(crate) const KEPT_EXPIRY: TableDefinition<'_, (i64, u32, &str, &str), ()> = 
 pub(crate) const MAILS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("mails");
 /// (space, plugin, seq, ordinal) → nothing: runs that wait for a plugin.
 pub(crate) const PARKED: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDefinition::new("parked");
-/// (space, kind of thing, id) → JSON: automations, webhooks, sources, keys, plugins, policies, secrets,
-/// webhook policies, event types.
+/// (space, kind of object, id) → JSON: automations, webhooks, sources, keys, plugins, policies, secrets, webhook
+/// policies, event types.
 pub(crate) const CONFIG: TableDefinition<'_, (u32, &str, &str), &[u8]> = TableDefinition::new("config");
 /// (space, automation, revision) → JSON.
 pub(crate) const REVISIONS: TableDefinition<'_, (u32, &str, u32), &[u8]> = TableDefinition::new("revisions");
 /// SHA-256 in hex → component.
 pub(crate) const COMPONENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("components");
-/// (space, kind) → the highest id given out. Space 0: of the whole store.
+/// (space, kind) → the highest assigned id. Space 0: of the whole store.
 pub(crate) const COUNTERS: TableDefinition<'_, (u32, &str), u64> = TableDefinition::new("counters");
 /// The file's metadata.
 pub(crate) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
@@ -82,7 +82,8 @@ pub(crate) const LANES: TableDefinition<'_, (u32, &str, u64, u32), ()> = TableDe
 pub(crate) const LIVE: TableDefinition<'_, (u32, u64, u32), ()> = TableDefinition::new("live");
 /// (space, seq, ordinal, step, item) → the outcome of a step for an item, JSON.
 pub(crate) const ITEMS: TableDefinition<'_, (u32, u64, u32, u32, u32), &[u8]> = TableDefinition::new("items");
-/// (space, source, number) → when it came (8 bytes, milliseconds, little endian), then JSON: requests at sources' URLs.
+/// (space, source, number) → time of arrival (8 bytes, milliseconds, little endian), then JSON: requests at sources'
+/// URLs.
 pub(crate) const REQUESTS: TableDefinition<'_, (u32, &str, u64), &[u8]> = TableDefinition::new("requests");
 
 /// (space, plugin, number) → when the call was made (8 bytes, little endian), then the recording, sealed.
@@ -109,12 +110,12 @@ pub(crate) const SEQ: (u32, &str) = (0, "seq");
 /// The counters of numbers in a space. The kind of a record cannot contain a colon, so they are distinct from its ids.
 pub(crate) const WEBHOOK_NUMBER: &str = ":webhook";
 pub(crate) const WEBHOOK_POLICY_NUMBER: &str = ":webhook-policy";
-/// How many attempts there are.
+/// Number of attempts.
 pub(crate) const ATTEMPT_COUNT: (u32, &str) = (0, "attempts");
 /// Marks a due row of a run, and of a mail. 0 was a delivery's up to format 1.
 pub(crate) const DUE_RUN: u8 = 1;
 pub(crate) const DUE_MAIL: u8 = 2;
-/// Marks a due row of a schedule, whose number stands for the seq.
+/// Marks a due row of a schedule, whose number takes the position of the seq.
 pub(crate) const DUE_SCHEDULE: u8 = 3;
 /// The same of a source that is polled.
 pub(crate) const DUE_POLL: u8 = 4;
@@ -181,7 +182,7 @@ pub(crate) fn format(db: &redb::Database) -> Result<Option<String>, redb::Error>
     }
 }
 
-/// The text that no other store has.
+/// The store's unique id.
 pub(crate) fn instance(db: &redb::Database) -> Result<String, redb::Error> {
     let table = db.begin_read()?.open_table(META)?;
     Ok(table.get("instance")?.map(|value| value.value().to_owned()).unwrap_or_default())

@@ -95,7 +95,7 @@ impl Vault {
         self.cipher.decrypt(XNonce::from_slice(nonce), sealed).map_err(|_| VaultError::Unsealable)
     }
 
-    /// Opens a text that [`Vault::seal`] sealed.
+    /// Opens a string that [`Vault::seal`] sealed.
     pub fn open_sealed(&self, sealed: &str) -> Result<Vec<u8>, VaultError> {
         let text = sealed.strip_prefix(PREFIX).ok_or(VaultError::Unsealable)?;
         let bytes = STANDARD.decode(text).map_err(|_| VaultError::Unsealable)?;

@@ -1,4 +1,4 @@
-//! What a wrong clock had put too far ahead is pulled back once the clock is right.
+//! Times that a wrong clock set too far ahead are corrected once the clock is right.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Scene {
         Self { _dir: dir, store }
     }
 
-    /// An event at this time with a run, as `change` makes it, and a delivery.
+    /// An event at this time with a run, modified by `change`, and a delivery.
     async fn event(&self, at: Timestamp, change: impl FnOnce(&mut Run)) -> (Run, Delivery) {
         let event = EventDraft::json("a.b", "test", None, &json!({}), None).accept(&SpaceId::main(), at).unwrap();
         let delivery = NewDelivery {

@@ -1,4 +1,4 @@
-//! Changes that are made together: one commit for all of them, or nothing.
+//! Changes of several objects: one commit for all of them, or nothing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use hookwright_model::{

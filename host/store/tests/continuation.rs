@@ -1,4 +1,4 @@
-//! Every run that has not ended is found again by a row of its own, whatever happens between two commits.
+//! Every run that has not ended has a row by which it is continued, whatever happens between two commits.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl Scene {
         self.dir.path().join("store.redb")
     }
 
-    /// Stops, has `change` done to the file, and starts again.
+    /// Stops, applies `change` to the file, and starts again.
     async fn restart(self, change: impl FnOnce(&Database)) -> Self {
         let path = self.path();
         self.store.close().await;
@@ -47,12 +47,12 @@ impl Scene {
         let db = Database::open(&path).unwrap();
         change(&db);
         drop(db);
-        // The checksums are of the file as the store left it.
+        // The checksums belong to the file as the store left it.
         std::fs::remove_file(path.with_extension("redb.sums")).unwrap();
         Self { dir: self.dir, store: Store::open(&StoreOptions::new(path)).unwrap() }
     }
 
-    /// Accepts an event for so many automations, and decides that all of them fire.
+    /// Accepts an event for this number of automations, all of which fire.
     async fn fired(&self, automations: u32, key: Option<&str>) -> Vec<Run> {
         let event = event();
         let ids = (0..automations).map(|n| AutomationId::from(format!("aut_{n}").as_str())).collect();
@@ -152,7 +152,7 @@ async fn the_last_run_of_an_event_closes_its_work() {
         let seq = runs[0].id.seq;
         scene.commit(waiting(&runs[0], LATER)).await;
         assert_eq!(scene.open_work(), [seq]);
-        // It comes back while the others are still carried out: it is not theirs any more.
+        // It continues while the others are still executed: it is no longer part of their event's work.
         let back = scene.commit(running(&scene.run(runs[0].id))).await;
         assert!(!back.in_work());
         scene.commit(ended(&runs[1])).await;
@@ -190,7 +190,7 @@ fn remove_fields(transaction: &WriteTransaction, removed: &[&str]) {
     }
 }
 
-/// What the versions before this one left behind: the rows of runs that came back from a wait, a plugin or a lane are gone.
+/// As earlier versions left a store: runs that continued after a wait, a plugin or a lane have lost their rows.
 fn orphan_as_format_2(db: &Database) {
     let transaction = db.begin_write().unwrap();
     {
@@ -273,7 +273,7 @@ async fn a_queued_run_whose_turn_has_come_starts_after_a_restart() {
     let (first, second) = (scene.fired(1, Some("k")).await.remove(0), scene.fired(1, Some("k")).await.remove(0));
     let third = scene.fired(1, Some("k")).await.remove(0);
     assert_eq!((first.state, second.state), (RunState::Running, RunState::Queued));
-    // The one before it is gone from the lane without anybody having called the next one.
+    // The previous run has left the lane, and nothing has started the next one.
     let scene = scene
         .restart(|db| {
             let transaction = db.begin_write().unwrap();

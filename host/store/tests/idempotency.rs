@@ -11,10 +11,10 @@ use hookwright_model::{
 use hookwright_store::{Committed, KeyWindow, Keyed, Known, Store, StoreOptions};
 use serde_json::json;
 
-/// How long keys are remembered here.
+/// How long keys are stored here.
 const TTL: Duration = Duration::from_secs(60);
 
-/// A request that comes so many seconds after the first one.
+/// A request this number of seconds after the first one.
 fn after(seconds: i64) -> KeyWindow {
     KeyWindow::new(Timestamp::from_millis(seconds * 1000), TTL)
 }
@@ -88,16 +88,16 @@ async fn an_expired_key_can_be_reused_before_and_after_its_removal() {
     append("a", "one", after(0)).await.unwrap();
     append("b", "one", after(30)).await.unwrap();
     append("a", "one", after(60)).await.unwrap_err();
-    // It has expired and was not removed yet: another request may have it, and it is remembered from then on.
+    // It has expired and was not removed yet: another request may use it, and it is stored anew.
     append("a", "two", after(61)).await.unwrap();
     assert_eq!(store.idempotency.known_request(&main, &request("a", "one"), after(62)), Ok(Some(Known::Reused)));
     assert_eq!(store.idempotency.idempotency_key_count(), Ok(2));
-    // Its first time is forgotten, so nothing has expired.
+    // Its first time was replaced, so nothing has expired.
     assert_eq!(store.idempotency.sweep_idempotency_keys(after(62).since, 100).await, Ok(0));
     for second in 100..110 {
         append(&format!("c{second}"), "one", after(second)).await.unwrap();
     }
-    // `b` alone, then `a` and those of before, as many as one commit takes.
+    // `b` alone, then `a` and the earlier ones, as many as one commit takes.
     assert_eq!(store.idempotency.sweep_idempotency_keys(after(91).since, 100).await, Ok(1));
     assert_eq!(store.idempotency.known_request(&main, &request("b", "one"), after(91)), Ok(None));
     assert_eq!(store.idempotency.idempotency_key_count(), Ok(11));

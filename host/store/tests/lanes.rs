@@ -1,4 +1,4 @@
-//! Runs in a lane begin in the order of the journal, so many at a time.
+//! Runs in a lane begin in the order of the journal, with limited concurrency.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use hookwright_model::{
@@ -15,7 +15,7 @@ fn open() -> (TempDir, Store) {
     (dir, store)
 }
 
-/// Accepts an event whose one run is in the lane `key`; returns its place in the journal.
+/// Accepts an event whose one run is in the lane `key`. Returns its position in the journal.
 async fn accept(store: &Store, key: &str) -> u64 {
     let event = EventDraft::json("a.b", "test", None, &json!({}), None)
         .accept(&SpaceId::main(), Timestamp::from_millis(0))
@@ -84,7 +84,7 @@ async fn a_run_waits_for_earlier_runs_of_its_key_even_if_decided_first() {
     assert_eq!(decide(&store, run(first, "k", 1, RunState::Running)).await, RunStateName::Running);
     assert_eq!(decide(&store, run(third, "k", 1, RunState::Running)).await, RunStateName::Queued);
     assert_eq!(due(&store), [0_u64; 0]);
-    // Nothing is left to be done at once for those that wait.
+    // Waiting runs have no work that is due at once.
     let open: Vec<u64> = store.backlog.work(0, 10).unwrap().iter().map(|work| work.seq).collect();
     assert_eq!(open, [first, other]);
 
@@ -156,7 +156,7 @@ async fn an_item_is_recorded_atomically_with_its_step() {
     let done = commit(&store, at(1), Some((0, item(0)))).await;
     let StepCommitted::Done(stored) = done else { panic!("{done:?}") };
     assert_eq!(stored.version, 1);
-    // The same again, as after a crash of somebody who did not know: the run is at the next item already.
+    // The same again, as after a crash of a task that did not know: the run is at the next item already.
     assert!(matches!(commit(&store, at(1), Some((0, item(9)))).await, StepCommitted::Superseded));
     let next = Run { version: 1, ..at(2) };
     assert!(matches!(commit(&store, next, Some((0, item(1)))).await, StepCommitted::Done(_)));

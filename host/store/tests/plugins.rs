@@ -1,4 +1,4 @@
-//! A version of a plugin and what it may do are stored together.
+//! A version of a plugin and its policy are stored together.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 use std::path::Path;
@@ -27,7 +27,7 @@ fn policy(interface: &str) -> PluginPolicy {
     serde_json::from_value(json!({"grants": {"interfaces": [interface]}})).unwrap()
 }
 
-/// A version that is granted one interface; it takes the place of the version `dropped`.
+/// A version that is granted one interface. It replaces the version `dropped`.
 fn install(digest: &str, interface: &str, dropped: &[&str]) -> PluginInstall {
     PluginInstall {
         record: record(digest),
@@ -48,7 +48,7 @@ async fn put_recording(store: &Store) {
     store.recordings.put_recordings(vec![recording]).await.unwrap();
 }
 
-/// Which versions there are of `a` and `b`: in use, granted, and with a component.
+/// The versions of `a` and `b`: live, granted, and with a component.
 fn found(store: &Store) -> [(bool, bool, bool); 2] {
     let main = SpaceId::main();
     [("a", "http"), ("b", "kv")].map(|(digest, interface)| {
@@ -58,7 +58,7 @@ fn found(store: &Store) -> [(bool, bool, bool); 2] {
     })
 }
 
-/// Not a test by itself: what the dying process does.
+/// Not a test by itself: executed by the process that dies.
 #[tokio::test]
 #[ignore = "is started by others"]
 async fn dying() {

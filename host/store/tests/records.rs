@@ -1,4 +1,4 @@
-//! Lists of records through the index, their histories, and kinds of a space's own.
+//! Lists of records through the index, their histories, and a space's own kinds.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ async fn commit(store: &Store, effects: Effects) {
     assert_eq!(store.records.commit(&SpaceId::main(), effects).await, Ok(Committed::Done));
 }
 
-/// Makes records, some hundreds in a commit.
+/// Creates records, some hundreds in a commit.
 async fn make(store: &Store, kind: &str, records: impl IntoIterator<Item = Value>) {
     let records: Vec<Value> = records.into_iter().collect();
     for some in records.chunks(500) {
@@ -89,7 +89,7 @@ async fn an_older_note_committed_later_does_not_set_the_updated_time_back() {
     commit(&store, early.finish(&Subscribers::default())).await;
     let record = store.record(&main, &RecordKey::ticket(1)).unwrap().unwrap();
     assert_eq!(record.value["updated_at"], "1970-01-01T00:00:02.000Z");
-    // Whoever adds to a record that is gone meanwhile tries again, and finds that it is.
+    // A note for a record that was deleted concurrently is a write conflict; the re-run finds that it does not exist.
     make(&store, "company", [json!({"title": "a"})]).await;
     let (mut adds, mut removes) = (bench(&store), bench(&store));
     adds.add_record_note("company", "1", note()).unwrap();
@@ -97,7 +97,7 @@ async fn an_older_note_committed_later_does_not_set_the_updated_time_back() {
     commit(&store, removes.finish(&Subscribers::default())).await;
     let refused = store.records.commit(&main, adds.finish(&Subscribers::default())).await;
     assert_eq!(refused, Ok(Committed::Conflict("company/1".into())));
-    // What lists find follows the instant.
+    // The index follows the instant of the change.
     let ticket = builtin_kind("ticket").unwrap();
     assert_eq!(find(&store, ticket, &[("updated_at", "1970-01-01T00:00:02.000Z")], None, 10).records.len(), 1);
     assert_eq!(find(&store, ticket, &[("updated_at", "1970-01-01T00:00:01.000Z")], None, 10).records.len(), 0);
@@ -129,7 +129,7 @@ async fn an_event_contains_the_newest_notes_of_its_ticket_as_stored() {
 async fn a_list_by_an_indexed_field_reads_only_matching_rows() {
     let (_dir, store) = open();
     let ticket = builtin_kind("ticket").unwrap();
-    // More than one call looks at, so that without the index the two would not be found at once.
+    // More than one call reads, so that without the index the two would not be found at once.
     let status = |n: usize| if n == 5 || n == 7000 { "rare" } else { "open" };
     let now = Timestamp::from_millis(0);
     let mut effects = Effects::default();
@@ -190,7 +190,7 @@ async fn pagination_is_stable_under_concurrent_changes() {
     }
     let first = find(&store, lead, &[("sort", "title")], None, 3);
     assert_eq!(ids(&first), [20, 3, 6]);
-    // The last of the page goes, another comes before it: the next page begins after where it was.
+    // The last of the page is deleted, another is inserted before it: the next page begins after its former position.
     let mut bench = bench(&store);
     bench.remove_record("lead", "6").unwrap();
     commit(&store, bench.finish(&Subscribers::default())).await;
@@ -251,7 +251,7 @@ async fn a_custom_kind_is_stored_changed_and_deleted_once_it_has_no_records() {
     assert!(matches!(swap(&store, Some(&indexed), None).await, Configured::Refused(_, KindRefused::InUse)));
     assert!(store.kinds.own_kind(&"other".parse().unwrap(), "order").unwrap().is_none());
 
-    // What was made by a kind that changed meanwhile does not commit.
+    // A record made by a kind that has changed since does not commit.
     let mut late = bench(&store);
     late.make_record("order", fields(json!({"state": "late"}))).unwrap();
     let changed = own(json!({"fields": {"name": {"type": "string"}}}), Some(&indexed));
@@ -281,7 +281,7 @@ async fn a_file_without_an_index_is_indexed_when_it_is_opened() {
     drop(store);
     let path = dir.path().join("store.redb");
     {
-        // As a former version left it.
+        // As an earlier version left it.
         let db = redb::Database::open(&path).unwrap();
         let transaction = db.begin_write().unwrap();
         let index: redb::TableDefinition<'_, (u32, &str, &str, &str, u64), ()> =
@@ -291,7 +291,7 @@ async fn a_file_without_an_index_is_indexed_when_it_is_opened() {
         assert!(transaction.open_table(meta).unwrap().remove("record_index").unwrap().is_some());
         transaction.commit().unwrap();
     }
-    // The checksums beside it are of the file as it was closed.
+    // The checksums beside it belong to the file as it was closed.
     std::fs::remove_file(dir.path().join("store.redb.sums")).unwrap();
     let store = Store::open(&StoreOptions::new(path)).unwrap();
     let found = find(&store, builtin_kind("ticket").unwrap(), &[("status", "rare")], None, 10);

@@ -1,4 +1,4 @@
-//! The logs of sources: bounded, committed with what a request did, and gone with their source.
+//! The logs of sources: bounded, committed with the effects of a request, and deleted with their source.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail loudly")]
 
 use hookwright_model::{

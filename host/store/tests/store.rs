@@ -1,4 +1,4 @@
-//! What the store promises.
+//! The guarantees of the store.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -256,7 +256,7 @@ async fn notes_are_added_to_the_record_as_of_their_commit() {
     let history = store.records.history(&main, &key, None, 10).unwrap();
     let told: Vec<_> = history.iter().map(|entry| (entry.version, entry.change.as_str(), entry.notes.len())).collect();
     assert_eq!(told, [(4, "note-added", 1), (3, "note-added", 1), (2, "updated", 0), (1, "created", 0)]);
-    // Whoever reads the record as well depends on it.
+    // A step that also reads the record depends on it.
     let mut reader = bench(&store, &main);
     reader.ticket(&id).unwrap();
     reader.add_note(&id, note("three")).unwrap();
@@ -348,7 +348,7 @@ fn a_store_that_is_in_use_is_refused_with_the_remedy() {
     assert!(error.to_string().contains("in use"), "{error}");
 }
 
-/// Not a test of a promise: prints how fast the store takes events. `cargo test --release -- --ignored --nocapture`.
+/// A measurement: prints how fast the store accepts events. `cargo test --release -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn appends_per_second() {

@@ -86,7 +86,8 @@ const USER: &[(&str, Field)] = &[
 /// Members that a hook has embedded as lists; all others are null where there is nothing.
 const EMBEDDED_LISTS: [&str; 2] = ["tags", "fields"];
 
-/// A record of this kind in Capsule's shape; none: it is no object, or of a kind that Capsule does not have. `time` is the
+/// A record of this kind in Capsule's shape. `None`: it is not an object, or of a kind that Capsule does not have.
+/// `time` is the
 /// event's, `completed_by` who completed the record, if the event tells of that, `embed` the names of further members.
 pub(crate) fn shaped(
     kind: &str,
@@ -106,7 +107,7 @@ pub(crate) fn shaped(
         "opportunity" => completed(OPPORTUNITY, &members),
         "kase" => completed(KASE, &members),
         "user" => completed(USER, &members),
-        // A task that has no title was not written as a task of Hookwright's, and is left as it came.
+        // A task that has no title was not written as a task of Hookwright's, and is left as received.
         "task" if members.get("title").is_some() => task(&members, time, completed_by),
         _ => return None,
     };

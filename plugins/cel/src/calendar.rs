@@ -1,6 +1,6 @@
 //! Offsets from UTC, as the functions of the language that name a time zone take them.
 
-/// Seconds east of UTC that a text such as `+02:00` or `-05:30` says; a missing sign is a plus.
+/// Seconds east of UTC that a string such as `+02:00` or `-05:30` says; a missing sign is a plus.
 pub(crate) fn offset(zone: &str) -> Option<i64> {
     let (sign, clock) = match zone.split_at_checked(1)? {
         ("+", clock) => (1, clock),

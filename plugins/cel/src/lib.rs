@@ -44,7 +44,7 @@ impl Plugin for Cel {
     const MANIFEST: Manifest = Manifest {
         name: "cel",
         version: env!("CARGO_PKG_VERSION"),
-        summary: "Asks an expression of the Common Expression Language",
+        summary: "Evaluates an expression of the Common Expression Language",
         parameters: include_str!("parameters.json"),
         // An instance that is kept keeps the functions and the last expression it read.
         hints: &[
@@ -76,9 +76,10 @@ impl Condition for Cel {
                     told(&format!("is of type {}, and must be true or false", result.get_type().name())),
                 )),
             },
-            Err(error) if lacks(&error, &program, event) => {
-                Ok(Verdict::no(told(&format!("cannot be asked, since the event lacks something ({})", said(&error)))))
-            }
+            Err(error) if lacks(&error, &program, event) => Ok(Verdict::no(told(&format!(
+                "cannot be evaluated, because the event lacks a value ({})",
+                said(&error)
+            )))),
             Err(ExecutionError::UndeclaredReference(name)) => Err(Failure::permanent(
                 "expression.invalid",
                 format!("parameter `expression`: there is no `{name}`. Variables are event, data and now"),
@@ -105,7 +106,7 @@ fn context<'e>(program: &Program, event: &'e Event, now: Option<time::Timestamp>
     Ok(context)
 }
 
-/// Whether an expression could not be answered because the event has not what it asks for.
+/// Whether an expression could not be evaluated because the event lacks a value.
 fn lacks(error: &ExecutionError, program: &Program, event: &Event) -> bool {
     match error {
         ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_) => true,

@@ -72,7 +72,7 @@ fn parts_in_zone(env: &mut Env) -> Result<(), DeclarationError> {
 
 fn matches(text: &CelString<'_>, pattern: &CelString<'_>) -> Result<CelBool, ExecutionError> {
     let regex = Regex::new(pattern.inner()).map_err(|error| {
-        ExecutionError::function_error("matches", format!("`{}` is no regular expression: {error}", pattern.inner()))
+        ExecutionError::function_error("matches", format!("`{}` is not a regular expression: {error}", pattern.inner()))
     })?;
     Ok(CelBool::from(regex.is_match(text.inner())))
 }
@@ -80,7 +80,7 @@ fn matches(text: &CelString<'_>, pattern: &CelString<'_>) -> Result<CelBool, Exe
 fn timestamp_of_text(text: &CelString<'_>) -> Result<Timestamp, ExecutionError> {
     Timestamp::parse(text.inner()).ok_or_else(|| {
         let problem = format!(
-            "\"{}\" is no date with an offset, of the years 1 to 9999, such as \"2026-01-31T08:00:00Z\"",
+            "\"{}\" is not a date with an offset, of the years 1 to 9999, such as \"2026-01-31T08:00:00Z\"",
             text.inner()
         );
         ExecutionError::function_error("timestamp", problem)
@@ -110,8 +110,10 @@ fn text_of_timestamp(instant: &Timestamp) -> CelString<'static> {
 
 fn duration_of_text(text: &CelString<'_>) -> Result<Duration, ExecutionError> {
     Duration::parse(text.inner()).ok_or_else(|| {
-        let problem =
-            format!("\"{}\" is no duration: write numbers with h, m, s, ms, us or ns, such as \"1h30m\"", text.inner());
+        let problem = format!(
+            "\"{}\" is not a duration: write numbers with h, m, s, ms, us or ns, such as \"1h30m\"",
+            text.inner()
+        );
         ExecutionError::function_error("duration", problem)
     })
 }

@@ -112,7 +112,7 @@ impl Mention {
     fn told(&self) -> String {
         let mut text = self.variable.clone();
         for step in &self.steps {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = match step {
                 Step::Name(name) if is_identifier(name) => write!(text, ".{name}"),
                 Step::Name(name) => write!(text, "[{}]", Value::from(name.as_str())),
@@ -142,7 +142,7 @@ impl Mention {
         Some(value)
     }
 
-    /// Whether the event has no such value, although the expression asks for it without `has`.
+    /// Whether the event lacks a value that the expression uses without `has`.
     pub(crate) fn is_missing(&self, event: &Event) -> bool {
         let is_whole = self.variable == EVENT && self.steps.is_empty();
         !self.is_test && !is_whole && self.variable != NOW && self.value(event).is_none()

@@ -46,7 +46,7 @@ thread_local! {
     static ENVIRONMENT: RefCell<Option<Arc<Env>>> = const { RefCell::new(None) };
 }
 
-/// The expression of a text.
+/// The expression of a string.
 ///
 /// # Errors
 /// A permanent failure, code `expression.invalid`, with the line and column of what is wrong.
@@ -137,7 +137,7 @@ fn invalid(errors: &ParseErrors) -> Failure {
             let (line, column) = error.pos;
             format!("line {line}, column {column}: {}", shorten(&error.msg.replace('\n', " "), 300))
         }
-        None => "it is no expression".into(),
+        None => "it is not an expression".into(),
     };
     Failure::permanent("expression.invalid", format!("parameter `expression`, {problem}"))
 }

@@ -1,4 +1,4 @@
-//! What expressions say of an event: the rows are the specification.
+//! The results of expressions: the rows are the specification.
 
 use hookwright_sdk::testing::{self, evaluate};
 use hookwright_sdk::{Event, Failure, Verdict};
@@ -123,7 +123,7 @@ fn the_reason_shows_the_values_that_the_expression_mentions() {
 fn what_the_event_lacks_is_a_no() {
     for (expression, said) in [
         ("data.missing > 5", "data.missing is missing"),
-        ("!(data.missing == 1)", "the event lacks something"),
+        ("!(data.missing == 1)", "the event lacks a value"),
         ("event.data.user.name == 'x'", "event.data.user.name is missing"),
         ("data.none.name == 'x'", "data.none.name is missing"),
         ("data.items[7].sku == 'A'", "data.items[7].sku is missing"),
@@ -143,10 +143,10 @@ fn what_cannot_be_answered_is_a_failure() {
         ("'true'", "expression.not_boolean", "is of type string"),
         ("data.name > 5", "expression.failed", "no matching overload"),
         ("data.amount / 0 == 1", "expression.failed", "zero"),
-        ("data.name.matches('(')", "expression.failed", "no regular expression"),
-        ("timestamp('yesterday') < now", "expression.failed", "no date with an offset"),
+        ("data.name.matches('(')", "expression.failed", "not a regular expression"),
+        ("timestamp('yesterday') < now", "expression.failed", "not a date with an offset"),
         ("timestamp(999999999999999) < now", "expression.failed", "not in the years 1 to 9999"),
-        ("duration('5 days') > duration('1s')", "expression.failed", "no duration"),
+        ("duration('5 days') > duration('1s')", "expression.failed", "not a duration"),
         ("now.getHours('Europe/Berlin') == 1", "expression.failed", "write an offset"),
         ("now + now == now", "expression.failed", "overload"),
         ("timestamp('9999-12-31T23:00:00Z') + duration('2h') > now", "expression.failed", "beyond what a timestamp"),

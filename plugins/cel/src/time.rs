@@ -34,7 +34,7 @@ pub(crate) struct Duration {
 }
 
 impl Timestamp {
-    /// None outside of the years 1 to 9999.
+    /// `None` outside of the years 1 to 9999.
     pub(crate) fn new(seconds: i64, nanos: u32) -> Option<Self> {
         (RANGE.0..=RANGE.1).contains(&seconds).then_some(Self { seconds, nanos })
     }

@@ -5,7 +5,7 @@ use hookwright_sdk::Event;
 /// Attributes that are not extensions (CloudEvents 1.0.2, section 3.1 and the JSON format).
 const TAKEN: [&str; 8] = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"];
 
-/// Extensions that are taken along.
+/// Extensions that are passed on.
 const MOST: usize = 64;
 
 /// Attributes with their values but `datacontenttype`, required ones first.

@@ -3,7 +3,7 @@
 //! | `mode` | content type | body |
 //! |---|---|---|
 //! | `structured` (default) | `application/cloudevents+json` | the event in the JSON format |
-//! | `binary` | the data's own | the data as it came in; attributes are `ce-` headers |
+//! | `binary` | the data's own | the data as received; attributes are `ce-` headers |
 //! | `batched` | `application/cloudevents-batch+json` | a list of one event |
 //!
 //! Attributes of the event that are named as CloudEvents allows (`a-z`, `0-9`) are extensions; others stay behind.

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Bytes of a subject (RFC 5322, section 2.1.1: a line has at most 998).
 const LONGEST_SUBJECT: usize = 998;
 
-/// What the automation gives.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
@@ -56,7 +56,7 @@ impl Parameters {
     /// The letter to send.
     ///
     /// # Errors
-    /// A parameter that no letter can be made of, by name.
+    /// The name of the parameter that is not valid.
     pub(crate) fn letter(self) -> Result<Letter, Failure> {
         let to = list(&self.to, "to", false)?;
         if to.is_empty() {
@@ -92,7 +92,7 @@ impl Parameters {
     }
 }
 
-/// Every address of a parameter, each by itself: a text has one, or several with commas between them. With `optional` an empty
+/// Every address of a parameter, each by itself: a string has one, or several with commas between them. With `optional` an empty
 /// text, as a variable may stand for, has none.
 fn list(addresses: &Addresses, parameter: &str, optional: bool) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
@@ -137,7 +137,7 @@ fn no_address(parameter: &str, text: &str, why: &str) -> Failure {
     ))
 }
 
-/// The beginning of a text for a message, in one line.
+/// The beginning of a string for a message, in one line.
 fn shown(text: &str) -> String {
     shorten(text, 100).escape_debug().to_string()
 }

@@ -90,7 +90,7 @@ impl Check<'_> {
     }
 }
 
-/// The values of a list, also of lists inside of it; a value that is no list is the only one. An object is not a value:
+/// The values of a list, also of lists inside of it; a value that is not a list is the only one. An object is not a value:
 /// what counts is inside of it.
 fn collect_scalars<'a>(value: &'a Value, scalars: &mut Vec<&'a Value>) {
     match value {

@@ -10,9 +10,9 @@
 //! | in a list | holds for |
 //! |---|---|
 //! | `"text"`, `1`, `true`, `null` | exactly that value |
-//! | `{"prefix": "a"}`, `{"suffix": "a"}` | a text that begins or ends so; `{"prefix": {"equals-ignore-case": "a"}}` whatever the case |
+//! | `{"prefix": "a"}`, `{"suffix": "a"}` | a string that begins or ends so; `{"prefix": {"equals-ignore-case": "a"}}` whatever the case |
 //! | `{"equals-ignore-case": "a"}` | that text, whatever the case |
-//! | `{"wildcard": "a*b"}` | a text of that shape; `\*` and `\\` stand for themselves |
+//! | `{"wildcard": "a*b"}` | a string of that shape; `\*` and `\\` stand for themselves |
 //! | `{"anything-but": ..}` | any value but this, these, or those that a prefix, suffix, wildcard or equals-ignore-case takes |
 //! | `{"numeric": [">", 0, "<=", 5]}` | a number in that range |
 //! | `{"cidr": "10.0.0.0/8"}` | an address in that network, IPv4 or IPv6 |

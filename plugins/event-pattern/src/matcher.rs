@@ -15,7 +15,7 @@ const KNOWN: &str = "prefix, suffix, equals-ignore-case, wildcard, anything-but,
 /// One test of one value.
 #[derive(Debug)]
 pub(crate) enum Matcher {
-    /// The value itself: a text, a number, a boolean or null.
+    /// The value itself: a string, a number, a boolean or null.
     Exact(Value),
     Text(Text),
     /// A value that none of these takes.
@@ -28,7 +28,7 @@ pub(crate) enum Matcher {
     Exists(bool),
 }
 
-/// One test of a text.
+/// One test of a string.
 #[derive(Debug)]
 pub(crate) enum Text {
     Prefix(String),
@@ -70,7 +70,7 @@ impl Matcher {
             "cidr" => {
                 let text = text(argument, path, "such as \"10.0.0.0/8\"")?;
                 let (address, bits) = network(text).ok_or_else(|| {
-                    format!("{path} is {argument}, which is no network: write an address, a slash and a number of bits, such as \"10.0.0.0/8\" or \"2001:db8::/32\"")
+                    format!("{path} is {argument}, which is not a network: write an address, a slash and a number of bits, such as \"10.0.0.0/8\" or \"2001:db8::/32\"")
                 })?;
                 Self::Network { address, bits }
             }
@@ -79,7 +79,7 @@ impl Matcher {
                 other => return Err(format!("{path} is {}: give true or false", brief(other))),
             },
             _ => {
-                return Err(format!("{} is no matcher: there are {KNOWN}", shorten(path, 200)));
+                return Err(format!("{} is not a matcher: there are {KNOWN}", shorten(path, 200)));
             }
         })
     }
@@ -108,7 +108,7 @@ impl Text {
             let (inner, argument) = only(members, path)?;
             if inner != "equals-ignore-case" {
                 return Err(format!(
-                    "{path}.{inner} is no matcher here: only equals-ignore-case stands inside of {name}"
+                    "{path}.{inner} is not a matcher here: only equals-ignore-case is allowed inside of {name}"
                 ));
             }
             let folded = fold(text(argument, &format!("{path}.{inner}"), "")?);
@@ -159,11 +159,11 @@ fn only<'a>(members: &'a Map<String, Value>, path: &str) -> Result<(&'a str, &'a
 fn text<'a>(argument: &'a Value, path: &str, example: &str) -> Result<&'a str, String> {
     argument.as_str().ok_or_else(|| {
         let example = if example.is_empty() { String::new() } else { format!(" {example}") };
-        format!("{path} is {}: give a text{example}", brief(argument))
+        format!("{path} is {}: give a string{example}", brief(argument))
     })
 }
 
-/// What is excluded: one value or several, or what a test of texts takes.
+/// What is excluded: one value or several, or what a test of strings takes.
 fn anything_but(argument: &Value, path: &str) -> Result<Vec<Matcher>, String> {
     match argument {
         Value::Object(members) => {
@@ -171,7 +171,7 @@ fn anything_but(argument: &Value, path: &str) -> Result<Vec<Matcher>, String> {
             let path = format!("{path}.{name}");
             if !matches!(name, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
                 return Err(format!(
-                    "{path} is no matcher here: anything-but takes values, prefix, suffix, equals-ignore-case or wildcard"
+                    "{path} is not a matcher here: anything-but takes values, prefix, suffix, equals-ignore-case or wildcard"
                 ));
             }
             let test = |argument, path: &str| Text::read(name, argument, path).map(Matcher::Text);
@@ -189,7 +189,7 @@ fn anything_but(argument: &Value, path: &str) -> Result<Vec<Matcher>, String> {
             .enumerate()
             .map(|(index, item)| match item {
                 Value::Array(_) | Value::Object(_) => {
-                    Err(format!("{path}[{index}] is {}: list texts, numbers, booleans or null", brief(item)))
+                    Err(format!("{path}[{index}] is {}: list strings, numbers, booleans or null", brief(item)))
                 }
                 scalar => Ok(Matcher::Exact(scalar.clone())),
             })
@@ -268,7 +268,7 @@ fn order(a: &Number, b: &Number) -> Ordering {
     Decimal::read(&a).zip(Decimal::read(&b)).map_or(Ordering::Equal, |(a, b)| a.order(b))
 }
 
-/// Exactly the same value. Numbers are however they are written; a number is never a text.
+/// Exactly the same value. Numbers are however they are written; a number is never a string.
 fn same(value: &Value, expected: &Value) -> bool {
     match (value, expected) {
         (Value::Number(a), Value::Number(b)) => order(a, b).is_eq(),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::matcher::{Matcher, brief};
 
-/// What an event has at the top.
+/// The top-level members of an event.
 pub(crate) const NAMES: [&str; 6] = ["id", "type", "source", "subject", "time", "data"];
 
 /// What EventBridge calls these.
@@ -97,7 +97,7 @@ impl Reader {
                 Value::Array(items) => Field::Leaf(self.leaf(items, value, here)?),
                 other => {
                     return Err(format!(
-                        "{here} is {}: what a value may be stands in a list, such as [{}]",
+                        "{here} is {}: put the possible values into a list, such as [{}]",
                         brief(other),
                         brief(other)
                     ));

@@ -1,4 +1,4 @@
-//! Which pattern takes which event: the rows are the specification.
+//! Which pattern matches which event: the rows are the specification.
 
 use hookwright_sdk::testing::{self, evaluate};
 use hookwright_sdk::{Failure, Verdict};
@@ -12,7 +12,7 @@ fn ask(data: &Value, pattern: &Value) -> Result<Verdict, Failure> {
     evaluate::<EventPattern>(&event, json!({"pattern": pattern}))
 }
 
-/// Whether a list takes the value of `data.v`; none where there is no value.
+/// Whether a list matches the value of `data.v`. `None` if there is no value.
 fn takes(value: Option<&Value>, list: &Value) -> bool {
     let data = value.map_or_else(|| json!({}), |value| json!({"v": value}));
     ask(&data, &json!({"data": {"v": list}})).unwrap().holds
@@ -191,23 +191,26 @@ fn a_mistake_in_a_pattern_is_told_with_its_path() {
     for (pattern, said) in [
         (json!({}), "the pattern is an empty object"),
         (json!({"data": {}}), "data is an empty object"),
-        (json!({"data": {"v": "open"}}), r#"data.v is "open": what a value may be stands in a list, such as ["open"]"#),
+        (json!({"data": {"v": "open"}}), r#"data.v is "open": put the possible values into a list, such as ["open"]"#),
         (json!({"data": {"v": null}}), "data.v is null"),
         (json!({"data": {"v": []}}), "data.v is an empty list"),
         (json!({"data": {"v": [["a"]]}}), "data.v[0] is a list inside of a list"),
         (json!({"data": {"v": ["a", {}]}}), "data.v[1] is an empty object"),
-        (json!({"data": {"v": [{"prefx": "a"}]}}), "data.v[0].prefx is no matcher: there are prefix, suffix"),
+        (json!({"data": {"v": [{"prefx": "a"}]}}), "data.v[0].prefx is not a matcher: there are prefix, suffix"),
         (json!({"data": {"v": [{"prefix": "a", "suffix": "b"}]}}), "data.v[0] names two matchers, prefix and suffix"),
-        (json!({"data": {"v": [{"prefix": 1}]}}), "data.v[0].prefix is 1: give a text"),
-        (json!({"data": {"v": [{"prefix": {"wildcard": "a"}}]}}), "data.v[0].prefix.wildcard is no matcher here"),
-        (json!({"data": {"v": [{"suffix": {"equals-ignore-case": 1}}]}}), "equals-ignore-case is 1: give a text"),
+        (json!({"data": {"v": [{"prefix": 1}]}}), "data.v[0].prefix is 1: give a string"),
+        (json!({"data": {"v": [{"prefix": {"wildcard": "a"}}]}}), "data.v[0].prefix.wildcard is not a matcher here"),
+        (json!({"data": {"v": [{"suffix": {"equals-ignore-case": 1}}]}}), "equals-ignore-case is 1: give a string"),
         (json!({"data": {"v": [{"wildcard": "a**b"}]}}), r#"data.v[0].wildcard is "a**b", which has two `*`"#),
         (json!({"data": {"v": [{"wildcard": "a\\b"}]}}), "escapes neither"),
         (json!({"data": {"v": [{"exists": "yes"}]}}), r#"data.v[0].exists is "yes": give true or false"#),
         (json!({"data": {"v": [{"anything-but": []}]}}), "data.v[0].anything-but is an empty list"),
         (json!({"data": {"v": [{"anything-but": [[1]]}]}}), "data.v[0].anything-but[0] is [1]"),
-        (json!({"data": {"v": [{"anything-but": {"numeric": ["=", 1]}}]}}), "anything-but.numeric is no matcher here"),
-        (json!({"data": {"v": [{"anything-but": {"prefix": [1]}}]}}), "anything-but.prefix[0] is 1: give a text"),
+        (
+            json!({"data": {"v": [{"anything-but": {"numeric": ["=", 1]}}]}}),
+            "anything-but.numeric is not a matcher here",
+        ),
+        (json!({"data": {"v": [{"anything-but": {"prefix": [1]}}]}}), "anything-but.prefix[0] is 1: give a string"),
         (json!({"data": {"v": [{"anything-but": {"suffix": []}}]}}), "anything-but.suffix is an empty list"),
         (json!({"data": {"v": [{"numeric": 5}]}}), "data.v[0].numeric is 5: give a list"),
         (json!({"data": {"v": [{"numeric": []}]}}), "write an operator and a number"),
@@ -217,10 +220,10 @@ fn a_mistake_in_a_pattern_is_told_with_its_path() {
         (json!({"data": {"v": [{"numeric": ["<", 5, ">", 0]}]}}), "first > or >="),
         (json!({"data": {"v": [{"numeric": [">", 5, "<", 5]}]}}), "no number is in that range"),
         (json!({"data": {"v": [{"numeric": [">", 1, "<", 5, "<", 6]}]}}), "at most two"),
-        (json!({"data": {"v": [{"cidr": "10.0.0.0"}]}}), "which is no network"),
-        (json!({"data": {"v": [{"cidr": "10.0.0.0/33"}]}}), "which is no network"),
-        (json!({"data": {"v": [{"cidr": "10.0.0.0/+8"}]}}), "which is no network"),
-        (json!({"data": {"v": [{"cidr": 8}]}}), "data.v[0].cidr is 8: give a text"),
+        (json!({"data": {"v": [{"cidr": "10.0.0.0"}]}}), "which is not a network"),
+        (json!({"data": {"v": [{"cidr": "10.0.0.0/33"}]}}), "which is not a network"),
+        (json!({"data": {"v": [{"cidr": "10.0.0.0/+8"}]}}), "which is not a network"),
+        (json!({"data": {"v": [{"cidr": 8}]}}), "data.v[0].cidr is 8: give a string"),
         (json!({"detail": {"v": [1]}}), "detail is nothing that an event has: here it is called data"),
         (json!({"detail-type": ["x"]}), "here it is called type"),
         (json!({"state": ["open"]}), "the payload's own names stand inside of data"),

@@ -68,7 +68,7 @@ fn add(
     name: &str,
 ) -> Result<(), Failure> {
     let Some((first, rest)) = steps.split_first() else { return Ok(()) };
-    let conflict = || invalid(name, "stands beside a name that gives the same place a value of another kind");
+    let conflict = || invalid(name, "conflicts with a name that puts a value of another kind at the same path");
     if rest.is_empty() {
         let empty = || Node::Values { values: Vec::new(), is_list: false };
         match inside.entry((*first).to_owned()).or_insert_with(empty) {

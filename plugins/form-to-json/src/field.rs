@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A field of a form: its name and a text, or a file as JSON.
+/// A field of a form: its name and a string, or a file as JSON.
 pub(crate) type Field = (String, Value);
 
 /// A value alone, or the list of several.

@@ -4,12 +4,12 @@
 //!
 //! | in the form | in the JSON |
 //! |---|---|
-//! | a field | its member, a text |
+//! | a field | its member, a string |
 //! | a name that is repeated, or that `arrays` names | a list |
 //! | a file | `{"name", "filename", "content_type", "base64"}` |
 //! | with `"brackets": true`: `a[b]=1`, `a[0]=1`, `a[]=1` | `{"a": {"b": "1"}}`, `{"a": ["1"]}`, `{"a": ["1"]}` |
 //!
-//! A form has at most 1000 fields, a name at most 1024 bytes and 16 brackets. Values are texts: nothing is guessed.
+//! A form has at most 1000 fields, a name at most 1024 bytes and 16 brackets. Values are strings: nothing is guessed.
 
 mod brackets;
 mod field;
@@ -86,7 +86,7 @@ impl Transform for FormToJson {
     }
 }
 
-/// A part as a field: a file as an object, everything else as a text.
+/// A part as a field: a file as an object, everything else as a string.
 fn field(part: &Part<'_>) -> Result<Field, Failure> {
     let value = match &part.filename {
         Some(filename) => json!({
@@ -112,7 +112,7 @@ fn body<'m>(message: &'m Message, event: &'m Event) -> (Cow<'m, [u8]>, &'m str) 
     (Cow::Borrowed(&message.body), &message.content_type)
 }
 
-/// The bytes of a form that came as base64, since a payload that is no text does.
+/// The bytes of a form that came as base64, since a payload that is not text does.
 fn unpacked<'b>(body: Cow<'b, [u8]>, boundary: &str) -> Cow<'b, [u8]> {
     let has_boundary = multipart::find(&body, boundary.as_bytes()).is_some();
     match std::str::from_utf8(&body).ok().filter(|_| !has_boundary).map(encoding::base64_decode) {

@@ -157,7 +157,7 @@ fn the_payload_of_an_event_is_a_form_too() {
     let Transformed::Send(sent) = sent else { panic!("dropped") };
     assert_eq!(sent.json().unwrap(), json!({"a": "1", "b": "2"}));
 
-    // A payload that is no text is base64.
+    // A payload that is not text is base64.
     event.attributes = vec![("content-type".into(), MULTIPART.into())];
     let body = parts(&[("Content-Disposition: form-data; name=\"f\"; filename=\"x\"", b"\xFF")]);
     let packed = hookwright_sdk::encoding::base64_encode(&body);

@@ -1,4 +1,4 @@
-//! Formats that several plugins read. No plugin itself: a library that is linked into those.
+//! A library of formats that several plugins read.
 
 pub mod multipart;
 pub mod xml;

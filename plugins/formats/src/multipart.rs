@@ -23,7 +23,7 @@ pub struct Part<'b> {
     pub name: String,
     /// The file's name, if it is a file.
     pub filename: Option<String>,
-    /// The media type that it says it has.
+    /// Its declared media type.
     pub content_type: Option<String>,
     /// The bytes.
     pub content: &'b [u8],
@@ -33,7 +33,7 @@ impl<'b> Part<'b> {
     /// The bytes as text, in the charset that the part names, else in UTF-8.
     ///
     /// # Errors
-    /// They are no text in it (`form.encoding`).
+    /// They are not text in it (`form.encoding`).
     pub fn text(&self) -> Result<String, Failure> {
         let charset = self.content_type.as_deref().and_then(inbound::charset);
         inbound::text(self.content, charset.as_deref()).map_err(|said| {
@@ -161,14 +161,14 @@ fn decoded(name: &str) -> String {
 }
 
 fn invalid(problem: &str) -> Failure {
-    Failure::permanent("form.invalid", format!("the body is no multipart/form-data: {problem}"))
+    Failure::permanent("form.invalid", format!("the body is not multipart/form-data: {problem}"))
 }
 
 fn not_utf_8(what: &str) -> Failure {
     Failure::permanent("form.encoding", format!("{what} is not UTF-8: have the sender encode the form as UTF-8"))
 }
 
-/// Where `part` first stands in `whole`.
+/// The first position of `part` in `whole`.
 #[must_use]
 pub fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
     let (first, _) = part.split_first()?;

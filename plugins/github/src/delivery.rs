@@ -6,7 +6,7 @@ use hookwright_sdk::{Refusal, Request, inbound, shorten};
 
 use crate::payload::Head;
 
-/// What an event is made of.
+/// The parts of an event.
 pub(crate) struct Delivery {
     pub(crate) id: String,
     pub(crate) event_type: String,

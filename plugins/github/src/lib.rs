@@ -14,10 +14,10 @@ use serde::de::IgnoredAny;
 
 use crate::delivery::Delivery;
 
-/// The name under which the host keeps the webhook's secret.
+/// The name of the webhook's secret.
 const SECRET: &str = "signing-secret";
 
-/// Headers that are kept with the event.
+/// Headers that are stored with the event.
 const KEPT: [&str; 7] = [
     "content-type",
     "user-agent",
@@ -86,7 +86,7 @@ fn check_signature(request: &Request) -> Result<(), Stop> {
     if codes.is_empty() {
         return wrong("is not hexadecimal");
     }
-    // A host that cannot check lets nothing in, and the operator is told.
+    // If the host cannot check the signature, the request is refused and the operator gets the message.
     if inbound::signed("sha256", SECRET, &request.body, &codes)? {
         return Ok(());
     }

@@ -1,14 +1,14 @@
-//! The few parts of a payload that the event's envelope is made of.
+//! The parts of a payload from which the event's envelope is made.
 //!
 //! Payloads reach megabytes, so the rest is checked to be JSON and otherwise passed over.
 
 use hookwright_sdk::inbound::{self, Perhaps};
 use serde::Deserialize;
 
-/// What the envelope takes from the payload.
+/// The part of the payload that the envelope uses.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// What happened to the thing, where the payload says it in a text.
+    /// The action, if the payload has it as a string.
     pub(crate) action: Option<String>,
     /// `owner/name`.
     pub(crate) repository: Option<String>,

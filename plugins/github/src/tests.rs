@@ -59,7 +59,7 @@ fn the_signature_is_the_one_that_github_documents() {
     request.headers.retain(|(name, _)| name != "x-hub-signature-256");
     let documented = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
     request.headers.push(("x-hub-signature-256".into(), documented.into()));
-    // The signature holds, so the refusal is about the body, which is no JSON.
+    // The signature holds, so the refusal is about the body, which is not JSON.
     assert_eq!(refused(&request).code, "github.payload_invalid");
 }
 

@@ -4,14 +4,14 @@ use hookwright_sdk::inbound::{Perhaps, dotted, event_id, head, subject};
 use hookwright_sdk::{Refusal, Request};
 use serde::Deserialize;
 
-/// What an event is made of.
+/// The parts of an event.
 pub(crate) struct Delivery {
     pub(crate) id: Option<String>,
     pub(crate) event_type: String,
     pub(crate) subject: Option<String>,
 }
 
-/// The parts of a payload that the envelope is made of.
+/// The parts of a payload from which the envelope is made.
 #[derive(Deserialize)]
 struct Head {
     /// `merge_request`, `push` ...; system hooks have `event_name` in its place.

@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 use crate::delivery::Delivery;
 use crate::proof::SECRET;
 
-/// Headers that are kept with the event.
+/// Headers that are stored with the event.
 const KEPT: [&str; 7] = [
     "content-type",
     "user-agent",

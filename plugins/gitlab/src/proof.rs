@@ -3,7 +3,7 @@
 use hookwright_sdk::inbound::{Encoding, NotFresh, Stop, TimeFormat, codes, fresh, signed};
 use hookwright_sdk::{Refusal, Request, crypto};
 
-/// The name under which the host keeps the webhook's token.
+/// The name of the webhook's token.
 pub(crate) const SECRET: &str = "signing-secret";
 
 /// Seconds that a signed request may be old.
@@ -41,7 +41,7 @@ pub(crate) fn check(request: &Request) -> Result<(), Stop> {
     Err(refusal.into())
 }
 
-/// What is wrong with the signature; none where nothing is.
+/// What is wrong with the signature. `None` if it is valid.
 fn by_signature(request: &Request, signature: &str) -> Result<Option<Refusal>, Stop> {
     let wrong = |said: &str| Ok(Some(Refusal::new(401, "gitlab.signature_wrong", said)));
     let (Some(id), Some(time)) = (request.header("webhook-id"), request.header("webhook-timestamp")) else {

@@ -3,7 +3,7 @@
 //! The operator says which header, how the signature is written, and what is signed; the secret is stored as
 //! `signing-secret`. `{"header": "X-Signature", "prefix": "sha256=", "event": {"type": {"path": "event"}}}` checks
 //! `X-Signature: sha256=HEX` over the body, and takes the event's type from the payload's member `event`. JSON is the
-//! event's data as it came; a form becomes an object, other text a string, and what is no text base64.
+//! event's data as received; a form becomes an object, other text a string, and what is not text base64.
 
 mod parameters;
 mod signature;

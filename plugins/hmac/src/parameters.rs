@@ -3,10 +3,10 @@
 use hookwright_sdk::inbound::{Encoding, Mapping, TimeFormat};
 use serde::Deserialize;
 
-/// The name under which the host keeps the secret.
+/// The name of the secret.
 pub(crate) const SECRET: &str = "signing-secret";
 
-/// What the operator sets.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {

@@ -50,7 +50,7 @@ pub(crate) fn check(request: &Request, parameters: &Parameters) -> Result<(), St
     Ok(())
 }
 
-/// What is signed: the template with the request's parts in it.
+/// The signed text: the template with the parts of the request filled in.
 fn message(request: &Request, template: &str, time: Option<&str>) -> Result<Vec<u8>, Stop> {
     let invalid = |said: String| {
         Failure::permanent(
@@ -80,7 +80,7 @@ fn message(request: &Request, template: &str, time: Option<&str>) -> Result<Vec<
             other => {
                 let name = other
                     .strip_prefix("header:")
-                    .ok_or_else(|| invalid(format!("has `{{{}}}`, which stands for nothing", shorten(other, 60))))?;
+                    .ok_or_else(|| invalid(format!("has `{{{}}}`, which is not a placeholder", shorten(other, 60))))?;
                 let value = request.header(name).ok_or_else(|| {
                     let said = format!("no {} header, which is part of what is signed", shorten(name, 60));
                     Refusal::new(401, "hmac.signature_missing", said)

@@ -196,7 +196,7 @@ fn parameters_that_make_no_sense_are_the_operators_failure() {
     for (parameters, said) in [
         (json!({}), "`header`"),
         (json!({"header": "x-sig", "algorithm": "md5"}), "`algorithm`"),
-        (json!({"header": "x-sig", "signed": "{url}{body}"}), "`{url}`, which stands for nothing"),
+        (json!({"header": "x-sig", "signed": "{url}{body}"}), "`{url}`, which is not a placeholder"),
         (json!({"header": "x-sig", "signed": "{timestamp}{body}"}), "there is no `timestamp_header`"),
         (json!({"header": "x-sig", "signed": "{method}"}), "leaves the body out"),
         (json!({"header": "x-sig", "signed": "{body"}), "not closed"),

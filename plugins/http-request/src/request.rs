@@ -7,10 +7,10 @@ use hookwright_sdk::{Failure, Pairs, Several, Text, first, http, present, shorte
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Bytes of the answer's body that the result keeps unless told otherwise.
+/// Maximum number of bytes of the response body in the result, by default.
 const KEPT: usize = 131_072;
 
-/// What the automation gives.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
@@ -48,7 +48,7 @@ impl Parameters {
     /// The request to send, with placeholders where secrets belong.
     ///
     /// # Errors
-    /// A parameter that no request can be made of, by name; a secret that is not there or was not granted.
+    /// The name of the parameter that is not valid; a secret that does not exist or was not granted.
     pub(crate) fn request(&self) -> Result<http::Request, Failure> {
         if self.timeout_ms == Some(0) {
             return Err(invalid("parameter `timeout_ms` is 0: give the milliseconds to wait, at least 1".into()));
@@ -78,7 +78,7 @@ impl Parameters {
         }
         if has_body && matches!(method.as_str(), "GET" | "HEAD") {
             return Err(invalid(format!(
-                "parameter `method` is {method}, which carries no body: use another, or `query` in place of the body"
+                "parameter `method` is {method}, which has no body: use another, or `query` in place of the body"
             )));
         }
         Ok(method)
@@ -90,7 +90,7 @@ impl Parameters {
         if !(url.starts_with("https://") || url.starts_with("http://")) || !is_one_word(url) {
             let shown = shorten(&self.url, 200);
             return Err(invalid(format!(
-                "parameter `url` is `{shown}`: give a whole address that begins with https:// and has no spaces"
+                "parameter `url` is `{shown}`: give a complete URL that begins with https:// and has no spaces"
             )));
         }
         let query = pairs(&self.query)?;

@@ -1,4 +1,4 @@
-//! What is sent for which parameters, and what comes of which answer.
+//! The requests for parameters, and the results of responses.
 
 use hookwright_sdk::http::{Request, Response};
 use hookwright_sdk::testing::{self, Host, run};
@@ -139,7 +139,7 @@ fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
         (json!({"url": "a.example"}), "`url` is `a.example`"),
         (json!({"url": "https://a b"}), "no spaces"),
         (json!({"url": url, "method": "P O"}), "`method` is `P O`"),
-        (json!({"url": url, "method": "GET", "text": "x"}), "carries no body"),
+        (json!({"url": url, "method": "GET", "text": "x"}), "has no body"),
         (json!({"url": url, "text": "x", "json": null}), "only one of"),
         (json!({"url": url, "form": {}, "json": 1}), "only one of"),
         (json!({"url": url, "timeout_ms": 0}), "`timeout_ms` is 0"),

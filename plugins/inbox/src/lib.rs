@@ -1,16 +1,16 @@
-//! The source `inbox`: takes whatever comes, so that one sees what a new provider sends.
+//! The source `inbox`: accepts every request, to see what a new provider sends.
 //!
 //! Nothing is verified: whoever knows the URL can send. The event's payload is the body, byte for byte; its data is the
 //! body in JSON, so that conditions and variables can read it:
 //!
 //! | what comes | data |
 //! |---|---|
-//! | JSON | as it came |
+//! | JSON | as received |
 //! | a form | an object of its fields, a list where one stands several times |
 //! | `multipart/form-data` | `{"parts": [{"name", "filename", "content_type", "text" or "base64"}]}` |
 //! | XML | as the transform `xml-to-json` has it |
-//! | other text, and what is no good JSON, form or XML | a text |
-//! | other bytes | a text, base64 |
+//! | other text, and what is not a good JSON, form or XML | a string |
+//! | other bytes | a string, base64 |
 //! | no body at all | the query as an object |
 //! | what would be larger than 512 KiB in this form, JSON apart | `{"omitted_bytes": SIZE}` |
 //!
@@ -31,7 +31,7 @@ const WRONG: &str = "inbox.rule_invalid";
 /// Bytes of a challenge.
 const LONGEST_CHALLENGE: usize = 1024;
 
-/// What the operator sets.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
@@ -44,7 +44,7 @@ struct Parameters {
     arrays: Vec<String>,
 }
 
-/// Where a handshake has what it wants back, and how it wants it.
+/// Where a handshake has its challenge, and how it is returned.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Challenge {
@@ -74,7 +74,7 @@ impl Plugin for Inbox {
     const MANIFEST: Manifest = Manifest {
         name: "inbox",
         version: env!("CARGO_PKG_VERSION"),
-        summary: "Takes whatever comes, to see what a provider sends",
+        summary: "Accepts every request, to see what a provider sends",
         parameters: include_str!("parameters.json"),
         hints: &[],
     };
@@ -110,7 +110,7 @@ fn receive(request: &Request, parameters: Parameters) -> Result<Reception, Stop>
 }
 
 impl Challenge {
-    /// What a handshake is answered; none if the request is none.
+    /// The response to a handshake. `None` if the request is not one.
     fn answer(&self, request: &Request, data: &str) -> Result<Option<Answer>, Refusal> {
         let found = match (&self.query, &self.path) {
             (Some(name), _) => inbound::query(request, name).map(Value::from),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 /// Bytes of JSON that is not the body itself. The host takes no more than a MiB, and the payload has it all.
 const LARGEST: usize = 512 * 1024;
 
-/// What a request says, as JSON text. It never fails: what cannot be read as what it claims to be is a text.
+/// What a request says, as JSON text. It never fails: what cannot be read as what it claims to be is a string.
 pub(crate) fn data(request: &Request, arrays: Vec<String>) -> Cow<'_, str> {
     if request.body.is_empty() {
         return fields(request.query.as_bytes()).to_string().into();

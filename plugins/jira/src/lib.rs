@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::payload::Head;
 use crate::proof::SECRET;
 
-/// Headers that are kept with the event.
+/// Headers that are stored with the event.
 const KEPT: [&str; 5] = [
     "content-type",
     "user-agent",
@@ -25,7 +25,7 @@ const KEPT: [&str; 5] = [
     "x-atlassian-webhook-retry",
 ];
 
-/// What the operator may set.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
@@ -63,7 +63,7 @@ fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop
     let payload = inbound::json(&plain, "jira.payload_invalid")?;
     let head: Head = inbound::head(payload).map_err(|said| Refusal::new(400, "jira.payload_invalid", said))?;
     let event_type = head.event_type().ok_or_else(|| {
-        let said = "the payload has no `webhookEvent`: this is no webhook of Jira. For what an automation rule sends, \
+        let said = "the payload has no `webhookEvent`: this is not a webhook of Jira. For what an automation rule sends, \
                     use a source of kind `token` or `hmac`";
         Refusal::new(400, "jira.event_missing", said)
     })?;

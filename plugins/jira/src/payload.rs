@@ -1,11 +1,11 @@
-//! The parts of a payload that the event's envelope is made of.
+//! The parts of a payload from which the event's envelope is made.
 
 use hookwright_sdk::inbound::{Perhaps, dotted, subject};
 use hookwright_sdk::{Id, Pairs};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What the envelope takes from a payload.
+/// The part of a payload that the envelope uses.
 #[derive(Deserialize)]
 pub(crate) struct Head {
     #[serde(default, rename = "webhookEvent")]

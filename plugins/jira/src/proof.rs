@@ -3,7 +3,7 @@
 use hookwright_sdk::inbound::{Encoding, Stop, codes, query, signed};
 use hookwright_sdk::{Refusal, Request, crypto};
 
-/// The name under which the host keeps the webhook's secret.
+/// The name of the webhook's secret.
 pub(crate) const SECRET: &str = "signing-secret";
 
 /// Checks the signature (WebSub's `METHOD=CODE`); where there is none, the secret in the query's `parameter`.

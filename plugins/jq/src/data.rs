@@ -1,4 +1,4 @@
-//! What filters work on.
+//! The values of filters.
 
 use jaq_core::data::JustLut;
 use jaq_json::Val;

@@ -44,7 +44,7 @@ fn parse(bytes: &[u8], code: &str, what: &str) -> Result<Val, Failure> {
         .map_err(|problem| Failure::permanent(code, format!("{what} ({} bytes) is not JSON: {problem}", bytes.len())))
 }
 
-/// Whether an integer -0 may stand in the text. One inside of a text counts too, which costs time and nothing else.
+/// Whether an integer -0 may stand in the text. One inside of a string counts too, which costs time and nothing else.
 fn may_have_negative_zero(json: &[u8]) -> bool {
     let ends = |byte: Option<&u8>| {
         byte.is_none_or(|byte| matches!(byte, b',' | b':' | b'[' | b']' | b'}') || byte.is_ascii_whitespace())
@@ -90,7 +90,7 @@ fn envelope(event: &Event) -> Result<Val, Failure> {
     Ok(Val::obj(members.into_iter().map(|(name, value)| (text(name), value)).collect()))
 }
 
-/// A result, or what the filter failed with.
+/// A result, or the filter's failure.
 fn value(result: ValX<'_, Val>) -> Result<Val, Failure> {
     let failed =
         |said: String| Failure::permanent("filter.failed", format!("the filter failed: {}", shorten(&said, 400)));
@@ -98,12 +98,12 @@ fn value(result: ValX<'_, Val>) -> Result<Val, Failure> {
         Ok(error) => failed(error.to_string()),
         Err(exception) => match exception.get_halt() {
             Ok(code) => failed(format!("it called halt with {code}; use `empty` to drop the message")),
-            Err(_) => failed("it broke out of a label that does not exist".into()),
+            Err(_) => failed("it breaks out of a label that does not exist".into()),
         },
     })
 }
 
-/// A result as JSON text. Filters also know values that JSON has no form for: NaN, bytes, names that are no texts.
+/// A result as JSON text. Filters also know values that JSON has no form for: NaN, bytes, names that are not strings.
 fn json(result: &Val) -> Result<String, Failure> {
     let text = result.to_string();
     match serde_json::from_str::<IgnoredAny>(&text) {

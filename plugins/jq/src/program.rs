@@ -135,7 +135,7 @@ mod tests {
         let native: Vec<(&str, usize)> = functions().map(|(name, arguments, _)| (name, arguments.len())).collect();
         for definition in definitions() {
             let signature = (definition.name, definition.args.len());
-            assert!(!native.contains(&signature), "{signature:?} would mean two things");
+            assert!(!native.contains(&signature), "{signature:?} is ambiguous");
         }
         assert!(definitions().count() > 50 && native.len() > 50);
         let own = jaq_core::load::parse(OWN, |parser| parser.defs()).map(|own: Vec<_>| own.len());

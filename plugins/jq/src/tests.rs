@@ -1,4 +1,4 @@
-//! What filters make of a body, and what is said of those that fail.
+//! The results of filters, and the messages of those that fail.
 
 use hookwright_sdk::testing::{self, Host, apply};
 use hookwright_sdk::{Failure, Message, Transformed};

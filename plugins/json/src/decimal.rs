@@ -12,7 +12,7 @@ pub struct Decimal<'t> {
 }
 
 impl<'t> Decimal<'t> {
-    /// The number that a text is, and nothing else: sign, digits, point, exponent. Words such as `inf` are none.
+    /// The number that a string is, and nothing else: sign, digits, point, exponent. Words such as `inf` are none.
     #[must_use]
     pub fn read(text: &'t str) -> Option<Self> {
         let (negative, digits) = match text.as_bytes() {
@@ -45,7 +45,7 @@ impl<'t> Decimal<'t> {
         self.whole.iter().chain(self.fraction).copied().skip_while(|digit| *digit == b'0')
     }
 
-    /// How many digits stand before the point, counted from the first that is not 0; negative: zeros follow the point.
+    /// Number of digits before the point, counted from the first that is not 0. Negative: zeros follow the point.
     fn size(self) -> i64 {
         let count = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
         let zeros = self.whole.iter().chain(self.fraction).take_while(|digit| **digit == b'0').count();
@@ -64,7 +64,7 @@ impl<'t> Decimal<'t> {
         significant == 0 || significant <= self.size()
     }
 
-    /// The number as a whole one; none if it has a fraction, or is too large.
+    /// The number as a whole one. `None` if it has a fraction, or is too large.
     #[must_use]
     pub fn to_i128(self) -> Option<i128> {
         if self.is_zero() {
@@ -82,7 +82,7 @@ impl<'t> Decimal<'t> {
         })
     }
 
-    /// A text that is the same for numbers that are the same.
+    /// A string that is the same for numbers that are the same.
     #[must_use]
     pub fn canonical(self) -> String {
         let mut digits: Vec<u8> = self.digits().collect();

@@ -1,5 +1,5 @@
-//! Which JSON Hookwright takes, decided in one place: the server, its plugins and the SDK read nothing that [`check`]
-//! refuses, so what is accepted reads the same everywhere.
+//! Which JSON Hookwright accepts, decided in one place: the server, its plugins and the SDK read nothing that [`check`]
+//! refuses, so accepted JSON is parsed in the same way everywhere.
 //!
 //! JSON is RFC 8259 with the bounds of I-JSON (RFC 7493): UTF-8, no name twice in one object, no half of a surrogate pair,
 //! and no number that double precision cannot hold as anything but infinity or zero. Precision is not bounded by it: a
@@ -30,7 +30,7 @@ pub const MAX_DEPTH: usize = 128;
 /// How many characters a number may be written with.
 pub const MAX_NUMBER: usize = 1000;
 
-/// Why a text is not taken, and where.
+/// Why a text is refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Which rule it breaks.
@@ -52,9 +52,9 @@ pub enum Rule {
     Syntax,
     /// It nests at most [`MAX_DEPTH`] levels deep.
     Depth,
-    /// No name stands twice in one object.
+    /// No name is repeated in one object.
     Duplicate,
-    /// Surrogates stand in pairs.
+    /// Surrogates are in pairs.
     Surrogate,
     /// Numbers are within double precision, and no longer than [`MAX_NUMBER`] characters.
     Number,

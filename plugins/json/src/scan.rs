@@ -1,4 +1,4 @@
-//! Reading a text once, without keeping anything of it, to say whether it is taken.
+//! Scans a text once, without storing anything, to decide whether it is accepted.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 use crate::{MAX_DEPTH, MAX_NUMBER, Refused, Rule};
 
 /// Names that serde_json takes for marks of its own: an object with one of them would be read as a number, or as the JSON
-/// in a text.
+/// in a string.
 const RESERVED: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
 
 /// Up to so many names of an object are compared one by one.
 const FEW: usize = 12;
 
-/// The text, if it is one JSON value that every reader takes for the same.
+/// The text, if it is one JSON value that every reader parses in the same way.
 ///
 /// # Errors
 /// [`Refused`]: the rule that it breaks, and where.
@@ -332,7 +332,7 @@ impl<'t> Scan<'t> {
         let shown: String = written.chars().take(40).collect();
         let message = format!(
             "is `{shown}`, which is {problem} for the numbers that programs read (IEEE 754 double precision): send it \
-             as a text"
+             as a string"
         );
         Err(self.refused(Rule::Number, place, start, message))
     }

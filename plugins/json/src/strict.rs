@@ -72,7 +72,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     }
 }
 
-/// The JSON library reports a value that is neither a text nor an object, where one of several is chosen, as a syntax error
+/// The JSON library reports a value that is neither a string nor an object, where one of several is chosen, as a syntax error
 /// that names no choice.
 fn one_of<E: Error>(variants: &[&str], error: E) -> E {
     if !error.to_string().starts_with("expected value") {

@@ -1,20 +1,20 @@
-//! What the JSON library says, in the words of whoever reads it: a name of a type of ours tells nobody anything.
+//! Messages of the JSON library without names of Rust types, which mean nothing to the reader.
 
-/// What the library calls the types that it expects, and what people call them. Names of a program's own types follow the
-/// words that end with a space.
-const WORDS: [(&str, &str); 27] = [
+/// The library's names of the expected types, and their plain names. Names of a program's own types follow the words
+/// that end with a space.
+const WORDS: [(&str, &str); 26] = [
     ("struct variant ", "an object"),
     ("tuple variant ", "a list"),
     ("newtype variant ", "an object"),
-    ("unit variant ", "a text"),
+    ("unit variant ", "a string"),
     ("tuple struct ", "a list"),
     ("newtype struct ", "a value"),
     ("unit struct ", "null"),
     ("struct ", "an object"),
     ("internally tagged enum ", "an object"),
     ("adjacently tagged enum ", "an object"),
-    ("enum ", "a text or an object with one member"),
-    ("variant of enum ", "a text"),
+    ("enum ", "a string or an object with one member"),
+    ("variant of enum ", "a string"),
     ("u8", "a whole number from 0 to 255"),
     ("u16", "a whole number from 0 to 65535"),
     ("u32", "a whole number from 0 to 4294967295"),
@@ -29,18 +29,17 @@ const WORDS: [(&str, &str); 27] = [
     ("f64", "a number"),
     ("a map", "an object"),
     ("a sequence", "a list"),
-    ("a string", "a text"),
 ];
 
-/// What the JSON library calls what it found.
+/// The library's names of the found value.
 const FOUND: [(&str, &str); 8] = [
     ("invalid type: sequence", "invalid type: a list"),
     ("invalid type: map", "invalid type: an object"),
-    ("invalid type: string", "invalid type: the text"),
+    ("invalid type: string", "invalid type: the string"),
     ("invalid type: integer", "invalid type: the number"),
     ("invalid type: floating point", "invalid type: the number"),
     ("invalid type: boolean", "invalid type:"),
-    ("invalid value: string", "invalid value: the text"),
+    ("invalid value: string", "invalid value: the string"),
     ("invalid value: integer", "invalid value: the number"),
 ];
 
@@ -54,7 +53,7 @@ pub fn plain(message: &str) -> String {
             break;
         }
     }
-    // What was sent stands before what was expected, so the last one is the library's own.
+    // The sent value precedes the expected type, so the last match is the library's own.
     let Some((before, expected)) = text.rsplit_once(", expected ") else { return text };
     for (theirs, ours) in WORDS {
         let Some(rest) = expected.strip_prefix(theirs) else { continue };
@@ -84,13 +83,13 @@ mod tests {
             ),
             (
                 "invalid type: string \"x, expected struct Y\", expected u32",
-                "invalid type: the text \"x, expected struct Y\", expected a whole number from 0 to 4294967295",
+                "invalid type: the string \"x, expected struct Y\", expected a whole number from 0 to 4294967295",
             ),
             (
                 "invalid length 1, expected struct Pair with 2 elements",
                 "invalid length 1, expected an object with 2 elements",
             ),
-            ("invalid type: map, expected a string", "invalid type: an object, expected a text"),
+            ("invalid type: map, expected a string", "invalid type: an object, expected a string"),
             ("invalid type: boolean `true`, expected f64", "invalid type: `true`, expected a number"),
             (
                 "invalid type: null, expected internally tagged enum SigningPolicy",
@@ -98,7 +97,7 @@ mod tests {
             ),
             ("unknown field `a`, expected `b` or `c`", "unknown field `a`, expected `b` or `c`"),
             ("missing field `url`", "missing field `url`"),
-            ("invalid type: null, expected an id: a text", "invalid type: null, expected an id: a text"),
+            ("invalid type: null, expected an id: a string", "invalid type: null, expected an id: a string"),
         ] {
             assert_eq!(plain(theirs), ours);
         }

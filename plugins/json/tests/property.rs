@@ -88,7 +88,7 @@ proptest! {
                 prop_assert!(check(written.as_bytes()).is_ok());
                 let again: Value = serde_json::from_str(&written).unwrap();
                 prop_assert_eq!(&again, &value);
-                // Double precision holds every number, if not all of its digits.
+                // Double precision contains every number, if not all of its digits.
                 let mut pairs = Vec::new();
                 numbers(&value, &again, &mut pairs);
                 for (a, b) in pairs {

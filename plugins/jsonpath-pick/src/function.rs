@@ -4,19 +4,19 @@ use regex_lite::Regex;
 use serde_json::Value;
 use serde_json_path::functions::{LogicalType, ValueType};
 
-/// Whether the whole of a text is matched by an I-Regexp (RFC 9485).
+/// Whether the whole of a string is matched by an I-Regexp (RFC 9485).
 #[serde_json_path::function(name = "match")]
 fn match_whole(text: ValueType, pattern: ValueType) -> LogicalType {
     holds(&text, &pattern, |inner| format!("^(?:{inner})$"))
 }
 
-/// Whether a part of a text is.
+/// Whether a part of a string is.
 #[serde_json_path::function(name = "search")]
 fn search_part(text: ValueType, pattern: ValueType) -> LogicalType {
     holds(&text, &pattern, |inner| format!("(?:{inner})"))
 }
 
-/// What is no text, and what is no regular expression, is not matched: the RFC wants no failure for either.
+/// What is not text, and what is not a regular expression, is not matched: the RFC wants no failure for either.
 fn holds(text: &ValueType<'_>, pattern: &ValueType<'_>, whole: impl Fn(&str) -> String) -> LogicalType {
     let (Some(Value::String(text)), Some(Value::String(pattern))) = (text.as_value(), pattern.as_value()) else {
         return LogicalType::False;

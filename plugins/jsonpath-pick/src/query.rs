@@ -49,7 +49,7 @@ impl Query {
     }
 }
 
-/// Whether brackets stand inside of each other too deeply, or negations one after the other do. Those inside of texts
+/// Whether brackets stand inside of each other too deeply, or negations one after the other do. Those inside of strings
 /// count too, which no path that somebody writes comes near to.
 fn is_too_deep(text: &str) -> bool {
     let mut depth = 0_usize;

@@ -1,4 +1,4 @@
-//! Which path picks what: the rows are the specification.
+//! The results of paths: the rows are the specification.
 
 use hookwright_sdk::testing::{self, apply};
 use hookwright_sdk::{Failure, Message, Transformed};

@@ -20,10 +20,10 @@ struct Check<'s> {
     is_endless: bool,
 }
 
-/// What came of one schema and one value: whether it is valid, and which parts were looked at.
+/// The result of one schema and one value: whether it is valid, and which parts were evaluated.
 type Outcome<'v> = (bool, Seen<'v>);
 
-/// Holds a value against a schema and puts what is wrong into the report.
+/// Validates a value by a schema, and adds the violations to the report.
 ///
 /// # Errors
 /// The schema leads to itself without end.

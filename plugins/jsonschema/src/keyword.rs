@@ -25,9 +25,9 @@ pub(crate) enum Shape {
     Text,
     Boolean,
     Regex,
-    /// A list of texts.
+    /// A list of strings.
     Texts,
-    /// Names with a list of texts each.
+    /// Names with a list of strings each.
     NamedTexts,
     /// A type's name, or a list of them.
     Types,
@@ -36,7 +36,7 @@ pub(crate) enum Shape {
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
 
-/// The shape of a keyword's value. None for what is no keyword, or says nothing about what is valid.
+/// The shape of a keyword's value. None for what is not a keyword, or says nothing about what is valid.
 pub(crate) fn shape(keyword: &str) -> Option<Shape> {
     Some(match keyword {
         "additionalProperties"
@@ -87,12 +87,12 @@ pub(crate) fn problem(shape: Shape, value: &Value) -> Option<String> {
         ),
         Shape::Number => (value.is_number(), "a number"),
         Shape::Divisor => (value.as_f64().is_some_and(|real| real > 0.0), "a number greater than 0"),
-        Shape::Text | Shape::Regex => (value.is_string(), "a text"),
+        Shape::Text | Shape::Regex => (value.is_string(), "a string"),
         Shape::Boolean => (value.is_boolean(), "true or false"),
-        Shape::Texts => (is_text_list(value), "a list of texts"),
+        Shape::Texts => (is_text_list(value), "a list of strings"),
         Shape::NamedTexts => (
             value.as_object().is_some_and(|members| members.values().all(is_text_list)),
-            "an object with a list of texts for each name",
+            "an object with a list of strings for each name",
         ),
         Shape::Types => (
             is_type(value) || value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(is_type)),

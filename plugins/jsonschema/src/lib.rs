@@ -40,7 +40,7 @@ impl Plugin for JsonSchema {
     const MANIFEST: Manifest = Manifest {
         name: "jsonschema",
         version: env!("CARGO_PKG_VERSION"),
-        summary: "Holds a value of the event against a JSON Schema",
+        summary: "Validates a value of the event by a JSON Schema",
         parameters: include_str!("parameters.json"),
         hints: &[("documentation", "https://json-schema.org/draft/2020-12")],
     };

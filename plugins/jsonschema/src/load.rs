@@ -114,7 +114,7 @@ impl<'s> Schema<'s> {
         self.dynamic.get(&(base.to_owned(), name.to_owned())).copied()
     }
 
-    /// A regular expression that stands in the schema.
+    /// A regular expression in the schema.
     pub(crate) fn regex(&self, text: &str) -> Option<&Regex> {
         self.regexes.get(text)
     }

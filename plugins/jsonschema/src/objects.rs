@@ -70,7 +70,7 @@ fn required(members: &Map<String, Value>, object: &Map<String, Value>, at: &Spot
             for other in names(wanted).into_iter().filter(|other| !object.contains_key(other)) {
                 is_valid = false;
                 report.add_with(at, "dependentRequired", || {
-                    format!("{} is missing, and {} wants it", Value::from(other), Value::from(name.as_str()))
+                    format!("{} is missing, and {} requires it", Value::from(other), Value::from(name.as_str()))
                 });
             }
         }
@@ -155,7 +155,7 @@ fn dependents<'s, 'v>(
                 for other in wanted.iter().filter_map(Value::as_str).filter(|other| !object.contains_key(*other)) {
                     is_valid = false;
                     report.add_with(at, "dependencies", || {
-                        format!("{} is missing, and {} wants it", Value::from(other), Value::from(name.as_str()))
+                        format!("{} is missing, and {} requires it", Value::from(other), Value::from(name.as_str()))
                     });
                 }
             }

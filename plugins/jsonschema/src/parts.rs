@@ -22,7 +22,7 @@ impl<'v> Seen<'v> {
     }
 }
 
-/// Holds values against the schemas that lie in a schema.
+/// Validates values by the schemas within a schema.
 pub(crate) trait Parts<'s> {
     /// The whole schema.
     fn schema(&self) -> &'s Schema<'s>;

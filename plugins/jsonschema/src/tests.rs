@@ -1,4 +1,4 @@
-//! Which schema takes which value: the rows are the specification.
+//! Which value is valid by which schema: the rows are the specification.
 
 use hookwright_sdk::testing::{self, evaluate};
 use hookwright_sdk::{Failure, Verdict};
@@ -123,7 +123,7 @@ fn a_schema_takes_these_values_and_not_those() {
             vec![json!("short")],
             vec![json!(1)],
         ),
-        // A format describes and does not refuse; a word that is no keyword says nothing.
+        // A format describes and does not refuse; a word that is not a keyword says nothing.
         (json!({"format": "email", "x-note": 5}), vec![json!("nobody")], vec![]),
     ];
     for (schema, taken, left) in rows {
@@ -219,7 +219,7 @@ fn a_mistake_in_a_schema_is_told_with_its_place() {
         (json!({"items": [{}]}), "/items is a list: write prefixItems"),
         (json!({"allOf": []}), "/allOf is []: give a list of schemas, not empty"),
         (json!({"allOf": [{"not": null}]}), "/allOf/0/not is null"),
-        (json!({"required": "a"}), "/required is \"a\": give a list of texts"),
+        (json!({"required": "a"}), "/required is \"a\": give a list of strings"),
         (json!({"dependentRequired": {"a": "b"}}), "/dependentRequired is"),
         (json!({"minLength": -1}), "/minLength is -1: give a whole number"),
         (json!({"multipleOf": 0}), "/multipleOf is 0: give a number greater than 0"),
@@ -231,7 +231,7 @@ fn a_mistake_in_a_schema_is_told_with_its_place() {
         (json!({"$ref": "#none"}), "leads nowhere"),
         (json!({"$ref": "https://example.com/schema"}), "nothing is fetched"),
         (json!({"$ref": "#/minimum", "minimum": 1}), "leads nowhere"),
-        (json!({"$ref": 5}), "/$ref is 5: give a text"),
+        (json!({"$ref": 5}), "/$ref is 5: give a string"),
         (json!({"$ref": "#/x", "x": {"type": "int"}}), "#/x/type is \"int\""),
         (json!({"$schema": "https://example.com/dialect"}), "/$schema is \"https://example.com/dialect\""),
         (json!({"$recursiveRef": "#"}), "use $dynamicRef"),

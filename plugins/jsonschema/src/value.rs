@@ -13,7 +13,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// None where there are more digits than fit.
+    /// `None` if there are too many digits.
     fn of(number: &Number) -> Option<Self> {
         let text = number.to_string();
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -74,7 +74,7 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A text that is equal for values that are the same, so that many can be compared by sorting.
+/// A string that is equal for values that are the same, so that many can be compared by sorting.
 pub(crate) fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write_canonical(value, &mut text);
@@ -97,7 +97,7 @@ fn write_canonical(value: &Value, text: &mut String) {
             members.sort_by_key(|(name, _)| *name);
             text.push('{');
             for (name, value) in members {
-                // Writing to a text cannot fail.
+                // Writing to a string cannot fail.
                 let _ = write!(text, "{}:", Value::from(name.as_str()));
                 write_canonical(value, text);
                 text.push(',');

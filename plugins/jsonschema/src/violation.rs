@@ -1,11 +1,11 @@
-//! What is wrong with a value, and where: the first of it, since nobody reads a hundred.
+//! The violations of a value, with their paths: only the first ones.
 
 use std::fmt;
 
 use hookwright_sdk::shorten;
 use serde_json::Value;
 
-/// How many violations are kept.
+/// Maximum number of recorded violations.
 const KEPT: usize = 5;
 
 /// Bytes of a value that a message shows.
@@ -51,7 +51,7 @@ impl Report {
         Self { told: Vec::new(), room: usize::from(self.room > self.told.len()), more: false }
     }
 
-    /// A report that keeps nothing.
+    /// A report that records nothing.
     pub(crate) fn silent(&self) -> Self {
         Self { told: Vec::new(), room: 0, more: false }
     }

@@ -7,14 +7,14 @@ use crate::json::{Json, Kind};
 use crate::operator::{Age, Check, Quantifier, Subject, Test};
 use crate::tell;
 
-/// Bytes of a text that a regular expression is looked for in.
+/// Bytes of a string that a regular expression is looked for in.
 const SEARCHED: usize = 256 * 1024;
 /// How many elements of a list are looked at.
 const MOST: usize = 100_000;
 /// Bytes that a reason has for the element that decided.
 const TOLD: usize = 500;
 
-/// What came of a test.
+/// The result of a test.
 pub(crate) struct Answer {
     pub(crate) holds: bool,
     /// Why the question could not be put to this value, or how it was put.
@@ -32,7 +32,7 @@ impl Answer {
 }
 
 impl Test {
-    /// Puts the question to a value; none where the path leads to nothing.
+    /// Tests a value. `None` if the path has no value.
     pub(crate) fn ask(&self, value: Option<Json<'_>>) -> Answer {
         if let Check::Exists(wanted) = self.check {
             return Answer::plain(value.is_some() == wanted);
@@ -51,11 +51,11 @@ impl Test {
                     Answer { holds: allowed(order), note: self.read_as(value, expected, read_as) }
                 }
                 None if self.rules.given.is_some() => self.misfit(),
-                None => Answer::noted(false, "which has no order with it: compare numbers, times or texts"),
+                None => Answer::noted(false, "which has no order with it: compare numbers, times or strings"),
             },
             Check::Contains { negated } => match compare::contains(value, expected, self.rules) {
                 Some(contained) => Answer::plain(contained != *negated),
-                None => Answer::noted(*negated, "which is neither a text, a list nor an object"),
+                None => Answer::noted(*negated, "which is neither a string, a list nor an object"),
             },
             Check::StartsWith => self.ask_text(value, |text, part| text.starts_with(part)),
             Check::EndsWith => self.ask_text(value, |text, part| text.ends_with(part)),
@@ -146,14 +146,14 @@ fn with_now(holds: bool) -> Answer {
 }
 
 fn not_a_text() -> Answer {
-    Answer::noted(false, "which is not a text")
+    Answer::noted(false, "which is not a string")
 }
 
-/// Asks elements in order until the answer is known. The note names the one that decided, counted from 0.
+/// Tests elements in order until the result is known. The note names the one that decided, counted from 0.
 fn ask_elements(quantifier: Quantifier, tests: &[Test], value: Json<'_>) -> Answer {
     let negated = quantifier == Quantifier::None;
     let Some(elements) = value.elements().filter(|_| value.kind() == Kind::List) else {
-        return Answer::noted(negated, format!("it is {}, which is no list", tell::brief(value)));
+        return Answer::noted(negated, format!("it is {}, which is not a list", tell::brief(value)));
     };
     let count = elements.len();
     if count > MOST {
@@ -178,7 +178,7 @@ fn ask_elements(quantifier: Quantifier, tests: &[Test], value: Json<'_>) -> Answ
     }
 }
 
-/// What a test asks of an element.
+/// The test of an element.
 fn looked_at<'j>(test: &Test, element: Json<'j>) -> Option<Json<'j>> {
     match &test.subject {
         Subject::At(path) => path.seek_quietly(0, element.0).map(Json),

@@ -1,4 +1,4 @@
-//! What an event says that became of a field.
+//! The change of a field, according to an event.
 //!
 //! Events of updates have `changes` in their data, each field with `from` and `to`; those that tell of one field, such as
 //! `ticket.status-changed` and `deal.moved`, have `from` and `to` themselves.
@@ -16,9 +16,9 @@ const STAGES: [&str; 5] = ["stage", "milestone", "agile_board_column", "kanban_s
 /// How many changed fields a reason names.
 const NAMED: usize = 12;
 
-/// What became of a field.
+/// The change of a field.
 enum Change<'j> {
-    /// None: there was, or is, nothing.
+    /// `None`: there was, or is, nothing.
     Changed { from: Option<Json<'j>>, to: Option<Json<'j>> },
     /// It stayed as it was; others changed.
     Stayed(String),
@@ -96,10 +96,10 @@ fn of<'e>(event: &'e Event, path: &Path) -> Change<'e> {
     let only = told.unwrap_or_else(|| "the stage".to_owned());
     match (data.get("from"), data.get("to")) {
         (None, None) => {
-            Change::Untold(format!("{} is no update: its data has no changes", shorten(&event.event_type, 100)))
+            Change::Untold(format!("{} is not an update: its data has no changes", shorten(&event.event_type, 100)))
         }
         (from, to) if is_told => between(path, place + 1, from.copied(), to.copied()),
-        _ => Change::Stayed(format!("{} tells of {only} alone", shorten(&event.event_type, 100))),
+        _ => Change::Stayed(format!("{} reports {only} only", shorten(&event.event_type, 100))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Comparing two JSON values the way a person who wrote a condition means it.
+//! Compares two JSON values with the semantics of conditions.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -27,7 +27,7 @@ impl Case {
     }
 }
 
-/// What both values are read as.
+/// The type that both values are converted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
     Number,
@@ -57,9 +57,9 @@ impl Type {
     /// What a value is not that cannot be read as it.
     pub(crate) fn not(self) -> &'static str {
         match self {
-            Self::Number => "which is no number",
-            Self::Text => "which is no text",
-            Self::Date => "which is no date",
+            Self::Number => "which is not a number",
+            Self::Text => "which is not text",
+            Self::Date => "which is not a date",
             Self::Truth => "which is neither true nor false",
         }
     }
@@ -68,7 +68,7 @@ impl Type {
 /// How values are compared.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// As the automation says; none: as the two values are.
+    /// As the automation says. `None`: as the two values are.
     pub(crate) given: Option<Type>,
     pub(crate) case: Case,
 }
@@ -76,7 +76,7 @@ pub(crate) struct Rules {
 fn decimal(value: Json<'_>) -> Option<Decimal<'_>> {
     match value.kind() {
         Kind::Number => Decimal::read(value.0),
-        // A text with an escape in it is no number.
+        // A string with an escape in it is not a number.
         Kind::Text => Decimal::read(value.0.strip_prefix('"')?.strip_suffix('"')?),
         _ => None,
     }
@@ -95,7 +95,7 @@ pub(crate) fn now() -> Instant {
     Instant::of_millis(clock::now_ms()).unwrap_or(Instant { seconds: 0, nanos: 0 })
 }
 
-/// A date, or a text such as `now-2d`.
+/// A date, or a string such as `now-2d`.
 pub(crate) fn moment(value: Json<'_>) -> Option<Instant> {
     if value.kind() == Kind::Text
         && let Some(seconds) = value.text().and_then(|text| time::from_now(&text))
@@ -105,9 +105,9 @@ pub(crate) fn moment(value: Json<'_>) -> Option<Instant> {
     time::date(value)
 }
 
-/// Whether two values are the same; none if the first cannot be read as the type that was asked for.
+/// Whether two values are equal. `None` if the first cannot be converted to the requested type.
 ///
-/// Without a type 1 and 1.0 are the same, so are a number and a text that reads as that number, and lists and objects are
+/// Without a type 1 and 1.0 are the same, so are a number and a string that reads as that number, and lists and objects are
 /// when their parts are; two texts are only when they are equal letter for letter.
 pub(crate) fn same(a: Json<'_>, b: Json<'_>, rules: Rules) -> Option<bool> {
     match rules.given {
@@ -167,7 +167,7 @@ pub(crate) fn order(a: Json<'_>, b: Json<'_>, rules: Rules) -> Option<(Ordering,
     Some((rules.case.fold(&a).cmp(&rules.case.fold(&b)), Type::Text))
 }
 
-/// Whether a text has the part, a list the element, an object the key. None where the value is none of these.
+/// Whether a string has the part, a list the element, an object the key. None where the value is none of these.
 pub(crate) fn contains(value: Json<'_>, part: Json<'_>, rules: Rules) -> Option<bool> {
     let case = rules.case;
     match value.kind() {
@@ -187,7 +187,7 @@ pub(crate) fn contains(value: Json<'_>, part: Json<'_>, rules: Rules) -> Option<
     }
 }
 
-/// A value as text: a text itself, a number's digits.
+/// A value as text: a string itself, a number's digits.
 pub(crate) fn part_text(value: Json<'_>) -> Option<Cow<'_, str>> {
     value.written().filter(|_| value.kind() != Kind::Truth)
 }

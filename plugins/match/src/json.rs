@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-/// One JSON value, without white space around it.
+/// One JSON value, without whitespace around it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Json<'j>(pub(crate) &'j str);
 
@@ -31,7 +31,7 @@ impl<'j> Json<'j> {
         }
     }
 
-    /// The characters of a text.
+    /// The characters of a string.
     pub(crate) fn text(self) -> Option<Cow<'j, str>> {
         let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
         if !inside.contains('\\') {
@@ -40,7 +40,7 @@ impl<'j> Json<'j> {
         serde_json::from_str(self.0).ok().map(Cow::Owned)
     }
 
-    /// A text, or a number or truth value as it is written.
+    /// A string, or a number or truth value as it is written.
     pub(crate) fn written(self) -> Option<Cow<'j, str>> {
         match self.kind() {
             Kind::Text => self.text(),

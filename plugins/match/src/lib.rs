@@ -6,7 +6,7 @@
 //!
 //! Values are looked at as the JSON that they came as, so that no digit is lost, and nothing of the payload is read but
 //! what lies on the path. A path that begins with `ticket` or `record` leads into the record that the event is about, which
-//! the host hands over in `found`.
+//! the host passes in `found`.
 
 mod ask;
 mod changes;
@@ -58,7 +58,7 @@ impl Condition for Match {
     }
 }
 
-/// The value at a path, as JSON: of the record that the host handed over, or of the event. `Err`: what is there instead.
+/// The value at a path, as JSON: of the record that the host passed, or of the event. `Err`: what is there instead.
 fn look<'v>(event: &'v Event, path: &Path, found: Option<&'v RawValue>) -> Result<Cow<'v, str>, String> {
     let handed = found.and_then(|found| Json(found.get()).members()).unwrap_or_default();
     if let Some(value) = handed.get("value") {

@@ -1,4 +1,4 @@
-//! Which operator the parameters name, and what it wants.
+//! The operator in the parameters, and its value.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ const NAMES: [(&str, &str); 25] = [
     ("none", ""),
 ];
 
-/// How deep tests of elements may lie within one another.
+/// Maximum nesting depth of tests of elements.
 const DEEPEST: usize = 5;
 /// How many tests one element may have to pass.
 const MOST_TESTS: usize = 20;
@@ -51,7 +51,7 @@ const MOST_TESTS: usize = 20;
 const PATTERN: usize = 1000;
 const COMPILED: usize = 128 * 1024;
 
-/// One comparison, as the parameters ask for it.
+/// One comparison, as the parameters define it.
 pub(crate) struct Test {
     pub(crate) subject: Subject,
     pub(crate) rules: Rules,
@@ -60,7 +60,7 @@ pub(crate) struct Test {
     expected: Box<RawValue>,
 }
 
-/// What is compared.
+/// The compared value.
 pub(crate) enum Subject {
     /// The value at a path.
     At(Path),
@@ -70,7 +70,7 @@ pub(crate) enum Subject {
     Element,
 }
 
-/// What is asked of the value.
+/// The test of the value.
 pub(crate) enum Check {
     Same {
         negated: bool,
@@ -89,11 +89,11 @@ pub(crate) enum Check {
         negated: bool,
         list: Vec<Box<RawValue>>,
     },
-    /// It lies before, or after, a moment.
+    /// It is before, or after, an instant.
     Beside {
         before: bool,
     },
-    /// How far it lies from now, in seconds.
+    /// Its distance from now, in seconds.
     Age {
         age: Age,
         seconds: i64,
@@ -117,7 +117,7 @@ pub(crate) enum Quantifier {
     None,
 }
 
-/// What is asked of the time between now and a date.
+/// The test of the time between now and a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
     Older,
@@ -191,7 +191,7 @@ impl Test {
         Ok(Self { subject, rules, check: Check::ChangedBetween { from, to }, name, expected })
     }
 
-    /// What the value is compared with.
+    /// The expected value.
     pub(crate) fn expected(&self) -> Json<'_> {
         Json(self.expected.get())
     }
@@ -245,9 +245,7 @@ fn two(first: &str, second: &str) -> String {
 fn subject(parameters: &mut Parameters, depth: usize) -> Result<Subject, String> {
     let missing = "parameter `path` is missing: say which value to compare, such as \"data.status\"";
     match (parameters.remove("path"), parameters.remove("value")) {
-        (Some(_), Some(_)) => {
-            Err("`path` and `value` are both given: say either where the value is, or what it is".into())
-        }
+        (Some(_), Some(_)) => Err("`path` and `value` are both given: give one of them".into()),
         (None, Some(value)) if depth == 0 => Ok(Subject::Given(value)),
         (None, Some(_)) => Err("`value` is given in the test of an element: give a `path` into the element".into()),
         (None, None) if depth == 0 => Err(missing.into()),
@@ -255,7 +253,7 @@ fn subject(parameters: &mut Parameters, depth: usize) -> Result<Subject, String>
         (Some(path), None) => match Json(path.get()).text() {
             Some(text) => Path::parse(&text).map(Subject::At).map_err(|problem| format!("parameter `path`: {problem}")),
             None => Err(format!(
-                "parameter `path` is {}: give a text such as \"data.status\"",
+                "parameter `path` is {}: give a string such as \"data.status\"",
                 tell::brief(Json(path.get()))
             )),
         },
@@ -265,9 +263,7 @@ fn subject(parameters: &mut Parameters, depth: usize) -> Result<Subject, String>
 fn only_at_a_path(subject: &Subject, name: &str) -> Result<(), String> {
     match subject {
         Subject::At(_) => Ok(()),
-        Subject::Given(_) | Subject::Element => {
-            Err(format!("`{name}` asks what became of a field of the event: give its `path`"))
-        }
+        Subject::Given(_) | Subject::Element => Err(format!("`{name}` tests the change of a field: give its `path`")),
     }
 }
 
@@ -322,12 +318,12 @@ impl Check {
             }
             "starts_with" | "ends_with" => {
                 if compare::part_text(expected).is_none() {
-                    return wrong("give a text");
+                    return wrong("give a string");
                 }
                 if name == "starts_with" { Self::StartsWith } else { Self::EndsWith }
             }
             "matches" => {
-                let Some(pattern) = expected.text() else { return wrong("give a regular expression as a text") };
+                let Some(pattern) = expected.text() else { return wrong("give a regular expression as a string") };
                 if pattern.len() > PATTERN {
                     return wrong(&format!("that has {} bytes, at most {PATTERN} are taken", pattern.len()));
                 }
@@ -396,7 +392,7 @@ impl Check {
 fn tests(name: &str, expected: Json<'_>, depth: usize) -> Result<Vec<Test>, String> {
     let depth = depth.saturating_add(1);
     if depth > DEEPEST {
-        return Err(format!("`{name}` lies more than {DEEPEST} lists deep: that is as deep as elements are looked at"));
+        return Err(format!("`{name}` is nested more than {DEEPEST} lists deep: flatten it"));
     }
     let wrong = || {
         format!(
@@ -415,13 +411,13 @@ fn tests(name: &str, expected: Json<'_>, depth: usize) -> Result<Vec<Test>, Stri
     }
 }
 
-/// The operator's own name for what was written.
+/// The field's configured name.
 fn canonical(written: &str) -> Result<&'static str, String> {
     NAMES
         .iter()
         .find(|(name, other)| *name == written || (!other.is_empty() && *other == written))
         .map(|(name, _)| *name)
-        .ok_or_else(|| format!("parameter `{}` is no operator: use one of {}", shorten(written, 60), all_names()))
+        .ok_or_else(|| format!("parameter `{}` is not an operator: use one of {}", shorten(written, 60), all_names()))
 }
 
 fn all_names() -> String {

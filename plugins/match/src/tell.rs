@@ -1,4 +1,4 @@
-//! Values as people read them in a reason: JSON without white space, and never more than a line of it.
+//! Values as people read them in a reason: JSON without whitespace, and never more than a line of it.
 
 use hookwright_sdk::shorten;
 

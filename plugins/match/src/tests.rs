@@ -1,4 +1,4 @@
-//! What each operator says of which values: the rows are the specification.
+//! The result of each operator: the rows are the specification.
 
 use hookwright_sdk::testing::{self, Host, evaluate};
 use hookwright_sdk::{Failure, Verdict};
@@ -110,7 +110,7 @@ fn the_reason_tells_operator_expected_actual_and_path() {
         ),
         (
             json!({"path": "data.status", "gt": 5}),
-            r#"data.status gt 5: it is "Open", which has no order with it: compare numbers, times or texts"#,
+            r#"data.status gt 5: it is "Open", which has no order with it: compare numbers, times or strings"#,
         ),
         (
             json!({"path": "status", "in": ["a", "b"], "ignore_case": true}),
@@ -167,15 +167,15 @@ fn parameters_that_cannot_be_meant_are_refused_with_the_remedy() {
         (json!({"path": "a..b", "equals": 1}), "empty name at byte 2"),
         (json!({"path": "a"}), "no operator beside `path`"),
         (json!({"path": "a", "equals": 1, "gt": 2}), "two operators, `equals` and `gt`"),
-        (json!({"path": "a", "equal": 1}), "`equal` is no operator: use one of equals, not_equals"),
+        (json!({"path": "a", "equal": 1}), "`equal` is not an operator: use one of equals, not_equals"),
         (json!({"path": "a", "gt": [1]}), "`gt` is [1]: give a number"),
         (json!({"path": "a", "exists": "yes"}), "`exists` is \"yes\": give true or false"),
         (json!({"path": "a", "in": "yes"}), "`in` is \"yes\": give a list"),
         (json!({"path": "a", "matches": "(["}), "not a regular expression"),
-        (json!({"path": "a", "starts_with": {}}), "give a text"),
+        (json!({"path": "a", "starts_with": {}}), "give a string"),
         (json!({"path": "a", "equals": 1, "ignore_case": 1}), "`ignore_case` is 1"),
-        (json!({"path": "a", "equals": "x", "as": "number"}), "`equals` is \"x\", which is no number"),
-        (json!({"path": "a", "gt": "soon", "as": "date"}), "`gt` is \"soon\", which is no date"),
+        (json!({"path": "a", "equals": "x", "as": "number"}), "`equals` is \"x\", which is not a number"),
+        (json!({"path": "a", "gt": "soon", "as": "date"}), "`gt` is \"soon\", which is not a date"),
         (json!({"path": "a", "in": [1, "x"], "as": "number"}), "`in` is \"x\""),
         (json!({"path": "a", "equals": 1, "as": "int"}), "give one of number, text, date, boolean"),
         (json!({"path": "a", "exists": true, "as": "text"}), "by which `exists` does not compare"),
@@ -251,9 +251,9 @@ fn a_value_that_is_given_is_compared_instead_of_one_at_a_path() {
 fn a_type_is_what_both_values_are_read_as() {
     let rows: Vec<(Value, Value, bool, &str)> = vec![
         (json!("5.0"), json!({"equals": "5", "as": "number"}), true, r#"v equals "5" as number: it is "5.0""#),
-        (json!("x"), json!({"gt": 5, "as": "number"}), false, r#"v gt 5 as number: it is "x", which is no number"#),
-        (json!("x"), json!({"not_equals": 5, "as": "number"}), true, "which is no number"),
-        (json!(null), json!({"in": [5], "as": "number"}), false, "it is null, which is no number"),
+        (json!("x"), json!({"gt": 5, "as": "number"}), false, r#"v gt 5 as number: it is "x", which is not a number"#),
+        (json!("x"), json!({"not_equals": 5, "as": "number"}), true, "which is not a number"),
+        (json!(null), json!({"in": [5], "as": "number"}), false, "it is null, which is not a number"),
         (json!(10), json!({"gt": "9", "as": "text"}), false, r#"v gt "9" as text: it is 10"#),
         (json!(true), json!({"equals": "true", "as": "text"}), true, "it is true"),
         (json!("true"), json!({"equals": true, "as": "boolean"}), true, "as boolean"),
@@ -261,7 +261,7 @@ fn a_type_is_what_both_values_are_read_as() {
         (json!("2026-11-21T10:00:00+01:00"), json!({"equals": "2026-11-21T09:00:00Z", "as": "date"}), true, "as date"),
         (json!(1_795_251_600), json!({"equals": "2026-11-21T09:00:00Z", "as": "date"}), true, "it is 1795251600"),
         (json!("2026-11-21"), json!({"gte": 1_795_219_200, "as": "date"}), true, "as date"),
-        (json!("soon"), json!({"lt": "now", "as": "date"}), false, "which is no date"),
+        (json!("soon"), json!({"lt": "now", "as": "date"}), false, "which is not a date"),
         (json!(["5", 6]), json!({"contains": 5, "as": "number"}), true, "as number"),
         (json!("5"), json!({"gt": 4}), true, r#"v gt 4: it is "5", compared as numbers"#),
         (json!("2026-11-21"), json!({"lt": "2026-11-22"}), true, "compared as dates"),
@@ -292,7 +292,7 @@ fn no_digit_is_lost() {
 
 #[test]
 fn a_date_lies_before_or_after_now() {
-    // The clock of the stand-in shows 2026-01-02T03:04:05.006Z.
+    // The clock of the mock shows 2026-01-02T03:04:05.006Z.
     Host::default().install();
     for (value, operator, expected, holds) in [
         (json!("2026-01-02T03:04:05Z"), "before", "now", true),
@@ -357,9 +357,9 @@ fn a_change_is_found_by_the_field_s_name() {
     let moved = json!({"id": 7, "deal": {}, "from": "a", "to": "b"});
     let rows = [
         ("deal.moved", json!({"path": "kanban_stage_id", "changed_to": "b"}), true, r#"it changed from "a" to "b""#),
-        ("deal.moved", json!({"path": "deal.title", "changed": true}), false, "deal.moved tells of the stage alone"),
+        ("deal.moved", json!({"path": "deal.title", "changed": true}), false, "deal.moved reports the stage only"),
         ("ticket.team-changed", json!({"path": "team", "changed_from": "a"}), true, ""),
-        ("ticket.team-changed", json!({"path": "status", "changed": true}), false, "tells of team alone"),
+        ("ticket.team-changed", json!({"path": "status", "changed": true}), false, "reports team only"),
         (
             "request.major-incident-status-changed",
             json!({"path": "record.major_incident_status", "changed": true}),
@@ -378,7 +378,7 @@ fn a_change_is_found_by_the_field_s_name() {
         (json!({"path": "status", "changed_to": "open"}), false),
     ] {
         let verdict = evaluate::<Match>(&created, parameters).unwrap();
-        assert!(verdict.reason.ends_with("ticket.created is no update: its data has no changes"), "{verdict:?}");
+        assert!(verdict.reason.ends_with("ticket.created is not an update: its data has no changes"), "{verdict:?}");
         assert_eq!(verdict.holds, holds);
     }
 }
@@ -419,8 +419,8 @@ fn elements_of_a_list_are_asked_until_the_answer_is_known() {
         (json!({"path": "none", "any": {"exists": true}}), false, "the list is empty"),
         (json!({"path": "none", "all": {"exists": true}}), true, "the list is empty"),
         (json!({"path": "none", "none": {"exists": true}}), true, "the list is empty"),
-        (json!({"path": "text", "any": {"exists": true}}), false, "text any: it is \"x\", which is no list"),
-        (json!({"path": "text", "none": {"exists": true}}), true, "which is no list"),
+        (json!({"path": "text", "any": {"exists": true}}), false, "text any: it is \"x\", which is not a list"),
+        (json!({"path": "text", "none": {"exists": true}}), true, "which is not a list"),
         (json!({"path": "missing", "any": {"exists": true}}), false, "missing is missing: the event's data has"),
         (json!({"value": [1, 2], "any": {"equals": 2}}), true, "the value any: element 1 does"),
     ] {

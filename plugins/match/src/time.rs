@@ -1,4 +1,4 @@
-//! Instants, and how far they lie from now.
+//! Instants, and their distance from now.
 
 use hookwright_sdk::dates::Instant;
 
@@ -34,7 +34,7 @@ pub(crate) fn duration(text: &str) -> Option<i64> {
     (!text.is_empty() && total <= 100 * 366 * 86_400).then_some(total)
 }
 
-/// `now`, `now-2d` or `now+1h`: the seconds from now. None: the text is nothing of the kind.
+/// `now`, `now-2d` or `now+1h`: the seconds from now. `None`: the text is nothing of the kind.
 pub(crate) fn from_now(text: &str) -> Option<i64> {
     let rest = text.strip_prefix("now")?;
     match rest.split_at_checked(1) {

@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use hookwright_sdk::time;
 use serde_json::Value;
 
-/// A value as a cursor is sent: a text, or a number as it is written.
+/// A value as a cursor is sent: a string, or a number as it is written.
 pub(crate) fn text(json: &str) -> Option<String> {
     match serde_json::from_str(json).ok()? {
         Value::String(text) => Some(text),
-        // As it stands, so that no digit is lost.
+        // Unchanged, so that no digit is lost.
         Value::Number(_) => Some(json.to_owned()),
         _ => None,
     }

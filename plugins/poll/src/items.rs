@@ -13,7 +13,7 @@ use crate::cursor;
 use crate::parameters::{Next, Parameters, invalid};
 use crate::state::{REMEMBERED, State, short};
 
-/// What one poll brings at most: events, and bytes of their data. The host takes no more than a mebibyte.
+/// Maximum number of events of one poll, and of bytes of their data. The host accepts at most a mebibyte.
 const EVENTS: usize = 1000;
 const BYTES: usize = 700_000;
 
@@ -37,7 +37,7 @@ impl<'a> Page<'a> {
         let json = json::check(body).map_err(|refused| {
             let start = || shorten(&String::from_utf8_lossy(body.get(..200).unwrap_or(body)), 200);
             let what = match refused.rule {
-                json::Rule::Syntax | json::Rule::Utf8 => format!("is no JSON: {}", start()),
+                json::Rule::Syntax | json::Rule::Utf8 => format!("is not JSON: {}", start()),
                 _ => format!("cannot be read: {}", shorten(&refused.to_string(), 400)),
             };
             wrong("poll.answer_invalid", what)
@@ -66,13 +66,13 @@ impl<'a> Page<'a> {
         };
         let named = parameters.cursor.as_ref().and_then(|cursor| cursor.answer.as_deref());
         let cursor = named.map(|at| text_at("`answer` of `cursor`", at)).transpose()?.flatten();
-        // Checked here, before anything is taken from the page.
+        // Checked before any item of the page is used.
         let next = next.map(|next| address::joined(url, &next)).transpose()?;
         Ok(Self { items, cursor, next })
     }
 }
 
-/// What a poll has taken so far.
+/// The items that a poll has read so far.
 #[derive(Default)]
 pub(crate) struct Taken {
     pub(crate) drafts: Vec<Draft>,
@@ -107,7 +107,7 @@ impl Taken {
                 let found = version.seek_quietly(0, json).and_then(cursor::text).unwrap_or_default();
                 id = event_id(&format!("{id}@{found}")).unwrap_or(id);
             }
-            // It stands in paths of the API.
+            // It occurs in paths of the API.
             let id = id.replace('/', "-");
             let known = short(&id);
             let is_new = !state.knows(&known);

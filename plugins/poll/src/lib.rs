@@ -1,4 +1,4 @@
-//! The source `poll`: asks a REST service for news, keeps a cursor, and makes events of what is new.
+//! The source `poll`: polls a REST service, keeps a cursor, and makes events of new items.
 //!
 //! The server calls it with the method `POLL` at the times that the source says; nobody else can. How far it has read is
 //! kept in the plugin's own store and commits together with the events, so nothing is lost and nothing is made twice: an
@@ -24,7 +24,7 @@ impl Plugin for Poll {
     const MANIFEST: Manifest = Manifest {
         name: "poll",
         version: env!("CARGO_PKG_VERSION"),
-        summary: "Asks a REST service for news, keeps a cursor, and makes events of what is new",
+        summary: "Polls a REST service, keeps a cursor, and makes events of new items",
         parameters: include_str!("parameters.json"),
         hints: &[("poll", "true")],
     };
@@ -39,7 +39,7 @@ impl Source for Poll {
 
 fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop> {
     let Some(source) = request.header("hookwright-source").filter(|_| request.method == "POLL") else {
-        let said = "this source asks its service by itself and takes no requests";
+        let said = "this source polls its service and accepts no requests";
         return Err(Refusal::new(405, "poll.method", said).into());
     };
     let key = format!("state/{source}");
@@ -49,7 +49,7 @@ fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop
     Ok(Reception::Accepted(Intake { events, answer: Answer::hosts_own() }))
 }
 
-/// Asks page by page, as far as one poll goes, and takes what is new.
+/// Reads page by page, up to the maximum of one poll, and takes the new items.
 fn news(request: &Request, parameters: &Parameters, state: &mut State) -> Result<Vec<Draft>, Stop> {
     let mut taken = items::Taken::default();
     let silent = state.is_first && parameters.skips_first();
@@ -88,7 +88,7 @@ fn news(request: &Request, parameters: &Parameters, state: &mut State) -> Result
     Ok(if silent { Vec::new() } else { taken.drafts })
 }
 
-/// One request; none where the service says that nothing changed (304), or that it has nothing (204).
+/// One request. `None` where the service says that nothing changed (304), or that it has nothing (204).
 fn ask(
     parameters: &Parameters,
     state: &mut State,

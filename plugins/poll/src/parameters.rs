@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::address;
 
-/// How many pages one poll reads unless told otherwise, and at most.
+/// How many pages one poll reads by default, and at most.
 const PAGES: u32 = 10;
 const MOST_PAGES: u32 = 50;
 
@@ -23,12 +23,12 @@ pub(crate) struct Parameters {
     headers: BTreeMap<String, Part>,
     #[serde(default)]
     pub(crate) timeout_ms: Option<u32>,
-    /// Where the list stands in the answer; the answer itself unless given.
+    /// The path of the list in the response. By default the response itself.
     #[serde(default)]
     pub(crate) items: Option<String>,
     /// How the event of an item is made.
     pub(crate) event: Mapping,
-    /// What makes an item with the same id another one, such as the time of its last change.
+    /// The path of an item's version, such as the time of its last change.
     #[serde(default)]
     pub(crate) version: Option<String>,
     #[serde(default)]
@@ -44,7 +44,7 @@ pub(crate) struct Parameters {
     first: First,
 }
 
-/// How far the service was read: what is kept, and how it is sent.
+/// The cursor: what is stored, and how it is sent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cursor {
@@ -58,12 +58,12 @@ pub(crate) struct Cursor {
     query: Option<String>,
     #[serde(default)]
     header: Option<String>,
-    /// What is sent as long as there is none.
+    /// What is sent as long as there is no cursor.
     #[serde(default)]
     start: Option<Text>,
 }
 
-/// Where the address of the next page stands.
+/// Where the URL of the next page is.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Next {
@@ -76,10 +76,10 @@ pub(crate) enum Next {
 #[derive(Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum First {
-    /// What is there at first is new.
+    /// The items of the first poll are new.
     #[default]
     Emit,
-    /// What is there at first is only remembered.
+    /// The items of the first poll are only remembered.
     Skip,
 }
 
@@ -96,14 +96,15 @@ impl Parameters {
         self.max_pages.unwrap_or(PAGES).clamp(1, MOST_PAGES)
     }
 
-    /// The address of a page; none: the first one. Parameters of the query that the next page's address has stay as the
+    /// The address of a page. `None`: the first one. Parameters of the query that the next page's address has stay as
+    /// the
     /// service wrote them.
     pub(crate) fn address(&self, next: Option<&str>, cursor: Option<&str>) -> Result<String, Failure> {
         let url = self.url.split('#').next().unwrap_or_default();
         if !(url.starts_with("https://") || url.starts_with("http://")) || url.chars().any(char::is_whitespace) {
             let shown = shorten(&self.url, 200);
             return Err(invalid(format!(
-                "parameter `url` is `{shown}`: give a whole address that begins with https:// and has no spaces"
+                "parameter `url` is `{shown}`: give a complete URL that begins with https:// and has no spaces"
             )));
         }
         let mut address = match next {

@@ -1,4 +1,4 @@
-//! How far a service was read, as it is kept from poll to poll.
+//! The cursor of a service, as it is stored from poll to poll.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What is asked, what becomes an event, and how far a service counts as read.
+//! The requests of a poll, the events, and the cursor.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -221,7 +221,7 @@ fn a_failure_says_what_is_wrong_and_keeps_how_far_it_was_read() {
     let kept = testing::kept("state/src_1");
     for (code, retry, said) in [
         ("http.status_503", Some(7000), "GET https://a.example/items was answered 503"),
-        ("poll.answer_invalid", None, "is no JSON: <html>"),
+        ("poll.answer_invalid", None, "is not JSON: <html>"),
         ("poll.items_missing", None, "has no list where `items` says"),
         ("poll.id_missing", None, "item 0 has no id"),
     ] {

@@ -1,4 +1,4 @@
-//! The transform `raw`: the event's data as it came in, with the media type that it came with.
+//! The transform `raw`: the event's data as received, with the media type that it came with.
 //!
 //! JSON goes out digit by digit. A payload that was no JSON goes out as the text or the bytes that it was, not as the JSON
 //! text that stands for it in the event's data.
@@ -19,7 +19,7 @@ impl Plugin for Raw {
     const MANIFEST: Manifest = Manifest {
         name: "raw",
         version: env!("CARGO_PKG_VERSION"),
-        summary: "The payload as it came in",
+        summary: "The payload as received",
         parameters: include_str!("parameters.json"),
         hints: &[],
     };

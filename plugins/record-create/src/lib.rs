@@ -25,7 +25,7 @@ impl Plugin for RecordCreate {
     const MANIFEST: Manifest = Manifest {
         name: "record-create",
         version: env!("CARGO_PKG_VERSION"),
-        summary: "Makes a record, such as a lead, a contact or a task",
+        summary: "Creates a record, such as a lead, a contact or a task",
         parameters: include_str!("parameters.json"),
         hints: &[],
     };

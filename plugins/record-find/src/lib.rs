@@ -1,7 +1,7 @@
 //! The action `record-find`: finds records by their fields, for events that know a record only by another system's key.
 //!
 //! `{"kind": "ticket", "where": {"external_id": "{{event.data.issue.key}}"}}`. The result is `{"record", "id", "records",
-//! "count"}`, so that a later step names `{{steps.record-find.result.id}}`. A number and a text of its digits are the same,
+//! "count"}`, so that a later step names `{{steps.record-find.result.id}}`. A number and a string of its digits are the same,
 //! since systems differ in how they write ids.
 
 use hookwright_sdk::{Action, Event, Failure, Manifest, Outcome, Plugin, records, shorten};
@@ -25,7 +25,7 @@ struct Parameters {
     if_missing: IfMissing,
 }
 
-/// What happens where there is no such record.
+/// What happens if there is no such record.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum IfMissing {
@@ -85,7 +85,7 @@ impl Action for RecordFind {
         let first = found.first().cloned().unwrap_or_default();
         if first.is_null() {
             let message = format!(
-                "there is no {} with {}: correct `where`, or say what happens then with `if_missing`",
+                "there is no {} with {}: correct `where`, or set `if_missing`",
                 shorten(&kind, 60),
                 shorten(&Value::Object(wanted).to_string(), 200)
             );
@@ -100,7 +100,7 @@ impl Action for RecordFind {
     }
 }
 
-/// The same values with texts of digits as numbers and numbers as texts; none where there are neither.
+/// The same values with strings of digits as numbers and numbers as texts. `None` where there are neither.
 fn written_otherwise(wanted: &Map<String, Value>) -> Option<Map<String, Value>> {
     let mut changed = false;
     let other = wanted.iter().map(|(name, value)| {

@@ -1,6 +1,6 @@
 //! The action `record-update`: changes fields of a record.
 //!
-//! `{"kind": "lead", "id": 7, "changes": {"stage": "won", "owner": null}}`; null takes a field away. The result is the
+//! `{"kind": "lead", "id": 7, "changes": {"stage": "won", "owner": null}}`; null removes a field. The result is the
 //! record as it is then. Which kinds and fields there are is the host's to say.
 
 use std::collections::BTreeMap;

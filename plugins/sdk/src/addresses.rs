@@ -12,7 +12,7 @@ const MAX_DOMAIN: usize = 253;
 /// Bytes that a label of a domain may have.
 const MAX_LABEL: usize = 63;
 
-/// An address with the name that stands before it.
+/// An address with the name before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailAddress<'t> {
     /// The name, without quotes.
@@ -103,7 +103,7 @@ fn without_quotes(name: &str) -> String {
     text
 }
 
-/// Whether a text is an address without a name (`addr-spec`).
+/// Whether a string is an address without a name (`addr-spec`).
 fn check_bare(address: &str) -> Result<(), &'static str> {
     let Some((local, domain)) = address.rsplit_once('@') else { return Err("it has no `@`") };
     if !is_local(local) {

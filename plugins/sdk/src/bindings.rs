@@ -37,7 +37,7 @@ pub mod imports {
     });
 }
 
-/// The exported interface `metadata`: what a plugin says of itself.
+/// The exported interface `metadata`: the manifest of a plugin.
 pub mod metadata {
     wit_bindgen::generate!({
         path: "../../wit/0.1.0",

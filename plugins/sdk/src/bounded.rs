@@ -1,4 +1,4 @@
-//! Text that people read is kept short, whatever the event holds.
+//! Abridges text for people.
 
 /// Bytes of a verdict's or a drop's reason that are kept.
 pub(crate) const REASON: usize = 1024;

@@ -9,10 +9,10 @@
 //! | with spaces | `2015-04-12 14:53:17 UTC`, `2015/04/12 14:53:17 -0700`, `2009-11-10 23:00:00 +0000 UTC` |
 //! | RFC 5322 (formerly 2822), HTTP | `Sat, 1 Jun 2024 12:00:00 +0000`, `01 Jun 2024 12:00 GMT` |
 //! | Twitter, Ruby | `Wed Oct 10 20:19:24 +0000 2018` |
-//! | a day, which stands for its first moment in UTC | `2024-06-01` |
+//! | a day, which means its first instant in UTC | `2024-06-01` |
 //! | seconds since 1970, and milliseconds from 100,000,000,000 on | `1717243200`, `1717243200.5`, `1717243200123` |
 //!
-//! A time without an offset is not read: nobody can tell which instant it means.
+//! A time without an offset is not accepted, because it is ambiguous.
 //!
 //! `host/model` compiles this same file, so that host and plugins cannot come to differ: it uses nothing but `core` and
 //! `alloc`.
@@ -195,7 +195,7 @@ fn iso(text: &str) -> Option<Instant> {
 /// `[Sat,] 1 Jun 2024 12:00:00 +0000` (RFC 5322, section 3.3 and the zones and years of 4.3), and
 /// `Wed Oct 10 20:19:24 +0000 2018`.
 fn named_month(text: &str) -> Option<Instant> {
-    // What stands in round brackets is a comment.
+    // Text in parentheses is a comment.
     let text = text.split_once('(').map_or(text, |(before, _)| before);
     let mut words: Vec<&str> = text.split([' ', ',', '\t']).filter(|word| !word.is_empty()).collect();
     if words.first().is_some_and(|word| is_weekday(word)) {

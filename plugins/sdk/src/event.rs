@@ -16,11 +16,11 @@ use crate::{Missing, Pairs, Path, first};
 pub struct Event {
     /// Unique within the space.
     pub id: String,
-    /// What kind of fact, such as `ticket.created`.
+    /// Its type, such as `ticket.created`.
     pub event_type: String,
-    /// Where it came from.
+    /// Its source.
     pub source: String,
-    /// What it is about, if the source said so.
+    /// Its subject, if the source set one.
     pub subject: Option<String>,
     /// When it happened (RFC 3339, UTC).
     pub time: String,
@@ -50,7 +50,7 @@ impl From<types::Event> for Event {
 }
 
 impl Event {
-    /// The payload. It is read once, when it is first asked for.
+    /// The payload. It is parsed once, on first use.
     pub fn data(&self) -> &Value {
         // The host promises JSON; should it ever not be, the text is still there for conditions to look at.
         self.data.get_or_init(|| {
@@ -58,7 +58,7 @@ impl Event {
         })
     }
 
-    /// The first attribute of this name, whatever its letters' case.
+    /// The first attribute with this name, in any letter case.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
         first(&self.attributes, name)
@@ -88,7 +88,7 @@ impl Event {
 
     /// Follows a path into the event.
     ///
-    /// | a path that starts with | leads into |
+    /// | a path that starts with | refers to |
     /// |---|---|
     /// | `event.` | the envelope: `id`, `type`, `source`, `subject`, `time`, `data`, then attributes by name |
     /// | `analytics_event.` | the same event in other words: `service`, `trigger_event_type`, `attributes` (the payload) |
@@ -98,7 +98,7 @@ impl Event {
     /// | anything else | the payload |
     ///
     /// # Errors
-    /// [`Missing`], which tells what was there instead.
+    /// [`Missing`], with what exists instead.
     pub fn find(&self, path: &Path) -> Result<Cow<'_, Value>, Missing> {
         let first = path.name(0).unwrap_or_default();
         match first {
@@ -126,7 +126,7 @@ impl Event {
     /// found without reading the rest, and stays as it was written: no digit is lost.
     ///
     /// # Errors
-    /// [`Missing`], which tells what was there instead.
+    /// [`Missing`], with what exists instead.
     pub fn find_json(&self, path: &Path) -> Result<Cow<'_, str>, Missing> {
         let done = match (path.name(0), path.name(1)) {
             (Some("event"), Some("data")) | (Some("analytics_event"), Some("attributes")) => Some(2),
@@ -146,7 +146,7 @@ impl Event {
     /// Follows the path into the payload, from its name `done` on.
     fn data_value(&self, path: &Path, done: usize) -> Result<Cow<'_, Value>, Missing> {
         // A payload that was not read yet need not be read whole for one value. Where the value is not there, it is read
-        // after all, to tell what is.
+        // after all, for the error message.
         if self.data.get().is_none()
             && let Some(value) = seek(&self.data_json, &path.names_from(done))
         {
@@ -171,7 +171,7 @@ impl Event {
             return Err(path.missing(index, &format!("has no {name}")));
         };
         if path.len() > index + 1 {
-            return Err(path.missing(index + 1, "is a text, not an object"));
+            return Err(path.missing(index + 1, "is a string, not an object"));
         }
         Ok(Cow::Owned(Value::from(text)))
     }
@@ -179,7 +179,7 @@ impl Event {
     fn attribute_value(&self, path: &Path, name: &str) -> Result<Cow<'_, Value>, Missing> {
         if let Some(text) = self.attribute(name) {
             if path.len() > 2 {
-                return Err(path.missing(2, "is a text, not an object"));
+                return Err(path.missing(2, "is a string, not an object"));
             }
             return Ok(Cow::Owned(Value::from(text)));
         }
@@ -191,7 +191,7 @@ impl Event {
         Err(path.missing(1, &format!("has {}", list(names, ENVELOPE.len() + 1 + self.attributes.len()))))
     }
 
-    /// Attributes as an object; of a name that stands more than once, the first.
+    /// Attributes as an object. Of a repeated name, the first counts.
     fn attributes_object(&self) -> Value {
         let mut members = serde_json::Map::new();
         for (name, value) in &self.attributes {
@@ -255,8 +255,8 @@ mod tests {
             ("event.nothing", "event has id, type, source, subject, time, data, Content-Type"),
             ("analytics_event.kind", "analytics_event has service, trigger_event_type, attributes"),
             ("analytics_event.attributes.status", "analytics_event.attributes has title"),
-            ("type.x", "type is a text, not an object"),
-            ("event.content-type.x", "event.content-type is a text"),
+            ("type.x", "type is a string, not an object"),
+            ("event.content-type.x", "event.content-type is a string"),
         ] {
             let missing = event.find(&Path::parse(path).unwrap()).unwrap_err().to_string();
             assert!(missing.contains(said), "{path}: {missing}");

@@ -1,8 +1,8 @@
 //! From the traits to the component's exports.
 //!
-//! The macros are thin: what they call stands in [`glue`], once, and can be tested natively.
+//! The macros are thin: they call [`glue`], which can be tested natively.
 
-/// What the export macros call.
+/// The functions that the export macros call.
 #[doc(hidden)]
 pub mod glue {
     use crate::bindings::action::exports::hookwright::plugin::action as wit_action;
@@ -15,7 +15,7 @@ pub mod glue {
         Transformed, parameters,
     };
 
-    /// Has a panic tell its message and its place in the log before it ends the call: nothing else is left of it.
+    /// Makes a panic log its message and its location before it ends the call.
     #[cfg(target_arch = "wasm32")]
     pub fn explain_panics() {
         static ONCE: std::sync::Once = std::sync::Once::new();

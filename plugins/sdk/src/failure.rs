@@ -12,13 +12,13 @@ impl Failure {
         Self { code: code.into(), message: message.into(), retry_after_ms: None }
     }
 
-    /// The same failure, to be tried again when the step's own policy says so.
+    /// The same failure, to be retried by the step's own policy.
     #[must_use]
     pub fn retry(self) -> Self {
         self.retry_after(0)
     }
 
-    /// The same failure, to be tried again after `ms` milliseconds at the earliest.
+    /// The same failure, to be retried after `ms` milliseconds at the earliest.
     #[must_use]
     pub fn retry_after(mut self, ms: u32) -> Self {
         self.retry_after_ms = Some(ms);

@@ -1,6 +1,6 @@
 //! What the host offers, one module a capability. A component imports only the ones that it calls.
 //!
-//! Natively the same functions talk to the stand-in of [`testing`](crate::testing).
+//! Natively the same functions call the mock of [`testing`](crate::testing).
 
 mod space;
 
@@ -11,7 +11,7 @@ use crate::bindings::imports::hookwright::plugin as platform;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::testing::platform;
 
-/// Lines for whoever operates the server. Their number and size are bounded for each call of a plugin.
+/// Log lines for operators. Their number and size are limited for each call.
 pub mod log {
     use super::platform;
 
@@ -22,22 +22,22 @@ pub mod log {
         platform::log::write(level, message, &fields);
     }
 
-    /// What a developer of the plugin wants to know.
+    /// Debugging information for the plugin's developer.
     pub fn debug(message: &str, fields: &[(&str, &str)]) {
         write("debug", message, fields);
     }
 
-    /// What an operator may want to know.
+    /// Information for operators.
     pub fn info(message: &str, fields: &[(&str, &str)]) {
         write("info", message, fields);
     }
 
-    /// What an operator should look at.
+    /// A warning for operators.
     pub fn warn(message: &str, fields: &[(&str, &str)]) {
         write("warn", message, fields);
     }
 
-    /// What went wrong.
+    /// An error.
     pub fn error(message: &str, fields: &[(&str, &str)]) {
         write("error", message, fields);
     }
@@ -196,10 +196,10 @@ pub mod encoding {
         platform::encoding::content_decode(coding, data)
     }
 
-    /// The text that bytes stand for in a charset of the Encoding standard, such as ISO-8859-1.
+    /// Decodes bytes in a charset of the Encoding standard, such as ISO-8859-1.
     ///
     /// # Errors
-    /// There is no such charset, or the bytes are no text in it.
+    /// There is no such charset, or the bytes are not text in it.
     pub fn text_decode(charset: &str, data: &[u8]) -> Result<String, Failure> {
         platform::encoding::text_decode(charset, data)
     }
@@ -212,12 +212,12 @@ pub mod http {
     use super::platform;
     use crate::{Failure, first};
 
-    /// Sends a request at once: it leaves the machine at least once, whatever becomes of the step.
+    /// Sends a request at once: it is sent at least once, even if the step fails.
     ///
-    /// Any answer is a response, also 500. Redirects are not followed.
+    /// Every status is a response, including 500. Redirects are not followed.
     ///
     /// # Errors
-    /// There was no answer, or the operator has not allowed the host.
+    /// There was no response, or the host was not granted.
     pub fn send(request: &Request) -> Result<Response, Failure> {
         platform::http::send(request)
     }

@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Id {
             type Value = Id;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an id: a text that is not empty, or an integer")
+                f.write_str("an id: a string that is not empty, or an integer")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {

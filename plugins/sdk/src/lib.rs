@@ -1,8 +1,8 @@
 //! Write a Hookwright plugin in a page of Rust.
 //!
 //! A plugin is a WebAssembly component of one of four kinds. Each kind is a trait here: [`Condition`] decides whether
-//! an event concerns an automation, [`Action`] does something about it, [`Transform`] gives a payload another shape,
-//! and [`Source`] takes a provider's HTTP requests in. Implement [`Plugin`] (what the plugin says of itself) and the
+//! an automation fires for an event, [`Action`] executes a step, [`Transform`] transforms a payload,
+//! and [`Source`] receives a provider's HTTP requests. Implement [`Plugin`] (the plugin's manifest) and the
 //! trait of its kind, then name the type in the kind's export macro.
 //!
 //! # A whole plugin
@@ -60,7 +60,7 @@
 //!
 //! hookwright_sdk::export_action!(Escalate);
 //!
-//! // On the build machine the same code runs against a stand-in for the host.
+//! /// On the build machine the same code runs against a mock of the host.
 //! use hookwright_sdk::testing;
 //! testing::Host::default().with_ticket("7", json!({"subject": "Printer", "priority": "low"})).install();
 //! let event = testing::event("monitor.alarm", json!({"disk": "full"}));
@@ -143,10 +143,10 @@ pub use text::Text;
 /// The name under which a source's plugin finds the secret that the source was created with.
 pub const SIGNING_SECRET: &str = "signing-secret";
 
-/// Names with their values, in order; a name may stand more than once.
+/// Names with their values, in order. Names may be repeated.
 pub type Pairs = Vec<(String, String)>;
 
-/// The first value that stands under `name`, whatever its letters' case (RFC 9110, section 5.1).
+/// The first value under `name`, in any letter case (RFC 9110, section 5.1).
 #[must_use]
 pub fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())

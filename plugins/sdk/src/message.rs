@@ -1,4 +1,4 @@
-//! What a transform is given and what it answers.
+//! The input and the result of a transform.
 
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl Message {
     }
 }
 
-/// A transform's answer.
+/// A transform's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transformed {
     /// This is to be sent.

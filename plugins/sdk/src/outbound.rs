@@ -10,10 +10,10 @@ use crate::http::Response;
 use crate::several::read;
 use crate::{Failure, Text, clock, encoding, secrets, shorten, time};
 
-/// Bytes of an answer's body that a failure's message shows.
+/// Maximum number of bytes of a response body in a failure's message.
 const EXCERPT: usize = 500;
 
-/// A value that goes into a request: a text, or a secret by its name, which only an object names.
+/// A value that goes into a request: a string, or a secret by its name, which only an object names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// The text itself.
@@ -28,25 +28,23 @@ impl<'de> Deserialize<'de> for Part {
         let part = match json.get().as_bytes().first() {
             Some(b'{') => read(json.get()).map(Self::Secret),
             Some(b'"' | b'-' | b'0'..=b'9' | b't' | b'f') => read(json.get()).map(Self::Text),
-            Some(b'[') => {
-                Err("a list stands where one value belongs: give a text, or an object that names a secret".into())
-            }
-            _ => Err("null stands where a value belongs: give a text, or an object that names a secret".into()),
+            Some(b'[') => Err("a list is not valid here: give a string, or an object that names a secret".into()),
+            _ => Err("null is not valid here: give a string, or an object that names a secret".into()),
         };
         part.map_err(serde::de::Error::custom)
     }
 }
 
-/// A secret, named, with what stands around it.
+/// A secret by name, with a prefix and a suffix.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Secret {
     /// Its name in the space.
     pub secret: String,
-    /// What stands before it, such as `Bearer `.
+    /// The prefix, such as `Bearer `.
     #[serde(default)]
     pub prefix: String,
-    /// What stands after it.
+    /// The suffix.
     #[serde(default)]
     pub suffix: String,
 }
@@ -55,7 +53,7 @@ impl Part {
     /// What to put into a header.
     ///
     /// # Errors
-    /// There is no such secret, or it was not granted to the plugin.
+    /// The secret does not exist, or was not granted to the plugin.
     pub fn value(&self) -> Result<String, Failure> {
         match self {
             Self::Text(text) => Ok(text.to_string()),
@@ -68,7 +66,7 @@ impl Part {
     /// What to put into a query or a form: percent-encoded, but for the placeholder, which the host has to know again.
     ///
     /// # Errors
-    /// There is no such secret, or it was not granted to the plugin.
+    /// The secret does not exist, or was not granted to the plugin.
     pub fn encoded(&self) -> Result<String, Failure> {
         match self {
             Self::Text(text) => Ok(encode(text.as_str())),
@@ -99,39 +97,39 @@ pub fn header(name: &str, value: String) -> Result<(String, String), Failure> {
     }
 }
 
-/// A text as it stands in a query or a form (the URL standard's `application/x-www-form-urlencoded`).
+/// Encodes a string for a query or a form (the URL standard's `application/x-www-form-urlencoded`).
 #[must_use]
 pub fn encode(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// What later steps can use of an answer.
+/// The part of a response that later steps can use.
 #[derive(Debug, Serialize)]
 pub struct Answered<'a> {
     /// The status.
     pub status: u16,
     /// Names in lower case; several values of one name are joined as RFC 9110 (section 5.3) allows.
     pub headers: BTreeMap<String, String>,
-    /// The body: JSON as it is, other text as a string, what is no text in base64, null where there is none.
+    /// The body: JSON as it is, other text as a string, what is not text in base64, null where there is none.
     pub body: Body<'a>,
     /// Whether the body was cut.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
-/// The body of an answer, as JSON.
+/// The body of a response, as JSON.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Body<'a> {
     /// JSON as it is.
     Json(&'a RawValue),
-    /// Any other text as a JSON string; what is no text, in base64.
+    /// Any other text as a JSON string; what is not text, in base64.
     Text(String),
     /// There was none.
     Nothing(()),
 }
 
-/// The result of a call that went as hoped. Of a body with more than `limit` bytes the beginning is kept, as text.
+/// The result of a successful request. A body of more than `limit` bytes is truncated, as text.
 #[must_use]
 pub fn answered(response: &Response, limit: usize) -> Answered<'_> {
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
@@ -159,14 +157,14 @@ fn body(bytes: &[u8], limit: usize) -> Body<'_> {
     if text.len() > limit {
         return Body::Text(shorten(text, limit));
     }
-    // What others would not read the same is a text to the later steps.
+    // What others would not read the same is a string to the later steps.
     match hookwright_json::check(text.as_bytes()).ok().and_then(|text| serde_json::from_str(text).ok()) {
         Some(json) => Body::Json(json),
         None => Body::Text(text.to_owned()),
     }
 }
 
-/// Whether an answer with this status is what the automation hoped for: one of `expected`, by default any 2xx.
+/// Whether a status counts as success: one of `expected`, by default any 2xx.
 #[must_use]
 pub fn is_expected(status: u16, expected: Option<&[u16]>) -> bool {
     match expected {
@@ -175,10 +173,10 @@ pub fn is_expected(status: u16, expected: Option<&[u16]>) -> bool {
     }
 }
 
-/// The failure of a call whose answer was not as hoped, code `http.status_NNN`.
+/// The failure of a request with an unexpected status, code `http.status_NNN`.
 ///
 /// A server's own trouble (5xx), 408, 425 and 429 pass, so they are worth another try, after the time that the server
-/// asks for. Anything else would be answered the same way again.
+/// asks for. Other responses would be the same again.
 #[must_use]
 pub fn failure(method: &str, url: &str, response: &Response) -> Failure {
     let status = response.status;
@@ -198,13 +196,13 @@ pub fn failure(method: &str, url: &str, response: &Response) -> Failure {
     if passes(status) { failure.retry_after(retry_after_ms(response)) } else { failure }
 }
 
-/// Whether a status tells of trouble that passes.
+/// Whether a status means a temporary failure.
 #[must_use]
 pub fn passes(status: u16) -> bool {
     status >= 500 || matches!(status, 408 | 425 | 429)
 }
 
-/// Milliseconds that the server asks to wait (RFC 9110, section 10.2.3: seconds or a date); 0 leaves it to the step's
+/// Milliseconds of `Retry-After` (RFC 9110, section 10.2.3: seconds or a date); 0 leaves the delay to the step's
 /// policy.
 #[must_use]
 pub fn retry_after_ms(response: &Response) -> u32 {

@@ -1,15 +1,15 @@
-//! What conditions and actions answer.
+//! The results of conditions and actions.
 
 use serde::Serialize;
 
 use crate::Failure;
 
-/// A condition's answer, with what was compared with what.
+/// A condition's result, with the compared values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the event concerns the automation.
     pub holds: bool,
-    /// For the person who asks why the automation did or did not fire. At most 1 KiB of it reaches the host.
+    /// Explains why the automation did or did not fire. At most 1 KiB of it reaches the host.
     pub reason: String,
 }
 
@@ -27,7 +27,7 @@ impl Verdict {
     }
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It did its work. The JSON text is the result that later steps can use.
@@ -40,7 +40,7 @@ impl Outcome {
     /// The work is done, with this result.
     ///
     /// # Errors
-    /// The result cannot be written as JSON (a map with keys that are no texts, for one).
+    /// The result cannot be written as JSON (a map with keys that are not strings, for one).
     pub fn done(result: &impl Serialize) -> Result<Self, Failure> {
         serde_json::to_string(result).map(Self::Done).map_err(|error| Failure::json("the action's result", &error))
     }

@@ -15,13 +15,13 @@ use crate::{Event, Failure, Message, Text, encoding, shorten};
 pub struct Members<'m>(Vec<(Cow<'m, str>, &'m RawValue)>);
 
 impl<'m> Members<'m> {
-    /// The members of an object; none where `json` is anything else.
+    /// The members of an object. `None` if `json` is anything else.
     #[must_use]
     pub fn of(json: &'m RawValue) -> Option<Self> {
         serde_json::from_str(json.get()).ok()
     }
 
-    /// The value under `name`. Of a name that stands twice, the last counts.
+    /// The value under `name`. Of a repeated name, the last counts.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'m RawValue> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
@@ -39,13 +39,13 @@ impl<'m> Members<'m> {
         self.get(name).and_then(Self::of)
     }
 
-    /// The entries of the list under `name`; none where there is no list.
+    /// The entries of the list under `name`. `None` if there is no list.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<&'m RawValue> {
         self.get(name).and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
     }
 
-    /// The text under `name`: a text, or a number or truth value as it is written.
+    /// The text under `name`: a string, or a number or truth value as it is written.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).and_then(text)
@@ -91,7 +91,7 @@ impl<'de: 'm, 'm> Deserialize<'de> for Members<'m> {
 #[derive(serde::Deserialize)]
 struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
 
-/// A text, or a number or truth value as it is written; none for null, lists and objects.
+/// A string, or a number or truth value as it is written; none for null, lists and objects.
 #[must_use]
 pub fn text(value: &RawValue) -> Option<String> {
     match value.get().as_bytes().first()? {
@@ -101,7 +101,7 @@ pub fn text(value: &RawValue) -> Option<String> {
     }
 }
 
-/// A whole number of 64 bits, or a text of its digits.
+/// A whole number of 64 bits, or a string of its digits.
 #[must_use]
 pub fn integer(value: &RawValue) -> Option<i64> {
     text(value)?.trim().parse().ok()
@@ -184,22 +184,22 @@ pub fn json(message: &Message) -> Result<&RawValue, Failure> {
     }
 }
 
-/// A payload as it came in.
+/// A payload as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
     /// JSON text.
     Json(String),
     /// Text of another kind.
     Text(String),
-    /// Bytes that are no text.
+    /// Bytes that are not text.
     Bytes(Vec<u8>),
 }
 
 impl Payload {
-    /// What a message carries, with its media type.
+    /// The body of a message, with its media type.
     ///
     /// The payload of an event that was not JSON reaches a transform as a JSON text: the text itself, or base64 of bytes
-    /// that are no text. The event's attribute `content-type` has the media type it came with.
+    /// that are not text. The event's attribute `content-type` has the media type it came with.
     #[must_use]
     pub fn of(event: &Event, message: &Message) -> (Self, String) {
         if is_json(&message.content_type) {
@@ -233,7 +233,7 @@ impl Payload {
     }
 }
 
-/// Only bytes that are no UTF-8 come as base64, so base64 of a text is the payload itself.
+/// Only bytes that are not UTF-8 come as base64, so base64 of a string is the payload itself.
 fn unpacked(text: String, media_type: &str) -> Payload {
     let is_text = media_type.trim_start().to_ascii_lowercase().starts_with("text/");
     match encoding::base64_decode(&text) {
@@ -285,7 +285,7 @@ pub struct User {
     pub email: Option<String>,
 }
 
-/// Reads a parameter whose null says something else than its absence.
+/// Reads a parameter whose null differs from its absence.
 ///
 /// # Errors
 /// Those of the value.
@@ -293,25 +293,25 @@ pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) ->
     Option::deserialize(deserializer).map(Some)
 }
 
-/// An id as a number where it is one, else as a text: `007` is another id than `7`.
+/// An id as a number where it is one, else as a string: `007` is another id than `7`.
 #[must_use]
 pub fn number(id: &str) -> serde_json::Value {
     let number = id.parse::<i64>().ok().filter(|number| number.to_string() == id);
     number.map_or_else(|| id.into(), serde_json::Value::from)
 }
 
-/// What an event tells of one record.
+/// The view of a record in an event.
 #[derive(Debug, Clone)]
 pub struct Told<'m> {
     /// The record's kind, such as `ticket`: the word before the last of the event's type.
     pub kind: String,
-    /// What happened to it, such as `updated`: the last word. Empty where the type is one word.
+    /// The verb, such as `updated`: the last word. Empty if the type is one word.
     pub verb: String,
-    /// The members of the data; none where it is no object.
+    /// The members of the data. `None` if it is not an object.
     pub data: Members<'m>,
     /// The record as it was written: `data.record`, else `data.KIND`, else the data.
     pub record: &'m RawValue,
-    /// Its members; none where it is no object.
+    /// Its members. `None` if it is not an object.
     pub fields: Members<'m>,
 }
 
@@ -456,10 +456,10 @@ mod tests {
             (Some("text/plain; charset=utf-8"), r#""say \"hi\"""#, text("say \"hi\""), "text/plain; charset=utf-8"),
             (Some("application/xml"), r#""<a/>""#, text("<a/>"), "application/xml"),
             (Some("application/octet-stream"), r#""/wA=""#, Payload::Bytes(vec![0xff, 0]), "application/octet-stream"),
-            // Base64 of a text: the payload was this text, since a text is never encoded.
+            // Base64 of a string: the payload was this text, since a string is never encoded.
             (Some("application/octet-stream"), r#""aGk=""#, text("aGk="), "application/octet-stream"),
             (Some("text/plain"), r#""/wA=""#, text("/wA="), "text/plain"),
-            // What a transform before made of it is no text any more.
+            // What a transform before made of it is not text any more.
             (Some("text/plain"), r#"{"a":1}"#, Payload::Json(r#"{"a":1}"#.into()), "text/plain"),
         ] {
             let mut event = testing::event("a.b", json!(null));

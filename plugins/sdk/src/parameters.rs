@@ -31,7 +31,7 @@ pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) 
     T::deserialize(deserializer).map(Some)
 }
 
-/// The host makes the text, so a line and column in it would tell nobody anything.
+/// The host makes the text, so its line and column are not useful.
 fn without_position(message: &str) -> String {
     message.rfind(" at line ").and_then(|at| message.get(..at)).unwrap_or(message).to_owned()
 }
@@ -59,10 +59,10 @@ mod tests {
     fn a_failure_names_the_field_and_what_was_expected() {
         for (text, said) in [
             (r#"{"limits":[]}"#, "the parameters are not valid: missing field `url`"),
-            (r#"{"url":7}"#, "parameter `url` is not valid: invalid type: the number `7`, expected a text"),
+            (r#"{"url":7}"#, "parameter `url` is not valid: invalid type: the number `7`, expected a string"),
             (
                 r#"{"url":"u","limits":[{"ms":1},{"ms":"x"}]}"#,
-                r#"parameter `limits[1].ms` is not valid: invalid type: the text "x", expected a whole number from 0 to 4294967295"#,
+                r#"parameter `limits[1].ms` is not valid: invalid type: the string "x", expected a whole number from 0 to 4294967295"#,
             ),
             (r#"["u"]"#, "the parameters are not valid: invalid type: a list, expected an object"),
             (

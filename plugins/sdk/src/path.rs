@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::seek::seek;
 use crate::shorten;
 
-/// What a message calls that into which a path leads.
+/// The name of a path's root in messages.
 const WHOLE: &str = "the event's data";
 
 /// Bytes of a path that are read; a longer one is a mistake.
@@ -21,7 +21,7 @@ const KEY_TOLD: usize = 40;
 /// A dotted path: names of object members and positions in arrays.
 ///
 /// A name with a dot, a bracket or a quote in it is written in brackets and quotes, as in `data["a.b"]`, where `\"` and
-/// `\\` stand for a quote and a backslash. A position is written `items.0` or `items[0]`.
+/// `\\` are a quote and a backslash. A position is written `items.0` or `items[0]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     text: String,
@@ -31,7 +31,7 @@ pub struct Path {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Segment {
     name: String,
-    /// Where the segment ends in the path's text, for messages about what stands before it.
+    /// Where the segment ends in the path's text, for messages about what precedes it.
     end: usize,
 }
 
@@ -82,7 +82,7 @@ impl Path {
                 None if after.starts_with('[') => after,
                 None => {
                     return Err(format!(
-                        "the path `{text}` goes on after a bracket at byte {}: put a dot there",
+                        "the path `{text}` continues after a bracket at byte {}: put a dot there",
                         text.len() - after.len()
                     ));
                 }
@@ -100,21 +100,21 @@ impl Path {
     /// Follows the path from `root`.
     ///
     /// # Errors
-    /// [`Missing`], which tells the keys that were there instead.
+    /// [`Missing`], with the keys that exist instead.
     pub fn find<'a>(&self, root: &'a Value) -> Result<&'a Value, Missing> {
         self.find_from(0, root)
     }
 
-    /// Follows the path into JSON text, of which only what is on the path is read. The value is the text as it stands.
+    /// Follows the path into JSON text, of which only what is on the path is parsed. The value is the original text.
     /// `whole` is what a message calls the text.
     ///
     /// # Errors
-    /// [`Missing`], which tells the keys that were there instead.
+    /// [`Missing`], with the keys that exist instead.
     pub fn seek<'j>(&self, json: &'j str, whole: &str) -> Result<&'j str, Missing> {
         if let Some(found) = self.seek_quietly(0, json) {
             return Ok(found);
         }
-        // Where it is not there, the whole is read after all, to tell what is.
+        // If it does not exist, the whole is parsed after all, for the error message.
         let root = serde_json::from_str(json).unwrap_or(Value::Null);
         match self.find(&root) {
             Err(missing) => Err(Missing { instead: missing.instead.replacen(WHOLE, whole, 1), ..missing }),
@@ -128,7 +128,7 @@ impl Path {
         seek::<&RawValue>(json, &self.names_from(done)).map(RawValue::get)
     }
 
-    /// Follows the path from `root`, which is what its first `done` segments stand for.
+    /// Follows the path from `root`, the value of its first `done` segments.
     pub(crate) fn find_from<'a>(&self, done: usize, root: &'a Value) -> Result<&'a Value, Missing> {
         let mut value = root;
         for (index, segment) in self.segments.iter().enumerate().skip(done) {
@@ -153,7 +153,7 @@ impl Path {
         self.segments.len()
     }
 
-    /// Says that the segment at `index` leads to nothing, since what stands before it has only `contents`.
+    /// The error that the segment at `index` has no value, because its parent has only `contents`.
     pub(crate) fn missing(&self, index: usize, contents: &str) -> Missing {
         let before =
             index.checked_sub(1).and_then(|before| self.text.get(..self.segments.get(before)?.end)).unwrap_or(WHOLE);
@@ -170,7 +170,7 @@ fn step<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
-/// What stands after an opening bracket: a quoted name or a position, and the rest of the path.
+/// Parses after an opening bracket: a quoted name or a position, and the rest of the path.
 fn bracketed(inside: &str) -> Option<(String, &str)> {
     let Some(quoted) = inside.strip_prefix('"') else {
         let (digits, rest) = inside.split_once(']')?;
@@ -197,7 +197,7 @@ fn contents(value: &Value) -> String {
         Value::Null => "is null".into(),
         Value::Bool(_) => "is true or false, not an object".into(),
         Value::Number(_) => "is a number, not an object".into(),
-        Value::String(_) => "is a text, not an object".into(),
+        Value::String(_) => "is a string, not an object".into(),
     }
 }
 
@@ -251,7 +251,7 @@ mod tests {
         for (path, said) in [
             ("fields.status", "fields.status is missing: fields has priority, title"),
             ("list.2", "list.2 is missing: list is a list of 2"),
-            ("text.x", "text.x is missing: text is a text, not an object"),
+            ("text.x", "text.x is missing: text is a string, not an object"),
             ("none.x", "none.x is missing: none is empty"),
             ("other", "other is missing: the event's data has fields, list, none, text"),
         ] {

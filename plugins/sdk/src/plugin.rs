@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{Event, Failure, Message, Outcome, Reception, Request, Transformed, Verdict};
 
-/// What a plugin says of itself.
+/// The manifest of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manifest {
     /// The name that automations use: lower-case letters, digits and hyphens.
@@ -19,12 +19,12 @@ pub struct Manifest {
     pub hints: &'static [(&'static str, &'static str)],
 }
 
-/// What every plugin has, whatever its kind.
+/// The interface of every plugin.
 pub trait Plugin {
-    /// What the plugin says of itself.
+    /// The plugin's manifest.
     const MANIFEST: Manifest;
 
-    /// What an automation gives under `with`. Use [`serde_json::Value`] or a map where anything goes.
+    /// The parameters: an automation's `with`. Use [`serde_json::Value`] or a map if any are accepted.
     ///
     /// A value that cannot be read is answered for the plugin, with code `parameters.invalid` and the field's name.
     type Parameters: DeserializeOwned;
@@ -32,38 +32,38 @@ pub trait Plugin {
 
 /// Decides whether an event concerns an automation.
 pub trait Condition: Plugin {
-    /// Says yes or no, and what was compared with what.
+    /// Returns whether the condition is true, and the compared values.
     ///
     /// # Errors
-    /// The question makes no sense with these parameters. That the event lacks something is a no, not an error.
+    /// The parameters are not valid. A value that the event lacks makes the condition false; it is not an error.
     fn evaluate(event: &Event, parameters: Self::Parameters) -> Result<Verdict, Failure>;
 }
 
 /// Does something about an event.
 ///
-/// Changes that it asks the host for commit together with the step, or not at all.
+/// The changes that it requests commit together with the step, or not at all.
 pub trait Action: Plugin {
     /// Does the work.
     ///
     /// # Errors
-    /// What kept it from being done, and whether trying again can help.
+    /// Why it failed, and whether a retry can help.
     fn run(event: &Event, parameters: Self::Parameters) -> Result<Outcome, Failure>;
 }
 
 /// Gives a message another shape: one that leaves the server, or the payload between two steps.
 pub trait Transform: Plugin {
-    /// Answers the message to send, or why it is not wanted.
+    /// Returns the message to send, or why it is dropped.
     ///
     /// # Errors
-    /// What kept it from being transformed, and whether trying again can help.
+    /// Why the transform failed, and whether a retry can help.
     fn apply(event: &Event, message: Message, parameters: Self::Parameters) -> Result<Transformed, Failure>;
 }
 
 /// Receives a provider's HTTP requests.
 pub trait Source: Plugin {
-    /// Verifies the request, and says which events it brings or why it is refused.
+    /// Verifies the request, and returns its events, or why it is refused.
     ///
     /// # Errors
-    /// What kept it from being looked at, such as a setting or a secret that the operator has not given.
+    /// Why the condition could not be evaluated, such as a missing setting or secret.
     fn receive(request: &Request, parameters: Self::Parameters) -> Result<Reception, Failure>;
 }

@@ -1,4 +1,4 @@
-//! What a source is given and what it answers.
+//! The input and the result of a source.
 
 pub use crate::bindings::source::exports::hookwright::plugin::source::{
     Answer, Draft, Intake, Reception, Refusal, Request,
@@ -60,7 +60,8 @@ impl Draft {
 
 impl Draft {
     /// The event with the time that the provider wrote, whichever form it has ([`crate::dates`]). What cannot be read as an
-    /// instant is kept as the attribute `time-unread`, so that nobody takes the time of arrival for the provider's.
+    /// instant is stored as the attribute `time-unread`, so that the time of arrival is not mistaken for the
+    /// provider's.
     #[must_use]
     pub fn at(mut self, written: Option<&Value>) -> Self {
         let Some(written) = written.filter(|written| !written.is_null()) else { return self };
@@ -74,14 +75,14 @@ impl Draft {
 }
 
 impl Answer {
-    /// An answer with a text body.
+    /// A response with a text body.
     #[must_use]
     pub fn text(status: u16, body: impl Into<String>) -> Self {
         let headers = vec![("content-type".to_owned(), "text/plain; charset=utf-8".to_owned())];
         Self { status, headers, body: body.into().into_bytes() }
     }
 
-    /// The answer that the host gives to its own API: 202 with the ids.
+    /// The response of the host's own API: 202 with the ids.
     #[must_use]
     pub fn hosts_own() -> Self {
         Self { status: 0, headers: Pairs::new(), body: Vec::new() }
@@ -89,13 +90,13 @@ impl Answer {
 }
 
 impl Reception {
-    /// These events, answered as the host answers its own API.
+    /// These events, with the response of the host's own API.
     #[must_use]
     pub fn events(events: Vec<Draft>) -> Self {
         Self::Accepted(Intake { events, answer: Answer::hosts_own() })
     }
 
-    /// No event, but an answer: for a provider's handshake.
+    /// No event, but a response: for a provider's handshake.
     #[must_use]
     pub fn answer(answer: Answer) -> Self {
         Self::Accepted(Intake { events: Vec::new(), answer })

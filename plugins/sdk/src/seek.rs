@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The value at the end of the path, read as `T`: a [`Value`](serde_json::Value), or the text as it stands
-/// ([`&RawValue`](serde_json::value::RawValue)). None where there is none, or where `json` is not JSON: then the whole of
+/// ([`&RawValue`](serde_json::value::RawValue)). `None` where there is none, or where `json` is not JSON: then the
+/// whole of
 /// it has to be looked at to say why.
 pub(crate) fn seek<'j, T: Deserialize<'j>>(json: &'j str, path: &[&str]) -> Option<T> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
@@ -52,7 +53,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Seek<'_, T> {
         let Some((name, rest)) = self.path.split_first() else { return Ok(None) };
         while let Some(is_it) = map.next_key_seed(IsName(name))? {
             if is_it {
-                // Of a name that stands twice, the last counts, as it does where the whole is read.
+                // Of a repeated name, the last counts, as it does where the whole is parsed.
                 found = map.next_value_seed(Seek::new(rest))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
@@ -152,7 +153,7 @@ mod tests {
             let raw = seek::<&RawValue>(text, &path);
             assert_eq!(raw.map(|raw| serde_json::from_str(raw.get()).unwrap()), value, "{path:?}");
         }
-        // As it stands: no digit is lost.
+        // Unchanged: no digit is lost.
         let long = r#"{"n": 0.10000000000000000000000000000000001}"#;
         assert_eq!(seek::<&RawValue>(long, &["n"]).map(RawValue::get), Some("0.10000000000000000000000000000000001"));
     }

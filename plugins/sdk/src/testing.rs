@@ -1,4 +1,4 @@
-//! A stand-in for the host, so that a plugin's tests run natively with `cargo test`.
+//! A mock of the host, so that a plugin's tests run natively with `cargo test`.
 //!
 //! Each thread has a host of its own, and the test runner gives each test a thread. Install one at a test's start; what
 //! the plugin did is then read with [`ticket`], [`record`], [`notes`], [`emitted`], [`mails`], [`started`], [`kept`],
@@ -23,7 +23,7 @@ pub mod platform;
 /// The kind of records that tickets are.
 pub(crate) const TICKET: &str = "ticket";
 
-/// How the stand-in answers an HTTP request.
+/// How the mock answers an HTTP request.
 pub type Respond = Box<dyn Fn(&http::Request) -> Result<http::Response, Failure>>;
 
 /// A note that was added.
@@ -42,7 +42,7 @@ pub struct Note {
 pub struct Emitted {
     /// Its type.
     pub event_type: String,
-    /// What it is about.
+    /// Its subject.
     pub subject: Option<String>,
     /// Its data.
     pub data: Value,
@@ -53,7 +53,7 @@ pub struct Emitted {
 pub struct Started {
     /// Its name.
     pub name: String,
-    /// What it was given.
+    /// Its input.
     pub input: Value,
 }
 
@@ -69,17 +69,17 @@ pub(crate) struct Record {
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub(crate) value: Vec<u8>,
-    /// Milliseconds since 1970 at which it is gone.
+    /// When it expires, in milliseconds since 1970.
     pub(crate) until: Option<f64>,
 }
 
-/// The stand-in and all that it was asked to do.
+/// The mock, and its recorded calls.
 pub struct Host {
     pub(crate) now_ms: f64,
     pub(crate) now: String,
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: BTreeMap<String, Vec<u8>>,
-    /// Whether codes are keyed by what the text after `whsec_` stands for; see the hint `secret-format`.
+    /// Whether the text after `whsec_` is decoded before it keys HMACs; see the hint `secret-format`.
     pub(crate) decodes_secrets: bool,
     /// In the order in which they were made.
     pub(crate) records: Vec<Record>,
@@ -186,25 +186,25 @@ impl Host {
         self.records.iter_mut().find(|record| record.kind == kind && record.id == id)
     }
 
-    /// Makes it this thread's host, in the place of what was there.
+    /// Makes it this thread's host. Replaces a previous one.
     pub fn install(self) {
         with(|host| *host = self);
     }
 }
 
-/// The ticket as it is now; null if there is none.
+/// The current ticket. Null if it does not exist.
 #[must_use]
 pub fn ticket(id: &str) -> Value {
     record(TICKET, id)
 }
 
-/// The record as it is now; null if there is none.
+/// The current record. Null if it does not exist.
 #[must_use]
 pub fn record(kind: &str, id: &str) -> Value {
     with(|host| host.record(kind, id).map(|record| record.fields.clone()).unwrap_or_default())
 }
 
-/// What is in the plugin's own store under `key`.
+/// The value under `key` in the plugin's key-value store.
 #[must_use]
 pub fn kept(key: &str) -> Option<Vec<u8>> {
     with(|host| host.kv.get(key).map(|kept| kept.value.clone()))

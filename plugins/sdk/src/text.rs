@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// The name under which serde_json hands over a number that no type of Rust holds without loss. No text that the host or
+/// The name under which serde_json passes a number that no type of Rust holds without loss. No text that the host or
 /// the SDK takes for JSON has it as a name of its own.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// A text read from a JSON string, number or boolean. A number keeps its digits.
+/// A string read from a JSON string, number or boolean. A number keeps its digits.
 ///
-/// A parameter that is one variable and nothing else keeps the value's type, so that a text meant for people may arrive
+/// A parameter that is one variable and nothing else keeps the value's type, so that a string meant for people may arrive
 /// as a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(String);
@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Text {
             type Value = Text;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
+                f.write_str("a string")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// The digits of a number that is handed over as an object; an object that is one is `expected` to be something else.
+/// The digits of a number that is passed as an object; an object that is one is `expected` to be something else.
 pub(crate) fn digits<'de, A: MapAccess<'de>>(
     mut members: A,
     expected: &impl serde::de::Expected,

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-/// The name under which the host keeps the secret.
+/// The name of the secret.
 const SECRET: &str = "signing-secret";
 
-/// Headers that are kept with the event.
+/// Headers that are stored with the event.
 const KEPT: [&str; 8] = [
     "content-type",
     "x-shopify-api-version",
@@ -26,7 +26,7 @@ const KEPT: [&str; 8] = [
     "x-shopify-webhook-id",
 ];
 
-/// The part of a payload that the envelope takes.
+/// The part of a payload that the envelope uses.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! From Slack's answer to the step's result, or to a failure that says what to do.
+//! Converts Slack's response to the step's result, or to a failure with the remedy.
 
 use hookwright_sdk::http::Response;
 use hookwright_sdk::{Failure, outbound, shorten};
@@ -35,7 +35,7 @@ struct Metadata {
 /// The step's result.
 ///
 /// # Errors
-/// Slack does not want the message, or has trouble that passes.
+/// Slack refuses the message, or fails temporarily.
 pub(crate) fn result(response: &Response, way: Way) -> Result<Value, Failure> {
     let text = String::from_utf8_lossy(&response.body);
     if way == Way::Webhook {
@@ -123,8 +123,8 @@ fn remedy(error: &str) -> &'static str {
         }
         "ratelimited" | "rate_limited" | "message_limit_exceeded" => "post less often: about one message a second",
         "service_unavailable" | "internal_error" | "fatal_error" | "request_timeout" | "rollup_error" => {
-            "Slack has trouble of its own, which passes"
+            "Slack has a temporary problem"
         }
-        _ => "Slack's page on chat.postMessage says what it means",
+        _ => "Slack's documentation of chat.postMessage explains it",
     }
 }

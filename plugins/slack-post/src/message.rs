@@ -4,7 +4,7 @@ use hookwright_sdk::{Failure, Pairs, Text, http, secrets, shorten};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What the automation gives.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
@@ -38,7 +38,7 @@ fn webhooks() -> String {
     "https://hooks.slack.com/services/".into()
 }
 
-/// How the message goes to Slack.
+/// How the message is sent to Slack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// An incoming webhook.
@@ -55,7 +55,7 @@ impl Parameters {
     /// The request to send, with a placeholder where the secret belongs.
     ///
     /// # Errors
-    /// Parameters that no message can be made of; a secret that is not there or was not granted.
+    /// Parameters that are not valid; a secret that does not exist or was not granted.
     pub(crate) fn request(&self) -> Result<(http::Request, Way), Failure> {
         let message = self.message()?;
         for (name, base) in [("api_base", &self.api_base), ("webhook_base", &self.webhook_base)] {
@@ -89,7 +89,9 @@ impl Parameters {
         }
         let channel = self.channel.as_deref().map(str::trim).filter(|channel| !channel.is_empty());
         if self.token_secret.is_some() && channel.is_none() {
-            return Err(invalid("parameter `channel` is missing: a bot must be told where to post, such as \"#ops\""));
+            return Err(invalid(
+                "parameter `channel` is missing: a bot needs the channel to post to, such as \"#ops\"",
+            ));
         }
         if self.webhook_secret.is_some() && channel.is_some() {
             return Err(invalid(

@@ -90,7 +90,7 @@ pub(crate) fn read(request: &Request) -> Result<Reception, Refusal> {
     let (event_type, about, user) = match (outer.as_str(), head.event.0) {
         ("event_callback", Some(event)) => {
             let kind = event.event_type.0.map(|kind| dotted(&kind)).filter(|kind| !kind.is_empty());
-            let kind = kind.ok_or_else(|| missing("the payload has no `event.type`: this is no event of Slack"))?;
+            let kind = kind.ok_or_else(|| missing("the payload has no `event.type`: this is not an event of Slack"))?;
             let subtype = event.subtype.0.map(|subtype| dotted(&subtype)).filter(|subtype| !subtype.is_empty());
             let user = event.user.0.map(Named::id);
             let channel = event.channel.0.map(Named::id).or(event.channel_id.0);
@@ -98,13 +98,13 @@ pub(crate) fn read(request: &Request) -> Result<Reception, Refusal> {
             (subtype.map_or_else(|| kind.clone(), |subtype| format!("{kind}.{subtype}")), about, user)
         }
         ("event_callback", None) => {
-            return Err(missing("the payload has no object `event`: this is no event of Slack"));
+            return Err(missing("the payload has no object `event`: this is not an event of Slack"));
         }
         // What tells of the subscription itself, such as `app_rate_limited`, has no inner event.
         (other, _) => (dotted(other), None, None),
     };
     if event_type.is_empty() {
-        return Err(missing("the payload has no `type`: this is nothing that Slack sends"));
+        return Err(missing("the payload has no `type`: this is not a request of Slack"));
     }
     let draft = Draft {
         id: head.event_id.0.as_deref().and_then(event_id),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::outcome::{attributes, nothing, taken};
 
-/// The parts of an interaction's payload that the envelope is made of.
+/// The parts of an interaction's payload from which the envelope is made.
 #[derive(Deserialize)]
 struct Interaction {
     #[serde(default, rename = "type")]
@@ -57,7 +57,7 @@ pub(crate) fn read(request: &Request, reply: Option<&str>) -> Result<Reception, 
         return interaction(request, payload);
     }
     let Some(command) = field("command") else {
-        let said = "the form has neither `payload` nor `command`: this is nothing that Slack sends";
+        let said = "the form has neither `payload` nor `command`: this is not a request of Slack";
         return Err(Refusal::new(400, "slack.payload_invalid", said));
     };
     let name = dotted(command.trim_start_matches('/'));
@@ -87,7 +87,7 @@ fn interaction(request: &Request, payload: &str) -> Result<Reception, Refusal> {
     let invalid = |said: String| Refusal::new(400, "slack.payload_invalid", said);
     let read: Interaction = head(payload).map_err(invalid)?;
     let kind = read.kind.0.map(|kind| dotted(&kind)).filter(|kind| !kind.is_empty());
-    let kind = kind.ok_or_else(|| invalid("the payload has no `type`: this is no interaction of Slack".into()))?;
+    let kind = kind.ok_or_else(|| invalid("the payload has no `type`: this is not an interaction of Slack".into()))?;
     let user = read.user.0.map(|user| user.id);
     let about = read.channel.0.map(|channel| channel.id).or_else(|| user.clone());
     let draft = Draft {
@@ -104,7 +104,7 @@ fn interaction(request: &Request, payload: &str) -> Result<Reception, Refusal> {
     Ok(taken(request, draft, nothing()))
 }
 
-/// An answer that whoever entered the command sees, and nobody else.
+/// A response that only the user of the command sees.
 fn spoken(text: &str) -> Answer {
     let headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
     let body = json!({"response_type": "ephemeral", "text": text}).to_string();

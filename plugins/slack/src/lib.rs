@@ -27,7 +27,7 @@ use serde::Deserialize;
 use crate::outcome::nothing;
 use crate::signature::SECRET;
 
-/// What the operator may set.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {

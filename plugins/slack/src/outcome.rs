@@ -1,8 +1,8 @@
-//! What becomes of a request that is taken: its event, and the answer.
+//! The result of an accepted request: its event, and the response.
 
 use hookwright_sdk::{Answer, Draft, Intake, Pairs, Reception, Request, inbound};
 
-/// Headers that are kept with the event.
+/// Headers that are stored with the event.
 const KEPT: [&str; 4] = ["content-type", "user-agent", "x-slack-retry-num", "x-slack-retry-reason"];
 
 /// One event, answered so that Slack shows nothing to anybody.

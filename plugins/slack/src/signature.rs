@@ -3,7 +3,7 @@
 use hookwright_sdk::inbound::{Encoding, Stop, TimeFormat, codes, fresh, signed};
 use hookwright_sdk::{Refusal, Request};
 
-/// The name under which the host keeps the app's signing secret.
+/// The name of the app's signing secret.
 pub(crate) const SECRET: &str = "signing-secret";
 
 /// Checks the signature and its age.

@@ -14,10 +14,10 @@ use serde::Deserialize;
 
 use crate::signature::SECRET;
 
-/// Headers that are kept with the event.
+/// Headers that are stored with the event.
 const KEPT: [&str; 3] = ["content-type", "user-agent", "webhook-timestamp"];
 
-/// What the operator may set.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
@@ -53,7 +53,7 @@ impl Plugin for StandardWebhooks {
     const MANIFEST: Manifest = Manifest {
         name: "standard-webhooks",
         version: env!("CARGO_PKG_VERSION"),
-        summary: "Receives webhooks that are signed as Standard Webhooks says",
+        summary: "Receives webhooks signed according to Standard Webhooks",
         parameters: include_str!("parameters.json"),
         hints: &[("secret", SECRET), ("secret-format", "whsec"), ("body", "as-sent")],
     };

@@ -3,7 +3,7 @@
 use hookwright_sdk::inbound::{Encoding, Stop, TimeFormat, codes, fresh, signed};
 use hookwright_sdk::{Failure, Refusal, Request, crypto};
 
-/// The name under which the host keeps the secret.
+/// The name of the secret.
 pub(crate) const SECRET: &str = "signing-secret";
 
 /// Bytes of an Ed25519 key and signature (RFC 8032).
@@ -58,7 +58,7 @@ fn asymmetric(key: &str, data: &[u8], signatures: &[Vec<u8>]) -> Result<bool, Fa
     let bytes = bytes.ok_or_else(|| {
         Failure::permanent(
             "parameters.invalid",
-            "parameter `public_key` is no Ed25519 key: give whpk_ and the base64 of its 32 bytes",
+            "parameter `public_key` is not an Ed25519 key: give whpk_ and the base64 of its 32 bytes",
         )
     })?;
     for signature in signatures.iter().filter(|signature| signature.len() == SIGNATURE) {

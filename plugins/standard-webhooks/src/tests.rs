@@ -136,7 +136,7 @@ fn a_missing_secret_is_the_operators_failure_not_the_callers() {
     let request = request("msg_1", NOW, "v1,AAAA", "{}");
     Host::default().install();
     assert_eq!(receive::<StandardWebhooks>(&request, json!({})).unwrap_err().code, "secret.unknown");
-    // A secret that is no base64 keys as it stands, and fits nothing that the provider signs.
+    // A secret that is not base64 keys as it stands, and fits nothing that the provider signs.
     install(b"whsec_!");
     assert_eq!(refused(&request, json!({})).code, "standard_webhooks.signature_wrong");
 }

@@ -4,7 +4,7 @@
 //! was written, digit by digit.
 //!
 //! With `"thin": true` the data has only what names things: members called `id`, or ending in `_id`, `_ids`, `Id`, `Ids` or
-//! `ID`, whose values are texts of up to 256 bytes, numbers, or lists of those; and objects that hold such members.
+//! `ID`, whose values are strings of up to 256 bytes, numbers, or lists of those; and objects that hold such members.
 
 mod thin;
 

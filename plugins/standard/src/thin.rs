@@ -6,13 +6,13 @@ use serde_json::value::RawValue;
 /// Objects inside of each other that are looked into.
 const DEEPEST: usize = 16;
 
-/// Bytes of a text that is still an id.
+/// Bytes of a string that is still an id.
 const LONGEST: usize = 256;
 
 /// Entries of a list of ids.
 const MOST: usize = 1000;
 
-/// The ids of an object and of the objects in it; none where there are none.
+/// The ids of an object and of the objects in it. `None` where there are none.
 pub(crate) fn ids(json: &RawValue, depth: usize) -> Option<Object> {
     let members = Members::of(json).filter(|_| depth < DEEPEST)?;
     let mut kept = None;

@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use crate::signature::SECRET;
 
-/// Headers that are kept with the event.
+/// Headers that are stored with the event.
 const KEPT: [&str; 2] = ["content-type", "user-agent"];
 
-/// What the operator may set.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
@@ -29,7 +29,7 @@ fn five_minutes() -> u32 {
     300
 }
 
-/// The parts of an event that the envelope is made of.
+/// The parts of an event from which the envelope is made.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]
@@ -93,7 +93,7 @@ fn receive(request: &Request, parameters: &Parameters) -> Result<Reception, Stop
 
 fn draft(request: &Request, payload: &str, head: Head) -> Result<Draft, Refusal> {
     let missing = |field: &str| {
-        let said = format!("the payload has no `{field}`: this is no event of Stripe");
+        let said = format!("the payload has no `{field}`: this is not an event of Stripe");
         Refusal::new(400, "stripe.event_missing", said)
     };
     let event_type = head.event_type.0.map(|text| inbound::dotted(&text)).filter(|text| !text.is_empty());

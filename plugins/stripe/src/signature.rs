@@ -3,7 +3,7 @@
 use hookwright_sdk::inbound::{Encoding, Stop, TimeFormat, fresh, signed};
 use hookwright_sdk::{Refusal, Request};
 
-/// The name under which the host keeps the endpoint's secret.
+/// The name of the endpoint's secret.
 pub(crate) const SECRET: &str = "signing-secret";
 
 /// Checks the signature and its age.

@@ -1,7 +1,7 @@
 //! The transform `support-service`: the ticket packet of the Support Service's webhook triggers.
 //!
 //! Every field of the packet is there in every message, with its type: a number that the ticket has not is 0, a list is
-//! empty, a text is null. The ticket is read from `data.record`, else `data.ticket`, else the data; its fields by the
+//! empty, a string is null. The ticket is read from `data.record`, else `data.ticket`, else the data; its fields by the
 //! names that tickets have here (`service_first_level`) or those of the packet (`ServiceFirstLevel`). The packet's actions
 //! are the ticket's notes, with the one that the event adds.
 

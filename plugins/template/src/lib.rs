@@ -7,7 +7,7 @@
 //! | `event` | the envelope: `id`, `type`, `source`, `subject`, `time`, `data`, `attributes` |
 //! | `data` | the event's payload |
 //! | `analytics_event` | the same event in other words: `service`, `trigger_event_type`, `attributes` |
-//! | `message` | the body as it came: a value if it is JSON, else a text |
+//! | `message` | the body as received: a value if it is JSON, else a string |
 //! | `parameters` | these parameters, so a template can be given values of its own beside it |
 //!
 //! Printing a value that is not there is a failure, since half a message helps nobody: `{{ data.x | default("") }}`
@@ -55,14 +55,14 @@ impl Transform for Template {
             if given.is_some() || looks_like_json(&body) {
                 return Err(failure);
             }
-            // What came was JSON, and the template makes a text of it.
+            // What came was JSON, and the template makes a string of it.
             return Ok(Transformed::Send(message.with_body("text/plain; charset=utf-8", body)));
         }
         Ok(Transformed::Send(message.with_body(content_type, body)))
     }
 }
 
-/// Whether a text was meant to be JSON: it begins as an object does, or as a list of texts, lists or objects.
+/// Whether a string was meant to be JSON: it begins as an object does, or as a list of strings, lists or objects.
 fn looks_like_json(body: &str) -> bool {
     let body = body.trim_start();
     body.starts_with('{')
@@ -83,14 +83,14 @@ fn readable(body: &str) -> Result<(), Failure> {
     })
 }
 
-/// A parameter that is a text, if it was given.
+/// A parameter that is a string, if it was given.
 fn text<'a>(parameters: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Failure> {
     match parameters.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(other) => Err(Failure::permanent(
             "parameters.invalid",
-            format!("parameter `{name}` is {}: give a text", shorten(&other.to_string(), 200)),
+            format!("parameter `{name}` is {}: give a string", shorten(&other.to_string(), 200)),
         )),
     }
 }

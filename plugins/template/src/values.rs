@@ -60,7 +60,7 @@ pub(crate) fn known(json: &Json, digits: &Digits) -> Value {
         Json::String(text) => Value::from(text.as_str()),
         Json::Number(number) => {
             let written = number.to_string();
-            // `-0` is no whole number of a program.
+            // `-0` is not a whole number of a program.
             if let Some(whole) = written.parse::<i128>().ok().filter(|_| written != "-0") {
                 return Value::from(whole);
             }

@@ -33,7 +33,7 @@ impl Writer {
         Self { text: String::new(), style, safe, depth: 0 }
     }
 
-    /// What was written.
+    /// The literal.
     pub(crate) fn finish(self) -> String {
         self.text
     }
@@ -91,7 +91,7 @@ impl Writer {
         self.depth = self.depth.saturating_add(1);
     }
 
-    /// What stands before a part.
+    /// The prefix of a part.
     pub(crate) fn next(&mut self, empty: &mut bool) {
         let first = std::mem::replace(empty, false);
         match (self.style, first) {

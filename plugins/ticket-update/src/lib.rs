@@ -51,7 +51,7 @@ fn take_id(fields: &mut Fields) -> Result<Id, Failure> {
     let invalid = |said: &str| {
         Failure::permanent(
             "parameters.invalid",
-            format!("parameter `id` {said}: give the ticket's id as a text or an integer"),
+            format!("parameter `id` {said}: give the ticket's id as a string or an integer"),
         )
     };
     let text = fields.remove("id").ok_or_else(|| invalid("is missing"))?;

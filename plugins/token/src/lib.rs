@@ -3,17 +3,17 @@
 //! The token is compared with the secret that the operator stored as `signing-secret`, in constant time. It comes in a
 //! header, with a scheme before it or without (`{"header": "Authorization", "scheme": "Bearer"}`), or in the URL's query
 //! (`{"query": "token"}`). A token proves less than a signature does: whoever sees one request can send others. JSON is
-//! the event's data as it came; a form becomes an object, other text a string, and what is no text base64.
+//! the event's data as received; a form becomes an object, other text a string, and what is not text base64.
 
 use hookwright_sdk::inbound::{self, Mapping, Stop};
 use hookwright_sdk::{Failure, Manifest, Plugin, Reception, Refusal, Request, Source, crypto, shorten};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The name under which the host keeps the token.
+/// The name of the token.
 const SECRET: &str = "signing-secret";
 
-/// What the operator sets.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {

@@ -34,7 +34,7 @@ const SERVICES: [(&str, &str); 8] = [
     ("comment", "comments"),
 ];
 
-/// Where an event or its record says who did it, best first.
+/// Fields of an event or its record with the author, best first.
 const ACTORS: [&str; 3] = ["user_id", "userId", "actor_id"];
 const AUTHORS: [&str; 2] = ["author_id", "author"];
 const CHANGERS: [&str; 6] = ["changed_by", "changedBy", "updated_by", "author_id", "created_by", "createdBy"];
@@ -98,7 +98,7 @@ fn action(verb: &str) -> String {
     }
 }
 
-/// Who did it: a number where it is one, else a text; null where nobody knows.
+/// Who did it: a number where it is one, else a string; null where nobody knows.
 fn actor(told: &Told<'_>, parameters: &Parameters) -> Value {
     if let Some(Some(user)) = &parameters.user {
         return number(user.id.as_str());

@@ -6,7 +6,7 @@ use hookwright_sdk::{Failure, Pairs, Several, Text, first, http, outbound};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What the automation gives.
+/// The parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
@@ -32,13 +32,13 @@ impl Parameters {
     /// The request to send.
     ///
     /// # Errors
-    /// A parameter that no request can be made of, by name.
+    /// The name of the parameter that is not valid.
     pub(crate) fn request(&self) -> Result<http::Request, Failure> {
         let invalid = |message: String| Failure::permanent("parameters.invalid", message);
         let is_one_word = !self.url.chars().any(|c| c.is_whitespace() || c.is_control());
         if !(self.url.starts_with("https://") || self.url.starts_with("http://")) || !is_one_word {
             return Err(invalid(format!(
-                "parameter `url` is `{}`: give a whole address that begins with https:// and has no spaces",
+                "parameter `url` is `{}`: give a complete URL that begins with https:// and has no spaces",
                 hookwright_sdk::shorten(&self.url, 200)
             )));
         }
@@ -65,7 +65,7 @@ impl Parameters {
         Ok(http::Request { method, url: self.url.clone(), headers, body, timeout_ms: self.timeout_ms })
     }
 
-    /// A text is sent as it is, anything else as JSON. The content type is the one for a request that names none.
+    /// A string is sent as it is, anything else as JSON. The content type is the one for a request that names none.
     fn body(&self) -> Result<(Vec<u8>, Option<&'static str>), Failure> {
         let Some(body) = &self.body else { return Ok((Vec::new(), None)) };
         if !body.get().starts_with('"') {
@@ -74,13 +74,13 @@ impl Parameters {
         let text: String = serde_json::from_str(body.get()).map_err(|error| {
             Failure::permanent(
                 "parameters.invalid",
-                format!("parameter `body` is not a text that can be sent: {error}"),
+                format!("parameter `body` is not a string that can be sent: {error}"),
             )
         })?;
         Ok((text.into_bytes(), Some("text/plain; charset=utf-8")))
     }
 
-    /// Whether an answer with this status is what the automation hoped for: by default, any 2xx.
+    /// Whether a status counts as success: by default, any 2xx.
     pub(crate) fn expects(&self, status: u16) -> bool {
         outbound::is_expected(status, self.expect.as_deref())
     }

@@ -1,4 +1,4 @@
-//! What is sent for which parameters, and what comes of which answer.
+//! The requests for parameters, and the results of responses.
 
 use hookwright_sdk::http::Response;
 use hookwright_sdk::testing::{self, Host, run};

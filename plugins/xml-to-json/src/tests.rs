@@ -142,7 +142,7 @@ fn what_is_wrong_is_told_with_its_place() {
         ("<a b=1/>", "xml.invalid", "line 1"),
         ("<a b/>", "xml.invalid", "line 1"),
         ("<a b='<'/>", "xml.invalid", "has a <"),
-        ("<1a/>", "xml.invalid", "`1a` is no name"),
+        ("<1a/>", "xml.invalid", "`1a` is not a name"),
         ("<a &b='1'/>", "xml.invalid", "line 1"),
         ("<a>a & b</a>", "xml.invalid", "line 1, column"),
         ("<a>\u{1}</a>", "xml.invalid", "line 1, column 4 of the XML: the character U+0001"),

@@ -108,7 +108,7 @@ impl Transform for Xurrent {
     }
 }
 
-/// Who did it.
+/// Its author.
 struct Person {
     id: Option<String>,
     node_id: Option<String>,
@@ -132,7 +132,7 @@ impl Person {
     }
 }
 
-/// An id as a number where it is one, else as a text; null where there is none.
+/// An id as a number where it is one, else as a string; null where there is none.
 fn number(id: Option<&str>) -> Value {
     id.map_or(Value::Null, outgoing::number)
 }

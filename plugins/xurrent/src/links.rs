@@ -15,7 +15,7 @@ pub(crate) struct Bases<'a> {
     pub(crate) resource: Option<&'a str>,
 }
 
-/// `canonical` for people, `resource` for programs, `related` for a note; none where no address is known.
+/// `canonical` for people, `resource` for programs, `related` for a note. `None` where no address is known.
 pub(crate) fn links(noun: &str, id: Option<&str>, told: &Told<'_>, bases: Bases<'_>) -> Option<String> {
     let Bases { account, api, resource } = bases;
     let id = id.filter(|id| {

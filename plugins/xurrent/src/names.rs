@@ -11,7 +11,7 @@ const WORDS: [(&str, &str); 5] = [
     ("kase", "project"),
 ];
 
-/// What happened, in Xurrent's words.
+/// The event's name in Xurrent.
 const VERBS: [(&str, &str); 4] =
     [("created", "create"), ("updated", "update"), ("deleted", "delete"), ("moved", "agile-board-column-changed")];
 

@@ -31,7 +31,7 @@ pub(crate) fn put(told: &Told<'_>, body: Object) -> Object {
     body.with_object("payload", payload)
 }
 
-/// What has to be called before anything is delivered, in the check of an address.
+/// The URL that must be called before anything is delivered.
 fn callback(told: &Told<'_>) -> Object {
     Object::default().with_some("callback", told.data.first(&["callback"]))
 }
@@ -58,7 +58,7 @@ fn record(told: &Told<'_>, payload: Object) -> Object {
     })
 }
 
-/// A team or a person: an object as far as Xurrent tells of it, a number as its id, a text as its name.
+/// A team or a person: an object as far as Xurrent tells of it, a number as its id, a string as its name.
 fn reference(value: &RawValue) -> Object {
     let Some(members) = Members::of(value) else {
         return match (integer(value), text(value)) {

@@ -43,7 +43,7 @@ fn links_are_absolute_or_absent() {
         let message = sent("ticket.note-added", data, parameters).unwrap();
         message.headers.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
     };
-    assert_eq!(link(json!({"account": "wdc"})), ["old"], "a name is no address");
+    assert_eq!(link(json!({"account": "wdc"})), ["old"], "a name is not an address");
     let own = json!({"account": "https://h.example", "resource": "https://h.example/v1/records/ticket/7"});
     assert_eq!(
         link(own),

@@ -88,7 +88,7 @@ fn head(bytes: &[u8]) -> io::Result<Option<Head>> {
     for line in lines {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         if name.eq_ignore_ascii_case("content-length") {
-            body = value.trim().parse().map_err(|_| malformed("a content-length that is no number"))?;
+            body = value.trim().parse().map_err(|_| malformed("a content-length that is not a number"))?;
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             return Err(malformed("a body in chunks, which this client does not read"));
         }

@@ -16,7 +16,7 @@ use crate::Failed;
 use crate::client::{Connection, request};
 use crate::statistics::quantile;
 
-/// How often the server is asked how far it is. Timers are no finer.
+/// How often the server is asked how far it is. Timers are not finer.
 const ASK: Duration = Duration::from_millis(1);
 /// How long the last events may take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -32,7 +32,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Sends a text.
+    /// Sends a string.
     pub fn send(text: impl Into<Bytes>) -> Self {
         Self::Send(text.into())
     }

@@ -102,7 +102,7 @@ fn literals(line: &str) -> impl Iterator<Item = &str> {
     line.split('"').skip(1).step_by(2)
 }
 
-/// Whether a text is `noun.problem`.
+/// Whether a string is `noun.problem`.
 fn is_code(text: &str) -> bool {
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     text.split_once('.').is_some_and(|(noun, problem)| is_word(noun) && is_word(problem) && !NO_NOUNS.contains(&noun))

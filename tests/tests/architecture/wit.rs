@@ -8,7 +8,7 @@ const RELEASED: [&str; 1] = ["0.1.0"];
 /// What belongs to no version: it is compiled into components and nobody imports it.
 const ADAPTER: &str = "adapter";
 
-/// Versions that are missing, folders that are no version, and files of another version than their folder's.
+/// Versions that are missing, folders that are not versions, and files of another version than their folder's.
 pub(crate) fn versions(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut found = Vec::new();

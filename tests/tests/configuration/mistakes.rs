@@ -156,13 +156,13 @@ webhooks:
     let told = run(&server, given.path(), "apply -f . --yes").ends(1);
     for part in [
         "a.yaml:2: kinds `ticket`: name: the kind `ticket` comes with the server and cannot be declared: leave it out",
-        "a.yaml:4: automations[0]: name: is `123`, which is not a text: put it in quotes",
+        "a.yaml:4: automations[0]: name: is `123`, which is not a string: put it in quotes",
         "a.yaml:7: automations[0]: then[0]: `input` belongs to a step that calls a plugin; this one waits",
         "a.yaml:8: automations[0]: then[1]: `with` belongs to a step that calls a plugin; this one waits",
-        "a.yaml:9: automations[0]: then[2].timeout_ms: invalid type: the text \"x\", expected a whole number from",
+        "a.yaml:9: automations[0]: then[2].timeout_ms: invalid type: the string \"x\", expected a whole number from",
         "a.yaml:10: automations[0]: then[3].name: `a.b` has a dot",
         "a.yaml:12: webhooks `w`: secret_env: the variable `NOWHERE` is not set",
-        "a.yaml:12: webhooks `w`: timeout_ms: invalid type: the text \"5 s\", expected a whole number from 100",
+        "a.yaml:12: webhooks `w`: timeout_ms: invalid type: the string \"5 s\", expected a whole number from 100",
     ] {
         has(&told, &[part]);
     }

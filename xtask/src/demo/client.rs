@@ -57,7 +57,7 @@ impl Client {
 }
 
 impl Answer {
-    /// A text in the body, at a JSON pointer; empty if there is none.
+    /// A string in the body, at a JSON pointer; empty if there is none.
     pub(crate) fn text(&self, pointer: &str) -> &str {
         self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }

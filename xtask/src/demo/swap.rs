@@ -40,7 +40,7 @@ pub(crate) fn tell(show: &mut Show<'_>, ticket: &Value, automation: &str) -> Res
     let ids = sent?;
     judge(show, &ids, automation)?;
 
-    let refused = show.put("/v1/plugins/match", b"this is no WebAssembly".to_vec(), 422)?;
+    let refused = show.put("/v1/plugins/match", b"this is not WebAssembly".to_vec(), 422)?;
     show.say(&format!("  > {}", refused.text("/detail")));
     let after = show.call("GET", "/v1/plugins/match", &Value::Null, 200)?;
     let digest = after.text("/digest").to_owned();

@@ -21,7 +21,7 @@ class Call {
     return json.get(this.parameters, name);
   }
 
-  /** A parameter that is text; empty if it is none. */
+  /** A parameter that is a string; empty if it is not one. */
   text(name: string): string {
     const said = json.text(this.get(name));
     return said == null ? "" : said;
@@ -32,7 +32,7 @@ class Call {
     return encoding.utf8Encode(this.text(name));
   }
 
-  /** A parameter that is a text or a number. */
+  /** A parameter that is a string or a number. */
   id(name: string): string {
     const said = json.text(this.get(name));
     return said == null ? json.compact(this.get(name), "") : said;
@@ -167,7 +167,7 @@ function emit(call: Call): Outcome {
   return Outcome.done('{"event":' + json.quote(id.value) + "}");
 }
 
-/** What a key holds, as JSON. */
+/** The value of a key, as JSON. */
 function held(value: Uint8Array | null): string {
   return value == null ? "null" : json.quote(encoding.utf8Decode(value).value);
 }

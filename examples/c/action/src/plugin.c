@@ -9,7 +9,7 @@ typedef action_plugin_list_u8_t bytes_t;
 typedef exports_hookwright_plugin_action_failure_t failure_t;
 typedef exports_hookwright_plugin_action_outcome_t outcome_t;
 
-/* One call: what it is given, and where its answer goes. */
+/* One call: its input, and where its result is written. */
 typedef struct {
   string_t data_text;
   json_t data;
@@ -31,14 +31,14 @@ static string_t copy(const char *text) {
   return copy;
 }
 
-/* A parameter that is text, as UTF-8; empty if it is none. */
+/* A parameter that is a string, as UTF-8; empty if it is not one. */
 static buffer_t parameter(call_t *call, const char *name) {
   buffer_t text = {0};
   json_text(json_member(call->with, name), &text);
   return text;
 }
 
-/* An id: a text without its quotes, or a number as it is written. */
+/* An id: a string without its quotes, or a number as it is written. */
 static buffer_t id_parameter(call_t *call, const char *name) {
   json_t value = json_member(call->with, name);
   buffer_t id = {0};
@@ -264,7 +264,7 @@ static bool emit(call_t *call) {
   return ok;
 }
 
-/* Adds what the key holds, or null. `there`, if given, is whether it holds something. */
+/* Adds the value of the key, or null. `there`, if given, is set to whether it exists. */
 static bool add_value(call_t *call, string_t *key, bool *there) {
   action_plugin_option_list_u8_t value;
   if (!hookwright_plugin_kv_get(key, &value, call->failure)) return false;

@@ -53,7 +53,7 @@ struct Call {
 
   json::Slice get(std::string_view name) const { return json::get(parameters, name); }
 
-  /// A parameter that is text; empty if it is none.
+  /// A parameter that is a string; empty if it is not one.
   std::string text(std::string_view name) const { return json::text(get(name)).value_or(""); }
 
   /// A parameter that is a text or a number.

@@ -22,19 +22,19 @@ class Call:
         return exact_json.compact(exact_json.get(self.parameters, name), otherwise)
 
     def given(self, name):
-        """A parameter that is text; None if it is none."""
+        """A parameter that is a string; None if it is not one."""
         return exact_json.text(exact_json.get(self.parameters, name))
 
     def text(self, name):
-        """A parameter that is text; empty if it is none."""
+        """A parameter that is a string; empty if it is not one."""
         return self.given(name) or ""
 
     def id(self, name):
-        """A parameter that is a text or a number."""
+        """A parameter that is a string or a number."""
         return self.given(name) or self.value(name, "")
 
     def count(self, name):
-        """A parameter that is a whole number; None if it is none."""
+        """A parameter that is an integer; None if it is not one."""
         return exact_json.count(exact_json.get(self.parameters, name))
 
 

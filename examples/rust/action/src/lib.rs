@@ -27,12 +27,12 @@ impl<'a> Call<'a> {
         exact::get(self.parameters, name)
     }
 
-    /// A parameter that is text; empty if it is none.
+    /// A parameter that is a string; empty if it is not one.
     fn text(&self, name: &str) -> String {
         exact::text(self.get(name)).unwrap_or_default()
     }
 
-    /// A parameter that is a text or a number.
+    /// A parameter that is a string or a number.
     fn id(&self, name: &str) -> String {
         exact::text(self.get(name)).unwrap_or_else(|| exact::compact(self.get(name), ""))
     }
@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
         self.get(name).zip(exact::value("true")).is_some_and(|(value, yes)| exact::equal(value, yes))
     }
 
-    /// A parameter that is a whole number; none if it is none.
+    /// A parameter that is an integer; none if it is not one.
     fn count(&self, name: &str) -> Option<u32> {
         self.get(name)?.get().parse().ok()
     }
@@ -179,10 +179,10 @@ fn big(call: &Call<'_>) -> Answer {
     done(&json!({"bytes": data.len(), "sha256": encoding::hex_encode(&digest)}))
 }
 
-/// Does one of the things that `do` names.
+/// Executes the operation that `do` names.
 type Doing = fn(&Call<'_>) -> Answer;
 
-/// What the probe does, by name.
+/// The operations of the probe, by name.
 const PROBES: [(&str, Doing); 18] = [
     ("echo", echo),
     ("unicode", unicode),

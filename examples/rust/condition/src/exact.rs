@@ -1,10 +1,10 @@
-//! JSON whose numbers keep every digit: values are slices of the text that they stand in.
+//! JSON whose numbers keep every digit: values are slices of their text.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// The value that a text is.
+/// The value that a string is.
 pub fn value(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok()
 }
@@ -19,7 +19,7 @@ pub fn get<'a>(value: Option<&'a RawValue>, name: &str) -> Option<&'a RawValue> 
     if name.starts_with('+') { None } else { items.nth(name.parse().ok()?) }
 }
 
-/// What a text says; none if the value is no text.
+/// The content of a string; none if the value is not a string.
 pub fn text(value: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(value?.get()).ok()
 }
@@ -57,7 +57,7 @@ fn items(text: &str) -> Option<Vec<&RawValue>> {
     serde_json::from_str(text).ok()
 }
 
-/// The value without white space.
+/// The value without whitespace.
 pub fn compact(value: Option<&RawValue>, otherwise: &str) -> String {
     let Some(value) = value else { return otherwise.to_owned() };
     let (mut in_text, mut escaped) = (false, false);

@@ -26,22 +26,22 @@ class Call {
     return json.compact(json.get(this.parameters, name), otherwise);
   }
 
-  /** A parameter that is text; undefined if it is none. */
+  /** A parameter that is a string; undefined if it is not one. */
   given(name: string): string | undefined {
     return json.text(json.get(this.parameters, name));
   }
 
-  /** A parameter that is text; empty if it is none. */
+  /** A parameter that is a string; empty if it is not one. */
   text(name: string): string {
     return this.given(name) ?? '';
   }
 
-  /** A parameter that is a text or a number. */
+  /** A parameter that is a string or a number. */
   id(name: string): string {
     return this.given(name) ?? this.value(name, '');
   }
 
-  /** A parameter that is a whole number; undefined if it is none. */
+  /** A parameter that is an integer; undefined if it is not one. */
   count(name: string): number | undefined {
     return json.count(json.get(this.parameters, name));
   }

@@ -30,12 +30,12 @@ const Call = struct {
         return json.get(self.parameters, name);
     }
 
-    /// A parameter that is text; empty if it is none.
+    /// A parameter that is a string; empty if it is not one.
     fn text(self: Call, name: []const u8) []const u8 {
         return json.text(self.get(name)) orelse "";
     }
 
-    /// A parameter that is a text or a number.
+    /// A parameter that is a string or a number.
     fn id(self: Call, name: []const u8) []const u8 {
         return json.text(self.get(name)) orelse json.compact(self.get(name), "");
     }
@@ -44,7 +44,7 @@ const Call = struct {
         return json.equal(self.get(name), "true");
     }
 
-    /// A parameter that is a whole number; null if it is none.
+    /// A parameter that is an integer; null if it is not one.
     fn count(self: Call, name: []const u8) ?u32 {
         return json.count(self.get(name), std.math.maxInt(u32));
     }

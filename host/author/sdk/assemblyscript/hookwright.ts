@@ -1,5 +1,5 @@
-// What a plugin in AssemblyScript sees: the event that it is called for, what it answers, and (in host.ts) what it may ask
-// for. AssemblyScript has no exceptions, so what can fail answers a Result.
+// The API of plugins in AssemblyScript: the event, the results, and (in host.ts) the host's functions. AssemblyScript has no
+// exceptions, so functions that can fail return a Result.
 
 /** A name with its value. */
 export class Pair {
@@ -15,12 +15,12 @@ export class Failure {
     /** `noun.problem`. */
     public code: string,
     public message: string,
-    /** Negative: trying again cannot help. 0: as the step's own policy says. Otherwise not before so many. */
+    /** Negative: a retry cannot help. 0: retried by the step's own policy. Otherwise: the minimum delay in milliseconds. */
     public retryAfterMs: i64 = -1,
   ) {}
 }
 
-/** What came of asking the host: a failure, or else a value. */
+/** The result of a host call: a failure or a value. */
 export class Result<T> {
   constructor(
     public value: T,
@@ -41,7 +41,7 @@ export class Event {
   attributes: Pair[] = [];
 }
 
-/** What a plugin says of itself. */
+/** The manifest of a plugin. */
 export class Manifest {
   constructor(
     public name: string,
@@ -53,11 +53,11 @@ export class Manifest {
   ) {}
 }
 
-/** What a condition decided; a failure says that it could not. */
+/** The result of a condition; a failure if it could not decide. */
 export class Verdict {
   constructor(
     public holds: bool,
-    /** What was compared with what. */
+    /** The compared values. */
     public reason: string,
     public failure: Failure | null = null,
   ) {}
@@ -67,7 +67,7 @@ export class Verdict {
   }
 }
 
-/** What came of an action. */
+/** The result of an action. */
 export class Outcome {
   constructor(
     public isSkipped: bool,

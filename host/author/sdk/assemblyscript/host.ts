@@ -1,4 +1,4 @@
-// The host's interfaces, one namespace each. What nobody calls is not in the component, and neither is its capability.
+// The host's interfaces, one namespace each. Functions that are not called are not in the component, and neither is their capability.
 
 import { Pair, Result } from "./hookwright";
 import {
@@ -166,7 +166,7 @@ declare function mail_send(to: usize, toCount: i32, subject: usize, subjectUnits
 @external("hookwright:plugin/http@0.1.0", "send")
 declare function http_send(method: usize, methodUnits: i32, url: usize, urlUnits: i32, headers: usize, headersCount: i32, body: usize, bodySize: i32, hasTimeout: u32, timeout: u32, to: usize): void;
 
-/** Goes with a letter. */
+/** An attachment of a mail. */
 export class Attachment {
   constructor(
     public name: string,
@@ -199,7 +199,7 @@ export class Request {
   ) {}
 }
 
-/** Any answer, whatever its status. */
+/** A response with any status. */
 export class Response {
   status: u16 = 0;
   headers: Pair[] = [];
@@ -214,7 +214,7 @@ export class Response {
   }
 }
 
-/** Lines for whoever operates the server. */
+/** Log lines for operators. */
 export namespace log {
   /** `level` is trace, debug, info, warn or error. */
   export function write(level: string, message: string, fields: Pair[]): void {
@@ -388,13 +388,13 @@ export namespace records {
     return textsResult();
   }
 
-  /** Answers the new record's id. */
+  /** Returns the new record's id. */
   export function create(kind: string, fields: string): Result<string> {
     records_create(at(kind), kind.length, at(fields), fields.length, area);
     return textResult();
   }
 
-  /** Answers the record as it will be. */
+  /** Returns the record in its new state. */
   export function update(kind: string, id: string, changes: string): Result<string> {
     records_update(at(kind), kind.length, at(id), id.length, at(changes), changes.length, area);
     return textResult();
@@ -414,13 +414,13 @@ export namespace tickets {
     return optionResult();
   }
 
-  /** Answers the ticket as it will be. */
+  /** Returns the ticket in its new state. */
   export function update(id: string, changes: string): Result<string> {
     tickets_update(at(id), id.length, at(changes), changes.length, area);
     return textResult();
   }
 
-  /** Answers the note's id. */
+  /** Returns the note's id. */
   export function addNote(id: string, text: string, isPublic: bool): Result<string> {
     tickets_addNote(at(id), id.length, at(text), text.length, isPublic ? 1 : 0, area);
     return textResult();
@@ -429,7 +429,7 @@ export namespace tickets {
 
 /** New events. */
 export namespace events {
-  /** Answers the new event's id. */
+  /** Returns the new event's id. */
   export function emit(eventType: string, subject: string | null, data: string): Result<string> {
     const said: string = subject == null ? "" : subject;
     events_emit(at(eventType), eventType.length, subject == null ? 0 : 1, at(said), said.length, at(data), data.length, area);
@@ -439,7 +439,7 @@ export namespace events {
 
 /** Workflows of the event's own space. */
 export namespace workflows {
-  /** Answers the run's id. */
+  /** Returns the run's id. */
   export function start(name: string, input: string): Result<string> {
     workflows_start(at(name), name.length, at(input), input.length, area);
     return textResult();
@@ -448,7 +448,7 @@ export namespace workflows {
 
 /** Mails. */
 export namespace mail {
-  /** Queues a letter and answers its id. */
+  /** Queues a mail. Returns its id. */
   export function send(letter: Letter): Result<string> {
     const html = letter.html;
     const said: string = html == null ? "" : html;

@@ -1,4 +1,4 @@
-// JSON whose numbers keep every digit: values are slices of the text that they stand in, and null where there is none.
+// JSON whose numbers keep every digit: values are slices of their text, and null where there is none.
 
 function isSpace(unit: i32): bool {
   return unit == 0x20 || unit == 0x09 || unit == 0x0a || unit == 0x0d;
@@ -109,7 +109,7 @@ export function follow(value: string | null, path: string): string | null {
   return value;
 }
 
-/** What a text says; null if the value is no text. */
+/** The content of a string; null if the value is not a string. */
 export function text(value: string | null): string | null {
   if (value == null || value.length < 2 || value.charCodeAt(0) != 0x22) return null;
   const inside = value.substring(1, value.length - 1);
@@ -134,7 +134,7 @@ export function text(value: string | null): string | null {
   return said + inside.substring(from);
 }
 
-/** A whole number of at most ten digits; -1 if it is none. */
+/** A whole number of at most ten digits; -1 if it is not one. */
 export function count(value: string | null): i64 {
   if (value == null || value.length == 0 || value.length > 10) return -1;
   let number: i64 = 0;
@@ -166,7 +166,7 @@ export function equal(one: string | null, other: string | null): bool {
   return !there.next();
 }
 
-/** The value without white space. */
+/** The value without whitespace. */
 export function compact(value: string | null, otherwise: string): string {
   if (value == null) return otherwise;
   let kept = "";

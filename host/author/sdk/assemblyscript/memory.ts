@@ -1,14 +1,14 @@
-// How values stand in memory between a plugin and the host: the component model's canonical ABI, with texts in UTF-16.
+// The layout of values in memory between a plugin and the host: the component model's canonical ABI, with texts in UTF-16.
 
 import { Event, Failure, Manifest, Pair, Result } from "./hookwright";
 
-/** What the host calls before it hands something over. */
+/** Called by the host to allocate memory for values that it passes. */
 export function allocate(old: usize, oldSize: usize, align: usize, size: usize): usize {
   if (size == 0) return align;
   return old == 0 ? heap.alloc(size) : heap.realloc(old, size);
 }
 
-/** Takes a text that the host handed over. */
+/** Takes a string from the host. */
 export function takeText(at: usize): string {
   const from = load<u32>(at);
   const units = load<u32>(at, 4);
@@ -63,10 +63,10 @@ export function takeEvent(at: usize): Event {
   return event;
 }
 
-/** Where the host puts what it answers. */
+/** The area for the host's results. */
 export const area: usize = memory.data(40, 8);
 
-/** The failure that stands in the area; null if there is none. */
+/** The failure in the area; null if there is none. */
 export function takeFailure(): Failure | null {
   if (load<u8>(area) == 0) return null;
   const failure = new Failure(takeText(area + 4), takeText(area + 12));
@@ -74,7 +74,7 @@ export function takeFailure(): Failure | null {
   return failure;
 }
 
-/** A result that is a text. */
+/** A result that is a string. */
 export function textResult(): Result<string> {
   const failure = takeFailure();
   return new Result<string>(failure == null ? takeText(area + 4) : "", failure);
@@ -86,13 +86,13 @@ export function bytesResult(): Result<Uint8Array> {
   return new Result<Uint8Array>(failure == null ? takeBytes(area + 4) : new Uint8Array(0), failure);
 }
 
-/** A result that is a text or nothing. */
+/** A result that is a string or nothing. */
 export function optionResult(): Result<string | null> {
   const failure = takeFailure();
   return new Result<string | null>(failure == null ? takeOption(area + 4) : null, failure);
 }
 
-/** A result that is texts. */
+/** A result that is a list of strings. */
 export function textsResult(): Result<string[]> {
   const failure = takeFailure();
   return new Result<string[]>(failure == null ? takeTexts(area + 4) : [], failure);
@@ -104,18 +104,18 @@ export function plainResult(): Result<bool> {
   return new Result<bool>(failure == null, failure);
 }
 
-/** What the host may still read: texts, and lists of texts. */
+/** Memory that the host may still read: strings, and lists of strings. */
 let kept: Array<string> = [];
 let lists: Array<StaticArray<u32>> = [];
 
-/** Lends a text: its address and units stand at `at`. */
+/** Lends a string: its address and its length are at `at`. */
 export function lend(text: string, at: usize): void {
   kept.push(text);
   store<u32>(at, <u32>changetype<usize>(text));
   store<u32>(at, text.length, 4);
 }
 
-/** Lends a list of texts and answers its address. */
+/** Lends a list of strings. Returns its address. */
 export function lendTexts(texts: string[]): usize {
   const words = new StaticArray<u32>(texts.length * 2);
   lists.push(words);
@@ -123,7 +123,7 @@ export function lendTexts(texts: string[]): usize {
   return changetype<usize>(words);
 }
 
-/** Lends a list of names and values and answers its address. */
+/** Lends a list of names and values. Returns its address. */
 export function lendPairs(pairs: Pair[]): usize {
   const words = new StaticArray<u32>(pairs.length * 4);
   lists.push(words);
@@ -134,7 +134,7 @@ export function lendPairs(pairs: Pair[]): usize {
   return changetype<usize>(words);
 }
 
-/** Keeps words until the answer was read, and answers their address. */
+/** Keeps words until the result was read. Returns their address. */
 export function lendWords(words: StaticArray<u32>): usize {
   lists.push(words);
   return changetype<usize>(words);

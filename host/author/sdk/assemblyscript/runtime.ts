@@ -1,8 +1,8 @@
-// What the language's own library asks for: how a program ends, and the console. The build names both to the compiler.
+// Functions that the language's own library needs: the end of a program, and the console. The build passes both to the compiler.
 
 import { log as lines } from "./host";
 
-/** Tells what ended the program, and where, before it ends the call. */
+/** Logs what ended the program, and where, before the call ends. */
 export function abort(message: string | null, file: string | null, line: u32, column: u32): void {
   const said = message === null ? "abort" : message;
   const place = file === null ? "" : " at " + file + ":" + line.toString() + ":" + column.toString();

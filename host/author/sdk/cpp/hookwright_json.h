@@ -1,7 +1,7 @@
-// JSON for plugins in C++: looking values up in a text, comparing them, and writing a text.
+// JSON for plugins in C++: looking values up in a string, comparing them, and writing a string.
 //
-// Nothing is parsed into a tree. A value is a slice of the text that it stands in, so a number keeps every digit. The host
-// hands over valid JSON only (RFC 8259); other text is never read past its end.
+// Nothing is parsed into a tree. A value is a slice of its text, so a number keeps every digit. The host
+// passes valid JSON only (RFC 8259); other text is never read past its end.
 #pragma once
 
 #include <charconv>
@@ -48,7 +48,7 @@ inline size_t after_value(std::string_view text, size_t at) {
   return text.size();
 }
 
-/// The value that a text is, without the white space around it.
+/// The value that a string is, without the whitespace around it.
 inline Slice of(std::string_view text) {
   size_t begin = after_space(text, 0), end = after_value(text, begin);
   return begin < end ? Slice(text.substr(begin, end - begin)) : std::nullopt;
@@ -108,7 +108,7 @@ inline uint32_t escape(std::string_view digits) {
   return unit;
 }
 
-/// What a text says, as UTF-8; none if the value is no text.
+/// The content of a string as UTF-8; none if the value is not a string.
 inline std::optional<std::string> text(Slice value) {
   if (!value || value->size() < 2 || value->front() != '"') return std::nullopt;
   std::string_view inside = value->substr(1, value->size() - 2);
@@ -144,7 +144,7 @@ inline std::optional<std::string> text(Slice value) {
   return said;
 }
 
-/// A whole number of 32 bits; none if it is none.
+/// A whole number of 32 bits; none if it is not one.
 inline std::optional<uint32_t> count(Slice value) {
   uint32_t number = 0;
   if (!value || value->empty()) return std::nullopt;
@@ -197,7 +197,7 @@ inline bool equal(Slice one, Slice other) {
   return !there.next();
 }
 
-/// The value without white space.
+/// The value without whitespace.
 inline std::string compact(Slice value, std::string_view otherwise) {
   if (!value) return std::string(otherwise);
   std::string kept;

@@ -75,7 +75,7 @@ func RecordFind(kind, filter string, limit uint32) ([]string, error) {
 	return textsOr(area)
 }
 
-// RecordCreate makes a record of a JSON object and answers its id.
+// RecordCreate creates a record from a JSON object and returns its id.
 func RecordCreate(kind, fields string) (string, error) {
 	area := new(abi.Area)
 	kindAt, kindSize := text(kind)
@@ -84,7 +84,7 @@ func RecordCreate(kind, fields string) (string, error) {
 	return textOr(area)
 }
 
-// RecordUpdate sets the fields of a JSON object, takes those away that are null, and answers the record as JSON.
+// RecordUpdate sets the fields of a JSON object, removes those that are null, and returns the record as JSON.
 func RecordUpdate(kind, id, changes string) (string, error) {
 	area := new(abi.Area)
 	kindAt, kindSize := text(kind)
@@ -111,7 +111,7 @@ func TicketGet(id string) (*string, error) {
 	return optionOr(area)
 }
 
-// TicketUpdate sets the fields of a JSON object and answers the ticket as it will be, as JSON.
+// TicketUpdate sets the fields of a JSON object and returns the ticket in its new state, as JSON.
 func TicketUpdate(id, changes string) (string, error) {
 	area := new(abi.Area)
 	idAt, idSize := text(id)
@@ -120,7 +120,7 @@ func TicketUpdate(id, changes string) (string, error) {
 	return textOr(area)
 }
 
-// NoteAdd adds a note to a ticket and answers the note's id.
+// NoteAdd adds a note to a ticket and returns the note's id.
 func NoteAdd(id, note string, isPublic bool) (string, error) {
 	area := new(abi.Area)
 	idAt, idSize := text(id)
@@ -133,7 +133,7 @@ func NoteAdd(id, note string, isPublic bool) (string, error) {
 	return textOr(area)
 }
 
-// Emit makes a new event of JSON and answers its id. The subject may be nil.
+// Emit emits an event with JSON data and returns its id. The subject may be nil.
 func Emit(eventType string, subject *string, data string) (string, error) {
 	area := new(abi.Area)
 	var lent abi.Lent
@@ -145,7 +145,7 @@ func Emit(eventType string, subject *string, data string) (string, error) {
 	return textOr(area)
 }
 
-// WorkflowStart starts a workflow with JSON and answers its run's id.
+// WorkflowStart starts a workflow with JSON and returns its run's id.
 func WorkflowStart(name, input string) (string, error) {
 	area := new(abi.Area)
 	nameAt, nameSize := text(name)

@@ -36,7 +36,7 @@ func VerifyHmac(algorithm, secret string, data, code []byte) error {
 	return nothingOr(area)
 }
 
-// Checked tells a wrong code, token or signature, which the sender is to blame for, from a check that could not be made,
+// Checked distinguishes a wrong code, token or signature, the sender's fault, from a check that could not be made,
 // as without the secret: that is an error.
 func Checked(err error) (bool, error) {
 	var failure *Failure

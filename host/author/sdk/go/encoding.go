@@ -20,7 +20,7 @@ func HexEncode(data []byte) string { return encoded(hexEncode, data) }
 // HexDecode reads hexadecimal digits.
 func HexDecode(text string) ([]byte, error) { return decoded(hexDecode, text) }
 
-// UTF8Encode is the bytes of a text, by way of the host.
+// UTF8Encode is the bytes of a string, by way of the host.
 func UTF8Encode(said string) []byte {
 	area := new(abi.Area)
 	at, size := text(said)
@@ -28,7 +28,7 @@ func UTF8Encode(said string) []byte {
 	return abi.Bytes(area[0], area[1])
 }
 
-// UTF8Decode is the text of bytes, or an error if they are none.
+// UTF8Decode is the text of bytes, or an error if they are not UTF-8.
 func UTF8Decode(data []byte) (string, error) {
 	area := new(abi.Area)
 	at, size := raw(data)

@@ -1,4 +1,4 @@
-// Package hookwright is what a plugin sees of the host: the event that it is called for, and what it may ask for.
+// Package hookwright is the API of plugins: the event, and the host's functions.
 //
 // A plugin imports one of the packages condition, action, transform and source too, and gives it a function. A function
 // of this package that nobody calls is not in the component, and neither is its capability.
@@ -16,14 +16,14 @@ type (
 	Failure = abi.Failure
 	// Pair is a name with its value.
 	Pair = abi.Pair
-	// Manifest is what a plugin says of itself.
+	// Manifest describes a plugin.
 	Manifest = abi.Manifest
 )
 
 // Fail is a failure that trying again cannot help.
 func Fail(code, message string) *Failure { return &Failure{Code: code, Message: message} }
 
-// Retry is a failure after which the step is tried again, not before so many milliseconds; 0 leaves it to the step.
+// Retry is a failure after which the step is retried, not before this number of milliseconds; 0 leaves the delay to the step.
 func Retry(code, message string, milliseconds uint32) *Failure {
 	return &Failure{Code: code, Message: message, RetryAfterMs: &milliseconds}
 }
@@ -56,7 +56,7 @@ func TakeEvent(words []uint32) *Event {
 	}
 }
 
-// text is a pointer to a text's bytes and their number.
+// text is a pointer to a string's bytes and their number.
 func text(text string) (unsafe.Pointer, uint32) {
 	return unsafe.Pointer(unsafe.StringData(text)), uint32(len(text))
 }

@@ -6,7 +6,7 @@ import (
 	"hookwright/internal/abi"
 )
 
-// Log writes a line for whoever operates the server. The level is trace, debug, info, warn or error.
+// Log writes a log line for operators. The level is trace, debug, info, warn or error.
 func Log(level, message string, fields ...Pair) {
 	var lent abi.Lent
 	at, count := lent.Pairs(fields)
@@ -16,7 +16,7 @@ func Log(level, message string, fields ...Pair) {
 	runtime.KeepAlive(lent)
 }
 
-// Print hands on output in pieces of any size; fmt.Print does the same.
+// Print passes on output in pieces of any size; fmt.Print does the same.
 func Print(output []byte) { logPrint(raw(output)) }
 
 // NowMs is the instant of the call in whole milliseconds since 1970.
@@ -59,7 +59,7 @@ func Secret(name string) (string, error) {
 	return textOr(area)
 }
 
-// textOr takes a result that is a text.
+// textOr takes a result that is a string.
 func textOr(area *abi.Area) (string, error) {
 	if area[0]&0xff != 0 {
 		return "", abi.Error(area[1:])
@@ -83,7 +83,7 @@ func nothingOr(area *abi.Area) error {
 	return nil
 }
 
-// optionOr takes a result that is a text or nothing.
+// optionOr takes a result that is a string or nothing.
 func optionOr(area *abi.Area) (*string, error) {
 	if area[0]&0xff != 0 {
 		return nil, abi.Error(area[1:])
@@ -91,7 +91,7 @@ func optionOr(area *abi.Area) (*string, error) {
 	return abi.Option(area[1], area[2], area[3]), nil
 }
 
-// textsOr takes a result that is a list of texts.
+// textsOr takes a result that is a list of strings.
 func textsOr(area *abi.Area) ([]string, error) {
 	if area[0]&0xff != 0 {
 		return nil, abi.Error(area[1:])

@@ -1,6 +1,6 @@
 package hookwright
 
-// What the host offers, as the component imports it.
+// The host's functions, as the component imports them.
 
 import "unsafe"
 

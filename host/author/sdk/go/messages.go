@@ -6,7 +6,7 @@ import (
 	"hookwright/internal/abi"
 )
 
-// Request goes to a host that the operator allowed.
+// Request is sent to a granted host.
 type Request struct {
 	Method, URL string
 	Headers     []Pair
@@ -15,7 +15,7 @@ type Request struct {
 	TimeoutMs *uint32
 }
 
-// Response is any answer, whatever its status.
+// Response is a response with any status.
 type Response struct {
 	Status  uint16
 	Headers []Pair
@@ -71,7 +71,7 @@ func Send(request Request) (*Response, error) {
 	return response, nil
 }
 
-// Attachment goes with a letter.
+// Attachment belongs to a mail.
 type Attachment struct {
 	Name, ContentType string
 	Content           []byte
@@ -88,7 +88,7 @@ type Letter struct {
 	Attachments []Attachment
 }
 
-// Mail queues a letter and answers its id.
+// Mail queues a mail and returns its id.
 func Mail(letter Letter) (string, error) {
 	area := new(abi.Area)
 	var lent abi.Lent

@@ -1,12 +1,12 @@
 import type { Failure } from 'hookwright:plugin/types@0.1.0';
 
-/** A failure that trying again cannot help; throw it. The code is `noun.problem`. */
+/** A permanent failure; throw it. The code is `noun.problem`. */
 export function failure(code: string, message: string): Failure;
 
-/** A failure after which the step is tried again, not before so many milliseconds; 0 leaves it to the step. */
+/** A failure after which the step is retried, not before this number of milliseconds; 0 leaves the delay to the step. */
 export function retry(code: string, message: string, milliseconds?: number): Failure;
 
-/** The failure that an exception stands for; undefined if it stands for none. */
+/** The failure in an exception; undefined if it has none. */
 export function failureOf(error: unknown): Failure | undefined;
 
 /** The name under which a source's plugin finds the secret that the source was created with. */

@@ -1,22 +1,22 @@
-// What every plugin wants: failures, and an entry that never traps.
+// Helpers for every plugin: failures, and an entry that never traps.
 
 /** The name under which a source's plugin finds the secret that the source was created with. */
 export const SIGNING_SECRET = 'signing-secret';
 
-/** A failure that trying again cannot help; throw it. The code is `noun.problem`. A plain object, since the host takes no `Error`. */
+/** A permanent failure; throw it. The code is `noun.problem`. A plain object, since the host takes no `Error`. */
 export function failure(code, message) {
   return { code: String(code), message: String(message), retryAfterMs: undefined };
 }
 
 /**
- * A failure after which the step is tried again, not before so many milliseconds; 0 leaves it to the step. The engine
+ * A failure after which the step is retried, not before this number of milliseconds; 0 leaves the delay to the step. The engine
  * cuts counts of 2^31 and more at 2^31 - 1, unless they are given as the same 32 bits with a sign.
  */
 export function retry(code, message, milliseconds = 0) {
   return { code: String(code), message: String(message), retryAfterMs: milliseconds | 0 };
 }
 
-/** The failure that an exception stands for; undefined if it stands for none. */
+/** The failure in an exception; undefined if it has none. */
 export function failureOf(error) {
   const found = error?.payload ?? error;
   return typeof found?.code === 'string' ? found : undefined;

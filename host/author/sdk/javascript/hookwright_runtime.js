@@ -1,4 +1,4 @@
-// What stands between the plugin and the engine. The build imports it before the plugin's own modules and wraps what the
+// The layer between the plugin and the engine. The build imports it before the plugin's own modules and wraps what the
 // plugin exports, so that the clock, random numbers and the console are the host's, and no mistake ends in a trap that
 // says nothing.
 import { nowMs } from 'hookwright:plugin/clock@0.1.0';
@@ -78,7 +78,7 @@ function sort(value) {
 
 const NUMBERS = { u8: [0, 255], u16: [0, 65535], u32: [0, 4294967295], s32: [-2147483648, 2147483647] };
 
-/** What is wrong with a value where the WIT wants `shape`; undefined if nothing is. */
+/** What is wrong with a value where the WIT requires `shape`; undefined if it is valid. */
 function mistake(shape, value, path) {
   const wrong = (wanted) => `${path} is ${sort(value)}: ${wanted} expected`;
   if (typeof shape === 'string') {
@@ -126,7 +126,7 @@ export function imported(name, call, parameters) {
   };
 }
 
-/** What the plugin exports, with every way to fail made one that the host is told of. */
+/** The plugin's exports, with every exception converted to a failure for the host. */
 export function exported(name, own, functions) {
   const wrapped = {};
   for (const [entry, shape, fails] of functions) {
@@ -148,7 +148,7 @@ export function exported(name, own, functions) {
         for (const place of places) write('error', `  ${place}`, []);
         const message = places.length > 0 ? `${said} (${places[0]})` : said;
         if (fails) throw known ?? failure('plugin.error', message);
-        // Nothing but a trap is left, and the host tells its last error.
+        // Only a trap is left; the host reports the last printed error.
         write('error', message, []);
         throw error;
       }
@@ -157,7 +157,7 @@ export function exported(name, own, functions) {
   return wrapped;
 }
 
-/** An exception in a line, and the places that it came through, the innermost first. */
+/** An exception in one line, and its stack trace, the innermost frame first. */
 function explained(error) {
   const places = String(error?.stack ?? '').split('\n').map((line) => line.trim());
   return [shown(error).split('\n')[0], ...places.filter((line) => line !== '' && !/hookwright_|\(native\)/.test(line))];

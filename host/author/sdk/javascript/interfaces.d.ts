@@ -1,8 +1,8 @@
 // The host's interfaces, as the QuickJS toolchain presents them: names in camel case, an option that may be undefined or
-// null, a list of pairs as arrays of two. What the host refuses is thrown, and passes on as the plugin's own failure.
+// null, a list of pairs as arrays of two. A refusal of the host is thrown, and becomes the plugin's own failure.
 
 declare module 'hookwright:plugin/types@0.1.0' {
-  /** Names with their values, in order; a name may stand more than once. */
+  /** Names with their values, in order. Names may be repeated. */
   export type Pairs = [string, string][];
 
   /** One fact that happened: the context attributes of CloudEvents 1.0 and the payload. */
@@ -18,7 +18,7 @@ declare module 'hookwright:plugin/types@0.1.0' {
     attributes: Pairs;
   }
 
-  /** What a plugin says of itself. */
+  /** The manifest of a plugin. */
   export interface Manifest {
     name: string;
     version: string;
@@ -33,7 +33,7 @@ declare module 'hookwright:plugin/types@0.1.0' {
     /** `noun.problem`. */
     code: string;
     message: string;
-    /** undefined: trying again cannot help. 0: as the step's own policy says. */
+    /** undefined: a retry cannot help. 0: retried by the step's own policy. */
     retryAfterMs?: number | null;
   }
 }
@@ -106,14 +106,14 @@ declare module 'hookwright:plugin/records@0.1.0' {
 
 declare module 'hookwright:plugin/tickets@0.1.0' {
   export function get(id: string): string | null | undefined;
-  /** Answers the ticket as it will be, as JSON. */
+  /** Returns the ticket in its new state, as JSON. */
   export function update(id: string, changes: string): string;
-  /** Answers the note's id. */
+  /** Returns the note's id. */
   export function addNote(id: string, text: string, isPublic: boolean): string;
 }
 
 declare module 'hookwright:plugin/events@0.1.0' {
-  /** Answers the event's id. */
+  /** Returns the event's id. */
   export function emit(eventType: string, subject: string | undefined, data: string): string;
 }
 
@@ -131,12 +131,12 @@ declare module 'hookwright:plugin/mail@0.1.0' {
     headers: [string, string][];
     attachments: Attachment[];
   }
-  /** Answers the mail's id. */
+  /** Returns the mail's id. */
   export function send(letter: Letter): string;
 }
 
 declare module 'hookwright:plugin/workflows@0.1.0' {
-  /** Answers the run's id. */
+  /** Returns the run's id. */
   export function start(name: string, input: string): string;
 }
 
@@ -220,7 +220,7 @@ declare module 'hookwright:plugin/source@0.1.0' {
     attributes: Pairs;
   }
   export interface Answer {
-    /** 0 lets the host answer as it answers its own API. */
+    /** 0: the host responds as to requests of its own API. */
     status: number;
     headers: Pairs;
     body: Uint8Array;

@@ -7,14 +7,14 @@ export function get(value: Slice, name: string): Slice;
 /** Follows names with dots between them. */
 export function follow(value: Slice, path: string): Slice;
 
-/** What a text says; undefined if the value is no text. */
+/** The content of a string; undefined if the value is not a string. */
 export function text(value: Slice): string | undefined;
 
-/** A whole number that is not negative; undefined if it is none. */
+/** A whole number that is not negative; undefined if it is not one. */
 export function count(value: Slice): number | undefined;
 
 /** Whether two values are the same: members in any order, numbers by how they are written. */
 export function equal(one: Slice, other: Slice): boolean;
 
-/** The value without white space. */
+/** The value without whitespace. */
 export function compact(value: Slice, otherwise: string): string;

@@ -1,4 +1,4 @@
-// JSON whose numbers keep every digit: values are slices of the text that they stand in.
+// JSON whose numbers keep every digit: values are slices of their text.
 //
 // JSON.parse is right for nearly everything; this is for what must come out as it went in.
 

@@ -1,4 +1,4 @@
-"""JSON whose numbers keep every digit: values are slices of the text that they stand in.
+"""JSON whose numbers keep every digit: values are slices of their text.
 
 `json.loads` is right for nearly everything; this is for what must come out as it went in.
 """
@@ -11,7 +11,7 @@ _DROPPED = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
 
 
 class _Number(str):
-    """A number as it is written. It equals no text."""
+    """A number as it is written. It never equals a string."""
 
     def __eq__(self, other):
         return type(other) is _Number and str.__eq__(self, other)
@@ -64,13 +64,13 @@ def follow(value, path):
 
 
 def text(value):
-    """What a text says; None if the value is no text."""
+    """The content of a string; None if the value is not a string."""
     said = None if value is None else _DECODER.decode(value)
     return said if type(said) is str else None
 
 
 def count(value):
-    """A whole number that is not negative; None if it is none."""
+    """A whole number that is not negative; None if it is not one."""
     return int(value) if value is not None and value.isascii() and value.isdigit() else None
 
 
@@ -82,7 +82,7 @@ def equal(one, other):
 
 
 def compact(value, otherwise):
-    """The value without white space."""
+    """The value without whitespace."""
     return otherwise if value is None else _DROPPED.sub(lambda found: found.group(1) or "", value)
 
 

@@ -1,4 +1,4 @@
-"""What every plugin in Python wants: failures, and checks of signatures.
+"""Helpers for every plugin in Python: failures, and checks of signatures.
 
 An exception that is not `Err(Failure(..))` becomes a failure with the code `plugin.error`, and its traceback stands in the
 plugin's log.
@@ -20,7 +20,7 @@ def failure(code, message):
 
 
 def retry(code, message, milliseconds=0):
-    """A failure after which the step is tried again, not before so many milliseconds; 0 leaves it to the step."""
+    """A failure after which the step is retried, not before this number of milliseconds; 0 leaves the delay to the step."""
     return Err(Failure(str(code), str(message), int(milliseconds)))
 
 
@@ -39,7 +39,7 @@ def verified(check):
 
 
 def guarded(function):
-    """Decorates an entry that tests call directly; the build guards what the plugin exports by itself."""
+    """Decorates an entry that tests call directly; the build guards the plugin's exports automatically."""
 
     @functools.wraps(function)
     def entry(*arguments):

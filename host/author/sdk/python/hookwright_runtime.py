@@ -1,4 +1,4 @@
-"""What stands between the plugin and the interpreter.
+"""The layer between the plugin and the interpreter.
 
 The build imports it before the plugin's own module and wraps what that exports, so that the clock, random numbers and
 printing are the host's, and no mistake ends in a trap that says nothing.
@@ -104,7 +104,7 @@ class _Datetime(_own_datetime, metaclass=_OfBoth):
 
     @classmethod
     def fromtimestamp(cls, timestamp, tz=None):
-        # Without a zone the interpreter would ask the machine for its own.
+        # Without a time zone the interpreter would read the machine's.
         if tz is None:
             return super().fromtimestamp(timestamp, _datetime.timezone.utc).replace(tzinfo=None)
         return super().fromtimestamp(timestamp, tz)
@@ -163,7 +163,7 @@ def _shown(value):
 
 
 def _mistake(kind, value, path):
-    """What is wrong with a value where a type is wanted; None if nothing is."""
+    """What is wrong with a value where a type is required; None if it is valid."""
     if isinstance(kind, typing.ForwardRef) or isinstance(kind, (str, typing.TypeVar)) or kind is typing.Any:
         return None
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
@@ -171,7 +171,7 @@ def _mistake(kind, value, path):
         found = [_mistake(one, value, path) for one in inner]
         if None in found:
             return None
-        # Of the alternatives, what the value comes nearest to tells most.
+        # Of the alternatives, the most similar one gives the best message.
         deeper = [text for text in found if not text.startswith(f"{path} is ")]
         return deeper[0] if deeper else f"{path} is {_shown(value)}: one of {', '.join(map(_named, inner))} expected"
     wanted = origin or kind
@@ -239,7 +239,7 @@ for _found in pkgutil.iter_modules(wit_world.imports.__path__):
 
 
 def frames(error):
-    """Where an exception came from, the innermost place last. What stands in files is not there any more."""
+    """The stack trace of an exception, the innermost frame last. Source files are not available."""
     found, trace = [], error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -250,7 +250,7 @@ def frames(error):
 
 
 def explained(error):
-    """An exception in a line, and the same in the log with all the places that it came through."""
+    """An exception in one line, and in the log with its stack trace."""
     said, places = f"{type(error).__name__}: {error}", frames(error)
     log.write("error", said, [])
     for place in places:
@@ -272,7 +272,7 @@ def _guarded(name, function, answer, fails):
         except BaseException as error:
             said = explained(error)
             if not fails:
-                # Nothing but a trap is left, and the host tells its last error.
+                # Only a trap is left; the host reports the last printed error.
                 log.write("error", said, [])
                 raise
             raise Err(Failure("plugin.error", said, None)) from None
@@ -287,7 +287,7 @@ def _guarded(name, function, answer, fails):
 
 
 def exported(module, name, calls):
-    """The class that the plugin exports under a name, with every way to fail made one that the host is told of."""
+    """The class that the plugin exports under a name, with every exception converted to a failure for the host."""
     own = getattr(module, name, None)
     if not isinstance(own, type):
         raise ImportError(f"{module.__name__} has no class `{name}`, which the plugin's world exports")

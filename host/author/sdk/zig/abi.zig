@@ -1,11 +1,11 @@
-//! How values stand in memory between a plugin and the host, and the memory of a call.
+//! The layout of values in memory between a plugin and the host, and the memory of a call.
 
 const std = @import("std");
 
 /// A name with its value.
 pub const Pair = extern struct { name: Bytes, value: Bytes };
 
-/// A list of bytes or a text, as it stands in memory.
+/// A list of bytes or a string, as laid out in memory.
 pub const Bytes = extern struct {
     ptr: [*]const u8,
     len: usize,
@@ -19,7 +19,7 @@ pub const Bytes = extern struct {
     }
 };
 
-/// A text that may be missing.
+/// A string that may be missing.
 pub const Option = extern struct {
     there: u8 = 0,
     bytes: Bytes = .{ .ptr = undefined, .len = 0 },
@@ -59,7 +59,7 @@ pub const Event = extern struct {
     attributes: Pairs,
 };
 
-/// What a plugin says of itself.
+/// The manifest of a plugin.
 pub const Manifest = struct {
     name: []const u8,
     version: []const u8,
@@ -74,11 +74,11 @@ pub const Failure = struct {
     /// `noun.problem`.
     code: []const u8,
     message: []const u8,
-    /// null: trying again cannot help. 0: as the step's own policy says.
+    /// null: a retry cannot help. 0: retried by the step's own policy.
     retry_after_ms: ?u32 = null,
 };
 
-/// The error that says: the failure stands in `failed`.
+/// The error; the failure is in `failed`.
 pub const Failed = error{Failed};
 
 /// Why the last call failed, the host's or the plugin's own.
@@ -90,7 +90,7 @@ pub fn fail(code: []const u8, message: []const u8) Failed {
     return error.Failed;
 }
 
-/// Fails the call; it is tried again, not before so many milliseconds. 0 leaves it to the step.
+/// Fails the call with a transient failure: it is retried, not before this number of milliseconds. 0 leaves the delay to the step.
 pub fn retry(code: []const u8, message: []const u8, milliseconds: u32) Failed {
     failed = .{ .code = code, .message = message, .retry_after_ms = milliseconds };
     return error.Failed;
@@ -115,7 +115,7 @@ export fn cabi_realloc(old: ?[*]u8, old_size: usize, alignment: usize, size: usi
     return new.ptr;
 }
 
-/// A result as it stands in memory: whether it is a failure, and the value or the failure.
+/// A result as laid out in memory: whether it is a failure, and the value or the failure.
 pub const Area = extern struct {
     failed: u8 = 0,
     words: [9]u32 = @splat(0),

@@ -1,4 +1,4 @@
-//! JSON whose numbers keep every digit: values are slices of the text that they stand in.
+//! JSON whose numbers keep every digit: values are slices of their text.
 //!
 //! `std.json` is right for nearly everything; this is small, and for what must come out as it went in.
 
@@ -46,7 +46,7 @@ fn afterValue(source: []const u8, start: usize) usize {
     return source.len;
 }
 
-/// The value that a text is, without the white space around it.
+/// The value that a string is, without the whitespace around it.
 pub fn of(source: []const u8) Slice {
     const begin = afterSpace(source, 0);
     const end = afterValue(source, begin);
@@ -108,13 +108,13 @@ fn unit(digits: []const u8) u21 {
     return std.fmt.parseInt(u21, digits, 16) catch 0xfffd;
 }
 
-/// What a text says, as UTF-8; null if the value is no text.
+/// The content of a string as UTF-8; null if the value is not a string.
 pub fn text(value: Slice) Slice {
     const quoted = value orelse return null;
     if (quoted.len < 2 or quoted[0] != '"') return null;
     const inside = quoted[1 .. quoted.len - 1];
     if (std.mem.indexOfScalar(u8, inside, '\\') == null) return inside;
-    // A text is never longer than it is written.
+    // A string is never longer than it is written.
     const said = abi.memory().alloc(u8, inside.len + 3) catch @trap();
     var len: usize = 0;
     var at: usize = 0;
@@ -153,7 +153,7 @@ pub fn text(value: Slice) Slice {
     return said[0..len];
 }
 
-/// A whole number from 0 to `most`; null if it is none.
+/// A whole number from 0 to `most`; null if it is not one.
 pub fn count(value: Slice, most: u32) ?u32 {
     const digits = value orelse return null;
     if (digits.len == 0 or digits.len > 10) return null;
@@ -182,7 +182,7 @@ pub fn equal(one: Slice, other: Slice) bool {
     return there.next() == null;
 }
 
-/// The value without white space.
+/// The value without whitespace.
 pub fn compact(value: Slice, otherwise: []const u8) []const u8 {
     const whole = value orelse return otherwise;
     const kept = abi.memory().alloc(u8, whole.len) catch @trap();

@@ -1,7 +1,7 @@
-//! What a plugin in Zig sees of the host: the event that it is called for, and what it may ask for.
+//! The API of plugins in Zig: the event, and the host's functions.
 //!
 //! The plugin's root file says what it is, with `comptime { hookwright.exportAction(manifest, run); }` or
-//! `exportCondition`. A function that nobody calls is not in the component, and neither is its capability.
+//! `exportCondition`. A function that is not called is not in the component, and neither is its capability.
 //!
 //! Every allocation of a call, the host's lists and texts among them, is in one arena that is emptied after the call.
 
@@ -68,13 +68,13 @@ fn exportManifest(comptime manifest: Manifest) void {
     @export(&Exports.describe, .{ .name = "hookwright:plugin/metadata@0.1.0#describe" });
 }
 
-/// What both kinds are given.
+/// The arguments of both kinds.
 const Arguments = extern struct { event: Event, parameters: Bytes };
 
-/// What a condition decided.
+/// The result of a condition.
 pub const Verdict = struct {
     holds: bool,
-    /// What was compared with what.
+    /// The compared values.
     reason: []const u8,
 };
 
@@ -97,7 +97,7 @@ pub fn exportCondition(
     @export(&ended, .{ .name = "cabi_post_hookwright:plugin/condition@0.1.0#evaluate" });
 }
 
-/// What came of an action.
+/// The result of an action.
 pub const Outcome = union(enum) {
     /// The result in JSON.
     done: []const u8,

@@ -9,7 +9,7 @@ const Option = abi.Option;
 const Pair = abi.Pair;
 const bytesAt = abi.bytesAt;
 
-/// Lines for whoever operates the server.
+/// Log lines for operators.
 pub const log = struct {
     const host = struct {
         extern "hookwright:plugin/log@0.1.0" fn write([*]const u8, usize, [*]const u8, usize, [*]const Pair, usize) void;
@@ -299,7 +299,7 @@ pub const events = struct {
         extern "hookwright:plugin/events@0.1.0" fn emit([*]const u8, usize, u32, [*]const u8, usize, [*]const u8, usize, *Area) void;
     };
 
-    /// A new event with a payload in JSON; answers its id.
+    /// Emits an event with a JSON payload. Returns its id.
     pub fn emit(event_type: []const u8, subject: ?[]const u8, data: []const u8) Failed![]const u8 {
         var result: Area = undefined;
         const about = subject orelse "";

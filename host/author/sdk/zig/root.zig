@@ -1,4 +1,4 @@
-//! What the compiler begins with: the plugin is a module of it, and a panic tells its message before it ends the call.
+//! What the compiler begins with: the plugin is a module of it, and a panic logs its message before it ends the call.
 
 const std = @import("std");
 const hookwright = @import("hookwright");

@@ -170,7 +170,7 @@ fn specifier(line: &str) -> Option<(&str, char, &str, &str)> {
     let trimmed = rest.trim_start();
     let quote = trimmed.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
     let (module, after) = trimmed.get(1..)?.split_once(quote)?;
-    // A text that only looks like an import.
+    // A string that only looks like an import.
     (!before.contains(['\'', '"', '`'])).then_some((before, quote, module, after))
 }
 

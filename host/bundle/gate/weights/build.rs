@@ -1,4 +1,4 @@
-//! Nothing is to be done; that there is a build script makes the weight heavier.
+//! The build script does nothing; its existence makes the weight heavier.
 
 fn main() {
     println!("cargo::rerun-if-changed=../build.rs");

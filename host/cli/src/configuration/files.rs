@@ -242,7 +242,7 @@ impl Files {
             let Some(variable) = thing.shift_remove("secret_env") else { continue };
             let Some(variable) = variable.as_str() else {
                 let shown = abridged(&variable.to_string());
-                wrong("secret_env", &format!("is `{shown}`: give the name of an environment variable, as a text"));
+                wrong("secret_env", &format!("is `{shown}`: give the name of an environment variable, as a string"));
                 continue;
             };
             match std::env::var(variable).ok().filter(|value| !value.is_empty()) {

@@ -98,7 +98,7 @@ fn value(
                 None if float.is_finite() => {
                     wrong("is a number that would be rounded: write it in a .json file or as text")
                 }
-                None => wrong("is not a number in JSON: write one with digits, or a text in quotes"),
+                None => wrong("is not a number in JSON: write one with digits, or a string in quotes"),
             },
             Scalar::String(text) => Ok(text.as_ref().into()),
         },
@@ -113,7 +113,7 @@ fn value(
                     let line = name.span.start.line();
                     return Err(Unreadable {
                         line,
-                        message: format!("{} has a key that is not a text: put it in quotes", named()),
+                        message: format!("{} has a key that is not a string: put it in quotes", named()),
                     });
                 };
                 let inner = if path.is_empty() { name_text.to_string() } else { format!("{path}.{name_text}") };

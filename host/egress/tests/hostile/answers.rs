@@ -132,7 +132,7 @@ async fn malformed_responses_have_distinct_errors() {
             Came::Failed("answer.malformed", Stage::Headers),
         ),
         (
-            "has a length that is no number",
+            "has a length that is not a number",
             after_request(&[head("200 OK", "Content-Length: many\r\n"), part()]),
             LONG,
             Came::Failed("answer.malformed", Stage::Headers),

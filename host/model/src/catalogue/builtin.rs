@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use super::{EventType, Vocabulary};
 use crate::builtin_kinds;
 
-/// Every type, made of the kinds of record and what can happen to them, and the others. A test reads the files.
+/// Every type: those derived from the kinds of record and their verbs, and the others. A test reads the files.
 static ALL: LazyLock<Vec<EventType>> = LazyLock::new(|| {
     let mut all: Vec<EventType> = serde_json::from_str(include_str!("../../catalogue/others.json")).unwrap_or_default();
     for event_type in &mut all {
@@ -14,12 +14,12 @@ static ALL: LazyLock<Vec<EventType>> = LazyLock::new(|| {
     all
 });
 
-/// Every built-in type of event, by name. Each has a summary, a schema and an example.
+/// Every built-in event type, by name. Each has a summary, a schema and an example.
 pub fn event_types() -> &'static [EventType] {
     &ALL
 }
 
-/// The built-in type of this name.
+/// The built-in type with this name.
 pub fn event_type(name: &str) -> Option<&'static EventType> {
     let place = ALL.binary_search_by(|one| one.name.as_str().cmp(name)).ok()?;
     ALL.get(place)
@@ -71,7 +71,7 @@ mod tests {
         }
     }
 
-    /// An example that shows a change is what its kind makes of that change.
+    /// The example of a change is what its kind derives from that change.
     #[test]
     fn the_examples_are_what_a_change_is_told_as() {
         let mut told = 0;

@@ -4,7 +4,7 @@ const STATUS: &str = "status-changed";
 const MOVED: &str = "moved";
 const CLOSED: &str = "closed";
 
-/// Fields whose change is told by a verb of its own. Each verb is told once, whichever of its fields changed.
+/// Fields whose change has a verb of its own. Each verb is reported once, whichever of its fields changed.
 const FIELDS: [(&str, &[&str]); 6] = [
     (STATUS, &["status"]),
     (
@@ -28,14 +28,14 @@ const FIELDS: [(&str, &[&str]); 6] = [
     ("major-incident-status-changed", &["major_incident_status"]),
 ];
 
-/// Statuses, in small letters, and fields of a date that say that a record is closed or completed.
+/// Statuses, in lower case, and date fields that mean that a record is closed or completed.
 const ENDS: [(&str, &[&str], &[&str]); 2] = [
     (CLOSED, &["closed", "won", "lost"], &["closed_at", "closedAt", "closed_on", "closedOn", "closedDate"]),
     ("completed", &["completed", "done"], &["completed_at", "completedAt", "completed_on", "completedOn"]),
 ];
 
-/// What a change of a record is told as: verbs of native event types, `updated` first, each with what its event's data has
-/// beside the record; nothing if nothing changed.
+/// The verbs that a change of a record is reported as: `updated` first, each with what the data of its event contains
+/// besides the record. Empty if nothing changed.
 ///
 /// | verb | when | data |
 /// |---|---|---|
@@ -43,7 +43,8 @@ const ENDS: [(&str, &[&str], &[&str]); 2] = [
 /// | `status-changed`, `team-changed`, `member-changed`, `manager-changed`, `major-incident-status-changed` | that field did | `from`, `to` |
 /// | `moved` | the stage, milestone or column did | `from`, `to` |
 ///
-/// Of what is known by an id, such as a team or a milestone, only another id is such a change; a new name is `updated` alone.
+/// For a reference with an id, such as a team or a milestone, only another id is such a change; a new name is `updated`
+/// only.
 ///
 /// | verb | when | data |
 /// |---|---|---|
@@ -52,14 +53,14 @@ pub fn events_of_change(before: &Value, after: &Value) -> Vec<(&'static str, Map
     events_by(&Rules::default(), before, after)
 }
 
-/// What a kind of record says of its changes; none: the names above.
+/// The configuration of a kind for its changes. Empty: the names above.
 #[derive(Default)]
 pub(crate) struct Rules<'k> {
-    /// The field with the instant of the last change, beside `updated_at`.
+    /// The field with the instant of the last change, besides `updated_at`.
     pub(crate) updated: Option<&'k str>,
-    /// The field whose change is told as `status-changed`.
+    /// The field whose change is reported as `status-changed`.
     pub(crate) status: Option<&'k str>,
-    /// The field whose change is told as `moved`.
+    /// The field whose change is reported as `moved`.
     pub(crate) stage: Option<&'k str>,
     /// Statuses that close a record.
     pub(crate) closed: Option<&'k [String]>,
@@ -110,8 +111,7 @@ pub(crate) fn events_by(rules: &Rules<'_>, before: &Value, after: &Value) -> Vec
     events
 }
 
-/// Whether a field of what is known by an id, such as a stage or a team, now names another one: one that was only renamed is
-/// still the same.
+/// Whether a reference with an id, such as a stage or a team, now refers to another object. A renamed one is the same.
 fn is_another(change: &Map<String, Value>) -> bool {
     let identity = |side: &str| {
         let value = change.get(side).filter(|value| !value.is_null())?;

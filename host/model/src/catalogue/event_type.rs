@@ -6,33 +6,33 @@ use serde_json::Value;
 use super::Vocabulary;
 use crate::{EventPattern, Mistake, Mistakes, breaks_line, json_span};
 
-/// How long a type's name may be, in bytes.
+/// Maximum length of a type's name, in bytes.
 const LONGEST_NAME: usize = 255;
-/// How long a summary may be, in bytes.
+/// Maximum length of a summary, in bytes.
 const LONGEST_SUMMARY: usize = 1024;
-/// How large a schema or an example may be, in bytes of JSON.
+/// Maximum size of a schema or an example, in bytes of JSON.
 const LARGEST: usize = 64 * 1024;
 
-/// A type of event: its name, what it means and what its data looks like.
+/// An event type: its name, its meaning and the schema of its data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventType {
     /// Dotted words, such as `ticket.updated`. 1 to 255 bytes.
     pub name: String,
-    /// What happened, in a sentence. At most 1024 bytes.
+    /// Its meaning, a sentence of at most 1024 bytes.
     #[serde(default)]
     pub summary: String,
     /// JSON Schema (2020-12) of the data: an object or a boolean of at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
-    /// Data as it may look, at most 64 KiB.
+    /// An example of the data, at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Value>,
-    /// What it is called in the vocabularies that have a word for it: the vocabulary's name with the word.
+    /// Its names in the vocabularies that have one: the vocabulary's name with the word.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vocabularies: BTreeMap<String, String>,
 }
 
-/// What a caller sends to register a type of event, or to change one.
+/// The input that registers or changes an event type.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventTypeInput {
@@ -50,8 +50,8 @@ pub struct EventTypeInput {
 }
 
 impl EventTypeInput {
-    /// The type, if every field is in its bounds. Whether the schema is one, and the example fits it, is for who has a
-    /// validator.
+    /// Validates the bounds and makes the type. Whether the schema is valid and the example matches it is checked by
+    /// the callers that have a validator.
     pub fn accept(self) -> Result<EventType, Mistakes> {
         let Self { name, summary, schema, example } = self;
         let vocabularies = Vocabulary::words_for(&name);
@@ -62,7 +62,7 @@ impl EventTypeInput {
 }
 
 impl EventType {
-    /// Checks the bounds of every field.
+    /// Validates the bounds of every field.
     pub fn check(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         if let Err(mistake) = check_name(&self.name) {
@@ -94,13 +94,13 @@ impl EventType {
     }
 }
 
-/// Checks that a text names one type of event: what an [`EventPattern`] is, but for `*`, and shorter.
+/// Checks that a string names one event type: an [`EventPattern`] without `*`, and shorter.
 fn check_name(name: &str) -> Result<(), Mistake> {
     if name.len() > LONGEST_NAME {
         return Err(Mistake::new("name", format!("has {} bytes: at most {LONGEST_NAME}", name.len())));
     }
     if name.contains('*') {
-        return Err(Mistake::new("name", format!("`{name}`: `*` stands for many types, a name is one type's")));
+        return Err(Mistake::new("name", format!("`{name}`: `*` matches several types; give the name of one type")));
     }
     if name.chars().any(breaks_line) {
         let message = format!("`{}` has a control character: leave it out", name.escape_debug());

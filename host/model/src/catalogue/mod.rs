@@ -1,12 +1,12 @@
-//! The event catalogue: which types of event there are, what their data looks like, and what the reference systems call
-//! them.
+//! The event catalogue: the event types, the schemas of their data, and their names in the reference systems.
 //!
-//! A native type is `KIND.VERB`, such as `ticket.updated` or `project-task.note-added`. [`event_types`] lists those that a
-//! change of a record of a built-in kind emits; a space can register types of its own ([`EventTypeInput`]). A [`Vocabulary`] is the words of a
-//! reference system: what a subscriber may ask for, which native types that stands for, and what a native type is called in
-//! its messages. Within one vocabulary a native type has at most one name, so a subscriber hears of a change once.
+//! A native type is `KIND.VERB`, such as `ticket.updated` or `project-task.note-added`. [`event_types`] lists those that
+//! a change of a record of a built-in kind emits; a space can register its own ([`EventTypeInput`]). A [`Vocabulary`]
+//! contains the names of a reference system: which names a subscriber may use, which native types they denote, and the
+//! name of a native type in messages. Within one vocabulary a native type has at most one name, so a subscriber gets a
+//! change once.
 //!
-//! The words stand in `host/model/catalogue/*.json`, the kinds in `host/model/kinds/*.json`.
+//! The names are in `host/model/catalogue/*.json`, the kinds in `host/model/kinds/*.json`.
 
 mod builtin;
 mod change;

@@ -5,33 +5,33 @@ use serde::Deserialize;
 
 use crate::{EventPattern, Mistake};
 
-/// What each vocabulary's file says.
+/// The content of a vocabulary's file.
 static ALL: LazyLock<Vec<Vocabulary>> = LazyLock::new(|| {
     let files = [
         include_str!("../../catalogue/capsule.json"),
         include_str!("../../catalogue/uspacy.json"),
         include_str!("../../catalogue/xurrent.json"),
     ];
-    // A test reads each file; one that cannot be read would be left out.
+    // A test reads each file. One that could not be read would be omitted.
     files.iter().filter_map(|text| serde_json::from_str(text).ok()).map(Vocabulary::indexed).collect()
 });
 
-/// The words of a reference system for types of event.
+/// The names of a reference system for event types.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vocabulary {
     /// `capsule`, `uspacy` or `xurrent`.
     name: String,
-    /// For people.
+    /// Its display name.
     title: String,
-    /// What stands between an entity and its operation.
+    /// The separator between an entity and its operation.
     separator: String,
-    /// Whether its names are taken only as they are written, since the system's clients get them back.
+    /// Whether its names are matched exactly, because the system's clients get them back.
     #[serde(default)]
     exact: bool,
     /// Operations with the native verb of each.
     operations: BTreeMap<String, String>,
-    /// Names that are no pair, before the others.
+    /// Names that are not a pair, before the others.
     singles: Vec<Single>,
     /// In the order of the system's own list.
     entities: Vec<Entity>,
@@ -40,7 +40,7 @@ pub struct Vocabulary {
     names: BTreeMap<String, String>,
 }
 
-/// A name that is no pair of an entity and an operation.
+/// A name that is not a pair of an entity and an operation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Single {
@@ -49,12 +49,12 @@ struct Single {
     types: Vec<String>,
 }
 
-/// What happens to something.
+/// An operation on an entity.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entity {
     name: String,
-    /// Native kinds of record that it stands for, the first one first of all.
+    /// The native kinds of record that it denotes, the main one first.
     kinds: Vec<String>,
     operations: Vec<String>,
     /// Further native types of an operation.
@@ -84,21 +84,21 @@ impl Vocabulary {
         &self.name
     }
 
-    /// Its name for people.
+    /// Its display name.
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// Every name that a subscriber may ask for, in the order of the system's own list.
+    /// Every name that a subscriber may use, in the order of the system's own list.
     pub fn names(&self) -> Vec<String> {
         let singles = self.singles.iter().map(|single| single.name.clone());
         singles.chain(self.entities.iter().flat_map(|entity| self.names_with(entity))).collect()
     }
 
-    /// The native types that a name stands for. Unless the vocabulary is exact, letters' case does not matter, nor whether
-    /// the words of an operation are joined by `_`, `-` or a blank.
+    /// The native types that a name denotes. Unless the vocabulary is exact, letter case is ignored, and so is whether
+    /// the words of an operation are joined by `_`, `-` or a space.
     ///
-    /// The mistake names every valid name; for an operation that the entity does not have, the entity's first.
+    /// The error names every valid name; for an operation that the entity does not have, the entity's first.
     pub fn parse(&self, name: &str) -> Result<Vec<EventPattern>, Mistake> {
         if let Some(single) = self.singles.iter().find(|single| self.same(&single.name, name)) {
             return Ok(patterns(single.types.iter().cloned()));
@@ -109,7 +109,7 @@ impl Vocabulary {
         }
     }
 
-    /// What a native type is called in this vocabulary's messages. None: nobody can ask for it in these words.
+    /// The name of a native type in this vocabulary's messages. `None`: the vocabulary has none.
     pub fn name_of(&self, event_type: &str) -> Option<String> {
         self.names.get(event_type).cloned()
     }
@@ -140,7 +140,7 @@ impl Vocabulary {
         }
     }
 
-    /// Whether two words are the same, but for case and what joins their parts unless the vocabulary is exact.
+    /// Whether two words are equal. Unless the vocabulary is exact, case and the separators of their parts are ignored.
     fn same(&self, one: &str, other: &str) -> bool {
         let plain = |text: &str| text.trim().replace(['-', ' '], "_").to_ascii_lowercase();
         one == other || (!self.exact && plain(one) == plain(other))
@@ -181,7 +181,7 @@ impl Vocabulary {
     }
 }
 
-/// Every type in the files is a pattern, which a test shows.
+/// A test checks that every type in the files is a valid pattern.
 fn patterns(types: impl Iterator<Item = String>) -> Vec<EventPattern> {
     types.filter_map(|native| native.parse().ok()).collect()
 }

@@ -1,4 +1,4 @@
-//! What a new event is made from, and what its attributes and its data must be.
+//! Drafts of events, and the validation of their attributes and data.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -7,10 +7,10 @@ use super::{Cause, Data, Event, Ingress};
 use crate::input::refused_at;
 use crate::{Instant, Mistake, SpaceId, Timestamp, WORKFLOW_STARTED, WorkflowStart, json, json_span};
 
-/// What a new event is made from.
+/// A draft of an event.
 #[derive(Clone, Debug, Default)]
 pub struct EventDraft {
-    /// The sender's id of it, or none.
+    /// The id from the sender, if there is one.
     pub id: Option<String>,
     /// See [`Event::event_type`].
     pub event_type: String,
@@ -18,7 +18,7 @@ pub struct EventDraft {
     pub source: String,
     /// See [`Event::subject`].
     pub subject: Option<String>,
-    /// In any form that [`Instant`] reads, or none for now.
+    /// In any form that [`Instant`] reads. `None`: now.
     pub time: Option<String>,
     /// See [`Event::content_type`].
     pub content_type: Option<String>,
@@ -26,13 +26,13 @@ pub struct EventDraft {
     pub attributes: Vec<(String, String)>,
     /// See [`Event::payload`].
     pub payload: Bytes,
-    /// None: found out from the content type and the payload.
+    /// `None`: detected from the content type and the payload.
     pub data: Option<Data>,
     /// See [`Event::cause`].
     pub cause: Option<Cause>,
     /// See [`Event::ingress`].
     pub ingress: Option<Ingress>,
-    /// The workflow that it starts. Only Hookwright itself can say so, whatever the type.
+    /// The workflow that it starts. Only Hookwright itself sets it, whatever the type.
     pub starts: Option<WorkflowStart>,
 }
 
@@ -44,12 +44,12 @@ impl EventDraft {
         Self { starts: Some(start), ..Self::json(WORKFLOW_STARTED, source, subject, &data, cause) }
     }
 
-    /// An event that Hookwright itself makes, with JSON as data.
+    /// An event that Hookwright itself emits, with JSON as data.
     pub fn json(event_type: &str, source: &str, subject: Option<String>, data: &Value, cause: Option<Cause>) -> Self {
         Self::json_text(event_type, source, subject, data.to_string(), cause)
     }
 
-    /// The same with data that is a text of JSON already.
+    /// The same with data that is serialized already.
     pub fn json_text(
         event_type: &str,
         source: &str,
@@ -71,7 +71,7 @@ impl EventDraft {
         }
     }
 
-    /// The event, if every attribute is in its bounds.
+    /// Validates the attributes and makes the event.
     pub fn accept(self, space: &SpaceId, now: Timestamp) -> Result<Event, Mistake> {
         let id = match self.id {
             Some(id) => bounded("id", id, 256)?,
@@ -138,7 +138,7 @@ fn found_out(content_type: Option<&str>, payload: &[u8]) -> Result<Data, Mistake
         return Ok(span());
     }
     if content_type.is_none() {
-        // Nobody said what it is, so it is JSON if it is that, and else the text or the bytes that it is.
+        // Its type is unknown: it is JSON if it parses, otherwise text if it is UTF-8, otherwise bytes.
         match json::check(json) {
             Ok(_) => return Ok(span()),
             Err(refused) if matches!(refused.rule, json::Rule::Syntax | json::Rule::Utf8) => {}

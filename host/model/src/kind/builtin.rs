@@ -5,7 +5,7 @@ use super::{KindInput, RecordKind};
 
 macro_rules! kinds {
     ($($name:literal)*) => {
-        /// Name and declaration of each.
+        /// The name and the declaration of each.
         const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../kinds/", $name, ".json")))),*];
     };
 }
@@ -17,7 +17,7 @@ kinds! {
     "ticket" "time-entry" "user" "workflow"
 }
 
-/// A test reads each file; one that cannot be read would be left out.
+/// A test reads each file. One that could not be read would be omitted.
 static ALL: LazyLock<BTreeMap<&'static str, Arc<RecordKind>>> = LazyLock::new(|| {
     let read = |(name, text): &(&'static str, &str)| {
         let input: KindInput = serde_json::from_str(text).ok()?;
@@ -26,12 +26,12 @@ static ALL: LazyLock<BTreeMap<&'static str, Arc<RecordKind>>> = LazyLock::new(||
     FILES.iter().filter_map(read).collect()
 });
 
-/// Every kind that comes with the server, by name.
+/// Every built-in kind, by name.
 pub fn builtin_kinds() -> impl Iterator<Item = &'static Arc<RecordKind>> {
     ALL.values()
 }
 
-/// The kind of this name that comes with the server.
+/// The built-in kind with this name.
 pub fn builtin_kind(name: &str) -> Option<&'static Arc<RecordKind>> {
     ALL.get(name)
 }

@@ -1,4 +1,4 @@
-//! What declares a kind, and what a declaration must be.
+//! Declarations of kinds, and their validation.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,54 +7,54 @@ use super::field::{Field, FieldType, Fields, shown};
 use super::verbs::{Tells, verbs};
 use crate::{Mistakes, breaks_line, is_kind};
 
-/// How many fields a kind may have, those within others included.
+/// Maximum number of fields of a kind, including nested ones.
 const MOST_FIELDS: usize = 100;
-/// How deep fields may lie within others.
+/// Maximum nesting depth of fields.
 const DEEPEST: usize = 5;
-/// How many fields an index is kept of.
+/// Maximum number of indexed fields.
 const MOST_INDEXED: usize = 16;
-/// How many values one field may be bound to.
+/// Maximum number of allowed values of a field.
 const MOST_VALUES: usize = 100;
-/// How many statuses close or complete a record.
+/// Maximum number of statuses that close or complete a record.
 const MOST_STATUSES: usize = 50;
-/// How large a declaration may be, in bytes of JSON.
+/// Maximum size of a declaration, in bytes of JSON.
 const LARGEST: usize = 64 * 1024;
 
-/// Names that no kind of a space's own can have: other things that events or ids are named by, and members of the
-/// events' data.
+/// Names that a space's own kind cannot have: words with another meaning in event types or ids, and members of the data
+/// of events.
 const TAKEN: [&str; 9] = ["note", "mail", "automation", "event", "record", "id", "changes", "from", "to"];
 
-/// What a caller sends to declare a kind of record, or to change one.
+/// The input that declares or changes a kind of record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KindInput {
-    /// What one of it is called, such as `an order`. 1 to 64 bytes; `a` or `an` with the name unless given.
+    /// Its noun with an article, such as `an order`. 1 to 64 bytes; `a` or `an` with the name by default.
     #[serde(default)]
     pub noun: String,
-    /// Its fields, at most 100. `id` and the times of the record's making and change need not be declared.
+    /// Its fields, at most 100. `id` and the times of creation and change need not be declared.
     pub fields: Fields,
-    /// Whether a record may have fields beside those.
+    /// Whether a record may have other fields.
     #[serde(default)]
     pub more_fields: bool,
-    /// The field with the instant at which the record was made, which the server sets; null: none.
+    /// The field with the instant of the record's creation, which the server sets. Null: none.
     #[serde(default = "created_at")]
     pub created: Option<String>,
     /// The same for its last change.
     #[serde(default = "updated_at")]
     pub updated: Option<String>,
-    /// The field whose change is told as `moved`: a stage, a milestone, a column.
+    /// The field whose change is reported as `moved`: a stage, a milestone, a column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// The field whose change is told as `status-changed`.
+    /// The field whose change is reported as `status-changed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Statuses that close the record, in any case of letters; `closed`, `won` and `lost` unless given.
+    /// Statuses that close the record, in any letter case; `closed`, `won` and `lost` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Vec<String>>,
-    /// Statuses that complete it; `completed` and `done` unless given.
+    /// Statuses that complete it; `completed` and `done` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<Vec<String>>,
-    /// What can happen to it; `created`, `updated` and `deleted` unless given.
+    /// Its verbs; `created`, `updated` and `deleted` by default.
     #[serde(default)]
     pub verbs: Verbs,
     /// A record.
@@ -70,9 +70,9 @@ fn updated_at() -> Option<String> {
     Some("updated_at".to_owned())
 }
 
-/// What can happen to a record: each verb with fields that then change, from what to what, for the example.
+/// The verbs of a kind, each with the fields that change in its example, and their values before and after.
 ///
-/// A list of verbs reads as verbs without examples.
+/// A list of verbs is read as verbs without examples.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "GivenVerbs")]
 pub struct Verbs(pub Map<String, Value>);
@@ -94,7 +94,7 @@ impl From<GivenVerbs> for Verbs {
 }
 
 impl KindInput {
-    /// One that takes any fields and allows every verb.
+    /// A declaration that accepts any fields and allows every verb.
     pub(super) fn any() -> Self {
         let verbs = verbs().keys().map(|verb| ((*verb).to_owned(), Value::Object(Map::new()))).collect();
         Self {
@@ -112,7 +112,7 @@ impl KindInput {
         }
     }
 
-    /// Adds what need not be declared.
+    /// Adds the parts that need not be declared.
     pub(super) fn complete(&mut self, name: &str) {
         if self.noun.is_empty() {
             let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
@@ -134,7 +134,7 @@ impl KindInput {
         }
     }
 
-    /// Checks every part, and that the parts fit one another. `id` and the times must be there.
+    /// Validates every part, and their consistency. `id` and the times must be present.
     pub(super) fn check(&self, name: &str) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         if !is_kind(name) || TAKEN.contains(&name) {
@@ -230,7 +230,7 @@ impl KindInput {
                 _ => None,
             };
             if let Some(needs) = needs {
-                mistakes.add(path.as_str(), format!("needs `{needs}`: name the field whose change it tells"));
+                mistakes.add(path.as_str(), format!("needs `{needs}`: name the field whose change it reports"));
             }
             let Some(fields) = change.as_object() else {
                 mistakes.add(path, format!("is {}: give the fields that change, each [from, to]", shown(change)));
@@ -268,11 +268,11 @@ fn check_text(path: &str, text: &str, most: usize, mistakes: &mut Mistakes) {
     }
 }
 
-/// Checks fields and those within them; returns how many there are.
+/// Validates fields and nested ones. Returns their number.
 fn check_fields(path: &str, fields: &Fields, depth: usize, mistakes: &mut Mistakes) -> usize {
     let mut count = fields.len();
     if depth > DEEPEST {
-        mistakes.add(path, format!("fields lie more than {DEEPEST} levels deep: flatten them"));
+        mistakes.add(path, format!("fields are nested more than {DEEPEST} levels deep: flatten them"));
         return count;
     }
     for (name, field) in fields.iter() {
@@ -328,7 +328,7 @@ fn check_field(path: &str, field: &Field, depth: usize, mistakes: &mut Mistakes)
     let mut count = 0_usize;
     if let Some(items) = &field.items {
         if depth >= DEEPEST {
-            mistakes.add(at("items"), format!("fields lie more than {DEEPEST} levels deep: flatten them"));
+            mistakes.add(at("items"), format!("fields are nested more than {DEEPEST} levels deep: flatten them"));
         } else {
             count = count.saturating_add(1).saturating_add(check_field(
                 &at("items"),

@@ -1,4 +1,4 @@
-//! What changes of records are told as, and the types of event that tell of them.
+//! The verbs that changes of records are reported as, and their event types.
 
 use serde_json::{Map, Value, json};
 
@@ -8,8 +8,8 @@ use crate::catalogue::{Rules, events_by};
 use crate::{EventType, Vocabulary};
 
 impl RecordKind {
-    /// What a change of a record is told as: the verbs among those that the kind permits, `updated` first, each with what
-    /// its event's data has beside the record. Nothing if nothing changed.
+    /// The verbs that a change of a record is reported as, of those that the kind permits: `updated` first, each with
+    /// what the data of its event contains besides the record. Empty if nothing changed.
     pub fn told(&self, before: &Value, after: &Value) -> Vec<(&'static str, Map<String, Value>)> {
         let declared = &self.declaration;
         let rules = Rules {
@@ -24,8 +24,8 @@ impl RecordKind {
         events
     }
 
-    /// The types of event that tell of its records, in the order of its verbs, each with a schema, and an example if the
-    /// kind has one.
+    /// The event types of its records, in the order of its verbs, each with a schema, and an example if the kind has
+    /// one.
     pub fn event_types(&self) -> Vec<EventType> {
         let told = |(verb, change): (&String, &Value)| Some(self.event_type(verb, verbs().get(verb.as_str())?, change));
         self.declaration.verbs.0.iter().filter_map(told).collect()
@@ -36,7 +36,7 @@ impl RecordKind {
         let name = self.name.as_str();
         let mut properties = Map::new();
         properties.insert("id".to_owned(), described("The record's id.", json!(["integer", "string"])));
-        // Events of records that were not made here come in too, so no more is asked of a record than its id.
+        // Events of records of other systems are accepted too, so of a record only its id is required.
         let mut record_schema = schema::of_record(&self.sentence(), &declared.fields, true);
         if let Some(object) = record_schema.as_object_mut() {
             object.insert("required".to_owned(), json!(["id"]));
@@ -82,22 +82,22 @@ impl RecordKind {
 }
 
 impl Tells {
-    /// Fields of the data with their schema and example.
+    /// The fields of the data, with their schemas and examples.
     fn fields(self, changes: &Map<String, Value>) -> Vec<(&'static str, Value, Value)> {
         let of_first = |side: &str| changes.values().next().and_then(|change| change.get(side)).cloned();
         match self {
             Self::Nothing => Vec::new(),
             Self::Changes => {
                 let schema = json!({
-                    "description": "Each field that changed, with what it was and is.",
+                    "description": "Each changed field, with its previous and its new value.",
                     "type": "object",
                     "additionalProperties": {"type": "object", "required": ["from", "to"]},
                 });
                 vec![("changes", schema, Value::Object(changes.clone()))]
             }
             Self::FromTo => vec![
-                ("from", json!({"description": "What it was."}), of_first("from").unwrap_or_default()),
-                ("to", json!({"description": "What it is."}), of_first("to").unwrap_or_default()),
+                ("from", json!({"description": "The previous value."}), of_first("from").unwrap_or_default()),
+                ("to", json!({"description": "The new value."}), of_first("to").unwrap_or_default()),
             ],
             Self::Note => {
                 let schema = json!({
@@ -106,11 +106,11 @@ impl Tells {
                     "required": ["id", "text"],
                     "properties": {
                         "id": described("Its id.", json!("integer")),
-                        "text": described("What it says.", json!("string")),
-                        "html": described("The same in HTML, if it was given so.", json!(["string", "null"])),
+                        "text": described("Plain text.", json!("string")),
+                        "html": described("The same in HTML, if it was given.", json!(["string", "null"])),
                         "public": described("Whether the requester sees it.", json!("boolean")),
-                        "attachments": described("Files that came with it.", json!("array")),
-                        "author": described("Who wrote it.", json!(["string", "null"])),
+                        "attachments": described("Its attachments.", json!("array")),
+                        "author": described("Its author.", json!(["string", "null"])),
                         "author_id": described(
                             "The id of the user who wrote it, if the API key stands for one.",
                             json!(["string", "integer"]),

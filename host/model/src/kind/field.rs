@@ -8,44 +8,44 @@ use serde_json::{Map, Number, Value};
 use crate::nullable::present;
 use crate::{Mistakes, Timestamp};
 
-/// How many mistakes of one value are told.
+/// Maximum number of reported validation errors of one value.
 const TOLD: usize = 20;
 
 /// A field of a kind of record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
-    /// What its value may be: one type, or any of several.
+    /// The type of its value: one type, or any of several.
     #[serde(rename = "type")]
     pub types: Types,
-    /// What it means, in a sentence. At most 1024 bytes.
+    /// Its description, a sentence of at most 1024 bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Whether a record must have it.
+    /// Whether it is required.
     #[serde(default, skip_serializing_if = "is_false")]
     pub required: bool,
     /// Whether it may be null.
     #[serde(default, skip_serializing_if = "is_false")]
     pub nullable: bool,
-    /// Whether lists that ask for a value of it read only the records that have the value.
+    /// Whether it is indexed: lists that filter by its value read only the matching records.
     #[serde(default, skip_serializing_if = "is_false")]
     pub indexed: bool,
-    /// What a record has in it that was made without it; null too can be said.
+    /// Its default in a new record, which may be null.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
-    /// The only values that it may have; none: any. At most 100.
+    /// The allowed values, at most 100. Empty: any value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Value>,
-    /// Least bytes of a text without the blanks around it, entries of a list, or number.
+    /// The minimum: bytes of a string without surrounding whitespace, entries of a list, or the number itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<i64>,
-    /// Most bytes of a text, entries of a list, or number.
+    /// The maximum: bytes of a string, entries of a list, or the number itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<i64>,
-    /// What the entries of a list are.
+    /// The entries of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Box<Field>>,
-    /// The fields of an object; none: any.
+    /// The fields of an object. Empty: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Fields>,
     /// Whether an object with `fields` may have others beside them.
@@ -56,26 +56,26 @@ pub struct Field {
     pub kind: Option<String>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde requires the signature")]
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What a value may be.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldType {
-    /// A text.
+    /// A string.
     String,
-    /// A whole number.
+    /// An integer.
     Integer,
     /// A number.
     Number,
-    /// True or false.
+    /// A boolean.
     Boolean,
     /// A day: `2026-11-21`.
     Date,
-    /// An instant as text, RFC 3339.
+    /// An instant as a string, RFC 3339.
     Timestamp,
     /// An instant as whole seconds since 1970.
     Seconds,
@@ -83,7 +83,7 @@ pub enum FieldType {
     List,
     /// An object.
     Object,
-    /// Another record: its id, a number or a text, or an object that has its `id`.
+    /// Another record: its id, a number or a string, or an object with its `id`.
     Reference,
     /// Any JSON.
     Any,
@@ -107,10 +107,10 @@ impl FieldType {
         }
     }
 
-    /// What such a value looks like, for people.
+    /// A description of its values, for messages.
     fn looks(self) -> &'static str {
         match self {
-            Self::String => "a text",
+            Self::String => "a string",
             Self::Integer => "a whole number",
             Self::Number => "a number",
             Self::Boolean => "true or false",
@@ -142,7 +142,7 @@ impl FieldType {
         }
     }
 
-    /// Whether an index can be kept of it.
+    /// Whether it can be indexed.
     pub(super) fn is_scalar(self) -> bool {
         !matches!(self, Self::List | Self::Object | Self::Any)
     }
@@ -156,26 +156,26 @@ fn is_whole(number: &Number) -> bool {
     number.is_i64() || number.is_u64()
 }
 
-/// Whether a text is a day of the calendar, `YYYY-MM-DD` (RFC 3339, full-date).
+/// Whether a string is a calendar date, `YYYY-MM-DD` (RFC 3339, full-date).
 pub(crate) fn is_date(text: &str) -> bool {
     text.len() == 10 && Timestamp::parse(&format!("{text}T00:00:00Z")).is_some()
 }
 
-/// One type, or several of which a value has one.
+/// One type, or several of which a value must have one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
     expecting = "a type or a list of types: string, integer, number, boolean, date, timestamp, seconds, list, object, reference, any"
 )]
 pub enum Types {
-    /// One.
+    /// One type.
     One(FieldType),
-    /// Any of these.
+    /// Any of these types.
     Several(Vec<FieldType>),
 }
 
 impl Types {
-    /// All of them.
+    /// All types.
     pub fn all(&self) -> &[FieldType] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
@@ -190,7 +190,7 @@ impl Types {
 }
 
 impl Field {
-    /// A field of one type with nothing else said of it.
+    /// A field of one type, and defaults for the rest.
     pub(super) fn plain(types: FieldType, description: &str) -> Self {
         Self {
             types: Types::One(types),
@@ -209,7 +209,7 @@ impl Field {
         }
     }
 
-    /// Notes what is wrong with a value, each with its path and the remedy.
+    /// Adds the validation errors of a value, each with its path and the remedy.
     pub fn check(&self, path: &str, value: &Value, mistakes: &mut Mistakes) {
         if mistakes.0.len() >= TOLD {
             return;
@@ -289,7 +289,7 @@ impl Field {
         }
     }
 
-    /// Adds the defaults of the objects within.
+    /// Adds the defaults of nested objects.
     pub(super) fn fill(&self, value: &mut Value) {
         match value {
             Value::Array(entries) => {
@@ -322,7 +322,7 @@ fn between(least: Option<i64>, most: Option<i64>) -> String {
     }
 }
 
-/// The beginning of a value, for a message.
+/// The beginning of a value, for messages.
 pub(super) fn shown(value: &Value) -> String {
     format!("`{}`", crate::abridged(&value.to_string()))
 }
@@ -332,27 +332,27 @@ pub(super) fn shown(value: &Value) -> String {
 pub struct Fields(Vec<(String, Field)>);
 
 impl Fields {
-    /// The field of this name.
+    /// The field with this name.
     pub fn get(&self, name: &str) -> Option<&Field> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, field)| field)
     }
 
-    /// All of them.
+    /// All fields.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Field)> {
         self.0.iter().map(|(name, field)| (name.as_str(), field))
     }
 
-    /// How many there are.
+    /// Their number.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The names, for a message.
+    /// The names, for messages.
     pub(super) fn names(&self) -> String {
         self.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
     }
@@ -479,13 +479,13 @@ mod tests {
     fn a_mistake_names_the_path_the_value_and_the_remedy() {
         for (field, value, expected) in [
             (json!({"type": "integer"}), json!("x"), "f: is `\"x\"`: give a whole number"),
-            (json!({"type": ["integer", "string"]}), json!(true), "f: is `true`: give a whole number, or a text"),
+            (json!({"type": ["integer", "string"]}), json!(true), "f: is `true`: give a whole number, or a string"),
             (json!({"type": "string", "min": 1}), json!(" "), "f: is empty: give it at least one character"),
             (json!({"type": "string", "max": 2}), json!("abc"), "f: has 3 bytes: at most 2"),
             (json!({"type": "integer", "min": 0, "max": 9}), json!(10), "f: is 10: give 0 to 9"),
             (json!({"type": "list", "max": 1}), json!([1, 2]), "f: has 2 entries: at most 1"),
             (json!({"type": "string", "values": ["a", "b"]}), json!("c"), "f: is `\"c\"`: give one of \"a\", \"b\""),
-            (json!({"type": "list", "items": {"type": "string"}}), json!(["a", 1]), "f[1]: is `1`: give a text"),
+            (json!({"type": "list", "items": {"type": "string"}}), json!(["a", 1]), "f[1]: is `1`: give a string"),
             (
                 json!({"type": "object", "more_fields": false, "fields": {"a": {"type": "string"}}}),
                 json!({"b": 1}),
@@ -494,7 +494,7 @@ mod tests {
             (
                 json!({"type": "object", "fields": {"a": {"type": "string", "required": true}}}),
                 json!({"b": 1}),
-                "f.a: is missing: give a text",
+                "f.a: is missing: give a string",
             ),
         ] {
             assert_eq!(mistakes(field, value), [expected]);

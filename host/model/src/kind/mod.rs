@@ -1,8 +1,7 @@
-//! Kinds of record: which fields a record has, what each may be, and which events tell of its changes.
+//! Kinds of record: their fields, the types of these, and the events of their changes.
 //!
-//! A kind is data. Those that come with the server stand in `host/model/kinds`, one file a kind; a space declares others
-//! of its own in the same form ([`KindInput`]). JSON Schema, the types of event and what an index is kept of all follow
-//! from the declaration.
+//! A kind is data. The built-in ones are in `host/model/kinds`, one file a kind; a space declares its own in the same
+//! form ([`KindInput`]). JSON Schema, event types and indices are all derived from the declaration.
 
 mod builtin;
 mod declare;
@@ -25,12 +24,12 @@ pub(crate) use field::is_date;
 #[cfg(test)]
 pub(crate) use verbs::{Tells, verbs};
 
-/// How many fields a record may have.
+/// Maximum number of fields of a record.
 const MAX_FIELDS: usize = 1000;
-/// How long the name of a field may be that the kind does not know, in bytes.
+/// Maximum length of the name of an undeclared field, in bytes.
 const MAX_NAME: usize = 128;
 
-/// How changes are put on a record.
+/// How changes are applied to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
     /// Each field is replaced as a whole.
@@ -43,14 +42,14 @@ pub enum Merge {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordKind {
     name: String,
-    /// Whether it comes with the server.
+    /// Whether it is built in.
     #[serde(default)]
     builtin: bool,
-    /// Another one for each change of the declaration.
+    /// Incremented by each change of the declaration.
     #[serde(default)]
     revision: u64,
     declaration: KindInput,
-    /// When it was declared; of those that come with the server nothing is known.
+    /// When it was declared. `None` for built-in kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,14 +65,14 @@ impl RecordKind {
         Self { name: name.to_owned(), builtin: true, revision: 0, declaration, created_at: None, updated_at: None }
     }
 
-    /// A kind that takes any fields and allows every verb: for plugins' tests, where there is no space to declare it.
+    /// A kind that accepts any fields and allows every verb: for tests of plugins, where no space declares it.
     pub fn any(name: &str) -> Self {
         let mut declaration = KindInput::any();
         declaration.complete(name);
         Self { name: name.to_owned(), builtin: false, revision: 0, declaration, created_at: None, updated_at: None }
     }
 
-    /// The kind, if every part of the declaration is in its bounds and fits the others. `former` is what it replaces.
+    /// Validates a declaration and makes the kind. `former` is the kind that it replaces.
     pub fn declare(
         name: &str,
         mut declaration: KindInput,
@@ -106,27 +105,27 @@ impl RecordKind {
         &self.name
     }
 
-    /// What one of it is called, such as `a ticket`.
+    /// Its noun with an article, such as `a ticket`.
     pub fn noun(&self) -> &str {
         &self.declaration.noun
     }
 
-    /// Whether it comes with the server.
+    /// Whether it is built in.
     pub fn is_builtin(&self) -> bool {
         self.builtin
     }
 
-    /// Counts the changes of an own kind's declaration.
+    /// The revision of the declaration of a space's own kind.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// As it was declared, with what was added to it.
+    /// The declaration, with defaults added.
     pub fn declaration(&self) -> &KindInput {
         &self.declaration
     }
 
-    /// When it was declared and last changed; none for those that come with the server.
+    /// When it was declared and last changed. `None` for built-in kinds.
     pub fn times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.created_at, self.updated_at)
     }
@@ -136,12 +135,12 @@ impl RecordKind {
         self.declaration.verbs.0.contains_key(verb)
     }
 
-    /// Fields of which an index is kept.
+    /// Its indexed fields.
     pub fn indexed(&self) -> impl Iterator<Item = &str> {
         self.declaration.fields.iter().filter(|(_, field)| field.indexed).map(|(name, _)| name)
     }
 
-    /// The entries of the index for a record, one for each of those fields that has a value.
+    /// The index entries of a record, one for each indexed field that has a value.
     pub fn index_of(&self, record: &Value) -> Vec<IndexEntry> {
         let entry = |name: &str| Some((name.to_owned(), index_value(record.get(name)?)?));
         self.indexed().filter_map(entry).collect()
@@ -164,7 +163,7 @@ impl RecordKind {
         format!("{}.", capital.unwrap_or_default())
     }
 
-    /// Checks a whole record, what the server sets included.
+    /// Validates a whole record, including the fields that the server sets.
     pub fn check_record(&self, record: &Map<String, Value>) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         for (name, value) in record {
@@ -174,14 +173,14 @@ impl RecordKind {
         mistakes.check()
     }
 
-    /// A new record of these fields.
+    /// A new record with these fields.
     pub fn make(&self, id: u64, fields: Map<String, Value>, now: Timestamp) -> Result<Value, Mistakes> {
         let mut mistakes = Mistakes::default();
         self.check_names(&fields, &mut mistakes);
         let mut given = Map::new();
         for (name, mut value) in fields {
             let declared = self.declaration.fields.get(&name);
-            // Null says nothing where a field is not there at all unless it has a value.
+            // A null is dropped where a field is either absent or has a value.
             if value.is_null() && declared.is_none_or(|field| !field.nullable) {
                 continue;
             }
@@ -208,8 +207,8 @@ impl RecordKind {
         Ok(Value::Object(record))
     }
 
-    /// A record with changes: what is absent from them stays, what is null is taken away, or set to its default. None if
-    /// nothing changes.
+    /// Applies changes to a record: absent fields stay, null removes a field or restores its default. `None` if nothing
+    /// changes.
     pub fn change(
         &self,
         record: &Value,
@@ -255,8 +254,8 @@ impl RecordKind {
         }
     }
 
-    /// Sets the instant of the last change of a stored record, unless a later one is set. Returns what the index then no
-    /// longer has of it, and what it newly has.
+    /// Sets the instant of the last change of a stored record, unless a later one is set. Returns the removed and the
+    /// added index entries.
     pub fn touch_stored(&self, record: &mut Value, now: Timestamp) -> (Option<IndexEntry>, Option<IndexEntry>) {
         let Some(name) = &self.declaration.updated else { return (None, None) };
         let was = record.get(name).cloned();
@@ -329,7 +328,7 @@ impl RecordKind {
 
     fn check_field(&self, name: &str, value: &Value, mistakes: &mut Mistakes) {
         if self.set_by_server(name) {
-            // Said already.
+            // Reported already.
             return;
         }
         match self.declaration.fields.get(name) {
@@ -352,7 +351,7 @@ impl RecordKind {
         format!("is not a field of {}: it has {}", self.noun(), self.declaration.fields.names())
     }
 
-    /// An instant in the form that the field has.
+    /// An instant in the type of the field.
     fn instant(&self, name: &str, now: Timestamp) -> Value {
         let seconds = self.declaration.fields.get(name).is_some_and(|field| field.types.has(FieldType::Seconds));
         if seconds { now.seconds().into() } else { now.to_string().into() }
@@ -374,11 +373,10 @@ fn patched(target: Option<&Value>, patch: Value) -> Value {
     Value::Object(object)
 }
 
-/// How long a text in the index is, in bytes; longer ones are found by their beginning.
+/// Maximum length of a string in the index, in bytes. Longer ones are indexed by their beginning.
 const INDEXED_TEXT: usize = 128;
 
-/// A value as it stands in the index: a text, a number, true or false, or the id of an object. None: it is not found by
-/// its value.
+/// The index form of a value: a string, a number, a boolean, or the id of an object. `None`: it is not indexed.
 pub fn index_value(value: &Value) -> Option<String> {
     match value {
         Value::Null | Value::Array(_) => None,
@@ -389,7 +387,7 @@ pub fn index_value(value: &Value) -> Option<String> {
     }
 }
 
-/// A text as it stands in the index.
+/// The index form of a string.
 pub(crate) fn index_text(text: &str) -> String {
     let mut end = text.len().min(INDEXED_TEXT);
     while !text.is_char_boundary(end) {
@@ -398,11 +396,11 @@ pub(crate) fn index_text(text: &str) -> String {
     format!("s{}", text.get(..end).unwrap_or_default())
 }
 
-/// A number as it stands in the index; none if the text is no number. 5 and 5.0 are one number, and so are 1.1 and 1.10,
-/// but no two that differ in any digit.
+/// The index form of a number. `None` if the string is not a number. 5 and 5.0 are the same number, and so are 1.1 and
+/// 1.10, but numbers that differ in any digit are not.
 pub(crate) fn plain_number(text: &str) -> Option<String> {
     let exact = Decimal::read(text)?;
-    // However it is written, 1e18 and 1.0e18 too.
+    // In any notation: 1e18 and 1.0e18 too.
     if let Some(whole) = exact.to_i128().filter(|whole| (i64::MIN.into()..=u64::MAX.into()).contains(whole)) {
         return Some(whole.to_string());
     }
@@ -411,7 +409,7 @@ pub(crate) fn plain_number(text: &str) -> Option<String> {
         let whole = (real.fract() == 0.0 && real.abs() < 9e15).then(|| (real as i64).to_string());
         whole.or_else(|| Some(serde_json::Number::from_f64(real)?.to_string()))
     });
-    // Double precision is enough for most numbers. Those that it would take for another keep all of their digits.
+    // Double precision represents most numbers. Those that it would round keep all of their digits.
     let is_exact = |short: &String| Decimal::read(short).is_some_and(|short| short.order(exact).is_eq());
     short.filter(is_exact).or_else(|| Some(exact.canonical()))
 }

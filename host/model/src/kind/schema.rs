@@ -33,7 +33,7 @@ fn of_field(field: &Field) -> Value {
     if let Some(types) = types(field) {
         schema.insert("type".to_owned(), types);
     }
-    // A format beside several types would be asked of each text.
+    // A format beside several types would apply to every string.
     if let [one] = field.types.all()
         && let Some(format) = format(*one)
     {
@@ -65,7 +65,7 @@ fn of_field(field: &Field) -> Value {
     Value::Object(schema)
 }
 
-/// The bounds in the words of the type; bytes of a text are no fewer than its characters.
+/// The bounds as keywords of the type. A string has at least as many bytes as characters.
 fn bounds(one: FieldType, field: &Field, schema: &mut Map<String, Value>) {
     let (least, most) = match one {
         FieldType::String => (None, Some("maxLength")),
@@ -80,7 +80,7 @@ fn bounds(one: FieldType, field: &Field, schema: &mut Map<String, Value>) {
     }
 }
 
-/// Types of JSON; none: any.
+/// JSON types. Empty: any.
 fn types(field: &Field) -> Option<Value> {
     let mut names: Vec<&str> = Vec::new();
     for one in field.types.all() {

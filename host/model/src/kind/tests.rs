@@ -218,7 +218,7 @@ fn numbers_that_differ_in_any_digit_are_apart_in_the_index() {
     ] {
         assert_eq!(place(a) == place(b), same, "{a} {b}");
     }
-    // As it stands in stores that were made before.
+    // As stored by earlier versions.
     for (text, stored) in
         [("5.0", "n5"), ("1.10", "n1.1"), ("18446744073709551615", "n18446744073709551615"), ("2.5e-7", "n2.5e-7")]
     {

@@ -5,22 +5,22 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-/// Something that can happen to a record.
+/// A verb: a change that can happen to a record.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verb {
-    /// The end of a sentence, as `was closed`.
+    /// The predicate of a sentence, such as `was closed`.
     pub(super) happened: String,
-    /// What the data has beside the record.
+    /// What the data contains besides the record.
     pub(crate) tells: Tells,
 }
 
-/// What an event has beside the record that it is about.
+/// What an event contains besides its record.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Tells {
     Nothing,
-    /// `changes`: each field with what it was and is.
+    /// `changes`: each field with its previous and its new value.
     Changes,
     /// `from` and `to` of the one field.
     FromTo,
@@ -32,7 +32,7 @@ pub(crate) enum Tells {
 static VERBS: LazyLock<BTreeMap<&'static str, Verb>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../catalogue/verbs.json")).unwrap_or_default());
 
-/// Every verb there is.
+/// Every verb.
 pub(crate) fn verbs() -> &'static BTreeMap<&'static str, Verb> {
     &VERBS
 }

@@ -1,4 +1,4 @@
-//! Whatever patterns and event types are.
+//! Properties that hold for all patterns and event types.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -11,13 +11,13 @@ pub(crate) fn pattern() -> impl Strategy<Value = EventPattern> {
     prop::collection::vec(word, 1..5).prop_map(|words| words.join(".").parse().unwrap())
 }
 
-/// Event types; some that no pattern could be written for, which senders may still use.
+/// Event types, including some that no pattern can name and senders may still use.
 pub(crate) fn event_type() -> impl Strategy<Value = String> {
     let word = prop_oneof![8 => select(vec!["a", "b", "é", "a-b"]), 1 => select(vec!["", "*", " ", "A"])];
     prop::collection::vec(word, 1..6).prop_map(|words| words.join("."))
 }
 
-/// What [`EventPattern`] documents, with no care for how long it takes.
+/// The documented semantics of [`EventPattern`], implemented without regard to speed.
 pub(crate) fn takes(pattern: &[&str], words: &[&str]) -> bool {
     match (pattern, words) {
         ([], []) => true,
@@ -86,7 +86,7 @@ proptest! {
         prop_assert_eq!(pattern.to_string().parse(), Ok(pattern.clone()));
         let json = serde_json::to_value(&pattern).unwrap();
         prop_assert_eq!(&serde_json::from_value::<EventPattern>(json).unwrap(), &pattern);
-        // A pattern takes the type that it would be if it were one; without wildcards it takes no other.
+        // A pattern matches the type with the same text, and without wildcards no other.
         prop_assert!(pattern.takes(&text));
         if !text.contains('*') {
             prop_assert_eq!(pattern.takes(&event_type), event_type == text);

@@ -1,4 +1,4 @@
-//! Whoever subscribes to whatever.
+//! Properties that hold for all subscriptions.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,7 +10,7 @@ use crate::{EventDraft, EventPattern, Timestamp};
 
 const SPACES: [&str; 2] = ["main", "other"];
 
-/// Somebody who wants events.
+/// A subscriber.
 #[derive(Clone, Debug)]
 struct Subscriber {
     space: &'static str,
@@ -47,7 +47,7 @@ fn subscribers() -> impl Strategy<Value = Vec<Subscriber>> {
     prop::collection::vec(one, 0..12)
 }
 
-/// The numbers of those who want an event.
+/// The numbers of the subscribers that match an event.
 fn wanting(subscribers: &[Subscriber], space: &str, event_type: &str) -> Vec<usize> {
     let wants = |(number, one): (usize, &Subscriber)| one.wants(space, event_type).then_some(number);
     subscribers.iter().enumerate().filter_map(wants).collect()
@@ -79,7 +79,7 @@ proptest! {
             for name in SPACES {
                 let space: SpaceId = name.parse().unwrap();
                 let draft = EventDraft::json(&event_type, "s", None, &json!({}), None);
-                // A type of nothing but blanks is refused before anything is planned.
+                // A blank type is refused before anything is planned.
                 let Ok(event) = draft.accept(&space, Timestamp::from_millis(0)) else { continue };
                 let plan = index.plan(&event);
                 let expected: Vec<AutomationId> = wanting(&automations, name, &event_type)

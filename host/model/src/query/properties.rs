@@ -1,4 +1,4 @@
-//! Whatever records there are and whatever is asked of them.
+//! Properties that hold for all records and queries.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use super::*;
 use crate::json::same_number;
 
-/// A kind with an index of a field of every type that can have one.
+/// A kind with an indexed field of every type that can be indexed.
 fn kind() -> RecordKind {
     let field = |types: &str| json!({"type": types, "indexed": true});
     let input = json!({"noun": "an order", "fields": {
@@ -16,7 +16,7 @@ fn kind() -> RecordKind {
     RecordKind::declare("order", serde_json::from_value(input).unwrap(), None, Timestamp::from_millis(0)).unwrap()
 }
 
-/// Texts of which some stand for the same instant, number or truth.
+/// Strings of which some denote the same instant, number or boolean.
 fn text() -> impl Strategy<Value = String> {
     let known = [
         "",
@@ -39,8 +39,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Numbers of which some are the same, written in another way: digits, zeros after them, and the exponent that makes up
-/// for those.
+/// Numbers of which some are equal in different notations: digits, trailing zeros, and the exponent that compensates.
 fn number() -> impl Strategy<Value = String> {
     let known = ["0", "1", "5", "9007199254740993", "9223372036854775808", "18446744073709551615"];
     let digits = prop_oneof![4 => select(known.to_vec()).prop_map(str::to_owned), 1 => "[1-9][0-9]{0,29}"];
@@ -57,7 +56,7 @@ fn number() -> impl Strategy<Value = String> {
     })
 }
 
-/// The value of a field, as its type may be.
+/// A value of a field, of its type.
 fn field() -> impl Strategy<Value = (&'static str, Value)> {
     let id = prop_oneof![text().prop_map(Value::from), (0..7_u64).prop_map(Value::from)];
     prop_oneof![
@@ -77,7 +76,7 @@ fn record() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a caller asks for: the text of the value that a record may have, in this form or another.
+/// A filter's value: the text of a value that a record may have, in this notation or another.
 fn wanted() -> impl Strategy<Value = (&'static str, String)> {
     prop_oneof![
         (select(vec!["text", "day", "time", "other", "truth"]), text()),
@@ -97,7 +96,7 @@ proptest! {
         for ((name, value), several) in filters {
             let (parameter, value) =
                 if several { (format!("{name}[in]"), format!("{value},b")) } else { (name.to_owned(), value) };
-            // What no value of the field can be is refused.
+            // A filter that no value of the field can match is refused.
             let Ok(query) = Query::parse(&kind, [(parameter.as_str(), value.as_str())].into_iter()) else { continue };
             for record in records.iter().filter(|record| query.fits(record)) {
                 let entries = kind.index_of(record);

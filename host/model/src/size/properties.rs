@@ -1,4 +1,4 @@
-//! Whatever values there are.
+//! Properties that hold for all values.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Bytes of all texts, names and numbers, and how many nodes there are.
+/// The bytes of all strings, names and numbers, and the number of nodes.
 fn contents(value: &Value) -> (usize, usize) {
     let parts: Vec<(usize, usize)> = match value {
         Value::Null | Value::Bool(_) => vec![],

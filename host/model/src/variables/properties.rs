@@ -1,4 +1,4 @@
-//! Whatever a parameter and the data of an event are.
+//! Properties that hold for all parameters and data of events.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -9,7 +9,7 @@ use crate::EventDraft;
 
 const WHITESPACE: [&str; 4] = ["", " ", "\t", "\n "];
 
-/// Text that is made to confuse a reader of variables.
+/// Strings that are hard to parse as variables.
 fn hostile_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         select(vec!["{{", "}}", "{", "}", ".", "..", " ", "\"", "\\", "\0", "é", "😀"]).prop_map(str::to_owned),
@@ -20,7 +20,7 @@ fn hostile_text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// A number as JSON writes it, with more digits and other forms than double precision has.
+/// A number in JSON, with more digits and other notations than double precision.
 fn number() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,20})?(e[+-]?[1-9][0-9]?)?"
 }
@@ -34,7 +34,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Any JSON. Names are those that a path can have: without a dot, a brace, and whitespace around them.
+/// Any JSON. Names are those that a path can contain: without dots, braces and surrounding whitespace.
 fn data() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
@@ -45,7 +45,7 @@ fn data() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Parameters whose variables all stand for something.
+/// Parameters whose variables all have a value.
 fn template() -> impl Strategy<Value = Value> {
     let piece = select(vec![
         "{{event.data.text}}",
@@ -61,7 +61,7 @@ fn template() -> impl Strategy<Value = Value> {
         "}",
         " ",
     ]);
-    // What is not closed comes last: a later `}}` would close it.
+    // An unclosed variable is last, because a later `}}` would close it.
     let text = prop::collection::vec(piece, 0..4).prop_map(|mut pieces| {
         pieces.sort_by_key(|piece| *piece == "{{ not closed");
         Value::from(pieces.concat())
@@ -85,7 +85,7 @@ fn scope(event_data: &str, item: Value) -> Scope {
     scope
 }
 
-/// Walks into a value as far as `turns` lead: the path, and what it leads to.
+/// Follows `turns` into a value. Returns the path and the value at it.
 fn walk<'v>(root: &str, value: &'v Value, turns: &[Index]) -> (String, &'v Value) {
     let (mut path, mut value) = (root.to_owned(), value);
     for turn in turns {
@@ -106,14 +106,14 @@ fn walk<'v>(root: &str, value: &'v Value, turns: &[Index]) -> (String, &'v Value
     (path, value)
 }
 
-/// A part of a text, as its author means it.
+/// A part of a string, as its author means it.
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
     Text(String),
     Variable(String),
 }
 
-/// Texts and variables by turns, and how they are written.
+/// Alternating literals and variables, and how they are written.
 fn parts() -> impl Strategy<Value = (Vec<Part>, String)> {
     let variable = (select(WHITESPACE.to_vec()), "[a-z0-9_.é]{0,8}", select(WHITESPACE.to_vec()));
     prop::collection::vec(("[^{]{0,6}", variable), 0..5).prop_flat_map(|turns| {
@@ -134,7 +134,7 @@ fn parts() -> impl Strategy<Value = (Vec<Part>, String)> {
     })
 }
 
-/// What a text comes to, by the words of the documentation.
+/// The expected result of a string, by the documentation.
 fn expected(text: &str, scope: &Scope) -> Result<Value, VariableError> {
     let mut rendered = String::new();
     let mut rest = text;
@@ -157,7 +157,7 @@ fn expected(text: &str, scope: &Scope) -> Result<Value, VariableError> {
     Ok(Value::String(rendered))
 }
 
-/// Fails unless `rendered` has the structure of `template`, and in each place of a text what that text comes to.
+/// Fails unless `rendered` has the structure of `template`, and each string its expected result.
 fn assert_same_structure(template: &Value, rendered: &Value, scope: &Scope) {
     match (template, rendered) {
         (Value::Array(template), Value::Array(rendered)) => {
@@ -260,7 +260,7 @@ proptest! {
         let whole = render(&"{{event.data.v}}".into(), &scope).unwrap();
         prop_assert!(whole.is_number());
         let rendered = whole.to_string();
-        // Only the exponent may be written in another way.
+        // Only the notation of the exponent may differ.
         prop_assert_eq!(rendered.split('e').next(), number.split('e').next());
         prop_assert!(crate::json::same_number(&rendered, &number), "{rendered} {number}");
         let inside = render(&"<{{event.data.v}}>".into(), &scope);

@@ -1,14 +1,14 @@
-//! How a webhook's receiver says that it wants to be called.
+//! How a webhook's receiver confirms the subscription.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// How the receiver is asked.
+/// How the receiver confirms the subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Handshake {
-    /// It is not.
+    /// No confirmation.
     #[default]
     None,
     /// A message of the type `SubscriptionConfirmation`, as Amazon SNS sends, with a link to follow.
@@ -17,9 +17,9 @@ pub enum Handshake {
     WebhookVerify,
     /// An OPTIONS request (CloudEvents 1.0, HTTP Webhook, section 4), answered at once or by following a link.
     CloudeventsOptions,
-    /// A GET request with a challenge that the answer repeats (W3C WebSub, section 5.3).
+    /// A GET request with a challenge that the response repeats (W3C WebSub, section 5.3).
     WebsubChallenge,
-    /// The header field `X-Hook-Secret` that the answer repeats (REST Hooks).
+    /// The header field `X-Hook-Secret` that the response repeats (REST Hooks).
     HookSecret,
 }
 
@@ -31,28 +31,28 @@ impl Handshake {
     }
 }
 
-/// How far the asking has come.
+/// The state of a confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {
-    /// How the receiver is asked.
+    /// How the receiver confirms the subscription.
     #[serde(default)]
     pub handshake: Handshake,
-    /// When it said yes; always none without a handshake.
+    /// When the receiver confirmed. Always `None` without a handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,
-    /// SHA-256 of the token in the link that waits to be followed, in hex.
+    /// SHA-256 of the token in the pending confirmation link, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_digest: Option<String>,
-    /// The token itself, sealed: what is asked again in a retry is the same.
+    /// The token itself, sealed, because a retry sends the same challenge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// Until when the link works.
+    /// When the link expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
 
 impl Confirmation {
-    /// Whether the receiver wants to be called.
+    /// Whether the receiver has confirmed, or need not.
     pub fn given(&self) -> bool {
         self.handshake == Handshake::None || self.confirmed_at.is_some()
     }

@@ -1,44 +1,44 @@
-//! Deliveries, and the requests that they took.
+//! Deliveries and their attempts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{DeliveryId, SpaceId, Timestamp, WebhookId};
 
-/// Why something is sent to a webhook.
+/// The reason for a delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
-    /// An event that it subscribes to.
+    /// An event that the webhook subscribes to.
     #[default]
     Event,
-    /// To see whether its receiver wants it: sent although nothing else is yet.
+    /// A verification challenge: sent while the webhook is not confirmed yet.
     Confirmation,
-    /// A test that somebody asked for: sent although the webhook may be off.
+    /// A requested test: sent even if the webhook is disabled.
     Test,
-    /// Once more, since somebody asked for it.
+    /// A requested redelivery.
     Redelivery,
 }
 
 impl Purpose {
-    /// Whether it is the usual one, which rows leave out.
+    /// Whether it is the default, which stored rows omit.
     pub fn is_event(&self) -> bool {
         *self == Self::Event
     }
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
-    /// An attempt is due at `next_attempt_at`, or it waits for an earlier one of its key.
+    /// An attempt is due at `next_attempt_at`, or it waits for an earlier delivery with its key.
     Pending,
     /// The receiver answered 2xx.
     Delivered,
-    /// Given up; `last_error` says why.
+    /// A dead letter; `last_error` contains the reason.
     Dead,
-    /// It failed and its webhook wants order: put aside until somebody redelivers it.
+    /// It failed and its webhook is ordered: parked until it is redelivered.
     Parked,
-    /// The webhook's condition or transform did not want it sent; `last_error` says why.
+    /// The webhook's condition or transform excluded it; `last_error` contains the reason.
     Dropped,
 }
 
@@ -58,7 +58,7 @@ impl DeliveryState {
 /// One event on its way to one webhook.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Names it in the API.
+    /// Its id in the API.
     pub id: DeliveryId,
     /// The space of the event and the webhook.
     pub space: SpaceId,
@@ -69,26 +69,26 @@ pub struct Delivery {
     /// What the event is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Where it goes.
+    /// The webhook.
     pub webhook: WebhookId,
     /// The number of that webhook, which names its queue.
     #[serde(default)]
     pub queue: u64,
-    /// Deliveries of one webhook with the same key go out one after the other.
+    /// Deliveries of one webhook with the same key are sent one after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Why it is sent.
+    /// The reason for it.
     #[serde(default, skip_serializing_if = "Purpose::is_event")]
     pub purpose: Purpose,
     /// `webhook-id` of every attempt.
     pub message_id: String,
-    /// Where it stands.
+    /// Its state.
     pub state: DeliveryState,
-    /// How many attempts were made.
+    /// Number of attempts so far.
     pub attempts: u32,
-    /// When the next one is due, while pending; none: it waits for an earlier one of its key.
+    /// When the next attempt is due, while pending. `None`: it waits for an earlier delivery with its key.
     pub next_attempt_at: Option<Timestamp>,
-    /// What went wrong last.
+    /// The last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     /// The delivery that this one repeats.
@@ -99,7 +99,7 @@ pub struct Delivery {
     pub redelivered_by: Option<DeliveryId>,
     /// When it was queued.
     pub created_at: Timestamp,
-    /// When it was delivered or given up.
+    /// When it was delivered or dead-lettered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
 }
@@ -107,36 +107,36 @@ pub struct Delivery {
 /// A header field in a log.
 pub type Header = (String, String);
 
-/// One HTTP request of a delivery and what came of it.
+/// One HTTP request of a delivery, and its outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
     /// Counted from 1.
     pub number: u32,
     /// When it began.
     pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: u64,
-    /// Where the time went.
+    /// How its duration is distributed.
     #[serde(default)]
     pub timing: Timing,
-    /// Where it went.
+    /// The URL.
     pub url: String,
-    /// What was sent, signature included: it is worth nothing to a reader.
+    /// The header fields that were sent, including the signature, which reveals nothing to a reader.
     pub request_headers: Vec<Header>,
-    /// What was sent, at most 64 KiB of it.
+    /// The first 64 KiB of the body that was sent.
     pub request_body: String,
     /// How many deliveries the request carried, if more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
-    /// The first delivery of the batch, whose attempt has the header fields and bodies, which this one has not.
+    /// The first delivery of the batch: its attempt has the header fields and bodies, which this one lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_first: Option<DeliveryId>,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: AttemptOutcome,
 }
 
 impl Attempt {
-    /// Leaves out the header fields and bodies of the request and of its answer.
+    /// Removes the header fields and bodies of the request and of its response.
     pub fn clear_messages(&mut self) {
         self.request_headers = Vec::new();
         self.request_body = String::new();
@@ -153,11 +153,11 @@ impl Attempt {
     }
 }
 
-/// Where the time of a request went, in microseconds. A part that was not reached, or that a connection which was there
-/// already did not need, is absent.
+/// The phases of a request, in microseconds. A phase that was not reached, or that a reused connection skipped, is
+/// absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Finding the address.
+    /// Name resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_us: Option<u64>,
     /// Connecting.
@@ -166,46 +166,46 @@ pub struct Timing {
     /// The TLS handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_us: Option<u64>,
-    /// From the request's first byte to the answer's head.
+    /// From the first byte of the request to the head of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_us: Option<u64>,
-    /// Whether the connection was there already.
+    /// Whether the connection was reused.
     #[serde(default)]
     pub reused: bool,
 }
 
-/// What an error begins with that tells of an answer's status, which follows.
+/// The prefix of an error about the status of a response. The status follows.
 pub const ANSWERED: &str = "the receiver answered ";
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum AttemptOutcome {
-    /// The receiver answered.
+    /// The receiver responded.
     Answered {
         /// The status.
         status: u16,
         /// The header fields.
         headers: Vec<Header>,
-        /// The body, at most 64 KiB of it.
+        /// The first 64 KiB of the body.
         body: String,
     },
-    /// No answer came.
+    /// There was no response.
     Failed {
         /// Stable: `timeout`, `connect`, `address.refused`, `tls`, ...
         code: String,
-        /// For people.
+        /// The message.
         message: String,
     },
 }
 
 impl AttemptOutcome {
-    /// Whether the receiver took it: 2xx, nothing else.
+    /// Whether the receiver accepted it: a 2xx status.
     pub fn succeeded(&self) -> bool {
         matches!(self, Self::Answered { status: 200..=299, .. })
     }
 
-    /// The status, if there was an answer.
+    /// The status, if there was a response.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Answered { status, .. } => Some(*status),
@@ -213,7 +213,7 @@ impl AttemptOutcome {
         }
     }
 
-    /// What went wrong, in words; none if nothing did.
+    /// The error message. `None`: there was no error.
     pub fn error(&self) -> Option<String> {
         match self {
             Self::Answered { status: 200..=299, .. } => None,

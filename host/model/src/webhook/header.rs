@@ -1,4 +1,4 @@
-//! Header fields that a webhook's requests have beside those of the message and of its signature.
+//! Custom header fields of a webhook's requests, besides those of the message and of its signature.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::{HOPS_HEADER, Mistakes, abridged, has_variables};
 
-/// How many a webhook has.
+/// Maximum number of custom header fields of a webhook.
 const MAX_HEADERS: usize = 50;
-/// How many bytes a name has.
+/// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 128;
-/// How many bytes the value of a header field has, as it is written and with its variables filled in.
+/// Maximum length of a value in bytes, both as configured and with its variables filled in.
 pub const MAX_HEADER_VALUE: usize = 8192;
 
 /// Header fields of the connection (RFC 9110, sections 7.6.1 and 10.1.1; RFC 9112, section 6; RFC 9113, section 8.2.2).
@@ -27,7 +27,7 @@ pub const CONNECTION_FIELDS: [&str; 9] = [
     "upgrade",
 ];
 
-/// A header field of a webhook's own.
+/// A custom header field of a webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomHeader {
@@ -74,7 +74,7 @@ impl CustomHeader {
     }
 }
 
-/// Adds what is wrong with header fields. `has_token`: the webhook's `oauth` sets `Authorization`.
+/// Adds validation errors of header fields. `has_token`: the webhook's `oauth` sets `Authorization`.
 pub(super) fn check(headers: &[CustomHeader], has_token: bool, mistakes: &mut Mistakes) {
     if headers.len() > MAX_HEADERS {
         mistakes.add("headers", format!("{} header fields: at most {MAX_HEADERS}", headers.len()));
@@ -90,7 +90,7 @@ pub(super) fn check(headers: &[CustomHeader], has_token: bool, mistakes: &mut Mi
             let message = format!("`{}` is set by the token of this webhook's `oauth`: leave it out", header.name);
             mistakes.add(path.as_str(), message);
         }
-        // Of two fields of a name only one is sent, whatever the case of its letters.
+        // Of two fields with the same name, in any letter case, only one would be sent.
         let first = *given.entry(header.name.to_ascii_lowercase()).or_insert(place);
         if first != place {
             let message = format!(
@@ -102,19 +102,19 @@ pub(super) fn check(headers: &[CustomHeader], has_token: bool, mistakes: &mut Mi
     }
 }
 
-/// Whether a text is a token (RFC 9110, section 5.6.2).
+/// Whether a string is a token (RFC 9110, section 5.6.2).
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// Whether a text is a media type (RFC 9110, section 8.3.1).
+/// Whether a string is a media type (RFC 9110, section 8.3.1).
 fn is_media_type(text: &str) -> bool {
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let is_type = essence.trim().split_once('/').is_some_and(|(major, minor)| is_token(major) && is_token(minor));
     is_type && are_parameters(parameters).is_some()
 }
 
-/// Whether a text is the parameters of a media type, which may be none.
+/// Whether a string is the parameters of a media type. There may be no parameters.
 fn are_parameters(text: &str) -> Option<()> {
     let mut rest = text.trim();
     while !rest.is_empty() {
@@ -138,7 +138,7 @@ fn are_parameters(text: &str) -> Option<()> {
     Some(())
 }
 
-/// What follows a text in quotes, without the first of them; none if it does not end.
+/// The remainder after a quoted string whose opening quote is already consumed. `None` if the string is not closed.
 fn after_quotes(text: &str) -> Option<&str> {
     let mut is_escaped = false;
     for (place, letter) in text.char_indices() {

@@ -1,4 +1,4 @@
-//! Outgoing subscriptions and what is sent to them.
+//! Webhooks (outgoing subscriptions) and their deliveries.
 
 mod confirmation;
 mod delivery;
@@ -23,17 +23,17 @@ use crate::nullable::{NOT_NULL, given, required};
 use crate::whole::whole_given;
 use crate::{Creates, EventPattern, Mistakes, SigningPolicy, SpaceId, Timestamp, WebhookId, When, check_display_name};
 
-/// Whether a webhook is delivered to.
+/// The state of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookState {
-    /// Its receiver has not said yet that it wants to be called.
+    /// Its receiver has not confirmed the subscription yet.
     Unconfirmed,
-    /// Events go out.
+    /// Events are delivered.
     Active,
-    /// Switched off, by its owner or by a 410 Gone.
+    /// Disabled, by its owner or by a 410 Gone.
     Disabled,
-    /// Given up: its receiver failed too often.
+    /// Dead: its receiver failed too often.
     Dead,
 }
 
@@ -54,36 +54,36 @@ impl WebhookState {
 pub struct Pause {
     /// When it began.
     pub from: Timestamp,
-    /// When it ended; none: it has not.
+    /// When it ended. `None`: it has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
-/// A key that messages are signed with.
+/// A signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningKey {
-    /// Names it: `kid` of what it signs.
+    /// Its id: the `kid` of what it signs.
     pub id: String,
     /// Its private part, sealed.
     pub sealed: String,
-    /// Its public part in every form that receivers ask for, if it has one.
+    /// Its public part, if it has one, in every format that receivers use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<Value>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Until when it signs beside a newer one; none: it is the newest.
+    /// Until when it signs beside a newer key. `None`: it is the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
 
-/// How connections to a receiver are made, beyond what holds for all.
+/// Settings of the connections to a receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransportSettings {
     /// Certificates of authorities that are trusted besides the public ones, as PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
-    /// The certificate chain that Hookwright shows, as PEM (mutual TLS).
+    /// The client's certificate chain, as PEM (mutual TLS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate_pem: Option<String>,
     /// The name of the secret of the space that holds that certificate's private key, as PEM.
@@ -97,23 +97,23 @@ pub struct TransportSettings {
     pub http2: bool,
 }
 
-/// Where tokens come from that a receiver wants to see (RFC 6749 section 4.4).
+/// OAuth client credentials for a receiver that requires a token (RFC 6749 section 4.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OauthSettings {
     /// The token endpoint.
     pub token_url: String,
-    /// Who asks.
+    /// The client's id.
     pub client_id: String,
     /// The name of the secret of the space that holds the client's secret.
     pub client_secret: String,
-    /// What the token is to be good for.
+    /// The requested scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Whom it is meant for.
+    /// The requested audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// Whether the client's id and secret go in the body of the request rather than in its `Authorization`.
+    /// Whether the client's id and secret are sent in the request body rather than in `Authorization`.
     #[serde(default)]
     pub credentials_in_body: bool,
 }
@@ -125,42 +125,42 @@ fn yes() -> bool {
 /// An outgoing subscription.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Webhook {
-    /// Names it in the API.
+    /// Its id in the API.
     pub id: WebhookId,
     /// Counted from 1 in its space: its id for the systems whose ids are numbers, and the name of its queue.
     #[serde(default)]
     pub number: u64,
     /// The space whose events it gets.
     pub space: SpaceId,
-    /// What people call it.
+    /// Its display name.
     #[serde(default)]
     pub name: String,
-    /// The system whose webhooks it is like.
+    /// The system whose webhooks it imitates.
     #[serde(default)]
     pub profile: Profile,
-    /// Where its events go.
+    /// The URL of its receiver.
     pub url: String,
-    /// Which ones.
+    /// The event types that it subscribes to.
     pub events: Vec<EventPattern>,
-    /// What that system calls them, if it was made with its word.
+    /// The name that the profile's system has for them, if the webhook was created with that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
-    /// What a receiver of Capsule's asked to find in its messages: kept and shown, as messages carry whole records anyway.
+    /// The `embed` of a Capsule hook. It is stored and shown only: messages contain whole records in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embed: Option<String>,
-    /// What its owner says of it.
+    /// Its description.
     #[serde(default)]
     pub description: String,
-    /// Under what it is filed elsewhere: a system, and its id there.
+    /// A reference to another system: the system, and the webhook's id there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// See `source`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_id: Option<String>,
-    /// What must hold for an event to go out.
+    /// The conditions under which an event is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// The transform that makes the message; none: the message of Standard Webhooks.
+    /// The transform that makes the message. `None`: the message of Standard Webhooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<String>,
     /// Its parameters.
@@ -169,78 +169,78 @@ pub struct Webhook {
     /// Header fields besides those of the message and its signature.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<CustomHeader>,
-    /// How messages are signed, unless a policy says it.
+    /// How messages are signed, unless `policy` is set.
     #[serde(default)]
     pub signing: SigningPolicy,
-    /// The policy that says how messages are signed, and holds the keys.
+    /// The policy that determines how messages are signed, and holds the keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<u64>,
     /// The keys, the newest first.
     #[serde(default)]
     pub keys: Vec<SigningKey>,
-    /// When failures are tried again.
+    /// The retry schedule.
     pub retry: RetrySchedule,
-    /// How long one attempt may take, in milliseconds.
+    /// Timeout of one attempt, in milliseconds.
     pub timeout_ms: u32,
-    /// How many requests in which time.
+    /// The rate limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// How many requests may be under way at once.
+    /// Maximum number of requests in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
-    /// In which order.
+    /// The order of deliveries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
-    /// How many events in one request.
+    /// How events are batched into one request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batching: Option<Batching>,
-    /// What 410 Gone comes to.
+    /// What happens when the receiver answers 410 Gone.
     #[serde(default)]
     pub on_gone: Gone,
-    /// What the last failure of a delivery comes to.
+    /// What happens when the retries of a delivery are exhausted.
     #[serde(default)]
     pub on_exhausted: Exhausted,
-    /// Who gets a mail when deliveries fail.
+    /// Addresses that get a mail when deliveries fail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mail_exceptions_to: Vec<String>,
-    /// How connections are made.
+    /// Settings of its connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<TransportSettings>,
-    /// Where tokens come from.
+    /// OAuth client credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth: Option<OauthSettings>,
-    /// Whether its owner wants events to go out.
+    /// Whether its owner has enabled it.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Whether it was given up.
+    /// Whether it is dead.
     #[serde(default)]
     pub dead: bool,
-    /// Whether its receiver wants to be called.
+    /// The confirmation by its receiver.
     #[serde(default)]
     pub confirmation: Confirmation,
-    /// Why it is in its state.
+    /// The reason for its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
-    /// Who or what put it there: `key NAME`, `receiver`, `server`.
+    /// Who or what set the state: `key NAME`, `receiver`, `server`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_by: Option<String>,
-    /// When that was.
+    /// When the state was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_at: Option<Timestamp>,
     /// The last time in which it was disabled or dead: events of that time were not sent to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
-    /// What went wrong last.
+    /// The last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
 impl Webhook {
-    /// Whether it is delivered to.
+    /// Its state.
     pub fn state(&self) -> WebhookState {
         if self.dead {
             WebhookState::Dead
@@ -253,7 +253,7 @@ impl Webhook {
         }
     }
 
-    /// Records that it came into its present state: why, by whom and when.
+    /// Records the reason, the author and the time of a change of state.
     pub fn came_to(&mut self, reason: Option<String>, by: &str, now: Timestamp) {
         self.state_reason = reason;
         self.state_by = Some(by.to_owned());
@@ -266,7 +266,7 @@ impl Webhook {
         }
     }
 
-    /// Its state in words: since when, by whom and why, as far as that is known.
+    /// A sentence about its state: since when, by whom and why, as far as known.
     pub fn standing(&self) -> String {
         let mut text = self.state().name().to_owned();
         if let Some(at) = self.state_at {
@@ -281,19 +281,19 @@ impl Webhook {
         text
     }
 
-    /// Whether events go out to it.
+    /// Whether events are delivered to it.
     pub fn delivers(&self) -> bool {
         self.state() == WebhookState::Active
     }
 
-    /// Header fields of its own, with their places, that messages signed in this way have from their signature.
+    /// Custom header fields, with their indices, that the signature sets as well.
     pub fn fields_set_by(&self, signing: &SigningPolicy) -> impl Iterator<Item = (usize, &CustomHeader)> {
         let set: Vec<String> = signing.header_fields().into_iter().map(str::to_owned).collect();
         let is_set = move |name: &str| set.iter().any(|field| field.eq_ignore_ascii_case(name));
         self.headers.iter().enumerate().filter(move |(_, header)| is_set(&header.name))
     }
 
-    /// Adds what is wrong with it, as far as that can be seen without asking anybody else.
+    /// Adds the validation errors that can be found from the webhook alone.
     pub fn check(&self, mistakes: &mut Mistakes) {
         if self.url.len() > 2048 {
             mistakes.add("url", format!("has {} bytes: at most 2048", self.url.len()));
@@ -310,7 +310,7 @@ impl Webhook {
         at_most("embed", self.embed.as_deref().unwrap_or_default(), 256);
         at_most("source", self.source.as_deref().unwrap_or_default(), 30);
         at_most("source_id", self.source_id.as_deref().unwrap_or_default(), 128);
-        // One without a name is known by its URL.
+        // Without a name, the name is derived from the URL.
         if !self.name.is_empty() {
             check_display_name("name", &self.name, mistakes);
         }
@@ -347,21 +347,21 @@ impl Webhook {
     }
 }
 
-/// What a Capsule hook can have embedded: members that its messages have in any case then, be they empty.
+/// Values of `embed` of a Capsule hook: members that its messages then always contain, even if they are empty.
 const EMBEDDED: [&str; 8] = ["fields", "kase", "opportunity", "organisation", "owner", "party", "tags", "team"];
 const MOST_PATTERNS: usize = 100;
 const MOST_ADDRESSES: usize = 20;
 const LEAST_TIMEOUT_MS: u32 = 100;
 const MOST_TIMEOUT_MS: u32 = 60_000;
 
-/// What a caller sends to make or change a webhook; what is absent keeps its value, null restores the default.
+/// The input that creates or changes a webhook. An absent field keeps its value, null restores the default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookInput {
     /// See [`Webhook::name`].
     #[serde(default, deserialize_with = "given")]
     pub name: Option<Option<String>>,
-    /// See [`Webhook::profile`]. Only when it is made.
+    /// See [`Webhook::profile`]. Only at its creation.
     #[serde(default, deserialize_with = "given")]
     pub profile: Option<Option<Profile>>,
     /// See [`Webhook::url`].
@@ -370,7 +370,7 @@ pub struct WebhookInput {
     /// See [`Webhook::events`].
     #[serde(default, deserialize_with = "given")]
     pub events: Option<Option<Vec<EventPattern>>>,
-    /// The event in the words of the profile's system, in place of `events`.
+    /// The event by the name that the profile's system has for it, in place of `events`.
     #[serde(default, deserialize_with = "given")]
     pub event: Option<Option<String>>,
     /// See [`Webhook::embed`].
@@ -403,7 +403,7 @@ pub struct WebhookInput {
     /// See [`Webhook::policy`].
     #[serde(default, deserialize_with = "given")]
     pub policy: Option<Option<u64>>,
-    /// A key of the caller's own in the text form of the signing policy; one is made if it is absent.
+    /// A key of the caller's own in the text form of the signing policy. If it is absent, one is generated.
     pub secret: Option<String>,
     /// See [`Webhook::retry`].
     #[serde(default, deserialize_with = "given")]
@@ -438,10 +438,10 @@ pub struct WebhookInput {
     /// See [`Webhook::oauth`].
     #[serde(default, deserialize_with = "given")]
     pub oauth: Option<Option<OauthSettings>>,
-    /// How its receiver is asked. Only when it is made.
+    /// How its receiver confirms the subscription. Only at its creation.
     #[serde(default, deserialize_with = "given")]
     pub handshake: Option<Option<Handshake>>,
-    /// Whether events go out. True also brings one back that was given up.
+    /// Whether it is enabled. True also reactivates a dead webhook.
     #[serde(default, deserialize_with = "given")]
     pub enabled: Option<Option<bool>>,
 }
@@ -464,7 +464,7 @@ impl WebhookInput {
     /// would be replaced by one that is derived from the URL.
     ///
     /// # Errors
-    /// What is wrong, with the field's path.
+    /// The validation errors, with the paths of the fields.
     pub fn check_alternatives(&self) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         if matches!(self.signing, Some(Some(_))) && self.policy.flatten().is_some() {
@@ -490,20 +490,20 @@ impl Creates for WebhookInput {
     }
 }
 
-/// How the messages of several webhooks are signed, with keys of its own.
+/// A signing policy that several webhooks share, with its own keys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WebhookPolicy {
-    /// Counted from 1 in its space; names it in the API.
+    /// Counted from 1 in its space. Its id in the API.
     pub number: u64,
     /// The space whose webhooks may use it.
     pub space: SpaceId,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
     /// How messages are signed.
     pub signing: SigningPolicy,
     /// The keys, the newest first.
     pub keys: Vec<SigningKey>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,

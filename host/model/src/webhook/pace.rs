@@ -1,4 +1,4 @@
-//! How fast and in which order a webhook is delivered to.
+//! The rate, the order and the batching of a webhook's deliveries.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,20 +7,20 @@ use crate::whole::whole;
 
 const MOST_REQUESTS: u32 = 100_000;
 const MOST_RATE_SECONDS: u32 = 86_400;
-/// How many requests to a webhook may be in flight at most.
+/// Maximum number of requests to a webhook in flight.
 pub(super) const MOST_CONCURRENCY: u32 = 1000;
 const LEAST_BATCH: u32 = 2;
 const MOST_BATCH: u32 = 1000;
 const MOST_BATCH_WAIT_MS: u32 = 60_000;
 
-/// At most so many requests in so much time.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// How many requests.
+    /// Number of requests.
     #[serde(deserialize_with = "whole::<_, 1, MOST_REQUESTS>")]
     pub requests: u32,
-    /// In how many seconds.
+    /// The interval, in seconds.
     #[serde(default = "one", deserialize_with = "whole::<_, 1, MOST_RATE_SECONDS>")]
     pub per_seconds: u32,
 }
@@ -30,7 +30,7 @@ fn one() -> u32 {
 }
 
 impl Rate {
-    /// Adds what is wrong with it, if anything: 1 to 100,000 requests in 1 to 86,400 seconds.
+    /// Adds its validation errors. Valid are 1 to 100,000 requests in 1 to 86,400 seconds.
     pub fn check(self, mistakes: &mut Mistakes) {
         let Self { requests, per_seconds } = self;
         if !(1..=MOST_REQUESTS).contains(&requests) {
@@ -42,26 +42,26 @@ impl Rate {
     }
 }
 
-/// What becomes of the deliveries behind one that failed.
+/// What happens to the deliveries behind one that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeadOfLine {
-    /// They wait until it was delivered or given up.
+    /// They wait until it is delivered or dead-lettered.
     #[default]
     Block,
-    /// They go on; it is tried again by the schedule.
+    /// They are sent; the failed one is retried by the schedule.
     Skip,
-    /// They go on; it is put aside at once, until somebody redelivers it.
+    /// They are sent; the failed one is parked at once, until it is redelivered.
     Park,
 }
 
-/// Deliveries of the same key go out one after the other, in the order of their events.
+/// Deliveries with the same key are sent one after the other, in the order of their events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// The key, with variables: `{{event.subject}}`. What it comes to is cut to 256 bytes.
+    /// The key, with variables: `{{event.subject}}`. Its rendered value is truncated to 256 bytes.
     pub key: String,
-    /// What becomes of those behind one that failed.
+    /// What happens to the deliveries behind one that failed.
     #[serde(default)]
     pub on_failure: HeadOfLine,
 }
@@ -70,14 +70,14 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batching {
-    /// How many events at most: 2 to 1000.
+    /// Maximum number of events: 2 to 1000.
     #[serde(deserialize_with = "whole::<_, LEAST_BATCH, MOST_BATCH>")]
     pub most: u32,
-    /// For how long the first one waits for others, in milliseconds: at most 60000.
+    /// How long the first one waits for others, in milliseconds: at most 60000.
     #[serde(default = "second", deserialize_with = "whole::<_, 0, MOST_BATCH_WAIT_MS>")]
     pub wait_ms: u32,
-    /// Where in the message the list stands that the others are added to, as a JSON pointer (RFC 6901); empty: the
-    /// messages themselves become the list.
+    /// A JSON pointer (RFC 6901) to the list in the message to which the others are added. Empty: the messages
+    /// themselves become the list.
     #[serde(default)]
     pub list: String,
 }
@@ -86,7 +86,7 @@ fn second() -> u32 {
     1000
 }
 
-/// Adds what is wrong with them, if anything.
+/// Adds their validation errors.
 pub(super) fn check(
     rate: Option<&Rate>,
     concurrency: Option<u32>,

@@ -1,4 +1,4 @@
-//! What a webhook is like that was made as one of another system.
+//! Profiles of webhooks: the defaults that make a webhook behave like those of another system.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Handshake, RetrySchedule};
 
-/// The system whose webhooks a webhook is like: what it has unless it says otherwise.
+/// The system whose webhooks a webhook imitates. It determines the webhook's defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
@@ -25,34 +25,34 @@ pub enum Profile {
     Cloudevents,
 }
 
-/// What a receiver that answers 410 Gone comes to.
+/// What happens when the receiver answers 410 Gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gone {
-    /// The webhook is switched off (Standard Webhooks 1.0).
+    /// The webhook is disabled (Standard Webhooks 1.0).
     #[default]
     Disable,
     /// The webhook is deleted.
     Delete,
 }
 
-/// What a webhook comes to one of whose deliveries was given up.
+/// What happens to a webhook when one of its deliveries is dead-lettered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exhausted {
-    /// It goes on with the next one.
+    /// It continues with the next delivery.
     #[default]
     Continue,
-    /// It is dead: nothing more is sent, until somebody switches it on again.
+    /// It is dead: nothing is sent until it is enabled again.
     Die,
 }
 
 impl Profile {
-    /// Every one.
+    /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Standard, Self::Capsule, Self::SupportService, Self::Uspacy, Self::Xurrent, Self::Cloudevents];
 
-    /// The name, as the API writes it.
+    /// The name, as the API shows it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Standard => "standard",
@@ -64,7 +64,7 @@ impl Profile {
         }
     }
 
-    /// The transform that makes its messages; none: the message of Standard Webhooks, which needs no plugin.
+    /// The transform that makes its messages. `None`: the message of Standard Webhooks, which needs no plugin.
     pub fn transform(self) -> Option<&'static str> {
         match self {
             Self::Standard => None,
@@ -76,7 +76,7 @@ impl Profile {
         }
     }
 
-    /// How its receivers are asked.
+    /// How its receivers confirm the subscription.
     pub fn handshake(self) -> Handshake {
         match self {
             Self::Uspacy => Handshake::Sns,
@@ -86,7 +86,7 @@ impl Profile {
         }
     }
 
-    /// When its failures are tried again; none: as the server is set.
+    /// The retry schedule. `None`: the server's setting.
     pub fn retry(self) -> Option<RetrySchedule> {
         match self {
             Self::Capsule => RetrySchedule::named("capsule", None).ok(),
@@ -94,12 +94,12 @@ impl Profile {
         }
     }
 
-    /// What 410 Gone comes to.
+    /// What happens when the receiver answers 410 Gone.
     pub fn on_gone(self) -> Gone {
         if self == Self::Capsule { Gone::Delete } else { Gone::Disable }
     }
 
-    /// What the last failure comes to.
+    /// What happens when the retries are exhausted.
     pub fn on_exhausted(self) -> Exhausted {
         if self == Self::Capsule { Exhausted::Die } else { Exhausted::Continue }
     }

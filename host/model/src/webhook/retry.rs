@@ -1,4 +1,4 @@
-//! When a failed delivery is tried again.
+//! Retry schedules of deliveries.
 
 use std::time::Duration;
 
@@ -6,24 +6,25 @@ use serde::{Deserialize, Serialize};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
-/// How many delays a schedule may have.
+/// Maximum number of delays in a schedule.
 const MOST_DELAYS: usize = 50;
 /// The longest delay, in seconds: 30 days.
 const LONGEST: u64 = 30 * 24 * HOUR;
 
-/// When a failed delivery is tried again. Written as `{"delays_seconds": [5, 60]}`, as `{"schedule": "standard"}` with
-/// the name of a known one, or as `{"first_seconds": 5, "factor": 2, "most_seconds": 3600, "retries": 10}`; each with
-/// `jitter` beside it. Shown as its delays.
+/// A retry schedule, which may be an exponential backoff. Written as `{"delays_seconds": [5, 60]}`, as `{"schedule":
+/// "standard"}` with the name of a known one, or as `{"first_seconds": 5, "factor": 2, "most_seconds": 3600, "retries":
+/// 10}`; each with `jitter` beside it. Shown as its delays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct RetrySchedule {
-    /// Seconds to wait after the first failure, the second, and so on; after the last the delivery is given up.
+    /// Seconds to wait after the first failure, the second, and so on. After the last retry the delivery is
+    /// dead-lettered.
     pub delays_seconds: Vec<u64>,
-    /// Up to this part of each delay is added at random, so that retries do not come in step. 0 to 1.
+    /// Up to this share of each delay, 0 to 1, is added at random, so that retries are not synchronized.
     pub jitter: f64,
 }
 
-/// The schedules that have a name.
+/// The named schedules.
 const NAMED: [(&str, &[u64]); 4] = [
     // Standard Webhooks 1.0, "Retries": ten attempts over some 75 hours.
     ("standard", &[5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR]),
@@ -75,10 +76,10 @@ impl TryFrom<Written> for RetrySchedule {
 
 const DEFAULT_JITTER: f64 = 0.2;
 
-/// Each delay `factor` times the one before, up to `most` seconds.
+/// Each delay is `factor` times the previous one, up to `most` seconds.
 fn grow(first: u64, factor: f64, most: u64, retries: usize) -> Vec<u64> {
     let most = Duration::from_secs(most);
-    // With its fraction of a second: from whole ones, 1 s with a factor of 1.5 would never grow.
+    // Fractions of a second are kept: if each delay was rounded first, 1 s with a factor of 1.5 would never grow.
     let next = |delay: &Duration| {
         let longer = Duration::try_from_secs_f64(delay.as_secs_f64() * factor.max(1.0));
         Some(longer.unwrap_or(most).min(most).max(*delay))
@@ -97,8 +98,8 @@ impl Default for RetrySchedule {
 }
 
 impl RetrySchedule {
-    /// One of the schedules that have a name. Without `jitter`, Standard Webhooks' has some and the others have none, as
-    /// their systems do.
+    /// A named schedule. Without `jitter`, that of Standard Webhooks has some and the others have none, as in the
+    /// systems that they imitate.
     pub fn named(name: &str, jitter: Option<f64>) -> Result<Self, String> {
         let Some((found, delays)) = NAMED.iter().find(|(known, _)| *known == name) else {
             let known = NAMED.map(|(known, _)| known).join(", ");
@@ -109,14 +110,14 @@ impl RetrySchedule {
         Ok(Self { delays_seconds: delays.to_vec(), jitter: jitter.unwrap_or(usual) })
     }
 
-    /// The delay after the `failures`th failure (counted from 1); `dice` is a random number from 0 to 1.
+    /// The delay after failure number `failures` (counted from 1). `dice` is a random number from 0 to 1.
     pub fn delay(&self, failures: u32, dice: f64) -> Option<Duration> {
         let place = usize::try_from(failures).ok()?.checked_sub(1)?;
         let seconds = Duration::from_secs(*self.delays_seconds.get(place)?);
         Some(seconds + seconds.mul_f64(self.jitter.clamp(0.0, 1.0) * dice.clamp(0.0, 1.0)))
     }
 
-    /// What is wrong with it, if anything.
+    /// Its validation errors.
     pub fn mistake(&self) -> Option<String> {
         if self.delays_seconds.len() > MOST_DELAYS {
             return Some(format!("{} delays: at most {MOST_DELAYS}", self.delays_seconds.len()));

@@ -1,19 +1,19 @@
-//! How much one step may change and read.
+//! The budget of one step: how much it may change and read.
 
 use crate::Failure;
 
-/// How many changes one step may make unless said otherwise.
+/// How many changes one step may make by default.
 const MAX_CHANGES: usize = 1000;
-/// How many bytes the changes of one step may have by default, with the events that tell of them.
+/// How many bytes the changes of one step, and their events, may have by default.
 const MAX_CHANGED: usize = 16 * 1024 * 1024;
 /// How many bytes of records, notes and values one step may read by default.
 const MAX_READ: usize = 32 * 1024 * 1024;
-/// What a change counts for besides its own bytes: its row, its account, its envelope.
+/// The overhead of a change besides its own bytes: its row, its history entry, its envelope.
 const EACH_CHANGE: usize = 512;
 
 /// What a step may change, and what it has changed.
 pub(super) struct ChangeBudget {
-    /// The most changes.
+    /// Maximum number of changes.
     most: usize,
     bytes: usize,
     most_bytes: usize,
@@ -37,7 +37,7 @@ impl ChangeBudget {
         self.bytes
     }
 
-    /// Refuses one more change if `made` are as many as there may be.
+    /// Refuses one more change if `made` has reached the maximum.
     pub(super) fn room(&self, made: usize) -> Result<(), Failure> {
         if made < self.most {
             Ok(())
@@ -47,12 +47,12 @@ impl ChangeBudget {
         }
     }
 
-    /// Counts bytes of a change that is about to be made; refuses it if they are too many.
+    /// Counts the bytes of a change. Refuses it if they exceed the budget.
     pub(super) fn charge(&mut self, bytes: usize) -> Result<(), Failure> {
         self.charge_instead(0, bytes).map(|_| ())
     }
 
-    /// The same for a change in place of one that counts for `before` bytes; returns what it counts for.
+    /// The same for a change that replaces one of `before` bytes. Returns its size, as it is counted.
     pub(super) fn charge_instead(&mut self, before: usize, bytes: usize) -> Result<usize, Failure> {
         let charged = bytes.saturating_add(EACH_CHANGE);
         let bytes = self.bytes.saturating_sub(before).saturating_add(charged);
@@ -87,12 +87,12 @@ impl ReadBudget {
         self.most = most;
     }
 
-    /// Bytes that were read.
+    /// Bytes that were read so far.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Counts bytes that were read; refuses them if they are too many.
+    /// Counts bytes that were read. Refuses them if they exceed the budget.
     pub(super) fn count(&mut self, bytes: usize) -> Result<(), Failure> {
         let bytes = self.bytes.saturating_add(bytes);
         if bytes > self.most {

@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::{Workbench, invalid};
 use crate::{EventDraft, Failure, MAX_CHAIN, WorkflowStart};
 
-/// How large the data of an emitted event may be, in bytes.
+/// Maximum size of the data of an emitted event, in bytes.
 const MAX_DATA: usize = 1024 * 1024;
 
 impl Workbench {
-    /// Emits an event; returns its id.
+    /// Emits an event. Returns its id.
     pub fn emit(&mut self, event_type: &str, subject: Option<String>, data: &Value) -> Result<String, Failure> {
         self.room()?;
         let mut draft =
@@ -21,13 +21,13 @@ impl Workbench {
         self.budget.charge(draft.payload.len())?;
         let id = self.stored.unique("evt");
         draft.id = Some(id.clone());
-        // Refused here, where the plugin can still be told, rather than when the step is to commit.
+        // Refused here, where the plugin still gets the error, rather than at the commit of the step.
         draft.clone().accept(self.stored.space(), self.now).map_err(|mistake| invalid(&mistake))?;
         self.emitted.push(draft);
         Ok(id)
     }
 
-    /// Starts a workflow when the step commits; returns a name of its run.
+    /// Starts a workflow when the step commits. Returns a name of its run.
     pub fn start_workflow(&mut self, start: WorkflowStart, input: &Value) -> Result<String, Failure> {
         self.room()?;
         if self.origin.cause.depth > MAX_CHAIN {
@@ -43,7 +43,7 @@ impl Workbench {
             return Err(Failure::permanent("event.too_large", message));
         }
         self.budget.charge(draft.payload.len())?;
-        // The run is known by its event until the event has its place in the journal.
+        // The run is identified by its event until the event has a sequence number.
         let id = self.stored.unique("run");
         draft.id = Some(id.clone());
         self.emitted.push(draft);

@@ -1,13 +1,13 @@
-//! What plugins keep from one call to the next.
+//! Values that plugins store from one call to the next.
 
 use bytes::Bytes;
 
 use super::{KvQuota, Workbench};
 use crate::{Failure, KvKey};
 
-/// How large a value may be, in bytes.
+/// Maximum size of a value, in bytes.
 const MAX_VALUE: usize = 1024 * 1024;
-/// How many keys one answer lists.
+/// Maximum number of keys in one list.
 const MAX_LISTED: usize = 1000;
 
 impl Workbench {
@@ -16,7 +16,8 @@ impl Workbench {
         self.kept.value(&mut self.stored, &key_of(plugin, key))
     }
 
-    /// Keeps a value, whatever was kept before; `ttl_seconds`: for how long, none: until it is replaced or removed.
+    /// Stores a value and replaces a previous one. `ttl_seconds` is its lifetime; `None`: until it is replaced or
+    /// removed.
     pub fn keep(
         &mut self,
         plugin: &str,
@@ -34,13 +35,13 @@ impl Workbench {
         self.kept.keep(&mut self.stored, &key_of(plugin, key), value, ttl_seconds, quota)
     }
 
-    /// Takes a value away, if there is one.
+    /// Removes a value, if there is one.
     pub fn forget(&mut self, plugin: &str, key: &str) -> Result<(), Failure> {
         self.room()?;
         self.kept.forget(&mut self.stored, &key_of(plugin, key))
     }
 
-    /// Keys that begin with `prefix`, in the order of their bytes.
+    /// Keys that begin with `prefix`, in byte order.
     pub fn kept_keys(&mut self, plugin: &str, prefix: &str, limit: usize) -> Result<Vec<String>, Failure> {
         self.kept.keys(&self.stored, plugin, prefix, limit.min(MAX_LISTED))
     }

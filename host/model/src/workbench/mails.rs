@@ -1,4 +1,4 @@
-//! Mails that a step asks for.
+//! Mails that a step requests.
 
 use super::{Workbench, invalid};
 use crate::{Failure, Letter, Mail, MailState};

@@ -1,19 +1,19 @@
-//! An object of JSON that is made of texts, so that what is JSON already need not be read and written again.
+//! A JSON object that is composed of serialized values, which need not be parsed and serialized again.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// A name, and the JSON of its value.
+/// A member: its name, and the JSON of its value.
 type Member<'t> = (Cow<'t, str>, Cow<'t, str>);
 
-/// The members of an object in their order.
+/// The members of an object, in their order.
 #[derive(Clone, Default)]
 pub(super) struct Members<'t>(Vec<Member<'t>>);
 
 impl<'t> Members<'t> {
-    /// Those of an object.
+    /// The members of an object.
     pub(super) fn of(fields: &'t Map<String, Value>) -> Self {
         let member = |(name, value): (&'t String, &'t Value)| -> Member<'t> {
             (Cow::Borrowed(name.as_str()), Cow::Owned(value.to_string()))
@@ -21,7 +21,7 @@ impl<'t> Members<'t> {
         Self(fields.iter().map(member).collect())
     }
 
-    /// Adds a member at the end, or puts it in the place of the one of its name.
+    /// Appends a member, or replaces the one with its name.
     pub(super) fn put(&mut self, name: impl Into<Cow<'t, str>>, json: impl Into<Cow<'t, str>>) {
         let (name, json) = (name.into(), json.into());
         match self.0.iter_mut().find(|(other, _)| *other == name) {
@@ -58,7 +58,7 @@ mod tests {
         let mut values = Map::new();
         let mut members = Members::default();
         assert_eq!(members.json(), "{}");
-        // A name that is put again keeps its place.
+        // A replaced member keeps its position.
         for (name, value) in
             [("id", json!(7)), ("a \"b\"\n", json!({"c": [1, null]})), ("id", json!("é")), ("", json!(1.50))]
         {

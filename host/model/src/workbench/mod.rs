@@ -1,8 +1,8 @@
-//! Where one step's changes are made before they commit. Reads see the step's own writes.
+//! The unit of work of a step: its changes, buffered until they commit. Reads see the step's own writes.
 //!
-//! Its parts are types of their own: what is stored (`stored.rs`), the records and the values that the step has opened
+//! Its parts are types of their own: the stored state (`stored.rs`), the records and the values that the step has opened
 //! (`open_records.rs`, `open_values.rs`), who makes the changes (`origin.rs`), and how much may be changed and read
-//! (`budget.rs`). What a step can do with them stands in a file for each sort of thing: `records.rs`, `mails.rs`, ...
+//! (`budget.rs`). The operations of a step are in one file for each kind of change: `records.rs`, `mails.rs`, ...
 
 mod budget;
 mod events;
@@ -40,7 +40,7 @@ pub use notes::NoteInput;
 pub use open_values::KvQuota;
 pub use records::{Expected, Refused};
 
-/// Where one step's changes are made before they commit. Reads see the step's own writes.
+/// The unit of work of a step: its changes, buffered until they commit. Reads see the step's own writes.
 pub struct Workbench {
     stored: Stored,
     now: Timestamp,
@@ -53,7 +53,7 @@ pub struct Workbench {
 }
 
 impl Workbench {
-    /// An empty one.
+    /// An empty unit of work.
     pub fn new(view: Arc<dyn StateView>, space: SpaceId, now: Timestamp, source: &str, cause: Cause) -> Self {
         Self {
             stored: Stored::new(view, space),
@@ -67,7 +67,7 @@ impl Workbench {
         }
     }
 
-    /// Says who makes the changes, for their history.
+    /// Sets the author of the changes, for the history.
     pub fn sign(&mut self, author: Author) {
         self.origin.author = author;
     }
@@ -78,12 +78,12 @@ impl Workbench {
         self.stored.budget.limit(read);
     }
 
-    /// Bytes that the step holds in memory: what it has read, and what it is to change.
+    /// Bytes that the step holds in memory: its reads and its changes.
     pub fn held_bytes(&self) -> usize {
         self.budget.bytes().saturating_add(self.stored.budget.bytes())
     }
 
-    /// What is to commit: the changes, and the events that tell of them.
+    /// The changes to commit, and their events.
     pub fn finish(self, subscribers: &Subscribers) -> Effects {
         let Self { stored, now, origin, records, kept, emitted, mails, .. } = self;
         let mut effects = Effects::default();
@@ -99,7 +99,7 @@ impl Workbench {
         drafts.extend(emitted);
         for mut draft in drafts {
             let starts = draft.starts.take();
-            // Drafts were checked when they were made, so nothing is left out here.
+            // Drafts were validated when they were created, so none is dropped here.
             if let Ok(event) = draft.accept(stored.space(), now) {
                 let plan = subscribers.plan(&event).starting(starts.as_ref(), &event);
                 effects.events.push(NewEvent { event, plan });
@@ -118,7 +118,7 @@ impl Workbench {
         effects
     }
 
-    /// Refuses one more change if the step makes as many as it may.
+    /// Refuses one more change if the step has reached its maximum.
     fn room(&self) -> Result<(), Failure> {
         let opened = self.records.changes().saturating_add(self.kept.changes());
         self.budget.room(opened.saturating_add(self.emitted.len()).saturating_add(self.mails.len()))

@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::{Workbench, invalid, value_of};
 use crate::{Attachment, Failure, Mistake, Note, NoteDraft, Person, StoredNote};
 
-/// How large a note may be, in bytes.
+/// Maximum size of a note, in bytes.
 const MAX_NOTE: usize = 256 * 1024;
 
 impl Workbench {
-    /// Adds a note to a record of a kind that has notes; returns it.
+    /// Adds a note to a record of a kind that has notes. Returns the note.
     pub fn add_record_note(&mut self, kind: &str, id: &str, input: NoteInput) -> Result<Value, Failure> {
         self.room()?;
         let found = self.kind(kind)?;
@@ -21,7 +21,7 @@ impl Workbench {
         // Notes of several steps do not conflict: each is added to the record as it is when the step commits.
         let key = self.records.existing(&mut self.stored, kind, id)?;
         input.check().map_err(|mistake| invalid(&mistake))?;
-        // Who names another author speaks for that one, whose id nobody knows.
+        // The id of an author that the caller names is not known.
         let user = self.origin.author.user.as_ref().filter(|_| input.author.is_none());
         let mut attachments = input.attachments;
         for file in &mut attachments {
@@ -49,7 +49,7 @@ impl Workbench {
     }
 }
 
-/// A note as a caller gives it.
+/// A note from a caller.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoteInput {
@@ -60,10 +60,10 @@ pub struct NoteInput {
     /// Whether the requester sees it.
     #[serde(default)]
     pub public: bool,
-    /// Files that come with it.
+    /// Its attachments.
     #[serde(default)]
     pub attachments: Vec<Attachment>,
-    /// Who wrote it; the user of the caller's key, else the caller, by default.
+    /// Its author. By default the user of the caller's key, or else the caller.
     pub author: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The records that a step has read or made, and the notes that it adds to them.
+//! The records that a step has read or created, and the notes that it adds to them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,30 +12,30 @@ use crate::{
     Effects, Failure, NoteDraft, RecordKey, RecordKind, StoredNote, TICKET, Timestamp, Version, is_kind, json_size,
 };
 
-/// How often a changed record is held until it is committed: its row, its account, and the events that tell of it.
+/// How many copies of a changed record are in memory until the commit: its row, its history entry and its events.
 const COPIES: usize = 4;
 
-/// The records that a step has read or made, and the notes that it adds to them.
+/// The records that a step has read or created, and the notes that it adds to them.
 #[derive(Default)]
 pub(super) struct OpenRecords {
     reads: BTreeMap<RecordKey, Option<Version>>,
-    /// Kinds that the step came to.
+    /// Kinds that the step has used.
     kinds: BTreeMap<String, Arc<RecordKind>>,
     open: BTreeMap<RecordKey, Open>,
     notes: Vec<NoteDraft>,
 }
 
-/// A record that the step has read or made.
+/// A record that the step has read or created.
 pub(super) struct Open {
     pub(super) before: Option<Value>,
     pub(super) after: Value,
     pub(super) touched: bool,
     pub(super) removed: bool,
-    /// Whether the step depends on what the record was: a note is added whatever it is.
+    /// Whether the step depends on the record's previous state. Adding a note does not.
     pub(super) relied: bool,
-    /// The newest notes that are stored, once they were asked for.
+    /// The newest stored notes, once they were read.
     pub(super) notes: Option<Vec<StoredNote>>,
-    /// Bytes that its change counts for.
+    /// The size of its change, as it is counted.
     charged: usize,
 }
 
@@ -58,12 +58,12 @@ impl Open {
 }
 
 impl OpenRecords {
-    /// How many changes the step makes of them.
+    /// Number of changes that the step makes to them.
     pub(super) fn changes(&self) -> usize {
         self.open.values().filter(|open| open.touched).count().saturating_add(self.notes.len())
     }
 
-    /// The kind of this name; the failure says that the space has none.
+    /// The kind with this name. Fails if the space has none.
     pub(super) fn kind(&mut self, stored: &Stored, name: &str) -> Result<Arc<RecordKind>, Failure> {
         if let Some(kind) = self.kinds.get(name) {
             return Ok(Arc::clone(kind));
@@ -79,25 +79,24 @@ impl OpenRecords {
         Ok(kind)
     }
 
-    /// The kind of this name, if the step has come to it.
+    /// The kind with this name, if the step has used it.
     pub(super) fn known_kind(&self, name: &str) -> Option<&Arc<RecordKind>> {
         self.kinds.get(name)
     }
 
-    /// The key of a record that there may be; none: no record has such an id.
+    /// The key of a record that may exist. `None`: no record can have this id.
     pub(super) fn key(&mut self, stored: &Stored, kind: &str, id: &str) -> Result<Option<RecordKey>, Failure> {
         self.kind(stored, kind)?;
         Ok(id.trim().parse().ok().map(|id| RecordKey { kind: kind.to_owned(), id }))
     }
 
-    /// The key of a record that there is, for a step that does not depend on what the record is; the failure says that
-    /// there is none.
+    /// The key of an existing record, for a step that does not depend on the record's state. Fails if there is none.
     pub(super) fn existing(&mut self, stored: &mut Stored, kind: &str, id: &str) -> Result<RecordKey, Failure> {
         let key = self.key(stored, kind, id)?.ok_or_else(|| not_found(kind, id))?;
         if self.find(stored, &key)? { Ok(key) } else { Err(not_found(kind, id)) }
     }
 
-    /// Reads a record that the step depends on. Whether there is one.
+    /// Reads a record that the step depends on. Returns whether it exists.
     pub(super) fn load(&mut self, stored: &mut Stored, key: &RecordKey) -> Result<bool, Failure> {
         let found = self.find(stored, key)?;
         if let Some(open) = self.open.get_mut(key) {
@@ -106,7 +105,7 @@ impl OpenRecords {
         Ok(found)
     }
 
-    /// Whether there is a record. What it is may change before the step commits.
+    /// Whether the record exists. Its state may change before the step commits.
     fn find(&mut self, stored: &mut Stored, key: &RecordKey) -> Result<bool, Failure> {
         if let Some(open) = self.open.get(key) {
             return Ok(!open.removed);
@@ -138,17 +137,17 @@ impl OpenRecords {
         Ok(of_kind.map(|(_, open)| &open.after).filter(|record| fits(record)).take(limit).cloned().collect())
     }
 
-    /// Every record that was read or made.
+    /// Every record that was read or created.
     pub(super) fn all(&self) -> impl Iterator<Item = (&RecordKey, &Open)> {
         self.open.iter()
     }
 
-    /// A record that was read or made.
+    /// A record that was read or created.
     pub(super) fn open(&self, key: &RecordKey) -> Result<&Open, Failure> {
         self.open.get(key).ok_or_else(|| not_found(&key.kind, &key.id.to_string()))
     }
 
-    /// A record; a ticket with its notes.
+    /// A record. A ticket includes its notes.
     pub(super) fn shown(&mut self, stored: &mut Stored, key: &RecordKey) -> Result<Value, Failure> {
         let notes = if key.kind == TICKET { self.notes_on(stored, key)? } else { Vec::new() };
         let mut record = self.open(key)?.after.clone();
@@ -158,7 +157,7 @@ impl OpenRecords {
         Ok(record)
     }
 
-    /// The version that was read of a record.
+    /// The version of a record that was read.
     pub(super) fn version_read(&self, key: &RecordKey) -> Version {
         self.reads.get(key).copied().flatten().unwrap_or(0)
     }
@@ -169,7 +168,7 @@ impl OpenRecords {
         self.version_read(key).saturating_add(u64::from(touched))
     }
 
-    /// Adds a record that the step makes.
+    /// Adds a record that the step creates.
     pub(super) fn make(&mut self, budget: &mut ChangeBudget, key: &RecordKey, record: Value) -> Result<(), Failure> {
         let size = json_size(&record);
         self.open.insert(key.clone(), Open::new(record));
@@ -181,7 +180,7 @@ impl OpenRecords {
         Ok(())
     }
 
-    /// Puts what a record is to be in place of what it was.
+    /// Replaces the fields of a record.
     pub(super) fn replace(&mut self, budget: &mut ChangeBudget, key: &RecordKey, after: Value) -> Result<(), Failure> {
         self.charge(budget, key, json_size(&after))?;
         if let Some(open) = self.open.get_mut(key) {
@@ -202,7 +201,7 @@ impl OpenRecords {
         Ok(())
     }
 
-    /// Counts bytes of a record that is about to be changed. It counts once however often it is changed.
+    /// Counts the bytes of a record that is about to be changed. A record counts once, however often it is changed.
     fn charge(&mut self, budget: &mut ChangeBudget, key: &RecordKey, size: usize) -> Result<(), Failure> {
         let Some(open) = self.open.get_mut(key) else { return Ok(()) };
         let notes = open.notes.as_ref().map_or(0, |notes| told_size(notes));
@@ -219,7 +218,7 @@ impl OpenRecords {
         now: Timestamp,
         note: NoteDraft,
     ) -> Result<(), Failure> {
-        // The note, its account, and the event that tells of it, which shows the record and its newest notes as well.
+        // The note, its history entry, and its event, which contains the record and its newest notes as well.
         let shown = self.open.get(&note.on).map_or(0, |open| {
             let notes = open.notes.as_ref().map_or(0, |notes| told_size(notes));
             json_size(&open.after).saturating_add(notes)
@@ -228,7 +227,7 @@ impl OpenRecords {
         let added = added.fold(0, usize::saturating_add).min(NOTES_TOLD);
         budget.charge(note.stored.size().saturating_mul(COPIES).saturating_add(shown).saturating_add(added))?;
         if let Some(open) = self.open.get_mut(&note.on) {
-            // The record's version counts its notes too, so whoever read it learns of the note.
+            // A note increments the record's version, so it conflicts with whoever read the record.
             open.touched = true;
             kind.touch(&mut open.after, now);
         }
@@ -249,7 +248,7 @@ impl OpenRecords {
         known.map(StoredNote::value).chain(new).collect()
     }
 
-    /// Reads the notes that are stored, once.
+    /// Reads the stored notes, once.
     pub(super) fn read_notes(&mut self, stored: &mut Stored, key: &RecordKey) -> Result<(), Failure> {
         if let Some(open) = self.open.get_mut(key)
             && open.before.is_some()
@@ -260,7 +259,7 @@ impl OpenRecords {
         Ok(())
     }
 
-    /// Adds what the changes depend on, and the new notes.
+    /// Adds the versions that the changes depend on, and the new notes.
     pub(super) fn finish(self, effects: &mut Effects) {
         let Self { reads, kinds, open, notes } = self;
         let relied = |key: &RecordKey| open.get(key).is_none_or(|open| open.relied);

@@ -1,4 +1,4 @@
-//! The values that a step has read or changed of what plugins keep.
+//! The stored values of plugins that a step has read or changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,15 +9,15 @@ use serde_json::json;
 use super::stored::Stored;
 use crate::{Change, Effects, Failure, KvKey, KvWrite, Timestamp, Version};
 
-/// How long a key may be, in bytes.
+/// Maximum length of a key, in bytes.
 const MAX_KEY: usize = 512;
 
-/// How much a plugin may keep in a space.
+/// The quota of a plugin in a space.
 #[derive(Clone, Copy, Debug)]
 pub struct KvQuota {
     /// Bytes of keys and values.
     pub bytes: u64,
-    /// How many values.
+    /// Number of values.
     pub keys: u64,
 }
 
@@ -27,25 +27,25 @@ pub(super) struct OpenValues {
     values: BTreeMap<KvKey, OpenValue>,
 }
 
-/// A kept value that the step has read or changed.
+/// A stored value that the step has read or changed.
 struct OpenValue {
-    /// The version that was read; none: there was no value.
+    /// The version that was read. `None`: there was no value.
     version: Option<Version>,
-    /// Bytes of key and value that the store counts for it.
+    /// Bytes of key and value, as the store counts them.
     stored: u64,
     value: Option<(Bytes, Option<Timestamp>)>,
     touched: bool,
-    /// Whether the step depends on what it was: it is replaced whatever it is.
+    /// Whether the step depends on the previous value. An unconditional replacement does not.
     relied: bool,
 }
 
 impl OpenValues {
-    /// None yet, at a time by which values have expired.
+    /// Empty, at a time by which values have expired.
     pub(super) fn new(now: Timestamp) -> Self {
         Self { now, values: BTreeMap::new() }
     }
 
-    /// How many of them the step changes.
+    /// Number of values that the step changes.
     pub(super) fn changes(&self) -> usize {
         self.values.values().filter(|open| open.touched).count()
     }
@@ -57,7 +57,8 @@ impl OpenValues {
         Ok(open.value.as_ref().map(|(value, _)| value.clone()))
     }
 
-    /// Keeps a value, whatever was kept before; `ttl_seconds`: for how long, none: until it is replaced or removed.
+    /// Stores a value and replaces a previous one. `ttl_seconds` is its lifetime; `None`: until it is replaced or
+    /// removed.
     pub(super) fn keep(
         &mut self,
         stored: &mut Stored,
@@ -71,7 +72,7 @@ impl OpenValues {
         let former = open.value.replace((value, expires_at));
         let was_touched = std::mem::replace(&mut open.touched, true);
         if let Err(failure) = self.within(stored, &key.plugin, quota) {
-            // Refused, so it stays as it was.
+            // The change is refused, so the previous value stays.
             let open = self.open(stored, key)?;
             open.value = former;
             open.touched = was_touched;
@@ -80,7 +81,7 @@ impl OpenValues {
         Ok(())
     }
 
-    /// Takes a value away, if there is one.
+    /// Removes a value, if there is one.
     pub(super) fn forget(&mut self, stored: &mut Stored, key: &KvKey) -> Result<(), Failure> {
         let open = self.open(stored, key)?;
         if open.value.take().is_some() || open.stored > 0 {
@@ -89,7 +90,7 @@ impl OpenValues {
         Ok(())
     }
 
-    /// Keys that begin with `prefix`, in the order of their bytes.
+    /// Keys that begin with `prefix`, in byte order.
     pub(super) fn keys(
         &self,
         stored: &Stored,
@@ -97,7 +98,7 @@ impl OpenValues {
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<String>, Failure> {
-        // As many more as this step may have taken away.
+        // The step may have removed some, so as many more are read.
         let more = limit.saturating_add(self.values.len());
         let stored = stored.kept_keys(plugin, prefix, more)?;
         let mut keys: BTreeSet<String> = stored
@@ -115,7 +116,7 @@ impl OpenValues {
         Ok(keys.into_iter().take(limit).collect())
     }
 
-    /// Adds what is to commit.
+    /// Adds the changes to commit.
     pub(super) fn finish(self, effects: &mut Effects) {
         for (key, open) in self.values {
             if open.relied {
@@ -145,7 +146,7 @@ impl OpenValues {
         self.values.get_mut(key).ok_or_else(missing)
     }
 
-    /// Whether what the plugin would keep is within its quota.
+    /// Whether the plugin would stay within its quota.
     fn within(&self, stored: &Stored, plugin: &str, quota: KvQuota) -> Result<(), Failure> {
         let kept = stored.kept_size(plugin)?;
         let (mut bytes, mut keys) = (kept.bytes, kept.keys);
@@ -169,12 +170,12 @@ impl OpenValues {
     }
 }
 
-/// Bytes that a value counts for.
+/// The size of a value, as it is counted.
 fn size(key: &str, value: &Bytes) -> u64 {
     u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX)
 }
 
-/// What a change is told as. The value itself is the plugin's own matter.
+/// How a change is shown: without the value, which is private to the plugin.
 fn change(key: &KvKey, value: Option<&(Bytes, Option<Timestamp>)>) -> Change {
     let subject = format!("kv/{}/{}", key.plugin, key.key);
     match value {

@@ -1,8 +1,8 @@
-//! Who makes the changes of a step, and what for.
+//! Who makes the changes of a step, and why.
 
 use crate::{Author, Cause};
 
-/// Who makes the changes of a step, and what for.
+/// Who makes the changes of a step, and why.
 pub(super) struct Origin {
     /// `source` of the events that the step emits.
     pub(super) source: String,
@@ -11,9 +11,9 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// The cause of what is made here, with who makes it.
+    /// The cause of the step's events, with their author.
     pub(super) fn signed_cause(&self) -> Cause {
-        // The cause has the run already.
+        // The cause contains the run already.
         let by = Author { run: None, plugin: None, ..self.author.clone() };
         self.cause.clone().by(&by)
     }

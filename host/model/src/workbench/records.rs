@@ -7,16 +7,16 @@ use serde_json::{Map, Value};
 use super::Workbench;
 use crate::{Failure, Merge, Mistakes, RecordKey, RecordKind, TICKET, Version};
 
-/// How large a record may be, in bytes of JSON.
+/// Maximum size of a record, in bytes of JSON.
 const MAX_RECORD: usize = 1024 * 1024;
 
-/// Why a change of a record was refused.
+/// The reason for which a change of a record was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The fields are not what the kind says, each with its path.
+    /// The fields do not match the kind; each error has its path.
     #[error("{0}")]
     Invalid(Mistakes),
-    /// Something else stands in the way.
+    /// Another failure.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
@@ -30,22 +30,22 @@ impl From<Refused> for Failure {
     }
 }
 
-/// Which version a record must have to be changed (RFC 9110, section 13.1.1).
+/// The precondition on a record's version (`If-Match`: RFC 9110, section 13.1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Any.
+    /// Any version.
     Any,
-    /// One of these.
+    /// One of these versions.
     OneOf(Vec<Version>),
 }
 
 impl Workbench {
-    /// The kind of this name; the failure says that the space has none.
+    /// The kind with this name. Fails if the space has none.
     pub fn kind(&mut self, name: &str) -> Result<Arc<RecordKind>, Failure> {
         self.records.kind(&self.stored, name)
     }
 
-    /// A record as this step would leave it; a ticket with its notes.
+    /// A record as this step would leave it. A ticket includes its notes.
     pub fn record(&mut self, kind: &str, id: &str) -> Result<Option<Value>, Failure> {
         let Some(key) = self.records.key(&self.stored, kind, id)? else { return Ok(None) };
         if self.records.load(&mut self.stored, &key)? {
@@ -66,23 +66,23 @@ impl Workbench {
         self.records.find_equal(&mut self.stored, kind, filter, limit)
     }
 
-    /// Makes a record; returns it.
+    /// Creates a record. Returns it.
     pub fn create_record(&mut self, kind: &str, fields: Map<String, Value>) -> Result<Value, Failure> {
         let key = self.make_record(kind, fields)?;
         self.records.shown(&mut self.stored, &key)
     }
 
-    /// Changes fields of a record, takes away those that are null; returns it as it will be.
+    /// Changes fields of a record and removes those that are null. Returns the record in its new state.
     pub fn update_record(&mut self, kind: &str, id: &str, changes: Map<String, Value>) -> Result<Value, Failure> {
         let key = self.amend_record(kind, id, changes, Merge::Fields)?;
         self.records.shown(&mut self.stored, &key)
     }
 
-    /// Makes a record; returns its key.
+    /// Creates a record. Returns its key.
     pub fn make_record(&mut self, kind: &str, fields: Map<String, Value>) -> Result<RecordKey, Refused> {
         self.room()?;
         let found = self.kind(kind)?;
-        // Checked first, so that what is refused takes no id.
+        // Checked first, so that a refused record consumes no id.
         found.make(0, fields.clone(), self.now).map_err(Refused::Invalid)?;
         let key = RecordKey { kind: kind.to_owned(), id: self.stored.next_id(kind)? };
         let record = found.make(key.id, fields, self.now).map_err(Refused::Invalid)?;
@@ -91,7 +91,7 @@ impl Workbench {
         Ok(key)
     }
 
-    /// Changes a record; returns its key.
+    /// Changes a record. Returns its key.
     pub fn amend_record(
         &mut self,
         kind: &str,
@@ -103,7 +103,7 @@ impl Workbench {
         let found = self.kind(kind)?;
         let key = self.record_key(kind, id)?;
         if kind == TICKET {
-            // Its events show its notes.
+            // Its events contain its notes.
             self.records.read_notes(&mut self.stored, &key)?;
         }
         let open = self.records.open(&key)?;
@@ -129,7 +129,7 @@ impl Workbench {
         self.records.remove(&mut self.budget, &key)
     }
 
-    /// Refuses a record that has another version than the caller saw.
+    /// Refuses the change if the record does not have the version that the caller read.
     pub fn expect_version(&mut self, kind: &str, id: &str, expected: &Expected) -> Result<(), Failure> {
         let key = self.record_key(kind, id)?;
         let version = self.records.version_read(&key);
@@ -149,7 +149,7 @@ impl Workbench {
         self.records.version_of(key)
     }
 
-    /// The key of a record that there is; the failure says that there is none.
+    /// The key of an existing record. Fails if there is none.
     pub fn record_key(&mut self, kind: &str, id: &str) -> Result<RecordKey, Failure> {
         let key = self.records.existing(&mut self.stored, kind, id)?;
         self.records.load(&mut self.stored, &key)?;

@@ -1,4 +1,5 @@
-//! The record that an event is about, and those that it refers to, for conditions: they have no import for records.
+//! Values of the record that an event is about, and of records that it refers to, for conditions, which have no import
+//! for records.
 
 use serde_json::{Value, json};
 
@@ -6,24 +7,24 @@ use super::Workbench;
 use crate::variables::described;
 use crate::{Failure, FailureKind, Field, Found, RecordKey, TICKET};
 
-/// What a path begins with that leads into the record that the event is about.
+/// The first words of a path into the record that the event is about.
 const ROOTS: [&str; 2] = [TICKET, "record"];
-/// How many references one path may follow.
+/// Maximum number of references that one path follows.
 const REFERENCES: usize = 4;
-/// How long a path may be, in bytes. Plugins read no longer ones.
+/// Maximum length of a path, in bytes. Plugins read no longer ones.
 const LONGEST: usize = 1024;
 
 impl Workbench {
     /// Follows a path that begins with `ticket` or `record` into the record that `subject` names, `KIND/ID`, as it is now.
-    /// None if the path begins with anything else, or makes no sense.
+    /// `None` if the path begins with another word, or is not valid.
     ///
-    /// Names are joined by dots; positions as `items.0` or `items[0]`; odd names as `["a.b"]`. Where a field refers to
-    /// another record and the path goes on, it goes on in that record: `record.team.name`.
+    /// Names are joined by dots. Positions are written `items.0` or `items[0]`, other names `["a.b"]`. Where a field
+    /// refers to another record, the rest of the path is resolved in that record: `record.team.name`.
     ///
     /// # Errors
-    /// What is stored cannot be read.
+    /// The stored state cannot be read.
     pub fn related(&mut self, subject: Option<&str>, path: &str) -> Result<Option<Found>, Failure> {
-        // Most paths lead elsewhere.
+        // Most paths do not refer to a record.
         if !ROOTS.iter().any(|root| path.starts_with(root)) {
             return Ok(None);
         }
@@ -70,14 +71,14 @@ impl Workbench {
         Ok(Some(Found::Value(value)))
     }
 
-    /// The record that is meant, or why there is none.
+    /// The record, or why there is none.
     fn about(&mut self, subject: Option<&str>, root: &str) -> Result<Result<(RecordKey, Value), String>, Failure> {
         let Some(subject) = subject else {
-            return Ok(Err("the event is about no record, since it has no subject".to_owned()));
+            return Ok(Err("the event is not about a record: it has no subject".to_owned()));
         };
         let shown: String = subject.chars().take(100).collect();
         let Some(key) = RecordKey::parse(subject) else {
-            return Ok(Err(format!("the event is about no record: its subject is `{shown}`")));
+            return Ok(Err(format!("the event is not about a record: its subject is `{shown}`")));
         };
         if root == TICKET && key.kind != TICKET {
             return Ok(Err(format!("the event is about {shown}, which is not a ticket: `record` leads into it")));
@@ -88,7 +89,7 @@ impl Workbench {
         }
     }
 
-    /// A record, none also where there is no such kind: what an event from outside names need not be there.
+    /// A record. `None` also if there is no such kind: what an external event names need not exist.
     fn known(&mut self, kind: &str, id: &str) -> Result<Option<Value>, Failure> {
         match self.record(kind, id) {
             Err(failure) if failure.kind() == FailureKind::NoSuchRecordKind => Ok(None),
@@ -98,7 +99,7 @@ impl Workbench {
 }
 
 impl Found {
-    /// What the host hands over to the plugin: `{"value"}`, `{"missing"}` or `{"no_record"}`.
+    /// What the host passes to the plugin: `{"value"}`, `{"missing"}` or `{"no_record"}`.
     pub fn handed_over(&self) -> Value {
         match self {
             Self::Value(value) => json!({"value": value}),
@@ -116,7 +117,7 @@ fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     }
 }
 
-/// The id that a reference has.
+/// The id in a reference.
 fn id_of(value: &Value) -> Option<String> {
     match value.as_object().map_or(Some(value), |object| object.get("id"))? {
         Value::String(id) => Some(id.chars().take(80).collect()),
@@ -125,7 +126,7 @@ fn id_of(value: &Value) -> Option<String> {
     }
 }
 
-/// The names of a path; none if it makes no sense.
+/// The names of a path. `None` if it is not valid.
 fn names(path: &str) -> Option<Vec<String>> {
     if path.len() > LONGEST {
         return None;
@@ -154,7 +155,7 @@ fn names(path: &str) -> Option<Vec<String>> {
     }
 }
 
-/// What stands after an opening bracket, and what follows the closing one.
+/// The content of a bracket, and what follows the closing one.
 fn bracketed(inside: &str) -> Option<(String, &str)> {
     let Some(quoted) = inside.strip_prefix('"') else {
         let (digits, rest) = inside.split_once(']')?;

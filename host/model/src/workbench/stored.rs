@@ -1,4 +1,4 @@
-//! What is stored in the space of a step, and how much of it the step has read.
+//! The stored state of a step's space, and how much of it the step has read.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::{
     json_size,
 };
 
-/// What is stored in the space of a step, and how much of it the step has read.
+/// The stored state of a step's space, and how much of it the step has read.
 pub(super) struct Stored {
     view: Arc<dyn StateView>,
     space: SpaceId,
-    /// How much of it the step may read.
+    /// The budget of reads.
     pub(super) budget: ReadBudget,
 }
 
 impl Stored {
-    /// That of a space, nothing of which has been read.
+    /// The state of a space, of which nothing has been read yet.
     pub(super) fn new(view: Arc<dyn StateView>, space: SpaceId) -> Self {
         Self { view, space, budget: ReadBudget::default() }
     }
@@ -55,7 +55,7 @@ impl Stored {
         Ok(notes)
     }
 
-    /// A value that a plugin keeps.
+    /// A stored value of a plugin.
     pub(super) fn kept(&mut self, key: &KvKey) -> Result<Option<Kept>, Failure> {
         let kept = self.view.kept(&self.space, key)?;
         self.budget.count(kept.as_ref().map_or(0, |kept| key.key.len().saturating_add(kept.value.len())))?;
@@ -72,22 +72,22 @@ impl Stored {
         self.view.kept_keys(&self.space, plugin, prefix, limit)
     }
 
-    /// How much a plugin keeps.
+    /// How much a plugin has stored.
     pub(super) fn kept_size(&self, plugin: &str) -> Result<KvSize, Failure> {
         self.view.kept_size(&self.space, plugin)
     }
 
-    /// The kind of record of this name.
+    /// The kind of record with this name.
     pub(super) fn kind(&self, name: &str) -> Result<Option<Arc<RecordKind>>, Failure> {
         self.view.kind(&self.space, name)
     }
 
-    /// An id that nothing of this kind has had in the space.
+    /// An id that no object of this kind has had in the space.
     pub(super) fn next_id(&self, kind: &str) -> Result<u64, Failure> {
         self.view.next_id(&self.space, kind)
     }
 
-    /// An id that nothing has had anywhere: `prefix_` and more.
+    /// A globally unique id with the prefix `prefix_`.
     pub(super) fn unique(&self, prefix: &str) -> String {
         self.view.unique(prefix)
     }

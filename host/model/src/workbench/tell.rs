@@ -1,4 +1,4 @@
-//! What became of each record: the write, the account of it, and the events that tell of it.
+//! What a step's changes of records commit: the writes, their history entries and their events.
 
 use serde_json::{Map, Value, json};
 
@@ -11,12 +11,12 @@ use crate::{
     Timestamp, Version,
 };
 
-/// How large a value may be that is kept in the history, in bytes of JSON.
+/// Maximum size of a value in the history, in bytes of JSON.
 const KEPT_VALUE: usize = 4 * 1024;
-/// And all of one change.
+/// Maximum size of all values of one change.
 const KEPT_CHANGE: usize = 64 * 1024;
 
-/// What tells of the records that a step changed.
+/// Makes the history entries and events of the records that a step changed.
 pub(super) struct Teller<'s> {
     pub(super) records: &'s OpenRecords,
     pub(super) origin: &'s Origin,
@@ -24,7 +24,7 @@ pub(super) struct Teller<'s> {
 }
 
 impl Teller<'_> {
-    /// Adds the changes of every record to `effects`, and the events that tell of them to `drafts`.
+    /// Adds the changes of every record to `effects`, and their events to `drafts`.
     pub(super) fn tell(&self, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
         for (key, open) in self.records.all() {
             self.tell_of(key, open, effects, drafts);
@@ -101,7 +101,7 @@ impl Teller<'_> {
         EventDraft::json_text(&name, "hookwright", Some(key.to_string()), data.json(), Some(self.origin.signed_cause()))
     }
 
-    /// The JSON of the record as its events show it: a ticket with its newest notes, as its packet has them.
+    /// The JSON of the record in its events. A ticket includes its newest notes, as its packet does.
     fn told_record(&self, key: &RecordKey, open: &Open) -> String {
         let notes = if key.kind == TICKET {
             let new = self.records.new_notes(key).map(|note| &note.stored);
@@ -136,7 +136,7 @@ impl Teller<'_> {
     }
 }
 
-/// Every field of a record that was made or is gone, as a change from or to nothing.
+/// Every field of a created or deleted record, as a change from or to an absent value.
 fn all_fields(record: &Value, side: &str) -> Map<String, Value> {
     let fields = record.as_object().into_iter().flatten();
     let told = fields.filter(|(name, value)| *name != "id" && !value.is_null()).map(|(name, value)| {
@@ -170,7 +170,7 @@ mod tests {
         json!({"id": 7, "subject": "Größe", "status": "open", "created_at": then, "updated_at": then})
     }
 
-    /// Of a ticket with these notes.
+    /// The data of the events of a ticket with these notes.
     fn bench(notes: Vec<Value>) -> Workbench {
         let mut view = MemoryView::default();
         let key = view.add(TICKET, ticket()).unwrap();

@@ -15,19 +15,19 @@ impl Workbench {
         self.records.shown(&mut self.stored, &key).map(Some)
     }
 
-    /// Makes a ticket; returns it.
+    /// Creates a ticket. Returns it.
     pub fn create_ticket(&mut self, changes: TicketChanges) -> Result<Value, Failure> {
         let key = self.make_record(TICKET, changes.into_fields())?;
         self.records.shown(&mut self.stored, &key)
     }
 
-    /// Changes fields of a ticket; returns it as it will be.
+    /// Changes fields of a ticket. Returns the ticket in its new state.
     pub fn update_ticket(&mut self, id: &str, changes: TicketChanges) -> Result<Value, Failure> {
         let key = self.amend_record(TICKET, id, changes.into_fields(), Merge::Fields)?;
         self.records.shown(&mut self.stored, &key)
     }
 
-    /// Adds a note to a ticket; returns it.
+    /// Adds a note to a ticket. Returns the note.
     pub fn add_note(&mut self, id: &str, input: NoteInput) -> Result<Value, Failure> {
         self.add_record_note(TICKET, id, input)
     }

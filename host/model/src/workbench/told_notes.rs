@@ -1,18 +1,18 @@
-//! The notes that the events of a ticket show.
+//! The notes that events of a ticket contain.
 
 use crate::StoredNote;
 
-/// How many notes stand in a ticket when it is read as a whole.
+/// Maximum number of notes in a ticket that is read as a whole.
 pub(super) const NOTES_SHOWN: usize = 100;
-/// How large the notes may be that an event of a ticket has, in bytes of JSON.
+/// Maximum size of the notes in an event of a ticket, in bytes of JSON.
 pub(super) const NOTES_TOLD: usize = 256 * 1024;
 
-/// Bytes that the notes of a ticket have in an event of it, at most.
+/// Maximum size in bytes of the notes of a ticket in an event.
 pub(super) fn told_size(notes: &[StoredNote]) -> usize {
     notes.iter().map(StoredNote::size).fold(0, usize::saturating_add).min(NOTES_TOLD)
 }
 
-/// The JSON of the newest of these notes, as many as an event shows; none: it shows none.
+/// The JSON of the newest of these notes, as many as an event contains. `None`: it contains none.
 pub(super) fn told_notes(notes: &[&StoredNote]) -> Option<String> {
     let mut room = NOTES_TOLD;
     let newest = notes.iter().rev().take(NOTES_SHOWN).take_while(|note| {

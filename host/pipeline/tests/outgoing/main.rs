@@ -6,6 +6,6 @@ mod bounds;
 mod circuits;
 mod clock;
 mod idempotency;
-mod lanes;
+mod queues;
 mod retries;
 mod stage;

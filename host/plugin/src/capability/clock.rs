@@ -1,4 +1,4 @@
-//! The time, which stands still for the whole of a call.
+//! The time, which is constant during a call.
 
 use wasmtime::component::HasSelf;
 

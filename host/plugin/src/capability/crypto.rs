@@ -1,4 +1,4 @@
-//! Digests, and codes keyed by secrets that the plugin can name but not see.
+//! Digests, and HMACs keyed by secrets that a plugin can name but not see.
 
 use std::borrow::Cow;
 
@@ -75,7 +75,7 @@ impl crypto::Host for State {
     }
 }
 
-/// Names data without being it.
+/// Identifies data by a digest.
 pub(super) fn fingerprint(parts: &[&[u8]]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
@@ -101,25 +101,25 @@ fn verify_ed25519(public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<()
     key.verify_strict(data, &signature).map_err(|_| wrong())
 }
 
-/// The bytes that a secret of Standard Webhooks stands for: `whsec_` and base64.
+/// The bytes of a secret in the format of Standard Webhooks: `whsec_` and base64.
 fn unwrapped(secret: &[u8]) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(secret.strip_prefix(b"whsec_")?).ok()
 }
 
 impl State {
-    /// What keys a code: the secret's own bytes, or those that it stands for if the plugin says that its secrets are
-    /// written as in Standard Webhooks. Others have secrets that look the same and mean the text.
+    /// The key of an HMAC: the secret's own bytes, or the decoded ones if the plugin declares that its secrets are in
+    /// the format of Standard Webhooks. Other providers have secrets that look the same and mean the text.
     fn key_of<'s>(&self, secret: &'s [u8]) -> Cow<'s, [u8]> {
         let decoded = if self.wrapped_secrets { unwrapped(secret) } else { None };
         decoded.map_or(Cow::Borrowed(secret), Cow::Owned)
     }
 
-    /// A secret by name: the call's own, or one that the plugin was granted.
+    /// A secret by name: the call's own, or a granted one.
     pub(super) fn secret(&self, name: &str) -> Result<&[u8], Failure> {
         let access = &self.call.access;
         if self.call.names_from_data.iter().any(|given| given == name) {
             let message = format!(
-                "the name of the secret `{}` came out of a variable: write it out in the automation's `with`",
+                "the name of the secret `{}` comes from a variable: write it literally in the automation's `with`",
                 shown(name)
             );
             return Err(Failure::permanent("secret.named_by_data", message));
@@ -163,7 +163,7 @@ fn digest(algorithm: &str, data: &[u8]) -> Result<Vec<u8>, Failure> {
 }
 
 fn hmac(algorithm: &str, key: &[u8], data: &[u8]) -> Result<Vec<u8>, Failure> {
-    // RFC 2104 takes keys of any length, so the error never happens.
+    // RFC 2104 accepts keys of any length, so the error never happens.
     let length = |_| Failure::permanent("secret.unusable", "the secret cannot key a code");
     match algorithm {
         "sha1" => {

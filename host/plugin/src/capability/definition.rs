@@ -1,25 +1,25 @@
-//! What a capability is, and what the files of all of them share.
+//! The definition of a capability, and helpers that all capabilities share.
 
 use hookwright_model::{Failure, Kind, Workbench};
 use wasmtime::component::Linker;
 
 use crate::state::State;
 
-/// For capabilities that harm nobody.
+/// For harmless capabilities.
 pub(super) const EVERY_KIND: &[Kind] = &[Kind::Condition, Kind::Action, Kind::Transform, Kind::Source];
 
-/// Something that a plugin may be given.
+/// A capability of plugins.
 pub(crate) struct Capability {
-    /// The interface that it is imported by.
+    /// The name of its interface.
     pub(crate) interface: &'static str,
-    /// Which kinds of plugin get it.
+    /// The kinds of plugin that may import it.
     pub(crate) kinds: &'static [Kind],
-    /// How it is linked, for each version of the WIT package that has it.
+    /// Its linking, for each version of the WIT package that has it.
     pub(crate) links: &'static [Link],
 }
 
 impl Capability {
-    /// Whether it harms nobody, so that every plugin has it without being granted it.
+    /// Whether it is harmless, so that every plugin has it without a grant.
     pub(crate) fn is_basic(&self) -> bool {
         self.kinds.len() == EVERY_KIND.len()
     }
@@ -29,16 +29,15 @@ impl Capability {
 pub(crate) struct Link {
     /// The version of the WIT package.
     pub(crate) version: &'static str,
-    /// Puts the functions into a linker.
+    /// Adds the functions to a linker.
     pub(crate) add: fn(&mut Linker<State>) -> wasmtime::Result<()>,
 }
 
-/// What every function returns that can be called: the inner failure is the plugin's to handle, the outer error ends
-/// the call.
+/// The result of every host function: the plugin handles the inner failure; the outer error ends the call.
 pub(super) type Host<T, F> = wasmtime::Result<Result<T, F>>;
 
 impl State {
-    /// Where this call's changes are made, if the plugin may use the capability.
+    /// The workbench of this call, if the plugin may use the capability.
     pub(super) fn changing(&mut self, capability: &Capability) -> Result<&mut Workbench, Failure> {
         self.call.access.interface(capability.interface)?;
         self.call.workbench.as_mut().ok_or_else(|| {
@@ -48,12 +47,12 @@ impl State {
     }
 }
 
-/// `text` cut for a message.
+/// `text`, truncated for a message.
 pub(super) fn shown(text: &str) -> String {
     crate::cut::cut(text, 80)
 }
 
-/// Reads JSON that a plugin handed over as `what`.
+/// Parses JSON that a plugin passed as `what`.
 pub(super) fn parameters(what: &str, json: &str) -> Result<serde_json::Value, Failure> {
     hookwright_model::json_span(json.as_bytes(), what)
         .map_err(|mistake| mistake.to_string())

@@ -1,4 +1,4 @@
-//! What small language runtimes lack, or do slowly.
+//! Encodings that small language runtimes lack, or are slow at.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -19,13 +19,13 @@ pub(super) const CAPABILITY: Capability = Capability {
     }],
 };
 
-/// RFC 4648 section 4; padding is written, and may be missing where it is read.
+/// RFC 4648 section 4. Padding is written, and optional in input.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Bytes that a compressed body may swell to.
+/// Maximum size of a decompressed body, in bytes.
 const MAX_DECODED: usize = 32 * 1024 * 1024;
 
 impl encoding::Host for State {

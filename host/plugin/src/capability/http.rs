@@ -1,4 +1,4 @@
-//! Requests to hosts that the operator allowed.
+//! HTTP requests to granted hosts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) const CAPABILITY: Capability = Capability {
     links: &[Link { version: "0.1.0", add: |linker| http::add_to_linker::<_, HasSelf<State>>(linker, |state| state) }],
 };
 
-/// How many header fields a request may have, and how many bytes in all.
+/// Maximum number of header fields of a request, and of their bytes.
 const FIELDS: usize = 100;
 const FIELD_BYTES: usize = 64 * 1024;
 
@@ -32,7 +32,7 @@ impl http::Host for State {
     }
 }
 
-/// What is kept of an answer: status, header fields, body in base64.
+/// A recorded response: status, header fields, body in base64.
 type Taken = Result<(u16, Pairs, String), Failure>;
 
 fn taken_down(answer: &Result<http::Response, Failure>) -> Taken {
@@ -52,7 +52,7 @@ fn response(answer: OutboundResponse) -> http::Response {
     http::Response { status: answer.status, headers: answer.headers, body: answer.body.into() }
 }
 
-/// A request by which it is known again: the method, the URL without what may be secret in it, and a digest of all of it.
+/// The identity of a request: the method, the URL without the parts that may be secret, and a digest of all of it.
 fn described(request: &http::Request) -> String {
     let url = request.url.split(['?', '#']).next().unwrap_or_default();
     let mut parts: Vec<&[u8]> = vec![request.method.as_bytes(), request.url.as_bytes()];
@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    /// The answer that an earlier try of the step got to the same request; otherwise it leaves.
+    /// Returns the response that an earlier try of the step got to the same request, or sends it.
     async fn sent_once(&mut self, key: &str, request: http::Request) -> Result<http::Response, Failure> {
         let Some(tries) = self.call.tries.clone() else {
             let place = self.budget.requests;
@@ -171,8 +171,8 @@ impl State {
         Ok(())
     }
 
-    /// Gives the request the call's hop counter, and its idempotency key, unless the plugin chose one. The second request of the step gets
-    /// another than the first, and the same again when the step is tried again, so a receiver can drop what it has seen.
+    /// Adds the call's hop counter, and its idempotency key unless the plugin chose one, to the request. Each request
+    /// of the step has its own key, which is the same when the step is retried, so that a receiver can drop duplicates.
     fn mark(&self, headers: &mut Pairs, place: u32) {
         if let Some(hops) = self.call.hops {
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case(HOPS_HEADER));
@@ -187,11 +187,11 @@ impl State {
     }
 }
 
-/// Takes out the fields that the connection sets. Libraries in plugins give some of them, with the values that they will have;
-/// with others, which may come from data, the request would be another than what was checked.
+/// Removes the fields that the connection sets. Libraries in plugins set some of them, with the values that they will
+/// have. With other values, which may come from data, the request would differ from the checked one.
 ///
 /// # Errors
-/// The field that has another value.
+/// The field with another value.
 fn own_fields(request: &mut OutboundRequest, url: &url::Url) -> Result<(), String> {
     let authority = url.port().map(|port| format!("{}:{port}", url.host_str().unwrap_or_default()));
     let authority = authority.unwrap_or_else(|| url.host_str().unwrap_or_default().to_owned());

@@ -1,4 +1,4 @@
-//! A small store of the plugin's own in each space. Changes are made on the call's workbench and commit with the step.
+//! The key-value store of a plugin in each space. Changes are made on the call's workbench and commit with the step.
 
 use bytes::Bytes;
 use hookwright_model::{Failure, Kind, KvQuota, Workbench};

@@ -1,4 +1,4 @@
-//! Lines for whoever operates the server.
+//! Log lines for operators.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,6 @@
-//! What a plugin may reach beyond its own memory. Each capability is one file here: what it does, which kinds of plugin
-//! get it, and how it is linked in each version of the WIT package. To add one, write its file and list it in [`ALL`].
+//! The capabilities of plugins: what they may reach beyond their own memory. Each is one file here, with its functions,
+//! the kinds of plugin that get it, and its linking in each version of the WIT package. To add one, write its file and
+//! list it in [`ALL`].
 
 mod clock;
 mod config;
@@ -20,7 +21,7 @@ mod workflows;
 pub(crate) use definition::{Capability, Link};
 use hookwright_model::{Grants, Mistakes};
 
-/// Every capability there is.
+/// Every capability.
 pub(crate) const ALL: [&Capability; 14] = [
     &log::CAPABILITY,
     &clock::CAPABILITY,
@@ -43,10 +44,10 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|capability| capability.interface)
 }
 
-/// Refuses grants of interfaces that there are not: a slip would grant nothing, and nobody would hear of it.
+/// Refuses grants of unknown interfaces: otherwise a misspelt grant would silently have no effect.
 ///
 /// # Errors
-/// Each interface that is unknown, with the nearest name there is.
+/// Each unknown interface, with the most similar known name.
 pub fn check_interfaces(grants: &Grants) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
     for interface in grants.interfaces.iter().flatten() {
@@ -199,7 +200,7 @@ mod tests {
         assert_eq!(verify("t", &code).as_deref(), Some("secret.unknown"));
     }
 
-    /// What a call sees that can be another each time.
+    /// The inputs of a call that can differ each time.
     fn seen(state: &mut State) -> Vec<String> {
         vec![
             format!("{:?}", state.bytes(9).unwrap()),
@@ -224,7 +225,7 @@ mod tests {
         let mut first = store(call);
         let then = seen(first.data_mut());
         assert_eq!(first.data_mut().send(request(&[("a", "b")])).await.unwrap().unwrap().status, 200);
-        // Nothing is as it was: no settings, no secrets, no way out.
+        // Every input differs: no settings, no secrets, no outbound requests.
         let tape = Arc::new(Tape::playing(tape.entries().unwrap()));
         let call = Call { tape: Some(Arc::clone(&tape)), ..with(Access::new("test", Limits::default())) };
         let mut again = store(call);
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!(seen(state), then);
         assert_eq!(state.send(request(&[("a", "b")])).await.unwrap().unwrap().status, 200);
         assert_eq!(tape.anew(), [""; 0]);
-        // What was not asked then is told of, and leaves the machine in no case.
+        // A request that was not recorded is reported, and is never sent.
         let other = state.send(request(&[("a", "c")])).await.unwrap().unwrap_err();
         assert_eq!(other.code, "replay.not_recorded");
         assert_eq!(state.hmac("sha256".into(), "s".into(), b"y".to_vec()).unwrap().unwrap_err().code, "secret.unknown");

@@ -18,7 +18,7 @@ pub(super) const CAPABILITY: Capability = Capability {
     }],
 };
 
-/// How many bytes one call gives at most.
+/// Maximum number of bytes of one call.
 const MOST: u32 = 65_536;
 
 impl random::Host for State {
@@ -49,7 +49,7 @@ impl random::Host for State {
 }
 
 impl State {
-    /// The operating system's randomness; a call that may be made again draws all of its numbers from one seed, which is
+    /// The operating system's randomness. A call that may be repeated draws all of its numbers from one seed, which is
     /// recorded and shared with the re-runs.
     fn randomness<T>(&mut self, draw: impl FnOnce(&mut dyn RngCore) -> T) -> T {
         if self.call.tape.is_none() && self.call.tries.is_none() {

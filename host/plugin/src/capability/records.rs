@@ -17,7 +17,7 @@ pub(super) const CAPABILITY: Capability = Capability {
     }],
 };
 
-/// How many records one answer holds.
+/// Maximum number of records in one result.
 const FOUND: usize = 100;
 
 impl records::Host for State {

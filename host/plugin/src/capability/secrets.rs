@@ -1,4 +1,4 @@
-//! Secrets that the plugin can put into requests without seeing them.
+//! Secrets that a plugin can put into requests without seeing them.
 
 use hookwright_model::{Failure, Kind, Redactor, host_fits};
 use rand::RngCore as _;
@@ -33,18 +33,17 @@ impl State {
         if let Some((text, _)) = self.placeholders.iter().find(|(_, known)| known == name) {
             return Ok(text.clone());
         }
-        // Nobody can know the text before this call, so no event can smuggle one in. It is worth nothing after it
-        // and its re-runs.
+        // The placeholder is random, so no event can contain it. It is worthless after this call and its re-runs.
         let fresh = || {
             match self.secret(name) {
                 Ok(_) => {}
-                // Refused when the request goes: only then is the host known that the grant has to name.
+                // Refused when the request is sent: only then the host that the grant must name is known.
                 Err(_) if self.call.access.secrets_set.iter().any(|set| set == name) => {}
                 Err(failure) => return Err(failure),
             }
             Ok(format!("hookwright-secret-{:016x}{:016x}", rand::rng().next_u64(), rand::rng().next_u64()))
         };
-        // A re-run gets the same, or no request with it would be known again.
+        // A re-run gets the same one, or no request with it would be recognized.
         let make = || match &self.call.tries {
             Some(tries) => tries.placeholder(name, fresh),
             None => fresh(),
@@ -55,8 +54,8 @@ impl State {
         Ok(text)
     }
 
-    /// Puts the values in place of their placeholders, if they may go to the host of `url`, which is the request's. No
-    /// value makes it another host.
+    /// Replaces placeholders by their values, if these may be sent to the host of `url`, the URL of the request. No
+    /// value can change the host.
     pub(super) fn fill_in(&self, request: &mut OutboundRequest, url: &Url) -> Result<(), Failure> {
         let host = url.host_str().unwrap_or_default();
         for (text, name) in &self.placeholders {
@@ -101,7 +100,7 @@ impl State {
         Ok(())
     }
 
-    /// Puts the placeholders back where an answer repeats a value, be it encoded.
+    /// Replaces values by their placeholders where a response repeats them, encoded or not.
     pub(super) fn take_out(&self, headers: &mut [(String, String)], body: &mut Vec<u8>) {
         let known = self.placeholders.iter().filter_map(|(text, name)| Some((text, self.secret(name).ok()?)));
         let (texts, values): (Vec<&String>, Vec<&[u8]>) = known.unzip();

@@ -1,14 +1,14 @@
-//! Variables in mail addresses. Event data gives at most a part of one name or of one address: it adds no address, and changes
-//! none that it does not stand in.
+//! Variables in mail addresses. Event data can be at most a part of one name or of one address: it cannot add an
+//! address, nor change another one.
 
 use hookwright_model::{split_addresses, written};
 
-/// What is wrong with `filled`, which is the text `template` with its variables filled in, or an entry of the list that the
-/// only variable of `template` stands for.
+/// The validation error of `filled`: the string `template` with its variables filled in, or an entry of the list that
+/// is the value of the only variable of `template`.
 pub(super) fn wrong(template: &str, filled: &str) -> Option<String> {
     let shown = || crate::cut::cut(filled, 100).escape_debug().to_string();
     let Some(literals) = written(template) else {
-        // The variable is everything: it is one address, with a name or without.
+        // The variable is the whole string: one address, with a name or without.
         let count = split_addresses(filled).len();
         return (count > 1).then(|| {
             let shown = shown();
@@ -21,7 +21,7 @@ pub(super) fn wrong(template: &str, filled: &str) -> Option<String> {
     // A backslash before a variable would quote the first character of the value.
     let escapes = literals.iter().any(|literal| literal.ends_with('\\'));
     let literals = literals.concat();
-    // In a comment a double quote quotes nothing: there every mark counts.
+    // In a comment a double quote quotes nothing, so every mark counts.
     let everywhere = literals.contains('(');
     // Every mark of the literals is in `filled` too, in the same order. If there are no others, the values have none.
     let same = marks(&literals, everywhere) == marks(filled, everywhere);
@@ -35,7 +35,7 @@ pub(super) fn wrong(template: &str, filled: &str) -> Option<String> {
     })
 }
 
-/// The characters of a text that decide where names and addresses begin and end.
+/// The characters of a string that delimit names and addresses.
 fn marks(text: &str, everywhere: bool) -> String {
     let (mut found, mut quoted, mut escaped) = (String::new(), false, false);
     for c in text.chars() {
@@ -85,7 +85,7 @@ mod tests {
             ("{{user}}@example.com", "a.b+c@example.com", true),
             ("{{user}}@example.com", "evil@example.org,a@example.com", false),
             ("{{user}}@example.com", "<evil@example.org>@example.com", false),
-            // One value opens a comment and another closes it, so that the number of addresses stays.
+            // One value opens a comment and another closes it, so the number of addresses is unchanged.
             (r#""{{a}}" <{{b}}>, {{c}}"#, r#""e" <evil@example.com>, z (" <b@example.com>, ) <c@example.com>"#, false),
             (r#"A (" {{a}} ") <a@example.com>"#, r#"A (" ) " (") <a@example.com>"#, false),
             (r#"A (" {{a}} ") <a@example.com>"#, r#"A (" x ") <a@example.com>"#, true),

@@ -1,17 +1,17 @@
-//! Checks that take long are made a few at a time, and apart from the threads that answer requests.
+//! Runs long validations with limited concurrency, outside of the threads that answer requests.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// How many subschemas may be applied before a check counts as one that takes long.
+/// Number of applied subschemas from which a validation counts as long.
 pub(super) const LONG: u32 = 20_000;
-/// How many of those are made at once.
+/// Maximum number of concurrent long validations.
 const AT_ONCE: usize = 2;
-/// How many may wait.
+/// Maximum number of waiting validations.
 const WAITING: usize = 64;
-/// How long one waits.
+/// Maximum waiting time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Places {
@@ -22,11 +22,11 @@ struct Places {
 static PLACES: Mutex<Places> = Mutex::new(Places { taken: 0, waiting: 0 });
 static FREED: Condvar = Condvar::new();
 
-/// A check that is being made.
+/// A validation in progress.
 struct Place;
 
 impl Place {
-    /// None: too many are waited for.
+    /// `None`: too many are waiting.
     fn take() -> Option<Self> {
         let mut places = PLACES.lock();
         let until = Instant::now() + PATIENCE;
@@ -56,13 +56,13 @@ impl Drop for Place {
     }
 }
 
-/// Makes a check of so much work; none if too many that take long are made already.
+/// Runs a validation with this amount of work. `None` if too many long ones are in progress.
 pub(super) fn check<T>(work: u32, check: impl FnOnce() -> T) -> Option<T> {
     if work < LONG {
         return Some(check());
     }
     let check = || Place::take().map(|_place| check());
-    // Where there is only one thread, there is nobody whom this could keep waiting but itself.
+    // A runtime with one thread cannot move work to another one.
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(check),
         _ => check(),
@@ -84,7 +84,7 @@ mod tests {
             })
         });
         begun.await.unwrap();
-        // Runs on the only thread while the check waits for it.
+        // Runs on the only thread while the validation waits for it.
         let other = tokio::spawn(async move { tell.send(()).is_ok() });
         assert_eq!(long.await.unwrap(), Some(true), "the other task had to wait for the check");
         assert!(other.await.unwrap());

@@ -8,7 +8,7 @@ use super::patterns::Patterns;
 use super::validator::{MISTAKES, compile, dotted};
 use super::{apart, effort, wording};
 
-/// A compiled schema of data. Nothing is fetched for it, and checking a value takes bounded time.
+/// A compiled schema of data. No references are fetched, and validation takes bounded time.
 pub struct DataSchema {
     validator: Validator,
     source: Value,
@@ -19,7 +19,7 @@ impl DataSchema {
     /// Compiles it.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the schema.
+    /// A sentence about what is wrong with the schema.
     pub fn new(schema: &Value) -> Result<Self, String> {
         let unusable = |why: String| format!("is not a usable JSON Schema{why}");
         let patterns = effort::check_references(schema).map_err(|why| unusable(format!(": {why}")))?;
@@ -27,7 +27,7 @@ impl DataSchema {
         Ok(Self { validator, source: schema.clone(), patterns })
     }
 
-    /// What does not fit in `value`, each with its path from `root`; nothing if all does.
+    /// The validation errors of `value`, each with its path from `root`. Empty if it is valid.
     pub fn check(&self, root: &str, value: &Value) -> Vec<Mistake> {
         let too_much = || vec![Mistake::new(root, "takes too long to check: send less, or write a simpler schema")];
         let Some(work) = effort::work(&self.source, &self.patterns, value) else { return too_much() };

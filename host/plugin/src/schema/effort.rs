@@ -1,26 +1,26 @@
-//! How much work a schema makes of a value, found out before the work is done.
+//! The cost of validating a value by a schema, estimated before the validation.
 //!
-//! A schema comes with a plugin, and a few lines of it can refer to one another so that checking a small value takes
-//! for ever, or so deeply that the stack ends. So the references of a schema are bounded when it is compiled, and each
-//! value is first walked through together with it, counting every subschema that would be applied.
+//! A schema comes with a plugin, and a few lines of it can refer to one another so that validating a small value takes
+//! practically for ever, or overflows the stack. So the references of a schema are bounded when it is compiled, and
+//! each value is first walked together with the schema, counting every subschema that would be applied.
 
 use serde_json::{Map, Value};
 
 use super::patterns::Patterns;
 
-/// How many references a schema may have.
+/// Maximum number of references of a schema.
 const REFERENCES: usize = 500;
-/// How many regular expressions a schema may have. Each may take a mebibyte.
+/// Maximum number of regular expressions of a schema. Each may take a mebibyte.
 const PATTERNS: usize = 100;
-/// How often a subschema may be applied to one set of parameters.
+/// Maximum number of applied subschemas for one set of parameters.
 const STEPS: u32 = 1_000_000;
-/// How many subschemas may be applied within one another.
+/// Maximum nesting depth of applied subschemas.
 const DEPTH: u32 = 1_000;
 
-/// Looks for what makes the effort unbounded or unknown.
+/// Rejects constructs whose cost is unbounded or unknown.
 ///
 /// # Errors
-/// A sentence that says what must be written in another way.
+/// A sentence about what must be written in another way.
 pub(super) fn check_references(schema: &Value) -> Result<Patterns, String> {
     let mut counts = Counts::default();
     check_part(schema, true, &mut counts)?;
@@ -72,7 +72,7 @@ fn check_part(schema: &Value, root: bool, counts: &mut Counts) -> Result<(), Str
     }
 }
 
-/// How much work it is to check `value`; none if it is too much.
+/// The cost of validating `value`. `None` if it exceeds the maximum.
 pub(super) fn work(schema: &Value, patterns: &Patterns, value: &Value) -> Option<u32> {
     let mut walk = Walk { root: schema, patterns, steps: STEPS };
     walk.apply(schema, value, DEPTH)?;
@@ -86,13 +86,13 @@ struct Walk<'s> {
 }
 
 impl Walk<'_> {
-    /// Counts matching an expression. None: too much.
+    /// Counts the matching of an expression. `None`: it exceeds the maximum.
     fn matched(&mut self, pattern: &str, text: &str) -> Option<()> {
         self.steps = self.steps.checked_sub(self.patterns.work(pattern, text))?;
         Some(())
     }
 
-    /// None: too much.
+    /// `None`: it exceeds the maximum.
     fn apply(&mut self, schema: &Value, value: &Value, depth: u32) -> Option<()> {
         self.steps = self.steps.checked_sub(1)?;
         let depth = depth.checked_sub(1)?;

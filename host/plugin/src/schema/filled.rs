@@ -1,9 +1,9 @@
-//! What a variable may stand for, place by place, by the schema of the parameters.
+//! Which values variables may have at each position, by the schema of the parameters.
 //!
-//! A value that a variable stands for is data. Where the schema gives an object a meaning of its own beside plain text
-//! (`"text"` or `{"secret": "name"}`), data that happens to be such an object must not take that meaning, and no data may
-//! choose a secret. That is decided here, before any plugin sees the parameters, so it holds for every plugin whose schema
-//! describes its parameters.
+//! The value of a variable is data. Where the schema gives an object a special meaning besides plain text (`"text"` or
+//! `{"secret": "name"}`), data that happens to be such an object must not get that meaning, and no data may choose a
+//! secret. This is checked before any plugin sees the parameters, so it holds for every plugin whose schema describes
+//! its parameters.
 
 use hookwright_model::{Mistake, has_variables};
 use serde_json::{Map, Value};
@@ -11,23 +11,23 @@ use serde_json::{Map, Value};
 use super::addresses;
 use super::validator::MISTAKES;
 
-/// The keyword of a parameter that is written out and never filled in: the name of a secret, an instruction.
+/// The keyword of a parameter that must be literal, without variables: the name of a secret, an instruction.
 const LITERAL: &str = "x-hookwright-literal";
-/// The keyword of a parameter in which, however deep, variables only stand for text, numbers, true, false and null: an
-/// object or a list would be an instruction there.
+/// The keyword of a parameter in which, at any depth, the values of variables are scalars: an object or a list would be
+/// an instruction there.
 const SCALAR: &str = "x-hookwright-scalar";
-/// The keyword of a parameter that has mail addresses, in a text or in a list of texts: a variable in them stands for at most
-/// a part of one name or one address.
+/// The keyword of a parameter with mail addresses, in a string or in a list of strings: the value of a variable in them
+/// is at most a part of one name or one address.
 const ADDRESSES: &str = "x-hookwright-addresses";
-/// The member of an object that names a secret by convention, as the SDKs read it.
+/// The member that names a secret by convention, as the SDKs read it.
 const BY_CONVENTION: &str = "secret";
-/// How many subschemas are looked at for one set of parameters.
+/// Maximum number of subschemas that are examined for one set of parameters.
 const STEPS: u32 = 1_000_000;
-/// How deeply the walk goes into the values.
+/// Maximum depth of the walk through the values.
 const DEPTH: u32 = 300;
 
-/// What is wrong with the places of `with` in which variables stand: what they may not stand for at all, and, if `filled` is
-/// given, what they stand for in it.
+/// The validation errors at the positions of variables in `with`: where variables are not allowed at all, and, if
+/// `filled` is given, where their values are not allowed.
 pub(super) fn check(root: &Value, verbatim: &[String], with: &Value, filled: Option<&Value>) -> Vec<Mistake> {
     let mut walk = Walk { root, steps: STEPS, mistakes: Vec::new() };
     let mut top = Place::default();
@@ -40,8 +40,8 @@ pub(super) fn check(root: &Value, verbatim: &[String], with: &Value, filled: Opt
     walk.mistakes
 }
 
-/// Names that variables filled in where a parameter, by what it is called, names a secret, and that `with` does not have
-/// itself. No call gets a secret by such a name, also where the plugin's schema does not say that the parameter names one.
+/// Names that come from variables, in parameters that name a secret by their own name, and that `with` does not contain
+/// literally. No call gets a secret by such a name, even if the plugin's schema does not mark the parameter.
 pub(super) fn names_from_data(with: &Value, filled: &Value) -> Vec<String> {
     let mut found = Vec::new();
     gather(with, filled, false, DEPTH, &mut found);
@@ -84,7 +84,7 @@ fn names_secret(name: &str) -> bool {
     name.to_ascii_lowercase().contains(BY_CONVENTION)
 }
 
-/// Whether `name` stands in `with` as a text of its own.
+/// Whether `with` contains `name` as a string of its own.
 fn is_written(with: &Value, name: &str) -> bool {
     match with {
         Value::String(text) => text == name,
@@ -94,21 +94,21 @@ fn is_written(with: &Value, name: &str) -> bool {
     }
 }
 
-/// What the schema says about one place.
+/// The rules of the schema for one position.
 #[derive(Default)]
 struct Place<'s> {
     /// Every subschema that may apply to it.
     schemas: Vec<&'s Map<String, Value>>,
-    /// Whether it is written out: it names a secret, or is an instruction.
+    /// Whether it must be literal: it names a secret, or is an instruction.
     literal: bool,
-    /// Whether only scalars are data here.
+    /// Whether only scalars are allowed as data here.
     scalar: bool,
-    /// Whether it has mail addresses.
+    /// Whether it contains mail addresses.
     addresses: bool,
 }
 
 impl Place<'_> {
-    /// Whether an object would be an instruction here: the schema takes a scalar, or an object whose members it declares.
+    /// Whether an object would be an instruction here: the schema accepts a scalar, or an object with declared members.
     fn is_directive(&self) -> bool {
         let scalar = self.schemas.iter().any(|schema| {
             ["string", "number", "integer", "boolean"].iter().any(|name| takes(schema, name))
@@ -209,7 +209,7 @@ impl<'s> Walk<'s> {
         marked(inner)
     }
 
-    /// A part of the parameters as the automation has it.
+    /// A part of the parameters as configured in the automation.
     fn literal(&mut self, place: &Place<'s>, with: &Value, filled: Option<&Value>, path: &str, depth: u32) {
         let Some(depth) = depth.checked_sub(1) else { return };
         match with {
@@ -237,7 +237,7 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Mail addresses in a text that has variables.
+    /// Mail addresses in a string with variables.
     fn addresses(&mut self, text: &str, filled: Option<&Value>, path: &str) {
         match filled {
             Some(Value::String(filled)) => {
@@ -257,7 +257,7 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// A value that a variable stands for, or a part of one.
+    /// The value of a variable, or a part of it.
     fn data(&mut self, place: &Place<'s>, value: Option<&Value>, path: &str, depth: u32) {
         if place.is_open() || self.mistakes.len() >= MISTAKES {
             return;
@@ -268,14 +268,14 @@ impl<'s> Walk<'s> {
             self.mistakes.push(Mistake::new(path, message));
             return;
         }
-        // Too deep to be judged is too deep to be taken for harmless.
+        // A value that is too deep to be examined is not taken for harmless.
         let (what, depth) = match (value, depth.checked_sub(1)) {
             (Some(Value::Object(_)), depth) => ("an object", depth),
             (Some(Value::Array(_)), depth) => ("a list", depth),
             _ => return,
         };
         let (false, Some(depth)) = (place.scalar || place.is_directive() || self.steps == 0, depth) else {
-            let message = format!("is {what} from a variable: give a text, a number, true or false");
+            let message = format!("is {what} from a variable: give a string, a number, true or false");
             self.mistakes.push(Mistake::new(path, message));
             return;
         };
@@ -297,7 +297,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// The place with what keywords of its own say.
+/// Applies the keywords of the position itself.
 fn marked(place: Place<'_>) -> Place<'_> {
     let says = |keyword| place.schemas.iter().any(|schema| schema.get(keyword) == Some(&Value::Bool(true)));
     Place {
@@ -314,7 +314,7 @@ mod tests {
 
     use super::*;
 
-    /// As `http-request` has it, beside places of every other sort.
+    /// As in `http-request`, besides positions of every other kind.
     fn schema() -> Value {
         json!({
             "type": "object",
@@ -370,7 +370,7 @@ mod tests {
             (json!({"cc": ["a@b", v]}), json!({"cc": ["a@b", "c@d, evil@b"]}), Some("cc[1]")),
             (json!({"cc": ["a@b, c@d", v]}), json!({"cc": ["a@b, c@d", "A <c@d>"]}), None),
             (json!({"cc": v}), json!({"cc": ["a@b", "c@d"]}), None),
-            // Data where data belongs.
+            // Data at positions of data.
             (json!({"form": {"text": v}}), json!({"form": {"text": "a"}}), None),
             (
                 json!({"form": {"text": [v, {"secret": "own"}]}}),

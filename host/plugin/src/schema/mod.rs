@@ -24,20 +24,20 @@ use validator::{MISTAKES, compile, dotted};
 pub use data::DataSchema;
 pub use input::InputSchema;
 
-/// The keyword that leaves a parameter to the plugin: `{{` in it is not the host's.
+/// The keyword of a parameter in which the host replaces no variables: `{{` is left to the plugin.
 const VERBATIM: &str = "x-hookwright-verbatim";
 
-/// The keyword of a parameter that is a path: where it leads into the record that the event is about, the host puts what it
-/// finds there into the parameter that the keyword names.
+/// The keyword of a parameter that is a path: if it refers to the record that the event is about, the host puts the
+/// value at the path into the parameter that the keyword names.
 const PATH: &str = "x-hookwright-path";
 
-/// The keyword of a parameter that names the record into which paths lead, in place of the one that the event is about.
+/// The keyword of a parameter that names the record to which paths refer, in place of the one that the event is about.
 const RECORD: &str = "x-hookwright-record";
 
-/// The keyword of a parameter that has the name of a workflow or of a kind of record of the space.
+/// The keyword of a parameter whose value is the name of a workflow or of a kind of record of the space.
 const NAME_OF: &str = "x-hookwright-name-of";
 
-/// What has the name that a parameter has.
+/// The kind of object that a parameter names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameOf {
     /// A workflow.
@@ -65,15 +65,15 @@ pub(crate) struct Schema {
     paths: Vec<(String, String)>,
     record: Option<String>,
     names: Vec<(String, NameOf)>,
-    /// Names of the top-level parameters, for the person who misspelt one.
+    /// Names of the top-level parameters, for error messages about unknown ones.
     known: Vec<String>,
 }
 
 impl Schema {
-    /// Compiles it. Nothing is fetched, and expressions are matched in linear time.
+    /// Compiles it. No references are fetched, and expressions are matched in linear time.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the schema.
+    /// A sentence about what is wrong with the schema.
     pub(crate) fn new(schema: &Value) -> Result<Self, String> {
         let patterns = effort::check_references(schema)
             .map_err(|why| format!("`parameters` is not a usable JSON Schema: {why}"))?;
@@ -104,27 +104,27 @@ impl Schema {
         })
     }
 
-    /// Top-level parameters whose `{{` belongs to the plugin.
+    /// Top-level parameters in which the host replaces no variables.
     pub(crate) fn verbatim(&self) -> &[String] {
         &self.verbatim
     }
 
-    /// Top-level parameters that are paths, each with the one in which it gets what the host found.
+    /// Top-level parameters that are paths, each with the parameter into which the host puts the value that it found.
     pub(crate) fn paths(&self) -> &[(String, String)] {
         &self.paths
     }
 
-    /// The top-level parameter that names the record into which the paths lead.
+    /// The top-level parameter that names the record to which the paths refer.
     pub(crate) fn record(&self) -> Option<&str> {
         self.record.as_deref()
     }
 
-    /// Top-level parameters that have the name of something of the space, each with what that is.
+    /// Top-level parameters that name an object of the space, each with the kind of object.
     pub(crate) fn names(&self) -> &[(String, NameOf)] {
         &self.names
     }
 
-    /// What is wrong with `parameters`.
+    /// The validation errors of `parameters`.
     pub(crate) fn check(&self, parameters: &Value) -> Vec<Mistake> {
         let Some(work) = effort::work(&self.source, &self.patterns, parameters) else { return too_much() };
         apart::check(work, || self.mistakes(parameters)).unwrap_or_else(too_much)
@@ -138,7 +138,7 @@ impl Schema {
         mistakes.map(|error| self.mistake(parameters, &error)).collect()
     }
 
-    /// What is wrong with `parameters` whatever its variables stand for.
+    /// The validation errors of `parameters` that do not depend on the values of variables.
     pub(crate) fn check_template(&self, parameters: &Value) -> Vec<Mistake> {
         let Some(work) = effort::work(&self.source, &self.patterns, parameters) else { return too_much() };
         let check = || {
@@ -154,23 +154,23 @@ impl Schema {
         apart::check(work, check).unwrap_or_else(too_much)
     }
 
-    /// What is wrong with `filled`, which is `parameters` with the variables filled in.
+    /// The validation errors of `filled`, which is `parameters` with the variables filled in.
     pub(crate) fn check_filled(&self, parameters: &Value, filled: &Value) -> Vec<Mistake> {
         let Some(work) = effort::work(&self.source, &self.patterns, filled) else { return too_much() };
         let check = || {
-            // What a variable may not stand for says more than that no alternative of the schema fits it.
+            // A value that is not allowed here is a better message than that no alternative of the schema matches.
             let mistakes = filled::check(&self.source, &self.verbatim, parameters, Some(filled));
             if mistakes.is_empty() { self.mistakes(filled) } else { mistakes }
         };
         apart::check(work, check).unwrap_or_else(too_much)
     }
 
-    /// Names of secrets that came from data, not from `parameters` themselves.
+    /// Names of secrets that come from data, not from `parameters` themselves.
     pub(crate) fn names_from_data(&self, parameters: &Value, filled: &Value) -> Vec<String> {
         filled::names_from_data(parameters, filled)
     }
 
-    /// Whether the error may be gone once the variables have their values.
+    /// Whether the error may disappear once the variables have values.
     fn depends_on_variables(&self, parameters: &Value, error: &ValidationError<'_>) -> bool {
         let path = error.instance_path();
         let (Some(value), false) = (found(parameters, path), self.is_verbatim(path)) else { return false };
@@ -192,7 +192,7 @@ impl Schema {
                 );
                 (whole || is_conditional(error)) && self.has_variables(parameters, path, value)
             }
-            // A value of its own can only be wrong because of a variable if another value decides about it.
+            // A literal value can only be invalid because of a variable if another value decides about it.
             _ => is_conditional(error) && self.has_variables(parameters, &Location::new(), parameters),
         }
     }
@@ -244,14 +244,14 @@ fn too_much() -> Vec<Mistake> {
     vec![Mistake::new("", message)]
 }
 
-/// Whether the error comes from a part of the schema that only applies if another part does, or does not.
+/// Whether the error comes from a conditional part of the schema.
 fn is_conditional(error: &ValidationError<'_>) -> bool {
     error.schema_path().segments().any(|segment| {
         matches!(&segment, LocationSegment::Property(name) if ["then", "else", "dependentSchemas"].contains(&name.as_ref()))
     })
 }
 
-/// The parameters of which each alternative wants another, if that is all that they want.
+/// The parameters of which each alternative requires another one, if they require nothing else.
 fn alternatives(context: &[Vec<ValidationError<'static>>]) -> Option<String> {
     let mut names = String::new();
     for errors in context {

@@ -1,18 +1,18 @@
-//! How much work the regular expressions of a schema make. Each is matched in time in proportion to the text and to the
-//! number of its states, and that number is not the length of the expression: `a[ab]{3000}[^ab]` has three thousand.
+//! The cost of a schema's regular expressions. Matching takes time in proportion to the text and to the number of
+//! states, and that number is not the length of the expression: `a[ab]{3000}[^ab]` has three thousand.
 
 use std::collections::HashMap;
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// How many states all expressions of a schema may have.
+/// Maximum number of states of all expressions of a schema.
 const STATES: usize = 20_000;
-/// How many of its ranges make a class count for one state more.
+/// Number of ranges of a class that count as one more state.
 const RANGES: usize = 16;
-/// How many bytes of text, times states, are as much work as applying one subschema.
+/// Bytes of text, times states, that cost as much as applying one subschema.
 const MATCHED: usize = 16;
-/// How deeply an expression may nest.
+/// Maximum nesting depth of an expression.
 const NESTED: u32 = 200;
 
 /// The expressions of a schema, each with its number of states.
@@ -26,7 +26,7 @@ impl Patterns {
     /// Adds one.
     ///
     /// # Errors
-    /// All of them have too many states.
+    /// The expressions have too many states together.
     pub(super) fn add(&mut self, pattern: &str) -> Result<(), String> {
         let states = states(pattern);
         self.sum = self.sum.saturating_add(states);
@@ -41,12 +41,12 @@ impl Patterns {
         Ok(())
     }
 
-    /// How many there are.
+    /// Their number.
     pub(super) fn count(&self) -> usize {
         self.states.len()
     }
 
-    /// The work of matching one with a text, counted in subschemas applied.
+    /// The cost of matching one with a string, counted in applied subschemas.
     pub(super) fn work(&self, pattern: &str, text: &str) -> u32 {
         let states = self.states.get(pattern).copied().unwrap_or(STATES);
         let work = states.saturating_mul(text.len()) / MATCHED;
@@ -54,8 +54,8 @@ impl Patterns {
     }
 }
 
-/// The number of states, near enough. What cannot be read is counted by its length: it will be refused when it is compiled,
-/// or is written in the other dialect, where repetitions look the same.
+/// The approximate number of states. An expression that cannot be parsed is counted by its length: it will be refused
+/// when it is compiled, or is in the other dialect, where repetitions look the same.
 fn states(pattern: &str) -> usize {
     let parsed = ParserBuilder::new().nest_limit(NESTED).build().parse(pattern);
     parsed.map_or_else(|_| pattern.len().saturating_mul(repetitions(pattern)), |hir| size(&hir)).max(1)
@@ -96,7 +96,7 @@ mod tests {
             ("((a{50}){50}){50}", 100_000, 200_000),
             ("(a+)+", 2, 12),
             (r"^[\w.]+@[\w.]+$", 2, 250),
-            // An escape that only the other dialect has.
+            // An escape of the other dialect.
             (r"\/x{100}{100}", 10_000, 200_000),
         ] {
             let states = states(pattern);

@@ -1,4 +1,4 @@
-//! Compiling a schema, be it of parameters or of data, and how many of the mistakes that it finds are told, and where.
+//! Compiles schemas, of parameters and of data, and reports a limited number of validation errors with their paths.
 
 use std::fmt::Write as _;
 
@@ -6,15 +6,15 @@ use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-/// How many mistakes are told at once.
+/// Maximum number of reported validation errors.
 pub(super) const MISTAKES: usize = 50;
-/// How much memory one regular expression of a schema may take, in bytes.
+/// Maximum memory of one regular expression of a schema, in bytes.
 const PATTERN: usize = 512 * 1024;
 
-/// Compiles a schema. Nothing is fetched, and expressions are matched in linear time.
+/// Compiles a schema. No references are fetched, and expressions are matched in linear time.
 ///
 /// # Errors
-/// The end of a sentence: where the schema is wrong, if that is known, and how.
+/// The end of a sentence: where the schema is wrong, if known, and how.
 pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
     let options = jsonschema::options().offline().with_pattern_options(PatternOptions::regex().size_limit(PATTERN));
     options.build(schema).map_err(|error| {
@@ -24,7 +24,7 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
     })
 }
 
-/// A path as people write it: `items[0].x`.
+/// A path in the form of messages: `items[0].x`.
 pub(super) fn dotted(value: &Value, path: &Location) -> String {
     dotted_from(&Location::new(), value, path)
 }

@@ -1,5 +1,5 @@
-//! What a validation error says: the value that was found, and what to give instead. The schema library's own messages name
-//! keywords of the schema, which whoever sends a value has never seen.
+//! Messages of validation errors: the value that was found, and the remedy. The schema library's own messages name
+//! keywords of the schema, which the sender of a value has never seen.
 
 use std::fmt::{self, Write as _};
 
@@ -15,10 +15,10 @@ const MAX_VALUE: usize = 80;
 const MAX_OPTIONS: usize = 300;
 const MAX_MESSAGE: usize = 300;
 
-/// The message for an error that `schema` has found, without the path of the value.
+/// The message of an error of `schema`, without the path of the value.
 pub(super) fn message(schema: &Value, error: &ValidationError<'_>) -> String {
     let text = untruncated(schema, error);
-    // The value and the options are cut already, each on its own: a long value leaves the options their room.
+    // The value and the options are truncated separately, so that a long value does not displace the options.
     if matches!(error.kind(), Kind::Enum { .. }) { text } else { cut(&text, MAX_MESSAGE) }
 }
 
@@ -45,7 +45,7 @@ fn untruncated(schema: &Value, error: &ValidationError<'_>) -> String {
         Kind::MultipleOf { multiple_of } => give(&format!("a multiple of {multiple_of}")),
         Kind::MaxLength { limit } => give(&format!("at most {limit} characters")),
         Kind::MinLength { limit } => give(&format!("at least {limit} characters")),
-        Kind::Pattern { pattern } => give(&format!("a text that matches `{pattern}`")),
+        Kind::Pattern { pattern } => give(&format!("a string that matches `{pattern}`")),
         Kind::Format { format } => give(&format!("a valid {format}")),
         Kind::MaxItems { limit } => format!("has {} items: give at most {limit}", size(error.instance())),
         Kind::MinItems { limit } => format!("has {} items: give at least {limit}", size(error.instance())),
@@ -71,8 +71,8 @@ fn untruncated(schema: &Value, error: &ValidationError<'_>) -> String {
     }
 }
 
-/// What is wrong with the number of items of a form. The library reports `contains`, `minContains` and `maxContains` as the
-/// same kind of error; which of them it is, the path in the schema ends with.
+/// The message about the number of items that match a form. The library reports `contains`, `minContains` and
+/// `maxContains` as the same kind of error; the end of the path in the schema tells which of them it is.
 fn contains(schema: &Value, error: &ValidationError<'_>) -> String {
     let (parent, keyword) = error.schema_path().as_str().rsplit_once('/').unwrap_or_default();
     let parent = schema.pointer(parent);
@@ -83,7 +83,7 @@ fn contains(schema: &Value, error: &ValidationError<'_>) -> String {
         ("maxContains", Some(most)) if limit("minContains").is_some() => {
             format!("has too many items of the required form: give at most {most}")
         }
-        // Without `minContains`, `maxContains` is also what a list without any such item violates.
+        // Without `minContains`, a list without any such item is reported under `maxContains` as well.
         ("maxContains", Some(most)) if u64::try_from(size(error.instance())).is_ok_and(|size| size > most) => {
             format!("has none or too many items of the required form: give at least 1 and at most {most}")
         }
@@ -92,8 +92,8 @@ fn contains(schema: &Value, error: &ValidationError<'_>) -> String {
     }
 }
 
-/// Why each form does not match: its first error, with its path from the value of `error`. Forms that the message has no
-/// room for are left out.
+/// Why each form does not match: its first error, with its path from the value of `error`. Forms that do not fit into
+/// the message are omitted.
 fn reasons(schema: &Value, error: &ValidationError<'_>, forms: &[Vec<ValidationError<'static>>]) -> String {
     let mut reasons = String::new();
     for first in forms.iter().filter_map(|errors| errors.first()) {
@@ -112,7 +112,7 @@ fn reasons(schema: &Value, error: &ValidationError<'_>, forms: &[Vec<ValidationE
     reasons
 }
 
-/// Names or items, as many as a message has room for.
+/// Names or items, as many as fit into a message.
 fn listed(all: &[String]) -> String {
     let mut text = String::new();
     for one in all {
@@ -124,16 +124,16 @@ fn listed(all: &[String]) -> String {
     text
 }
 
-/// What `value` is written as, cut after `most` characters. A value may have megabytes, and a message quotes it once for
-/// each form that it does not have: what is cut off is not written first.
+/// The JSON of `value`, truncated after `most` characters. A value may have megabytes, and a message quotes it once for
+/// each form that does not match, so the truncated part is never serialized.
 fn shown(value: &impl fmt::Display, most: usize) -> String {
     let mut start = Start { text: String::new(), most };
-    // An error only says that there is more than is shown.
+    // An error only means that the value is longer than the limit.
     let _ = write!(start, "{value}");
     cut(&start.text, most)
 }
 
-/// The start of a text: it has more than `most` characters if the text has, and refuses the rest.
+/// Collects the start of a string, up to one character more than `most`, and refuses the rest.
 struct Start {
     text: String,
     most: usize,
@@ -164,7 +164,7 @@ fn article(name: &str) -> String {
         "object" => "an object".to_owned(),
         "boolean" => "true or false".to_owned(),
         "null" => "null".to_owned(),
-        "string" => "a text".to_owned(),
+        "string" => "a string".to_owned(),
         other => format!("a {other}"),
     }
 }
@@ -195,7 +195,7 @@ mod tests {
             (json!({"type": "integer"}), json!("x"), "is `\"x\"`: give an integer"),
             (json!({"maximum": 10}), json!(11), "is `11`: give at most 10"),
             (json!({"minLength": 3}), json!("ab"), "is `\"ab\"`: give at least 3 characters"),
-            (json!({"pattern": "^[a-z]+$"}), json!("A"), "is `\"A\"`: give a text that matches `^[a-z]+$`"),
+            (json!({"pattern": "^[a-z]+$"}), json!("A"), "is `\"A\"`: give a string that matches `^[a-z]+$`"),
             (json!({"const": 1}), json!(2), "is `2`: give `1`"),
             (json!({"maxItems": 1}), json!([1, 2]), "has 2 items: give at most 1"),
             (json!({"required": ["id"]}), json!({}), "`id` is missing: give it a value"),
@@ -278,15 +278,15 @@ mod tests {
         let schema = json!({"properties": {"items": {"items": {"anyOf": [{"type": "string"}, number]}}}});
         assert_eq!(
             first(&schema, &json!({"items": ["a", {"id": "7"}]})),
-            "has none of the 2 allowed forms: is `{\"id\":\"7\"}`: give a text; or `id` is `\"7\"`: give an integer"
+            "has none of the 2 allowed forms: is `{\"id\":\"7\"}`: give a string; or `id` is `\"7\"`: give an integer"
         );
         let inner = json!({"oneOf": [{"type": "string"}, {"items": {"type": "integer"}}]});
         let nested = json!({"properties": {"list": inner}});
         let schema = json!({"items": {"anyOf": [{"type": "string"}, nested]}});
         assert_eq!(
             first(&schema, &json!(["a", {"list": ["x"]}])),
-            "has none of the 2 allowed forms: is `{\"list\":[\"x\"]}`: give a text; or `list` has none of the 2 allowed \
-             forms: is `[\"x\"]`: give a text; or `[0]` is `\"x\"`: give an integer"
+            "has none of the 2 allowed forms: is `{\"list\":[\"x\"]}`: give a string; or `list` has none of the 2 allowed \
+             forms: is `[\"x\"]`: give a string; or `[0]` is `\"x\"`: give an integer"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The least that a call takes, to compare with.
+//! The baseline cost of a call, for comparison.
 
 use hookwright_model::Event;
 use wasmtime::Store;
@@ -7,7 +7,7 @@ use wasmtime::component::InstancePre;
 use super::bindings::exports::hookwright::plugin::condition;
 use super::convert;
 
-/// A condition without any of the host around it.
+/// A condition without the host.
 pub(crate) struct Bare {
     pre: InstancePre<()>,
     indices: condition::GuestIndices,

@@ -1,4 +1,5 @@
-//! What `bindgen!` makes of the WIT package: every type and every import once, one set of export indices a kind.
+//! The bindings that `bindgen!` generates from the WIT package: every type and import once, one set of export indices a
+//! kind.
 //!
 //! Values that go into a component are borrowed, so an event is copied once, into the component's own memory.
 

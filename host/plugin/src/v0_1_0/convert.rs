@@ -1,4 +1,4 @@
-//! Between the WIT's types and the model's.
+//! Conversions between the WIT's types and the model's.
 
 use bytes::Bytes;
 use hookwright_model::{Event, Failure, Outcome, Verdict};
@@ -8,7 +8,7 @@ use super::types;
 use crate::exchange::{Answer, Intake, Message, Reception, SourceDraft, SourceRequest, Transformed};
 use crate::output;
 
-/// Pairs that are only looked at.
+/// Borrowed pairs.
 pub(super) type Borrowed<'a> = Vec<(&'a str, &'a str)>;
 
 impl From<Failure> for types::Failure {
@@ -25,7 +25,7 @@ pub(super) fn pairs(pairs: &[(String, String)]) -> Borrowed<'_> {
     pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-/// The content type, and what else is known of the event.
+/// The content type, and the other attributes of the event.
 pub(super) fn attributes(event: &Event) -> Borrowed<'_> {
     let mut attributes = Vec::with_capacity(event.attributes.len() + 1);
     attributes.extend(event.content_type.as_deref().map(|content_type| ("content-type", content_type)));

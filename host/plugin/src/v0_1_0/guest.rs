@@ -1,4 +1,4 @@
-//! A component built for this version, with the places of its exports looked up once.
+//! A component built for this version, whose export indices are looked up once.
 
 use async_trait::async_trait;
 use hookwright_model::{Event, Failure, Kind, Outcome, Verdict};

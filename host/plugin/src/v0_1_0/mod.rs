@@ -1,4 +1,4 @@
-//! Version 0.1.0 of the WIT package: its bindings, and how its types and the model's become each other.
+//! Version 0.1.0 of the WIT package: its bindings, and conversions between its types and the model's.
 
 #[cfg(test)]
 pub(crate) mod bare;

@@ -1,4 +1,4 @@
-//! The components that come with the server.
+//! The first-party components.
 
 use std::sync::Arc;
 

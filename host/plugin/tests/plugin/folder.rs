@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::guests::condition;
 use crate::support::{options, registry};
 
-/// Waits until `name` changes; a change of another name is a mistake.
+/// Waits until `name` changes. A change of another name fails the test.
 async fn changed(told: &mut mpsc::UnboundedReceiver<String>, name: &str) {
     let change = tokio::time::timeout(Duration::from_secs(120), told.recv()).await.expect("no change was noticed");
     assert_eq!(change.as_deref(), Some(name));
@@ -38,8 +38,8 @@ async fn the_registry_follows_the_folder() {
     let old = digest("first").unwrap();
 
     let (watch, mut told) = watch(dir.path(), &registry);
-    // What was scanned is not told again.
-    // A file that is renamed into place, so that there is never a part of it, however slow the machine is.
+    // Scanned files are not reported again.
+    // A file that is renamed into place is never partial, however slow the machine is.
     let put = |name: &str, bytes: &[u8]| {
         std::fs::write(at(".tmp"), bytes).unwrap();
         std::fs::rename(at(".tmp"), at(name)).unwrap();
@@ -48,7 +48,7 @@ async fn the_registry_follows_the_folder() {
     changed(&mut told, "first").await;
     let new = digest("first").unwrap();
     assert_ne!(new, old);
-    // A file that is written bit by bit is taken once it is whole.
+    // A file that is written in parts is loaded once it is complete.
     let bytes = condition("(nop) (nop)");
     let began = Instant::now();
     std::fs::write(at("second.wasm"), &bytes[..bytes.len() / 2]).unwrap();
@@ -56,28 +56,28 @@ async fn the_registry_follows_the_folder() {
     std::fs::write(at("second.wasm"), &bytes).unwrap();
     let quick = began.elapsed() < Duration::from_millis(100);
     changed(&mut told, "second").await;
-    // On a machine that let more time pass in between, the first half may have been taken for the whole file.
+    // On a slow machine the first half may have been taken for the whole file.
     while !quick && digest("second").is_none() {
         changed(&mut told, "second").await;
     }
     assert!(digest("second").is_some());
-    // A broken version leaves the last good one, and is listed.
+    // A broken version is listed, and the last good one stays live.
     put("first.wasm", b"\0asm\x01\0\0\0");
     changed(&mut told, "first").await;
     assert_eq!(digest("first").as_deref(), Some(new.as_str()));
     let listed = registry.list(&SpaceId::main());
     let first = listed.iter().find(|listed| listed.name == "first").unwrap();
     assert_eq!(first.error.as_ref().unwrap().error.code(), "plugin.core_module");
-    // A good one clears the error.
+    // A good version clears the error.
     put("first.wasm", &condition("(nop)"));
     changed(&mut told, "first").await;
     assert!(registry.list(&SpaceId::main()).iter().all(|listed| listed.name == "broken" || listed.error.is_none()));
-    // A file that goes takes its plugin with it.
+    // Removing a file removes its plugin.
     std::fs::remove_file(at("second.wasm")).unwrap();
     changed(&mut told, "second").await;
     assert_eq!(digest("second"), None);
     drop(watch);
-    // Whoever watched would tell of a change, and has ended: there is nobody left who could.
+    // The watcher, which would report a change, has ended.
     let ends = async { while told.recv().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(120), ends).await.expect("the folder is still watched");
     std::fs::remove_file(at("first.wasm")).unwrap();

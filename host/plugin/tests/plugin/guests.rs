@@ -1,10 +1,10 @@
-//! Components from WebAssembly text, for what no honest toolchain makes.
+//! Components from WebAssembly text, which no normal toolchain would produce.
 
 use bytes::Bytes;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// Memory, allocator and `describe`, to which a test adds what it is about. Addresses below 64 KiB are the test's.
+/// Memory, allocator and `describe`, to which a test adds its own code. Addresses below 64 KiB belong to the test.
 const PRELUDE: &str = r#"
   (memory (export "memory") 2)
   (global $next (mut i32) (i32.const 65536))
@@ -56,7 +56,7 @@ fn encode(resolve: &Resolve, package: wit_parser::PackageId, world: &str, descri
     Bytes::from(encoder.encode().unwrap())
 }
 
-/// A condition whose `evaluate` does `work` and then says yes.
+/// A condition whose `evaluate` does `work` and then returns true.
 pub(crate) fn condition(work: &str) -> Bytes {
     component("condition-plugin", &evaluate(work))
 }
@@ -78,7 +78,7 @@ pub(crate) fn evaluate(work: &str) -> String {
     )
 }
 
-/// An action whose `run` does `work` and answers what the test wrote at 192: by default `done("{}")`.
+/// An action whose `run` does `work` and returns what the test wrote at 192: by default `done("{}")`.
 pub(crate) fn action(work: &str) -> Bytes {
     let (before, inside): (Vec<&str>, Vec<&str>) = work
         .lines()

@@ -1,4 +1,4 @@
-//! A plugin can harm only itself: each limit, tripped.
+//! A plugin can harm only itself: each limit is exceeded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,8 +50,8 @@ async fn an_endless_loop_without_pool_ends_too() {
     assert_eq!(evaluated(&plugin).await.unwrap_err().code, "plugin.cpu_exhausted");
 }
 
-/// On one thread, so that what does not yield would keep it until it ends. Turns are counted and not time: it yields at
-/// each of its 100 ticks, however long one takes.
+/// On one thread, so that a call that does not yield would occupy it until its end. Turns are counted and not time: the
+/// call yields at each of its 100 ticks, however long one takes.
 #[tokio::test(flavor = "current_thread")]
 async fn what_computes_for_long_lets_others_have_their_turn() {
     let endless = plugin(&options(), condition(ENDLESS)).await;
@@ -76,12 +76,12 @@ const SEND: &str = r#"(import "hookwright:plugin/http@0.1.0" "send" (func $send 
 
 #[tokio::test]
 async fn a_call_that_waits_too_long_ends_and_its_changes_are_dropped() {
-    // Before that it has begun, also on a busy machine.
+    // It must have begun before, also on a busy machine.
     let short = Limits { wall_ms: 2_000, ..limits() };
     let plugin = plugin(&options(), action(SEND)).await;
     let (event, parameters) = (event(&json!({})), json!({}));
     for _ in 0..20 {
-        // More often than there are instances: each one is given back.
+        // More calls than instances: each instance is released.
         let bench = Tickets::with(1, "S", "open").bench();
         let call = Call { outbound: Some(Arc::new(Silent)), workbench: Some(bench), ..call() };
         let waiting = plugin.run(call, &event, &parameters);
@@ -139,7 +139,7 @@ async fn a_trap_says_where() {
     assert!(failure.message.contains("evaluate"), "{failure}");
 }
 
-/// The host tells this error of wasmtime by its text: see `TOO_MUCH_COPIED` in `src/stop.rs`.
+/// The host recognizes this error of wasmtime by its text: see `TOO_MUCH_COPIED` in `src/stop.rs`.
 #[tokio::test]
 async fn the_host_takes_no_more_at_a_time_than_it_is_ready_to() {
     let work = format!(
@@ -249,7 +249,7 @@ async fn when_no_instance_becomes_free_the_call_may_be_tried_later() {
         let call = Call { outbound: Some(sending), ..call_within(Limits { wall_ms: 300_000, ..limits() }) };
         hanging.run(call, &event(&json!({})), &json!({})).await
     });
-    // From here on it has the only instance.
+    // From here on it holds the only instance.
     outbound.begun.notified().await;
     let call = Call { outbound: Some(Arc::new(Silent)), ..call_within(Limits { wall_ms: 200, ..limits() }) };
     let second = plugin.run(call, &event(&json!({})), &json!({})).await.result.unwrap_err();
@@ -275,7 +275,7 @@ async fn a_component_with_more_memory_than_a_call_may_have_is_refused_at_once() 
     }
 }
 
-/// Counts its calls in its own memory, and traps at the one that `trap_at` says.
+/// Counts its calls in its own memory, and traps at call number `trap_at`.
 fn counting(trap_at: u32) -> String {
     format!(
         "(i32.store (i32.const 40000) (i32.add (i32.load (i32.const 40000)) (i32.const 1)))\n\
@@ -283,7 +283,7 @@ fn counting(trap_at: u32) -> String {
     )
 }
 
-/// A call of a plugin whose instances are kept.
+/// A call of a plugin with warm instances.
 fn warm_call(space: &str, policy: InstancePolicy) -> Call {
     let access = Access { instance: Some(policy), ..Access::new("test", limits()) };
     Call::new(space.parse().unwrap(), now(), Arc::new(access))
@@ -299,7 +299,8 @@ async fn a_warm_instance_is_kept_within_its_space_and_its_bounds() {
         let called = counting.evaluate(warm_call(space, policy), &event, &parameters).await;
         was_warm.push((called.usage.warm, called.result.is_ok()));
     }
-    // The second space does not get what the first left; the fourth call of the first traps, and the next one is fresh.
+    // The second space does not get the first one's instance; the fourth call of the first traps, and the next one is
+    // fresh.
     let (fresh, kept) = ((false, true), (true, true));
     assert_eq!(was_warm, [fresh, kept, fresh, kept, (true, false), fresh]);
 

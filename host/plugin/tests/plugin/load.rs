@@ -1,4 +1,4 @@
-//! What is refused at the door, and in which words.
+//! Refused components, and the error messages.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn a_component_for_another_version_is_told_which_there_are() {
     is(&error, "plugin.no_known_world", "version 0.7.0 of hookwright:plugin is not known here; known: 0.1.0");
 }
 
-/// A package that looks like ours, with what the test puts into it.
+/// A package that looks like ours, with content from the test.
 fn forged(types: &str, interfaces: &str, imports: &str) -> String {
     format!(
         "package hookwright:plugin@0.1.0;

@@ -1,4 +1,4 @@
-//! What the plugin room promises, tried on the first-party components and on hostile ones.
+//! The guarantees of the plugin crate, tested with first-party and hostile components.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Names, scopes, swaps, and code kept between starts.
+//! Names, scopes, replaced versions, and the cache of machine code.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +157,7 @@ async fn compiled_code_is_kept_between_starts_and_never_believed() {
     }
     assert!(!registry(&options).prepare(bytes.clone()).await.unwrap().compiled());
 
-    // Other settings make other code: nothing of the old is used, and it is cleared away.
+    // Other settings produce other machine code: the old files are not used, and are removed.
     let others = EngineOptions { pooling: false, ..options };
     assert!(registry(&others).prepare(bytes).await.unwrap().compiled());
     assert_eq!(files().len(), 1);

@@ -1,4 +1,4 @@
-//! Engines, events and stand-ins for the rooms around.
+//! Engines, events and mocks of other crates.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use hookwright_plugin::{
 };
 use serde_json::{Value, json};
 
-/// Limits that are soon reached, and a pool that does not reserve much.
+/// Low limits, and a small pool.
 pub(crate) fn options() -> EngineOptions {
     EngineOptions { instances: 8, instances_per_plugin: 4, limits: limits(), ..EngineOptions::default() }
 }
@@ -75,7 +75,7 @@ impl Tickets {
     }
 }
 
-/// Answers each request the same, and remembers it.
+/// Answers each request with the same response, and records it.
 pub(crate) struct Answering {
     pub(crate) seen: Mutex<Vec<OutboundRequest>>,
     pub(crate) answer: OutboundResponse,
@@ -97,7 +97,7 @@ impl Outbound for Answering {
     }
 }
 
-/// Never answers, and tells when it is first asked.
+/// Never answers, and signals the first request.
 #[derive(Default)]
 pub(crate) struct Waiting {
     pub(crate) begun: tokio::sync::Notify,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookwright_foundation::places::SpacePermits;
+use hookwright_foundation::permits::SpacePermits;
 use hookwright_foundation::settings::PipelineSettings;
 use hookwright_foundation::watched_clock::WatchedClock;
 use hookwright_intake::polling::Polls;

@@ -20,7 +20,7 @@ use crate::configuration::part::{Draft, Live, MAX_MISTAKES, Made, Part, Thing};
 use crate::configuration::state::{LeftAlone, Section, State, several};
 use crate::configuration::{outgoing, plugins, things};
 use crate::lifecycle::Resource;
-use crate::outlook::{Outlook, Unread};
+use crate::pending_changes::{PendingChanges, Unread};
 use crate::webhook_policies::field_conflicts;
 
 impl Configurations {
@@ -52,7 +52,7 @@ impl Configurations {
             space,
             state,
             caller,
-            outlook: Outlook { coming_workflows, coming_kinds, ..Outlook::default() },
+            pending: PendingChanges { coming_workflows, coming_kinds, ..PendingChanges::default() },
             policies: state.policy_names().into_iter().map(|(number, name)| (name, number)).collect(),
             policies_gone: Vec::new(),
             candidates: plugins::candidates(self, space, configuration.plugins.as_deref().unwrap_or_default()).await?,
@@ -188,10 +188,10 @@ impl<'a> Draft<'a> {
 
     fn unread(&mut self, section: Section) -> Option<&mut Unread> {
         match section {
-            Section::Plugins => Some(&mut self.outlook.unread_plugins),
-            Section::Kinds => Some(&mut self.outlook.unread_kinds),
-            Section::Workflows => Some(&mut self.outlook.unread_workflows),
-            Section::WebhookPolicies => Some(&mut self.outlook.unread_policies),
+            Section::Plugins => Some(&mut self.pending.unread_plugins),
+            Section::Kinds => Some(&mut self.pending.unread_kinds),
+            Section::Workflows => Some(&mut self.pending.unread_workflows),
+            Section::WebhookPolicies => Some(&mut self.pending.unread_policies),
             _ => None,
         }
     }
@@ -207,7 +207,7 @@ impl<'a> Draft<'a> {
         let Made { thing, mut fields, pending_key, shown } = P::make(self, item, former)?;
         let mut thing = resource.successor(former, thing, &format!("key {}", self.caller))?;
         if P::IS_ALWAYS_CHECKED {
-            resource.check(self.space, &self.outlook, &mut thing)?;
+            resource.check(self.space, &self.pending, &mut thing)?;
         }
         let shape = P::shape(self, &thing);
         let was = former.map(|old| P::shape(self, old)).unwrap_or_default();
@@ -221,7 +221,7 @@ impl<'a> Draft<'a> {
         let id = old.map(|old| old.id.clone());
         if action != ChangeKind::Unchanged {
             if !P::IS_ALWAYS_CHECKED {
-                resource.check(self.space, &self.outlook, &mut thing)?;
+                resource.check(self.space, &self.pending, &mut thing)?;
             }
             P::add(self, &thing, former)?;
             if let Some(pending_key) = pending_key {
@@ -287,7 +287,7 @@ impl<'a> Draft<'a> {
         let touched = self.touched();
         let changes =
             |section: Section, id: &str| touched.contains(section, id) || self.unsettled.contains(section, id);
-        for (name, candidate) in &self.outlook.plugins {
+        for (name, candidate) in &self.pending.plugins {
             let candidate = candidate.as_deref();
             let mut add_incompatibility = |thing: Section, id: String, label: &str, mistakes: Vec<Mistake>| {
                 if let (Some(first), false) = (mistakes.first(), changes(thing, &id)) {
@@ -325,7 +325,7 @@ impl<'a> Draft<'a> {
                 found.push(Mistake::new(format!("webhook_policies.{}", policy.name), message));
             }
         }
-        for (number, signing) in &self.outlook.policies {
+        for (number, signing) in &self.pending.policies {
             let is_same = |policy: &WebhookPolicy| policy.number == *number && policy.signing == *signing;
             if self.state.policies.iter().any(is_same) {
                 continue;
@@ -381,11 +381,11 @@ fn name_of(given: Option<&Value>) -> Result<String, String> {
         None | Some(Value::Null | Value::String(_)) => {
             Err("is missing: objects are identified by their names, so give it one".to_owned())
         }
-        Some(Value::Array(_)) => Err("is a list: a name is a text".to_owned()),
-        Some(Value::Object(_)) => Err("is an object: a name is a text".to_owned()),
+        Some(Value::Array(_)) => Err("is a list: a name is a string".to_owned()),
+        Some(Value::Object(_)) => Err("is an object: a name is a string".to_owned()),
         Some(other) => {
             let shown = abridged(&other.to_string());
-            Err(format!("is `{shown}`, which is not a text: put it in quotes, \"{shown}\""))
+            Err(format!("is `{shown}`, which is not a string: put it in quotes, \"{shown}\""))
         }
     }
 }

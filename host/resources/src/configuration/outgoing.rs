@@ -42,7 +42,7 @@ impl Part for PoliciesPart {
         check_policy(&name, &signing)?;
         let number = old.map_or_else(|| provisional(draft), |old| old.number);
         draft.policies.insert(name.clone(), number);
-        draft.outlook.policies.insert(number, signing.clone());
+        draft.pending.policies.insert(number, signing.clone());
         let (keys, fields, pending_key) = keys(draft, old.map(|old| (&old.signing, &old.keys)), &signing, given)?;
         let policy = draft.configurations.webhook_policies.new_policy(draft.space, name, signing);
         Ok(Made { fields, pending_key, ..Made::plain(WebhookPolicy { number, keys, ..policy }) })
@@ -61,7 +61,7 @@ impl Part for PoliciesPart {
 
 /// A provisional number for a policy that is created. The store assigns its number.
 fn provisional(draft: &Draft<'_>) -> u64 {
-    let made = u64::try_from(draft.outlook.policies.len()).unwrap_or(u64::MAX);
+    let made = u64::try_from(draft.pending.policies.len()).unwrap_or(u64::MAX);
     u64::MAX.saturating_sub(made)
 }
 
@@ -118,7 +118,7 @@ impl Part for WebhooksPart {
             None | Some(Value::Null) => None,
             Some(Value::String(name)) => match draft.policies.get(&name) {
                 Some(number) => Some(*number),
-                None if draft.outlook.unread_policies.any || draft.outlook.unread_policies.names.contains(&name) => {
+                None if draft.pending.unread_policies.any || draft.pending.unread_policies.names.contains(&name) => {
                     None
                 }
                 None => {
@@ -127,7 +127,7 @@ impl Part for WebhooksPart {
                     return Err(Mistake::new("policy", message).into());
                 }
             },
-            Some(_) => return Err(Mistake::new("policy", "is not a text: give the policy's name").into()),
+            Some(_) => return Err(Mistake::new("policy", "is not a string: give the policy's name").into()),
         };
         let input = WebhookInput { policy: policy.map(Some), ..draft.read(item)? };
         input.check_alternatives()?;

@@ -17,7 +17,7 @@ use crate::configuration::objects::ObjectSet;
 use crate::configuration::shape::Shape;
 use crate::configuration::state::{Section, State};
 use crate::lifecycle::Resource;
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 
 /// After this many validation errors, only the first error of each further object is reported.
 pub(crate) const MAX_MISTAKES: usize = 500;
@@ -114,7 +114,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) space: &'a SpaceId,
     pub(crate) state: &'a State,
     pub(crate) caller: &'a KeyId,
-    pub(crate) outlook: Outlook,
+    pub(crate) pending: PendingChanges,
     /// Numbers of webhook policies by name. Those of new policies are provisional.
     pub(crate) policies: BTreeMap<String, u64>,
     /// Policies that are deleted.

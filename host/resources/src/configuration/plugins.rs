@@ -114,7 +114,7 @@ impl Part for PluginsPart {
                 return Err(Mistake::new("", message).into());
             }
             // If the document lacks some plugins, it may be one of those.
-            if !draft.outlook.unread_plugins.any && !draft.configurations.plugin_access.is_known(draft.space, &name)? {
+            if !draft.pending.unread_plugins.any && !draft.configurations.plugin_access.is_known(draft.space, &name)? {
                 let message = format!(
                     "there is no plugin `{name}` that could have a policy: correct the name, add its component to the \
                      files as `plugins/{name}.wasm`, or install it first (PUT /v1/plugins/{name})"
@@ -159,7 +159,7 @@ impl Part for PluginsPart {
         };
         // The store itself determines which versions are dropped.
         next.use_version(version, draft.configurations.clock.now());
-        draft.outlook.plugins.insert(name.clone(), Some(plugin));
+        draft.pending.plugins.insert(name.clone(), Some(plugin));
         Ok(Made::plain(PluginThing { name, record: Some(next), policy: Some(policy) }))
     }
 
@@ -171,7 +171,7 @@ impl Part for PluginsPart {
         if plugin.record.as_ref().is_some_and(|record| !record.digest.is_empty()) {
             let live = |scope| draft.configurations.registry.find(scope, &plugin.name).and_then(|(plugin, _)| plugin);
             let beneath = live(&Scope::Folder).or_else(|| live(&Scope::Builtin));
-            draft.outlook.plugins.insert(plugin.name.clone(), beneath);
+            draft.pending.plugins.insert(plugin.name.clone(), beneath);
         }
         Ok(())
     }

@@ -6,10 +6,11 @@ use hookwright_model::{Mistake, RecordKind};
 use hookwright_plugin::NameOf;
 use hookwright_store::{ConfigChange, Swap};
 
+use crate::check_scope::CheckScope;
+use crate::check_scope::CheckScope;
 use crate::configuration::part::Draft;
 use crate::configuration::state::Section;
 use crate::references::{Referrer, listed};
-use crate::sight::CheckScope;
 
 /// The workflows and kinds that a document deletes, by name, and the objects that will refer to each.
 struct Users<'a> {
@@ -33,8 +34,8 @@ impl Users<'_> {
 impl Draft<'_> {
     /// Why workflows and kinds that the document deletes cannot be deleted, by path.
     pub(crate) fn still_used(&self) -> Vec<Mistake> {
-        let workflows = self.outlook.workflows.iter().filter(|(_, ahead)| ahead.is_none());
-        let kinds = self.outlook.kinds.iter().filter(|(_, is_there)| !**is_there);
+        let workflows = self.pending.workflows.iter().filter(|(_, ahead)| ahead.is_none());
+        let kinds = self.pending.kinds.iter().filter(|(_, is_there)| !**is_there);
         let mut users = Users {
             workflows: workflows.map(|(name, _)| (name.as_str(), BTreeSet::new())).collect(),
             kinds: kinds.map(|(name, _)| (name.as_str(), BTreeSet::new())).collect(),
@@ -61,7 +62,7 @@ impl Draft<'_> {
         let touched = self.touched();
         let stays =
             |section: Section, id: &str| !touched.contains(section, id) && !self.unsettled.contains(section, id);
-        let scope = CheckScope { space: self.space, outlook: &self.outlook, itself: None };
+        let scope = CheckScope { space: self.space, pending: &self.pending, itself: None };
         let mut look_into = |referrer: Referrer<'_>| {
             let references = &self.configurations.references;
             references.names_in(scope, referrer, &mut |what, name| users.add(what, name, referrer));
@@ -101,6 +102,6 @@ impl Draft<'_> {
                 kinds.insert(is.name(), is);
             }
         }
-        kinds.into_values().filter(|kind| !self.outlook.unread_kinds.names.contains(kind.name())).collect()
+        kinds.into_values().filter(|kind| !self.pending.unread_kinds.names.contains(kind.name())).collect()
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn same_secret(a: &[u8], b: &[u8]) -> bool {
 pub(crate) fn secret_of(draft: &Draft<'_>, item: &mut Map<String, Value>) -> Result<Option<String>, PipelineError> {
     let text = |field: &str, value: Value| match value {
         Value::String(text) => Ok(text),
-        _ => Err(Mistake::new(field, "is not a text")),
+        _ => Err(Mistake::new(field, "is not a string")),
     };
     let mut taken = |field: &str| item.shift_remove(field).filter(|value| !value.is_null());
     let given = taken("secret").map(|value| text("secret", value)).transpose()?;

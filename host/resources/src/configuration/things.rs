@@ -70,13 +70,13 @@ impl Part for KindsPart {
     }
 
     fn add(draft: &mut Draft<'_>, kind: &RecordKind, _: Option<&RecordKind>) -> Result<(), PipelineError> {
-        draft.outlook.kinds.insert(kind.name().to_owned(), true);
+        draft.pending.kinds.insert(kind.name().to_owned(), true);
         Ok(())
     }
 
     fn remove(draft: &mut Draft<'_>, kind: &RecordKind) -> Result<(), PipelineError> {
         if draft.configurations.store.find(draft.space, kind.name(), 1, &|_| true)?.is_empty() {
-            draft.outlook.kinds.insert(kind.name().to_owned(), false);
+            draft.pending.kinds.insert(kind.name().to_owned(), false);
             return Ok(());
         }
         Err(Mistake::new("", format!("there are records of the kind `{}`: delete them first", kind.name())).into())
@@ -156,12 +156,12 @@ impl Part for WorkflowsPart {
     }
 
     fn add(draft: &mut Draft<'_>, workflow: &Workflow, _: Option<&Workflow>) -> Result<(), PipelineError> {
-        draft.outlook.workflows.insert(workflow.name.clone(), Some(workflow.clone()));
+        draft.pending.workflows.insert(workflow.name.clone(), Some(workflow.clone()));
         Ok(())
     }
 
     fn remove(draft: &mut Draft<'_>, workflow: &Workflow) -> Result<(), PipelineError> {
-        draft.outlook.workflows.insert(workflow.name.clone(), None);
+        draft.pending.workflows.insert(workflow.name.clone(), None);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Shared secrets.
 //!
-//! For Standard Webhooks a secret is bytes, encoded as `whsec_` and base64. For every other policy it is a text, and
+//! For Standard Webhooks a secret is bytes, encoded as `whsec_` and base64. For every other policy it is a string, and
 //! the key is the text's bytes: receivers' libraries expect that by default.
 
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! Whatever records the index has.
+//! Properties that hold for all indexed records.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use redb::backends::InMemoryBackend;
 
 use super::*;
 
-/// A row: space, kind, field, value, id. Values that begin alike stand next to each other.
+/// A row: space, kind, field, value, id. Values with a common prefix are adjacent.
 fn row() -> impl Strategy<Value = (u32, String, String, String, u64)> {
     let id = prop_oneof![4 => 1..12_u64, 1 => any::<u64>().prop_map(|id| id.clamp(1, u64::MAX - 1))];
     (1..3_u32, "[ab]{1,2}", "[ab]{1,2}", "[sn][a\0]{0,2}", id)
@@ -29,7 +29,7 @@ proptest! {
         for (space, kind, field, value, id) in &rows {
             table.insert((*space, kind.as_str(), field.as_str(), value.as_str(), *id), ()).unwrap();
         }
-        // A value that there is, and values that there may be.
+        // A value that exists, and values that may exist.
         let (space, kind, field, value, _) = &rows[0];
         let values: Vec<&str> = std::iter::once(value).chain(&others).map(String::as_str).collect();
         let part = |value: &&str| ids(&table, (*space, kind, field, value), ascending, from).unwrap().peekable();

@@ -1,4 +1,4 @@
-//! Whatever is stored, and whatever a damaged row has in it.
+//! Properties that hold for all rows, intact or damaged.
 
 use hookwright_model::{Data, EventDraft, Timestamp};
 use proptest::prelude::*;
@@ -82,7 +82,7 @@ proptest! {
         });
         for row in damaged.chain([bytes.clone()]) {
             if let Ok(event) = read_event(&SpaceId::main(), &row) {
-                // What says where the data is may be damaged too.
+                // The length field may be damaged too.
                 let _ = (event.data_json(), event.data_value(), event.to_value());
                 prop_assert!(event_payload(&row).is_ok());
             }

@@ -1,4 +1,4 @@
-//! Whatever keys there are: in a table they have the order of what they stand for, and they read back.
+//! Properties that hold for all keys: in a table they have the order of their values, and they are read back unchanged.
 
 use hookwright_model::AutomationId;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn millis() -> impl Strategy<Value = i64> {
     prop_oneof![-2..3_i64, 250..260_i64, Just(i64::MIN), Just(i64::MAX), any::<i64>()]
 }
 
-/// Texts that begin alike, are empty, or have characters that a separator could be.
+/// Strings that share prefixes, are empty, or contain possible separators.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![4 => "[a\0\u{1}é😀]{0,4}", 1 => any::<String>()]
 }
@@ -117,7 +117,7 @@ proptest! {
         for (space, queue, key, seq, ordinal) in &rows {
             table.insert((*space, *queue, key.as_str(), *seq, *ordinal), ()).unwrap();
         }
-        // A place with rows, if there is any, and one that may have none.
+        // A range with rows, if there is any, and one that may have none.
         let with_rows = rows.iter().nth(rows.len() / 2).map(|row| (row.0, row.1, row.2.as_str()));
         for (space, queue, key) in with_rows.into_iter().chain([(space, queue, key.as_str())]) {
             let range = (space, queue, key, 0, 0)..=(space, queue, key, u64::MAX, u32::MAX);

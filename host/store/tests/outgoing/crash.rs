@@ -1,4 +1,4 @@
-//! What is there after the process died around the commit of an attempt.
+//! The stored state after the process died around the commit of an attempt.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::{delivered, event, queue, queued, reopen, to};
 
 const DIR: &str = "HOOKWRIGHT_TEST_DIR";
 
-/// Not a test by itself: what the dying process does.
+/// Not a test by itself: executed by the process that dies.
 #[tokio::test]
 #[ignore = "is started by others"]
 async fn dying() {

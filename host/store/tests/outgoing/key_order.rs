@@ -1,5 +1,5 @@
-//! Random operations against a model that is simple enough to be believed: of the deliveries of one key one is under way
-//! at most, they go out in the order of their events, and none is lost.
+//! Random operations compared with a simple model: of the deliveries of one key at most one is in flight, they are sent
+//! in the order of their events, and none is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,22 +13,22 @@ use crate::{END, at, get, open, queue, queued, record, reopen, to, tried};
 
 const QUEUES: u64 = 2;
 
-/// What the model knows: for each queue and key, who is unfinished, the oldest first, and who was let past.
+/// The model: for each queue and key, the unfinished deliveries, the oldest first, and those that were skipped.
 #[derive(Default)]
 struct Model {
     /// Unfinished deliveries with a key, in order.
     lines: BTreeMap<(u64, String), Vec<DeliveryId>>,
-    /// Those that are tried again while the next of their key goes on.
+    /// Those that are retried while the next of their key is sent.
     passed: BTreeSet<DeliveryId>,
     /// Unfinished deliveries without a key.
     free: BTreeMap<DeliveryId, u64>,
     finished: BTreeSet<DeliveryId>,
-    /// How each line was worked off.
+    /// The order in which each queue was processed.
     order: BTreeMap<(u64, String), Vec<DeliveryId>>,
 }
 
 impl Model {
-    /// What lies in a queue by this model.
+    /// The content of a queue by this model.
     fn ready(&self, queue: u64) -> BTreeSet<DeliveryId> {
         let free = self.free.iter().filter(|(_, of)| **of == queue).map(|(id, _)| *id);
         let mut ready: BTreeSet<DeliveryId> = free.collect();
@@ -75,7 +75,7 @@ impl Model {
     }
 }
 
-/// A dispatcher that does one thing after the other, at random.
+/// A dispatcher that executes random operations one after the other.
 struct Play {
     dir: TempDir,
     store: Store,
@@ -139,7 +139,7 @@ impl Play {
         for id in ids {
             let delivery = self.under_way.remove(&id).unwrap();
             let tried = self.outcome(&delivery);
-            // Put at another time, or reported by a forgotten worker, meanwhile.
+            // Rescheduled, or reported by a stale worker, in the meantime.
             if get(&self.store, id).attempts == delivery.attempts && !self.model.finished.contains(&id) {
                 expected += 1;
                 if tried.delivery.state != DeliveryState::Pending {
@@ -167,7 +167,7 @@ impl Play {
         self.model.add(&again.unwrap().unwrap());
     }
 
-    /// The process ends and another takes over: it knows nothing of what was under way, and asks again.
+    /// The process restarts: the new one does not know what was in flight, and reads the queue again.
     async fn restart(self) -> Self {
         self.store.close().await;
         let Self { dir, store, dice, model, now, skip, .. } = self;

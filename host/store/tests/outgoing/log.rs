@@ -9,7 +9,7 @@ fn all() -> AttemptQuery<'static> {
     AttemptQuery { from: None, until: None, queue: None, succeeded: None, status: None, keep: &|_, _| true }
 }
 
-/// Every part of the log that a query gives, as (when it began, queue).
+/// Every page of the log that a query returns, as (start, queue).
 fn read(store: &Store, query: &AttemptQuery<'_>, limit: usize) -> Vec<(i64, u64)> {
     let (mut seen, mut before) = (Vec::new(), None);
     loop {
@@ -23,7 +23,8 @@ fn read(store: &Store, query: &AttemptQuery<'_>, limit: usize) -> Vec<(i64, u64)
     }
 }
 
-/// Attempts at 100, 200, ... 600: to webhook 1 at odd hundreds, to webhook 2 at even ones; 200, 500, no answer by turns.
+/// Attempts at 100, 200, ... 600: to webhook 1 at odd hundreds, to webhook 2 at even ones; 200, 500, no response by
+/// turns.
 async fn fill(store: &Store) {
     for n in 1..=6_u64 {
         let made = queue(store, 1, vec![to(1 + (n + 1) % 2, None)]).await.remove(0);

@@ -1,4 +1,4 @@
-//! What the store promises of webhooks, their queues and what was sent to them.
+//! The guarantees of the store for webhooks, their queues and their deliveries.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -76,7 +76,7 @@ fn get(store: &Store, id: DeliveryId) -> Delivery {
     store.deliveries.delivery(&SpaceId::main(), id).unwrap().unwrap()
 }
 
-/// What lies in a queue.
+/// The content of a queue.
 fn queued(store: &Store, queue: u64) -> Vec<DeliveryId> {
     let rows = store.queues.queued(&SpaceId::main(), queue, END, 1_000_000).unwrap();
     rows.into_iter().map(|(_, id)| id).collect()
@@ -101,7 +101,7 @@ fn attempt(number: u32, started_at: i64, outcome: AttemptOutcome) -> Attempt {
     }
 }
 
-/// One more attempt of a delivery: what it comes to, and when the next is due if it stays pending.
+/// One more attempt of a delivery: its outcome, and when the next is due if it stays pending.
 fn tried(delivery: &Delivery, now: i64, status: u16, state: DeliveryState, next: Option<i64>) -> Tried {
     let mut after = delivery.clone();
     after.attempts += 1;

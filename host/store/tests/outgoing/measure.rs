@@ -1,4 +1,4 @@
-//! Not a test of a promise: prints what a long queue costs. `cargo test --release -- --ignored --nocapture measure`.
+//! A measurement: prints the cost of a long queue. `cargo test --release -- --ignored --nocapture measure`.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use hookwright_model::SpaceId;
 
 use crate::{END, at, event, open, to};
 
-/// Memory that is the process's own, in MiB.
+/// Private memory of the process, in MiB.
 fn memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("RssAnon")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A file of an earlier format is brought to this one. The rows are written here as the earlier version wrote them.
+//! Migration of a file of an earlier format. The rows are written here as the earlier version wrote them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn old_attempt(number: u32, second: u32, status: u16) -> Vec<u8> {
     row.to_string().into_bytes()
 }
 
-/// A file as format 1 had it: two spaces, four webhooks of which one is deleted, deliveries pending and finished.
+/// A file of format 1: two spaces, four webhooks of which one is deleted, deliveries pending and finished.
 fn write_format_1(path: &Path) {
     let db = Database::create(path).unwrap();
     let transaction = db.begin_write().unwrap();
@@ -219,7 +219,7 @@ fn a_file_of_a_newer_format_is_refused_with_the_remedy() {
     assert!(text.contains("format 5") && text.contains("up to 4") && text.contains("newer hookwright"), "{text}");
 }
 
-/// Format 3 remembered idempotency keys for ever, and did not know when they came.
+/// Format 3 stored idempotency keys for ever, without their time of arrival.
 #[tokio::test]
 async fn idempotency_keys_of_format_3_expire_as_if_created_at_the_first_start() {
     const KEYS: u64 = 2500;

@@ -175,7 +175,7 @@ async fn a_pending_delivery_can_be_rescheduled() {
     assert_eq!(store.queues.queued(&main, 1, END, 10).unwrap(), [(at(900), first.id)]);
     assert_eq!(get(&store, first.id).next_attempt_at, Some(at(900)));
     assert!(!store.queues.queue_again(&main, second.id, at(900)).await.unwrap(), "it waits for its key");
-    // Who had read it before the change still takes the right row away.
+    // A caller that had read it before the change still removes the right row.
     assert_eq!(record(&store, 3, vec![tried(&first, 3, 500, DeliveryState::Parked, None)]).await, 1);
     assert_eq!(queued(&store, 1), [second.id]);
     assert!(!store.queues.queue_again(&main, first.id, at(5)).await.unwrap(), "a parked one is left as it is");

@@ -67,7 +67,7 @@ async fn many_are_redelivered_in_one_commit() {
     for (old, new) in ids.iter().zip(&made) {
         assert_eq!(get(&store, *old).redelivered_by, Some(new.id));
     }
-    // Another that found the same ones before they were repeated comes too late.
+    // A second redelivery that found the same ones before they were repeated comes too late.
     assert!(store.deliveries.send_again(&main, wanted, at(101)).await.unwrap().is_empty());
     let again = made.iter().map(|delivery| SendAgain::Repeat(delivery.id)).collect();
     assert!(store.deliveries.send_again(&main, again, at(102)).await.unwrap().is_empty(), "these go out by themselves");
@@ -82,7 +82,7 @@ async fn deliveries_are_visited_oldest_first_by_whole_events() {
         all.extend(queue(&store, time, vec![to(1, None), to(2, None), to(3, None)]).await);
     }
     let first = all[0].id.seq;
-    // Those of the third webhook are seen, and do not count.
+    // Those of the third webhook are visited, and do not count.
     let visited = |from: u64, until: u64, limit: usize| {
         let mut seen = Vec::new();
         let visit = &mut |one: &Delivery| {
@@ -97,7 +97,7 @@ async fn deliveries_are_visited_oldest_first_by_whole_events() {
     assert_eq!(visited(0, u64::MAX, 3), (ids(0, 6), Some(first + 2)), "the second event as a whole");
     assert_eq!(visited(first + 2, first + 2, 1), (ids(6, 9), None));
     assert_eq!(visited(first + 1, first, 1), (vec![], None));
-    // What is sent again is visited with its event.
+    // A redelivery is visited with its event.
     record(&store, 10, vec![tried(&all[0], 10, 500, DeliveryState::Dead, None)]).await;
     store.deliveries.send_again(&main, vec![SendAgain::Repeat(all[0].id)], at(10)).await.unwrap();
     assert_eq!(visited(first, first, 1).0.len(), 4);
@@ -123,7 +123,7 @@ async fn many_redeliveries_keep_the_order_of_their_key() {
     }
     let behind = queue(&store, 10, vec![to(1, None)]).await.remove(0);
     record(&store, 10, vec![delivered(&behind, 10)]).await;
-    // One was sent out of its turn in vain, and has the key of what it repeats.
+    // One was sent out of turn and failed, and has the key of the delivery that it repeats.
     let single = store.deliveries.redeliver(&main, ids[1], at(20), Purpose::Redelivery).await.unwrap().unwrap();
     record(&store, 20, vec![tried(&single, 20, 500, DeliveryState::Dead, None)]).await;
     let wanted = [ids[2], single.id, ids[0]].map(SendAgain::Repeat).to_vec();

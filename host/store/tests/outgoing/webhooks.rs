@@ -1,4 +1,4 @@
-//! Webhooks, policies and event types as they are kept.
+//! The stored form of webhooks, policies and event types.
 
 use hookwright_model::{SpaceId, Timestamp, Webhook, WebhookPolicy};
 use hookwright_store::{ConfigChange, Configured, Store, Swap};
@@ -14,7 +14,7 @@ pub(crate) fn webhook(id: &str) -> Webhook {
     .unwrap()
 }
 
-/// A webhook as it is stored.
+/// A stored webhook.
 pub(crate) fn stored(store: &Store, space: &SpaceId, id: &str) -> Option<Webhook> {
     store.webhooks.webhooks(space).unwrap().into_iter().find(|webhook| webhook.id.as_str() == id)
 }

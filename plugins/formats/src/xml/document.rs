@@ -64,7 +64,7 @@ impl Document<'_> {
                     element.add_text(&text.xml10_content());
                     Ok(())
                 }
-                None => Err(self.wrong(at, "a CDATA section stands outside of the root element")),
+                None => Err(self.wrong(at, "a CDATA section is outside of the root element")),
             },
             Event::GeneralRef(reference) => self.reference(&reference, at),
             Event::Decl(declaration) => {
@@ -164,7 +164,7 @@ impl Document<'_> {
             None => match reference.resolve_char_ref() {
                 Ok(Some(character)) if is_allowed(character) => character,
                 Ok(Some(_)) | Err(_) => {
-                    return Err(self.wrong(at, &format!("&{}; stands for no character of XML", shorten(&name, 60))));
+                    return Err(self.wrong(at, &format!("&{}; is not a character of XML", shorten(&name, 60))));
                 }
                 Ok(None) => {
                     return Err(self.wrong(
@@ -182,7 +182,7 @@ impl Document<'_> {
                 element.add_text(character.encode_utf8(&mut [0; 4]));
                 Ok(())
             }
-            None => Err(self.wrong(at, "a reference stands outside of the root element")),
+            None => Err(self.wrong(at, "a reference is outside of the root element")),
         }
     }
 
@@ -196,7 +196,7 @@ impl Document<'_> {
         if name.starts_with(is_first) && name.chars().all(is_next) {
             return Ok(name);
         }
-        Err(self.wrong(at, &format!("`{}` is no name in XML", shorten(name, 60))))
+        Err(self.wrong(at, &format!("`{}` is not a name in XML", shorten(name, 60))))
     }
 
     fn end(self, at: u64) -> Result<Value, Failure> {
@@ -217,7 +217,7 @@ impl Document<'_> {
     }
 }
 
-/// Whether a character may stand in a document (XML 1.0, section 2.2).
+/// Whether a character is allowed in a document (XML 1.0, section 2.2).
 fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
 }

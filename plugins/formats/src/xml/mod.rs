@@ -3,7 +3,7 @@
 //! | in the document | in the JSON |
 //! |---|---|
 //! | the root element | the only member of the object |
-//! | an element with text alone | a text; an empty one is `""` |
+//! | an element with text alone | a string; an empty one is `""` |
 //! | an element with attributes or elements | an object |
 //! | an attribute `name` | its member `@name` |
 //! | text beside attributes or elements | its member `#text`, all of it joined |
@@ -11,7 +11,7 @@
 //! | a namespace's prefix, and `xmlns` | as written |
 //! | comments, processing instructions | nothing |
 //!
-//! Values are texts: what looks like a number stays as it was written. Document types are refused, so that no entity is
+//! Values are strings: what looks like a number stays as it was written. Document types are refused, so that no entity is
 //! ever expanded or fetched; the five predefined ones and character references are known. The document must be UTF-8.
 
 mod document;
@@ -27,7 +27,7 @@ pub use document::read;
 pub struct Options {
     /// Elements that are always lists.
     pub arrays: Vec<String>,
-    /// Whether white space around an element's text is taken away.
+    /// Whether whitespace around an element's text is removed.
     pub trim: bool,
 }
 

@@ -7,7 +7,7 @@ pub(crate) struct Element {
     pub(crate) name: String,
     members: Map<String, Value>,
     text: String,
-    /// Whether white space around its text stays.
+    /// Whether whitespace around its text stays.
     pub(crate) keeps_space: bool,
 }
 
@@ -48,7 +48,7 @@ impl Element {
             return (self.name, text.into());
         }
         let mut members = self.members;
-        // White space between elements lays a document out; it says nothing.
+        // Whitespace between elements lays a document out; it says nothing.
         if !text.trim_matches(is_space).is_empty() {
             members.insert("#text".into(), text.into());
         }
@@ -56,7 +56,7 @@ impl Element {
     }
 }
 
-/// White space of XML (XML 1.0, section 2.3).
+/// Whitespace of XML (XML 1.0, section 2.3).
 pub(crate) fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }

@@ -1,4 +1,4 @@
-//! Whatever numbers there are.
+//! Properties that hold for all numbers.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn number() -> impl Strategy<Value = Number> {
             let (before, after) = ("0".repeat(before), "0".repeat(after));
             let shifted = exponent - i32::try_from(after.len()).unwrap();
             let written = if with_point {
-                // The point stands after the first digit, which the exponent makes up for.
+                // The point is after the first digit, which the exponent compensates.
                 let all = format!("{before}{digits}{after}");
                 let (first, rest) = all.split_at(1);
                 let shifted = shifted + i32::try_from(rest.len()).unwrap();

@@ -1,4 +1,4 @@
-//! What a space holds: its secrets, its records, its events, mails and workflows, and the plugin's own store in it.
+//! The mock of a space: its secrets, its records, its events, mails and workflows, and the plugin's key-value store.
 //!
 //! Changes are buffered by the host and commit with the step, or not at all.
 
@@ -13,7 +13,7 @@ pub mod secrets {
     /// in its place when the request goes to a host that the secret was granted for, and refuses the request otherwise.
     ///
     /// # Errors
-    /// There is no such secret, or it was not granted to this plugin (`secret.unknown`).
+    /// The secret does not exist, or was not granted to this plugin (`secret.unknown`).
     pub fn placeholder(name: &str) -> Result<String, Failure> {
         platform::secrets::placeholder(name)
     }
@@ -27,15 +27,15 @@ pub mod kv {
     /// The value under `key`, if there is one that has not run out.
     ///
     /// # Errors
-    /// What the host says.
+    /// The host's message.
     pub fn get(key: &str) -> Result<Option<Vec<u8>>, Failure> {
         platform::kv::get(key)
     }
 
-    /// The value under `key` as text; none where it is no UTF-8.
+    /// The value under `key` as text. `None` if it is not UTF-8.
     ///
     /// # Errors
-    /// What the host says.
+    /// The host's message.
     pub fn get_text(key: &str) -> Result<Option<String>, Failure> {
         Ok(get(key)?.and_then(|value| String::from_utf8(value).ok()))
     }
@@ -49,10 +49,10 @@ pub mod kv {
         platform::kv::set(key, value.as_ref(), ttl_seconds)
     }
 
-    /// Takes the key away. Whether there was one makes no difference.
+    /// Removes the key, if it exists.
     ///
     /// # Errors
-    /// What the host says.
+    /// The host's message.
     pub fn remove(key: &str) -> Result<(), Failure> {
         platform::kv::remove(key)
     }
@@ -60,7 +60,7 @@ pub mod kv {
     /// The keys that begin with `prefix`, in the order of their bytes: at most `limit`, and at most 1,000.
     ///
     /// # Errors
-    /// What the host says.
+    /// The host's message.
     pub fn keys(prefix: &str, limit: u32) -> Result<Vec<String>, Failure> {
         platform::kv::keys(prefix, limit)
     }
@@ -85,13 +85,13 @@ pub mod records {
     /// The records whose fields equal those of `filter`, an object; the newest first, at most `limit` and at most 100.
     ///
     /// # Errors
-    /// The host does not know the kind, or `filter` is no object.
+    /// The host does not know the kind, or `filter` is not an object.
     pub fn find(kind: &str, filter: &impl Serialize, limit: u32) -> Result<Vec<Value>, Failure> {
         let found = platform::records::find(kind, &write("a filter of records", filter)?, limit)?;
         found.iter().map(|json| read("a record", json)).collect()
     }
 
-    /// Makes a record and answers its id.
+    /// Creates a record. Returns its id.
     ///
     /// # Errors
     /// The host does not know the kind, or refuses a field or its value.
@@ -99,10 +99,10 @@ pub mod records {
         platform::records::create(kind, &write("the fields of a record", fields)?)
     }
 
-    /// Sets the fields of `changes`, takes those away that are null, and answers the record as it will be.
+    /// Sets the fields of `changes`, removes those that are null, and returns the record in its new state.
     ///
     /// # Errors
-    /// There is no such record (`record.not_found`), or the host refuses a field or its value.
+    /// The record does not exist (`record.not_found`), or the host refuses a field or its value.
     pub fn update(kind: &str, id: impl AsRef<str>, changes: &impl Serialize) -> Result<Value, Failure> {
         read("a record", &update_json(kind, id, changes)?)
     }
@@ -115,10 +115,10 @@ pub mod records {
         platform::records::update(kind, id.as_ref(), &write("the changes to a record", changes)?)
     }
 
-    /// Takes the record away.
+    /// Removes the record.
     ///
     /// # Errors
-    /// There is no such record (`record.not_found`).
+    /// The record does not exist (`record.not_found`).
     pub fn remove(kind: &str, id: impl AsRef<str>) -> Result<(), Failure> {
         platform::records::remove(kind, id.as_ref())
     }
@@ -135,15 +135,15 @@ pub mod tickets {
     /// The ticket as this call would leave it, if there is one.
     ///
     /// # Errors
-    /// What the host says.
+    /// The host's message.
     pub fn get(id: impl AsRef<str>) -> Result<Option<Value>, Failure> {
         platform::tickets::get(id.as_ref())?.map(|json| read("a ticket", &json)).transpose()
     }
 
-    /// Changes the named fields and answers the ticket as it will be.
+    /// Changes the named fields. Returns the ticket in its new state.
     ///
     /// # Errors
-    /// There is no such ticket (`ticket.not_found`), or the host refuses a field or its value.
+    /// The ticket does not exist (`ticket.not_found`), or the host refuses a field or its value.
     pub fn update(id: impl AsRef<str>, changes: &impl Serialize) -> Result<Value, Failure> {
         read("a ticket", &update_json(id, changes)?)
     }
@@ -156,10 +156,10 @@ pub mod tickets {
         platform::tickets::update(id.as_ref(), &write("the changes to a ticket", changes)?)
     }
 
-    /// Adds a note and answers its id.
+    /// Adds a note. Returns its id.
     ///
     /// # Errors
-    /// There is no such ticket (`ticket.not_found`), or the host refuses the text.
+    /// The ticket does not exist (`ticket.not_found`), or the host refuses the text.
     pub fn add_note(id: impl AsRef<str>, text: &str, is_public: bool) -> Result<String, Failure> {
         platform::tickets::add_note(id.as_ref(), text, is_public)
     }
@@ -172,7 +172,7 @@ pub mod events {
     use super::{platform, write};
     use crate::Failure;
 
-    /// Emits an event and answers its id.
+    /// Emits an event. Returns its id.
     ///
     /// # Errors
     /// The host refuses the type or the data.
@@ -188,10 +188,10 @@ pub mod mail {
     use super::platform;
     use crate::Failure;
 
-    /// Sends a letter and answers the mail's id.
+    /// Sends a mail. Returns its id.
     ///
     /// # Errors
-    /// The host has no way to send mail, or refuses an address or a header.
+    /// The host has no mail server, or refuses an address or a header.
     pub fn send(letter: &Letter) -> Result<String, Failure> {
         platform::mail::send(letter)
     }
@@ -204,10 +204,10 @@ pub mod workflows {
     use super::{platform, write};
     use crate::Failure;
 
-    /// Starts the named workflow when the step commits, and answers the id of its run.
+    /// Starts the named workflow when the step commits. Returns the id of its run.
     ///
     /// # Errors
-    /// There is no workflow of this name, or it refuses the input.
+    /// The workflow does not exist, or refuses the input.
     pub fn start(name: &str, input: &impl Serialize) -> Result<String, Failure> {
         platform::workflows::start(name, &write("the input of a workflow", input)?)
     }

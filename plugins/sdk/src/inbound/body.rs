@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::form::{charset, form_of, text};
 use crate::{Refusal, Request, encoding, shorten};
 
-/// A part of a payload that is read where it has the wanted shape, and left alone where the provider uses its name for
+/// A part of a payload that is read if it has the expected shape, and ignored if the provider uses its name for
 /// something else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Perhaps<T>(pub Option<T>);
@@ -34,7 +34,7 @@ pub fn media_type(request: &Request) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Whether the content type says that the body is JSON.
+/// Whether the content type is JSON.
 #[must_use]
 pub fn is_json(request: &Request) -> bool {
     let media_type = media_type(request);
@@ -44,7 +44,7 @@ pub fn is_json(request: &Request) -> bool {
 /// The body of a provider that sends JSON objects, as text.
 ///
 /// # Errors
-/// The refusal, with status 400 and this code: the body is no UTF-8, no JSON object, or nests too deep.
+/// The refusal, with status 400 and this code: the body is not UTF-8, no JSON object, or nests too deep.
 pub fn json<'a>(request: &'a Request, code: &str) -> Result<&'a str, Refusal> {
     let refusal = |said: String| Refusal::new(400, code, said);
     let text =
@@ -60,7 +60,7 @@ pub fn json<'a>(request: &'a Request, code: &str) -> Result<&'a str, Refusal> {
 /// Reads the parts of a JSON object that `T` names, and passes over the rest.
 ///
 /// # Errors
-/// A sentence: the text is no JSON object.
+/// A sentence: the text is not a JSON object.
 pub fn head<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     if !is_object(text) {
         return Err("the payload is not a JSON object".into());
@@ -69,12 +69,12 @@ pub fn head<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
 }
 
 /// Any body as JSON text: JSON as it is, a form as an object of its fields (a list where one stands several times), other
-/// text as a string, and what is no text as base64. Text is read in the charset that its content type names. Text that is a
+/// text as a string, and what is not text as base64. Text is read in the charset that its content type names. Text that is a
 /// JSON object or list counts as JSON, whatever its content type: not every provider names it.
 ///
 /// # Errors
 /// The refusal, with status 400 and this code: the content type says JSON and the body is none, or it nests too deep; a form
-/// or a text is none in its charset.
+/// or a string is none in its charset.
 pub fn payload<'a>(request: &'a Request, code: &str) -> Result<Cow<'a, str>, Refusal> {
     let refusal = |said: String| Refusal::new(400, code, said);
     let body = bytes(request);
@@ -98,10 +98,10 @@ pub fn payload<'a>(request: &'a Request, code: &str) -> Result<Cow<'a, str>, Ref
     Ok(Value::from(text).to_string().into())
 }
 
-/// The body as text: in the charset that its content type names, else in UTF-8; none if it is no UTF-8.
+/// The body as text: in the charset that its content type names, else in UTF-8. `None` if it is not UTF-8.
 ///
 /// # Errors
-/// It is no text in the charset that it names.
+/// It is not text in the charset that it names.
 fn written(request: &Request) -> Result<Option<Cow<'_, str>>, String> {
     match charset(request.header("content-type").unwrap_or_default()) {
         Some(charset) => text(bytes(request), Some(&charset)).map(|text| Some(text.into())),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::dates::Instant;
 use crate::{Failure, Refusal, clock, crypto, encoding};
 
-/// How a code stands in a header.
+/// How a code is encoded in a header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
@@ -19,7 +19,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The code's bytes; none if the text is not written this way.
+    /// The code's bytes. `None` if the text is not written this way.
     #[must_use]
     pub fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
@@ -39,7 +39,7 @@ impl Encoding {
 /// Whether one of the codes is that of `data`, keyed by the named secret. Several are sent while a secret is changed.
 ///
 /// # Errors
-/// The host cannot check: it has no such secret.
+/// The host has no such secret.
 pub fn signed(algorithm: &str, secret: &str, data: &[u8], codes: &[Vec<u8>]) -> Result<bool, Failure> {
     for code in codes {
         if crypto::checked(crypto::verify_hmac(algorithm, secret, data, code))? {
@@ -93,7 +93,7 @@ pub enum TimeFormat {
 pub enum NotFresh {
     /// It is no time in the format.
     Unreadable(String),
-    /// It lies too far from the host's clock.
+    /// It differs too much from the host's clock.
     TooFar(String),
 }
 
@@ -114,7 +114,7 @@ impl NotFresh {
 /// recorded cannot be sent again later.
 ///
 /// # Errors
-/// It cannot be read in the format, or lies too far away.
+/// It cannot be parsed in the format, or differs too much.
 pub fn fresh(time: &str, format: TimeFormat, tolerance: u32) -> Result<(), NotFresh> {
     let shown = crate::shorten(time, 40);
     let is_whole = !time.is_empty() && time.len() <= 15 && time.bytes().all(|byte| byte.is_ascii_digit());

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{Refusal, Request, encoding};
 
 /// The request with its body decoded, as its `Content-Encoding` says, and without that header. A source with the hint
-/// `body=as-sent` is handed what was sent, checks the signature over that, and reads what this gives; to every other source
+/// `body=as-sent` gets what was sent, checks the signature over that, and reads what this gives; to every other source
 /// the host hands requests that are decoded already.
 ///
 /// # Errors

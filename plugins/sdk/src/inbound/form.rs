@@ -5,7 +5,7 @@ use percent_encoding::percent_decode;
 
 use crate::{Request, encoding, shorten};
 
-/// The charset that the content type names, in lower case; none where it is UTF-8 or is not named.
+/// The charset that the content type names, in lower case. `None` where it is UTF-8 or is not named.
 #[must_use]
 pub fn charset(content_type: &str) -> Option<String> {
     let parameter = |part: &str| {
@@ -20,7 +20,7 @@ pub fn charset(content_type: &str) -> Option<String> {
 /// Bytes as text in a charset, or in UTF-8 where none is named.
 ///
 /// # Errors
-/// Why they are no text in it, to follow a name: `is not UTF-8: ..`.
+/// Why they are not text in it, to follow a name: `is not UTF-8: ..`.
 pub fn text(bytes: &[u8], charset: Option<&str>) -> Result<String, String> {
     let shown = || shorten(&String::from_utf8_lossy(bytes), 60);
     match charset {
@@ -47,7 +47,7 @@ fn reads_ascii_otherwise(charset: &str) -> bool {
 /// Names and values of a form, in order.
 ///
 /// # Errors
-/// Which name or value is no text in the charset.
+/// Which name or value is not text in the charset.
 pub fn form_fields(body: &[u8], charset: Option<&str>) -> Result<Vec<(String, String)>, String> {
     let mut fields = Vec::new();
     for (name, value) in pairs(body) {
@@ -84,7 +84,7 @@ fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// A plus is a space, and `%41` the byte it names; a percent sign without two digits stands for itself.
+/// A plus is a space, and `%41` a byte; a percent sign without two digits is literal.
 fn decoded(text: &[u8]) -> Vec<u8> {
     let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     percent_decode(&spaced).collect()

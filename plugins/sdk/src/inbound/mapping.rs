@@ -12,7 +12,7 @@ use crate::{Draft, Path, Refusal, Request, log, shorten, time};
 /// The type of events for which no rule is given.
 const TYPE: &str = "webhook.received";
 
-/// Where each part of the envelope comes from.
+/// The source of each part of the envelope.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
@@ -22,11 +22,12 @@ pub struct Mapping {
     /// The provider's id of it, by which a repeat is known. Without it each request is an event of its own.
     #[serde(default)]
     pub id: Option<Found>,
-    /// When it happened, in any form that [`crate::dates`] reads. The time of arrival unless given; what cannot be read is
+    /// When it happened, in any form that [`crate::dates`] reads. By default the time of arrival; an unreadable value
+    /// is
     /// kept as the attribute `time-unread`.
     #[serde(default)]
     pub time: Option<Found>,
-    /// What it is about.
+    /// Its subject.
     #[serde(default)]
     pub subject: Option<Rule>,
     /// Names of headers to keep with the event.
@@ -34,12 +35,12 @@ pub struct Mapping {
     pub attributes: Vec<String>,
 }
 
-/// A text, or where to find one.
+/// A string, or where to find one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// Always this.
     Fixed(String),
-    /// What stands there.
+    /// The actual value.
     Found(Found),
 }
 
@@ -49,13 +50,15 @@ impl<'de> Deserialize<'de> for Rule {
         let rule = match json.get().as_bytes().first() {
             Some(b'"') => read(json.get()).map(Self::Fixed),
             Some(b'{') => read(json.get()).map(Self::Found),
-            _ => Err("give a text, or an object that says where to find one, such as {\"path\": \"type\"}".to_owned()),
+            _ => {
+                Err("give a string, or an object that says where to find one, such as {\"path\": \"type\"}".to_owned())
+            }
         };
         rule.map_err(serde::de::Error::custom)
     }
 }
 
-/// Where a value stands in a request: at a dotted path of the payload, or in a header.
+/// The position of a value in a request: a path in the payload, or a header.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Found {
@@ -65,10 +68,10 @@ pub struct Found {
     /// A header's name.
     #[serde(default)]
     pub header: Option<String>,
-    /// What to put before the value.
+    /// The prefix of the value.
     #[serde(default)]
     pub prefix: String,
-    /// What counts where there is no value.
+    /// The default, where there is no value.
     #[serde(default)]
     pub default: Option<String>,
 }
@@ -77,7 +80,7 @@ impl Mapping {
     /// The event that a request brings. `payload` is its body as JSON text, `code` the one of the refusal.
     ///
     /// # Errors
-    /// The refusal, with status 422: the type's rule leads to nothing, or a path makes no sense.
+    /// The refusal, with status 422: the type's rule has no value, or a path is not valid.
     pub fn draft(&self, request: &Request, payload: &str, code: &str) -> Result<Draft, Refusal> {
         let event_type = match &self.event_type {
             None => TYPE.to_owned(),
@@ -109,7 +112,7 @@ impl Mapping {
         .at(self.time(request, payload, code)?.as_ref()))
     }
 
-    /// What stands where the time of the event is looked for; where that is no time, a line is logged.
+    /// The value of the event's time. If it is not a time, a line is logged.
     fn time(&self, request: &Request, payload: &str, code: &str) -> Result<Option<Value>, Refusal> {
         let Some(found) = &self.time else { return Ok(None) };
         let Some(value) = found.value(request, payload, code)? else { return Ok(None) };
@@ -148,7 +151,7 @@ impl Found {
         Ok(found.or_else(|| self.default.clone().map(Value::from)))
     }
 
-    /// The value as text, with its prefix; none where there is none, or it is an object or a list.
+    /// The value as text, with its prefix. `None` if there is none, or it is an object or a list.
     fn text(&self, request: &Request, payload: &str, code: &str) -> Result<Option<String>, Refusal> {
         let text = match self.value(request, payload, code)? {
             Some(Value::String(text)) => text,

@@ -19,12 +19,12 @@ pub use form::{charset, fields, form_fields, text};
 pub use mapping::{Found, Mapping, Rule};
 pub use name::{dotted, event_id, is_name, subject};
 
-/// Why no event comes of a request.
+/// Why a request has no event.
 #[derive(Debug, Clone)]
 pub enum Stop {
-    /// The request is not the provider's, or was not understood: the sender is told.
+    /// The request is refused: it is not the provider's, or is not valid. The sender gets the message.
     Refused(Refusal),
-    /// It could not be looked at: the operator is told.
+    /// The request could not be processed: the operator gets the message.
     Failed(Failure),
 }
 
@@ -40,7 +40,7 @@ impl From<Failure> for Stop {
     }
 }
 
-/// What the host is answered.
+/// The result for the host.
 ///
 /// # Errors
 /// The request could not be looked at.
@@ -52,7 +52,7 @@ pub fn settle(received: Result<Reception, Stop>) -> Result<Reception, Failure> {
     }
 }
 
-/// Refuses whatever is no POST. `who` is the provider's name, `code` the refusal's.
+/// Refuses every method but POST. `who` is the provider's name, `code` the refusal's.
 ///
 /// # Errors
 /// The refusal, with status 405.
@@ -64,7 +64,7 @@ pub fn only_post(request: &Request, code: &str, who: &str) -> Result<(), Refusal
     Err(Refusal::new(405, code, format!("{who} delivers with POST, this request is a {method}")))
 }
 
-/// The headers of these names that the request has, to be kept with the event.
+/// The headers with these names, to be stored with the event.
 #[must_use]
 pub fn kept<N: AsRef<str>>(request: &Request, names: &[N]) -> Pairs {
     let header = |name: &N| Some((name.as_ref().to_ascii_lowercase(), request.header(name.as_ref())?.to_owned()));

@@ -2,15 +2,15 @@
 
 use crate::{crypto, shorten};
 
-/// Bytes of an event type that are kept; the host takes 256.
+/// Maximum length of an event type, in bytes; the host accepts 256.
 const LONGEST_TYPE: usize = 200;
-/// Bytes of an id and of a subject that the host takes.
+/// Maximum length of an id and of a subject, in bytes.
 const LONGEST_ID: usize = 256;
 const LONGEST_SUBJECT: usize = 1024;
 /// Bytes of a name that a provider could mean.
 const LONGEST_NAME: usize = 100;
 
-/// Whether a text is one word: ASCII letters, digits, hyphens and underscores.
+/// Whether a string is one word: ASCII letters, digits, hyphens and underscores.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     !text.is_empty()
@@ -18,7 +18,7 @@ pub fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// Words joined by dots, as event types are: slashes and colons become dots, anything else that is no letter, digit,
+/// Words joined by dots, as event types are: slashes and colons become dots, anything else that is not a letter, digit,
 /// hyphen or underscore an underscore. Empty where no letter or digit is in it.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! The stand-in's side of each capability, with the signatures of the generated bindings.
+//! The mock of each capability, with the signatures of the generated bindings.
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate, clippy::ptr_arg)]
 
@@ -85,7 +85,7 @@ pub mod crypto {
             .ok_or_else(|| Failure::permanent("secret.unknown", format!("there is no secret `{name}`")))
     }
 
-    /// What the secret keys a code with: its own bytes, or what it stands for where the plugin's hints say so.
+    /// The key of an HMAC: the secret's own bytes, or the decoded ones if the plugin's hints require it.
     fn key(name: &str) -> Result<Vec<u8>, Failure> {
         let secret = secret(name)?;
         let encoded = secret.strip_prefix(b"whsec_").filter(|_| with(|host| host.decodes_secrets));

@@ -215,7 +215,7 @@ impl Reader<'_, '_> {
         match pattern {
             Pat::Ident(variable) => {
                 let name = variable.ident.to_string();
-                // `None` and the like are no variables.
+                // `None` and the like are not variables.
                 if name.starts_with(|c: char| c.is_lowercase() || c == '_')
                     && let Some(scope) = self.scopes.last_mut()
                 {
@@ -284,7 +284,7 @@ impl Reader<'_, '_> {
         });
     }
 
-    /// Paths, `self.method(` and the texts of attributes, in tokens that are no expressions.
+    /// Paths, `self.method(` and the texts of attributes, in tokens that are not expressions.
     fn tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let is =

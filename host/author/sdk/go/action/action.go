@@ -8,7 +8,7 @@ import (
 	"hookwright/internal/abi"
 )
 
-// Outcome is what came of an action; make one with Done or Skipped.
+// Outcome is the result of an action; make one with Done or Skipped.
 type Outcome struct {
 	skipped bool
 	text    string
@@ -27,7 +27,7 @@ var function Function = func(*hookwright.Event, string) (Outcome, error) {
 	return Outcome{}, errors.New("the plugin has not called action.Is in init")
 }
 
-// Is says which function the plugin is. Call it in init.
+// Is registers the plugin's function. Call it in init.
 func Is(manifest hookwright.Manifest, run Function) { abi.Described, function = manifest, run }
 
 func call(event *hookwright.Event, parameters string) (outcome Outcome, err error) {

@@ -8,10 +8,10 @@ import (
 	"hookwright/internal/abi"
 )
 
-// Verdict is what a condition decided.
+// Verdict is the result of a condition.
 type Verdict struct {
 	Holds bool
-	// Reason is what was compared with what, for the person who asks why the automation did or did not fire.
+	// Reason names the compared values, and explains why the automation did or did not fire.
 	Reason string
 }
 
@@ -22,7 +22,7 @@ var function Function = func(*hookwright.Event, string) (Verdict, error) {
 	return Verdict{}, errors.New("the plugin has not called condition.Is in init")
 }
 
-// Is says which function the plugin is. Call it in init.
+// Is registers the plugin's function. Call it in init.
 func Is(manifest hookwright.Manifest, evaluate Function) { abi.Described, function = manifest, evaluate }
 
 func call(event *hookwright.Event, parameters string) (verdict Verdict, err error) {

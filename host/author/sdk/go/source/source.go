@@ -11,10 +11,10 @@ import (
 // SigningSecret is the name under which the plugin finds the secret that the source was created with.
 const SigningSecret = "signing-secret"
 
-// Request is what the provider sent.
+// Request is the provider's request.
 type Request struct {
 	Method string
-	// Path is what follows the source's own URL, starting with /, or empty.
+	// Path is the rest of the path after the source's own URL, starting with /, or empty.
 	Path string
 	// Query is without the question mark.
 	Query string
@@ -47,14 +47,14 @@ type Draft struct {
 	Attributes []hookwright.Pair
 }
 
-// Answer is sent once every event is durable. Status 0 lets the host answer as it answers its own API.
+// Answer is the response, sent once every event is durable. Status 0: the host responds as to requests of its own API.
 type Answer struct {
 	Status  uint16
 	Headers []hookwright.Pair
 	Body    []byte
 }
 
-// Reception is what becomes of a request; make one with Accept or Refuse.
+// Reception is the result of a request; make one with Accept or Refuse.
 type Reception struct {
 	refused       bool
 	events        []Draft
@@ -62,10 +62,10 @@ type Reception struct {
 	code, message string
 }
 
-// Accept takes a request with the events that it brings.
+// Accept accepts a request with its events.
 func Accept(events []Draft, answer Answer) Reception { return Reception{events: events, answer: answer} }
 
-// Refuse says that a request is not the provider's or was not understood. The status is 400 to 499.
+// Refuse refuses a request that is not the provider's or is not valid. The status is 400 to 499.
 func Refuse(status uint16, code, message string) Reception {
 	return Reception{refused: true, answer: Answer{Status: status}, code: code, message: message}
 }
@@ -77,7 +77,7 @@ var function Function = func(*Request, string) (Reception, error) {
 	return Reception{}, errors.New("the plugin has not called source.Is in init")
 }
 
-// Is says which function the plugin is. Call it in init.
+// Is registers the plugin's function. Call it in init.
 func Is(manifest hookwright.Manifest, receive Function) { abi.Described, function = manifest, receive }
 
 func call(request *Request, parameters string) (reception Reception, err error) {

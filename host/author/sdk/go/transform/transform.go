@@ -8,14 +8,14 @@ import (
 	"hookwright/internal/abi"
 )
 
-// Message is what leaves the server, or the payload between two steps.
+// Message is an outgoing message, or the payload between two steps.
 type Message struct {
 	Headers     []hookwright.Pair
 	ContentType string
 	Body        []byte
 }
 
-// Verdict is what becomes of a message; make one with Send or Drop.
+// Verdict is the result of a transform; make one with Send or Drop.
 type Verdict struct {
 	dropped bool
 	message Message
@@ -25,7 +25,7 @@ type Verdict struct {
 // Send lets a message go.
 func Send(message Message) Verdict { return Verdict{message: message} }
 
-// Drop says that the message is not wanted, because.
+// Drop drops the message, for this reason.
 func Drop(reason string) Verdict { return Verdict{dropped: true, reason: reason} }
 
 // Function reshapes a message. The parameters are a JSON object.
@@ -35,7 +35,7 @@ var function Function = func(*hookwright.Event, Message, string) (Verdict, error
 	return Verdict{}, errors.New("the plugin has not called transform.Is in init")
 }
 
-// Is says which function the plugin is. Call it in init.
+// Is registers the plugin's function. Call it in init.
 func Is(manifest hookwright.Manifest, apply Function) { abi.Described, function = manifest, apply }
 
 func call(event *hookwright.Event, message Message, parameters string) (verdict Verdict, err error) {

@@ -27,7 +27,7 @@ pub(crate) fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-/// Whether a text is a digest of a supported algorithm.
+/// Whether a string is a digest of a supported algorithm.
 pub(crate) fn is_digest(text: &str) -> bool {
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.strip_prefix("sha256:").is_some_and(|digits| digits.len() == 64 && digits.bytes().all(hex))
@@ -99,7 +99,7 @@ impl Reference {
     }
 }
 
-/// Whether a text may stand between slashes in a repository's name.
+/// Whether a string may stand between slashes in a repository's name.
 fn is_part(part: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     edge(part.chars().next())

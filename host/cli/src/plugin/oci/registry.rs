@@ -231,7 +231,7 @@ fn parameter(challenge: &str, name: &str) -> Option<String> {
     None
 }
 
-/// A text as it may stand in a query (RFC 3986 section 2.1).
+/// A string as it may stand in a query (RFC 3986 section 2.1).
 fn encoded(text: &str) -> String {
     let encode = |byte: u8| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

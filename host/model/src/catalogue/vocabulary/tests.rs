@@ -73,7 +73,7 @@ fn every_name_leads_to_native_types_that_lead_back_to_it() {
                 led += 1;
             }
         }
-        // No native type stands behind two names, or one of them would have led to the other.
+        // No native type has two names, or one of them would lead to the other.
         assert_eq!(vocabulary.native_types().count(), led, "{}", vocabulary.name());
     }
 }
@@ -162,7 +162,7 @@ fn what_is_no_name_is_told_with_every_name() {
         ("uspacy", ""),
         ("xurrent", "webhook.verify"),
         ("xurrent", "*"),
-        // Capsule's clients get the name back, so it is taken only as Capsule writes it.
+        // Capsule's clients get the name back, so only Capsule's own spelling is accepted.
         ("capsule", "PARTY/CREATED"),
         ("capsule", "Party/Created "),
         ("capsule", " party/created"),

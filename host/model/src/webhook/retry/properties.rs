@@ -1,11 +1,11 @@
-//! Whatever schedule is configured.
+//! Properties that hold for every retry schedule.
 
 use proptest::prelude::*;
 use serde_json::{from_value, json, to_value};
 
 use super::*;
 
-/// A schedule that is accepted.
+/// A valid schedule.
 fn schedule() -> impl Strategy<Value = RetrySchedule> {
     let delay = prop_oneof![0..10_u64, 0..=LONGEST, Just(LONGEST)];
     (prop::collection::vec(delay, 0..=MOST_DELAYS), prop_oneof![Just(0.0), Just(1.0), 0.0..=1.0])
@@ -18,7 +18,7 @@ proptest! {
     #[test]
     fn every_failure_has_its_delay_with_jitter_in_its_range_until_the_attempts_are_exhausted(
         schedule in schedule(),
-        // Beyond 0 to 1 it counts as the nearer of them.
+        // Values outside of 0 to 1 are clamped.
         dice in prop_oneof![Just(0.0), Just(1.0), 0.0..=1.0, -10.0..10.0],
     ) {
         prop_assert_eq!(schedule.mistake(), None);
@@ -54,7 +54,7 @@ proptest! {
         let input = json!({"first_seconds": first, "factor": factor, "most_seconds": most, "retries": retries});
         let schedule: RetrySchedule = from_value(input).unwrap();
         let delays = &schedule.delays_seconds;
-        // One more than may be: so it is refused rather than cut.
+        // One more than the maximum, so that it is rejected rather than truncated.
         prop_assert_eq!(delays.len(), retries.min(MOST_DELAYS + 1));
         prop_assert!(delays.iter().all(|delay| *delay <= most));
         prop_assert!(delays.is_sorted());

@@ -1,4 +1,4 @@
-//! What a space holds, in the stand-in.
+//! The mock of a space.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ pub mod secrets {
     use crate::Failure;
     use crate::testing::with;
 
-    /// Letters, digits and hyphens alone, so that it stands in a URL as it does in a header.
+    /// Letters, digits and hyphens only, so that it is valid in a URL and in a header.
     pub fn placeholder(name: &str) -> Result<String, Failure> {
         if with(|host| host.secrets.contains_key(name)) {
             return Ok(format!("placeholder-of-{name}"));

@@ -1,4 +1,4 @@
-// Package abi is how values stand in memory between a plugin and the host (the component model's canonical ABI).
+// Package abi is the layout of values in memory between a plugin and the host (the component model's canonical ABI).
 package abi
 
 import (
@@ -14,7 +14,7 @@ import (
 type Failure struct {
 	// Code is stable, for programs: noun.problem.
 	Code string
-	// Message is for people: what was wrong, with which value, and what to do.
+	// Message is for people: what is wrong, with which value, and what to do.
 	Message string
 	// RetryAfterMs: nil means that trying again cannot help, 0 that the step's own policy decides.
 	RetryAfterMs *uint32
@@ -25,7 +25,7 @@ func (f *Failure) Error() string { return f.Code + ": " + f.Message }
 // Pair is a name with its value.
 type Pair struct{ Name, Value string }
 
-// Manifest is what a plugin says of itself.
+// Manifest describes a plugin.
 type Manifest struct {
 	Name, Version, Summary string
 	// Parameters is a JSON Schema.
@@ -42,7 +42,7 @@ func (a *Area) At() unsafe.Pointer { return unsafe.Pointer(a) }
 // Address is where a pointer points to, as the other side sees it.
 func Address(p unsafe.Pointer) uint32 { return uint32(uintptr(p)) }
 
-// What the host put into memory and nobody has taken yet.
+// Memory that the host has filled and the plugin has not taken yet.
 var pinned = map[uint32][]uint64{}
 
 //go:wasmexport cabi_realloc
@@ -61,7 +61,7 @@ func realloc(old, oldSize, align, size uint32) uint32 {
 	return at
 }
 
-// take answers what the host put at an address, which is the plugin's from now on.
+// take returns the memory that the host filled at an address, which belongs to the plugin from now on.
 func take(at, size uint32) []byte {
 	buffer, found := pinned[at]
 	if !found || size == 0 {
@@ -71,7 +71,7 @@ func take(at, size uint32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(buffer))), size)
 }
 
-// Text takes a text.
+// Text takes a string.
 func Text(at, size uint32) string {
 	bytes := take(at, size)
 	return unsafe.String(unsafe.SliceData(bytes), len(bytes))
@@ -80,7 +80,7 @@ func Text(at, size uint32) string {
 // Bytes takes bytes.
 func Bytes(at, size uint32) []byte { return take(at, size) }
 
-// Option takes a text that may be missing, from a word that says whether it is there.
+// Option takes a string that may be missing, from a word that says whether it is there.
 func Option(there, at, size uint32) *string {
 	if there&0xff == 0 {
 		return nil
@@ -115,10 +115,10 @@ func Error(words []uint32) *Failure {
 	return failure
 }
 
-// Lent is what the host may read until the present call has ended.
+// Lent is memory that the host may read until the current call has ended.
 type Lent struct{ kept []any }
 
-// Text lends a text.
+// Text lends a string.
 func (l *Lent) Text(text string) (at, size uint32) {
 	l.kept = append(l.kept, text)
 	return Address(unsafe.Pointer(unsafe.StringData(text))), uint32(len(text))
@@ -136,7 +136,7 @@ func (l *Lent) Words(words []uint32) (at uint32) {
 	return Address(unsafe.Pointer(unsafe.SliceData(words)))
 }
 
-// Texts lends a list of texts.
+// Texts lends a list of strings.
 func (l *Lent) Texts(texts []string) (at, count uint32) {
 	words := make([]uint32, 0, len(texts)*2)
 	for _, text := range texts {
@@ -157,7 +157,7 @@ func (l *Lent) Pairs(pairs []Pair) (at, count uint32) {
 	return l.Words(words), uint32(len(pairs))
 }
 
-// Option lends a text that may be missing, as the three words it takes.
+// Option lends a string that may be missing, as the three words it takes.
 func (l *Lent) Option(text *string) (there, at, size uint32) {
 	if text == nil {
 		return 0, 0, 0

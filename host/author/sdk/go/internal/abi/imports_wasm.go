@@ -1,6 +1,6 @@
 package abi
 
-// What the host offers, as the component imports it.
+// The host's functions, as the component imports them.
 
 // While the host allocates, nothing may leave the plugin; a collection that begins then asks for the time. The adapter
 // answers by itself while it is held.

@@ -14,7 +14,7 @@ export function describe(): Manifest {
 }
 
 export function run(event: Event, parameters: string): Outcome {
-  // An id may be a number or a text.
+  // An id may be a number or a string.
   const given = get(parameters, "ticket");
   const said = text(given);
   const ticket: string = said == null ? compact(given, "") : said;

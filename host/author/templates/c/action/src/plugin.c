@@ -16,7 +16,7 @@ bool exports_hookwright_plugin_action_run(exports_hookwright_plugin_action_event
                                           exports_hookwright_plugin_action_json_t *parameters,
                                           exports_hookwright_plugin_action_outcome_t *outcome,
                                           exports_hookwright_plugin_action_failure_t *failure) {
-  /* An id may be a number or a text. */
+  /* An id may be a number or a string. */
   json_t given = json_member(json_of(parameters->ptr, parameters->len), "ticket");
   buffer_t ticket = {0}, text = {0}, result = {0};
   if (!json_text(given, &ticket)) buffer_compact(&ticket, given, "");
@@ -25,7 +25,7 @@ bool exports_hookwright_plugin_action_run(exports_hookwright_plugin_action_event
   buffer_add(&text, event->source.ptr, event->source.len);
 
   action_plugin_string_t id = {ticket.ptr, ticket.len}, said = {text.ptr, text.len}, note;
-  /* false: the host has filled in `failure`, which is handed on as it is. */
+  /* false: the host has filled in `failure`, which is passed on unchanged. */
   bool ok = hookwright_plugin_tickets_add_note(&id, &said, false, &note, failure);
   if (ok) {
     buffer_say(&result, "{\"note\":");

@@ -29,7 +29,7 @@ bool exports_hookwright_plugin_condition_evaluate(exports_hookwright_plugin_cond
   verdict->reason.len = reason.len;
   exports_hookwright_plugin_condition_event_free(event);
   condition_plugin_string_free(parameters);
-  /* false would say that `failure` is filled in. */
+  /* false would mean that `failure` is filled in. */
   (void)failure;
   return true;
 }

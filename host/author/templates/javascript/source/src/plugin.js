@@ -28,7 +28,7 @@ export const source = {
       return { tag: 'refused', val: { status: 401, code: 'signature.wrong', message } };
     }
     const draft = { eventType: 'plugin-name.received', data: utf8Decode(request.body), attributes: [] };
-    // Status 0: the host answers as it answers its own API.
+    // Status 0: the host responds as to requests of its own API.
     return { tag: 'accepted', val: { events: [draft], answer: { status: 0, headers: [], body: utf8Encode('') } } };
   },
 };

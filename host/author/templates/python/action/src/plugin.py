@@ -24,6 +24,6 @@ class Metadata(exports.Metadata):
 class Action(exports.Action):
     def run(self, event, parameters):
         ticket = json.loads(parameters)["ticket"]
-        # An id may be a number, and the host takes text.
+        # An id may be a number, and the host requires a string.
         note = tickets.add_note(str(ticket), f"{event.event_type} from {event.source}", False)
         return Outcome_Done(json.dumps({"note": note}))

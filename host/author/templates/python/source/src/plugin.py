@@ -32,5 +32,5 @@ class Source(exports.Source):
             message = "the header x-signature is not the HMAC of the body: send sha256=HEX"
             return Reception_Refused(Refusal(401, "signature.wrong", message))
         draft = Draft(None, "plugin-name.received", None, None, request.body.decode(), [])
-        # Status 0: the host answers as it answers its own API.
+        # Status 0: the host responds as to requests of its own API.
         return Reception_Accepted(Intake([draft], Answer(0, [], b"")))

@@ -18,7 +18,7 @@ export const metadata: Metadata = {
 export const action: Action = {
   run: (event, parameters) => {
     const { ticket } = JSON.parse(parameters);
-    // An id may be a number, and the host takes text.
+    // An id may be a number, and the host requires a string.
     const note = addNote(String(ticket), `${event.eventType} from ${event.source}`, false);
     return { tag: 'done', val: JSON.stringify({ note }) };
   },

@@ -15,7 +15,7 @@ comptime {
 }
 
 fn run(event: *const hookwright.Event, parameters: []const u8) hookwright.Failed!hookwright.Outcome {
-    // An id may be a number or a text.
+    // An id may be a number or a string.
     const given = json.get(parameters, "ticket");
     const ticket = json.text(given) orelse json.compact(given, "");
     const text = hookwright.join(&.{ event.event_type.get(), " from ", event.source.get() });

@@ -2,13 +2,13 @@
 
 use hookwright_model::{Kind, SpaceId};
 
-use crate::outlook::Outlook;
+use crate::pending_changes::PendingChanges;
 
 /// The space for which something is validated, and its state after the changes.
 #[derive(Clone, Copy)]
 pub(crate) struct CheckScope<'a> {
     pub(crate) space: &'a SpaceId,
-    pub(crate) outlook: &'a Outlook,
+    pub(crate) pending: &'a PendingChanges,
     /// The name of the workflow that is validated.
     pub(crate) itself: Option<&'a str>,
 }

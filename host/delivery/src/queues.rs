@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use hookwright_foundation::places::SpacePermits;
+use hookwright_foundation::permits::SpacePermits;
 use hookwright_foundation::token_bucket::TokenBucket;
 use hookwright_model::{DeliveryId, Timestamp, Webhook};
 use parking_lot::Mutex;
@@ -126,13 +126,13 @@ impl Inner {
 }
 
 impl DeliveryQueues {
-    /// `places` is the number of concurrent deliveries of the server.
-    pub(crate) fn new(places: usize) -> Self {
+    /// `permits` is the number of concurrent deliveries of the server.
+    pub(crate) fn new(permits: usize) -> Self {
         Self {
             inner: Mutex::default(),
             ended: Notify::new(),
             circuits: Circuits::default(),
-            hosts: Hosts::new(places),
+            hosts: Hosts::new(permits),
             tests: SpacePermits::new(MAX_TESTS_PER_SPACE, MAX_TESTS),
         }
     }

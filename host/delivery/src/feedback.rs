@@ -6,7 +6,7 @@ use hookwright_egress::{Answer, Failed};
 use hookwright_model::Timestamp;
 use http::HeaderMap;
 
-use crate::lanes::RequestOutcome;
+use crate::queues::RequestOutcome;
 
 /// The longest time by which a receiver may delay the next attempt with Retry-After.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 86_400);

@@ -1,4 +1,4 @@
-//! How fast and in which order: nobody is held up by another, and order is kept where it is wanted.
+//! The order and the pace of deliveries: one webhook does not delay another, and the order of a key is kept.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::stage::{Stage, admin, seconds};
 /// What a receiver was sent, in order: the `data` of each.
 type Seen = Arc<Mutex<Vec<Value>>>;
 
-/// A receiver that fails for data that are in `bad`, and takes down what it takes.
+/// A receiver that answers 500 for data in `bad` and records what it accepts.
 fn picky(seen: &Seen, bad: &Arc<Mutex<Vec<Value>>>) -> Receiver {
     let (seen, bad) = (Arc::clone(seen), Arc::clone(bad));
     Receiver::serving(None, move |request| {
@@ -112,7 +112,7 @@ async fn redeliveries_keep_the_order_of_their_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_delivery_is_skipped_or_parked_as_on_failure_says() {
+async fn a_failed_delivery_is_skipped_or_parked_as_on_failure_requires() {
     let (stage, seen, bad, _receiver) = ordered("skip").await;
     stage.until("passed by", || of(&seen, "a") == ["a2", "a3"]).await;
     stage.until("the failure is recorded", || stage.deliveries()[0].attempts == 1).await;

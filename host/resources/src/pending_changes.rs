@@ -17,7 +17,7 @@ pub(crate) struct Unread {
 
 /// The differences from what the space holds. Empty, unless several objects are changed together.
 #[derive(Default)]
-pub(crate) struct Outlook {
+pub(crate) struct PendingChanges {
     /// Plugins by name. `None`: the space will have no plugin of this name.
     pub(crate) plugins: HashMap<String, Option<Arc<Plugin>>>,
     /// Workflows by name. `None`: there will be no workflow of this name.
