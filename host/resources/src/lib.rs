@@ -8,6 +8,7 @@ pub mod event_types;
 pub mod key_ring;
 pub mod kinds;
 pub mod lifecycle;
+pub mod pending_changes;
 pub mod plugin_policies;
 pub mod plugins;
 pub mod records;

@@ -58,7 +58,7 @@ pub(crate) trait Resource: Sync {
     fn check(
         &self,
         _space: &SpaceId,
-        _outlook: &PendingChanges,
+        _pending: &PendingChanges,
         _thing: &mut Self::Thing,
     ) -> Result<(), PipelineError> {
         Ok(())
