@@ -137,7 +137,7 @@ pub(crate) fn as_expected(
 
 impl PipelineError {
     /// The stable code, for log lines.
-    pub(crate) fn code(&self) -> &str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Invalid(_) => "input.invalid",
             Self::Mismatch { .. } => "event.schema_mismatch",
@@ -153,7 +153,7 @@ impl PipelineError {
         }
     }
 
-    pub(crate) fn not_found(what: &'static str, id: &str) -> Self {
+    pub fn not_found(what: &'static str, id: &str) -> Self {
         Self::NotFound { what, id: hookwright_model::abridged(id) }
     }
 }

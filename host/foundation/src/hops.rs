@@ -13,7 +13,7 @@ pub async fn after_hops<F: Future>(hops: u32, work: F) -> F::Output {
 }
 
 /// The cause of what the request leads to, with the hops counted.
-pub(crate) fn counted(cause: Option<Cause>) -> Option<Cause> {
+pub fn counted(cause: Option<Cause>) -> Option<Cause> {
     match HOPS.try_with(|hops| *hops).unwrap_or(0) {
         0 => cause,
         hops => Some(cause.unwrap_or_else(Cause::api).after_hops(hops)),

@@ -6,25 +6,25 @@ use serde_json::{Map, Value};
 
 /// One place at which two values differ.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Difference<'v> {
+pub struct Difference<'v> {
     /// The path to it, such as `then[0].with.id`; empty for the whole value.
-    pub(crate) path: String,
+    pub path: String,
     /// What the first value has there.
-    pub(crate) first: Option<&'v Value>,
+    pub first: Option<&'v Value>,
     /// What the second value has there.
-    pub(crate) second: Option<&'v Value>,
+    pub second: Option<&'v Value>,
 }
 
 /// The places at which two values differ, at most `limit` of them. Members of the first value come before those that only
 /// the second one has.
-pub(crate) fn values<'v>(first: &'v Value, second: &'v Value, limit: usize) -> Vec<Difference<'v>> {
+pub fn values<'v>(first: &'v Value, second: &'v Value, limit: usize) -> Vec<Difference<'v>> {
     let mut finder = Finder { found: Vec::new(), limit };
     finder.value(String::new(), Some(first), Some(second));
     finder.found
 }
 
 /// The same for the members of two objects, of which only those count whose names do.
-pub(crate) fn members<'v>(
+pub fn members<'v>(
     first: &'v Map<String, Value>,
     second: &'v Map<String, Value>,
     limit: usize,

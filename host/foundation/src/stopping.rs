@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 /// Signals all background work to end.
 #[derive(Clone, Debug)]
-pub(crate) struct Stopping(watch::Sender<bool>);
+pub struct Stopping(watch::Sender<bool>);
 
 impl Stopping {
     pub(crate) fn new() -> Self {
@@ -23,7 +23,7 @@ impl Stopping {
     }
 
     /// A receiver with which to wait for it.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<bool> {
+    pub fn subscribe(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }
 

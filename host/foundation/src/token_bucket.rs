@@ -26,7 +26,7 @@ impl TokenBucket {
     }
 
     /// A full bucket with another capacity than its rate has.
-    pub(crate) fn with_capacity(capacity: u32, rate: Rate, now: Timestamp) -> Self {
+    pub fn with_capacity(capacity: u32, rate: Rate, now: Timestamp) -> Self {
         Self { rate, capacity: capacity.into(), tokens: capacity.into(), at: now }
     }
 
@@ -38,7 +38,7 @@ impl TokenBucket {
     }
 
     /// Changes the capacity. Tokens beyond it are lost; a larger capacity fills at the rate.
-    pub(crate) fn set_capacity(&mut self, capacity: u32) {
+    pub fn set_capacity(&mut self, capacity: u32) {
         self.capacity = capacity.into();
     }
 

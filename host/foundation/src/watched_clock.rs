@@ -8,7 +8,7 @@ use hookwright_model::{Clock, Timestamp};
 use tokio::sync::Notify;
 
 /// The clock, with the latest time that it has returned.
-pub(crate) struct WatchedClock {
+pub struct WatchedClock {
     clock: Arc<dyn Clock>,
     latest: AtomicI64,
     moved: Notify,
@@ -20,7 +20,7 @@ impl WatchedClock {
     }
 
     /// The present instant.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         let now = self.clock.now();
         self.latest.fetch_max(now.millis(), Ordering::Relaxed);
         now

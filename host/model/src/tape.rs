@@ -309,7 +309,7 @@ impl TapedView {
         make: impl FnOnce(Option<u64>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let known = {
-            let mut inner = self.tape.inner();
+            let mut inner = self.tape.0.lock();
             match &mut inner.mode {
                 Mode::Recording { .. } => None,
                 Mode::Playing { answers, .. } => {
