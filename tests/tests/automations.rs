@@ -57,7 +57,10 @@ fn an_automation_is_created_read_updated_disabled_and_deleted() {
     assert_eq!(story["runs"], json!([]));
     let reason = story["not_considered"][0]["reason"].as_str().unwrap();
     let switched = &off["switched"];
-    assert!(reason.starts_with(&format!("it has been off since {}", switched["at"].as_str().unwrap())), "{reason}");
+    assert!(
+        reason.starts_with(&format!("it has been disabled since {}", switched["at"].as_str().unwrap())),
+        "{reason}"
+    );
     assert!(reason.ends_with(switched["by"].as_str().unwrap()) && reason.contains("key "), "{reason}");
     assert_eq!(client.post(&format!("{path}/enable"), &json!({})).expect(200)["enabled"], true);
     assert_eq!(run(&client, &scene::send(&client, "a.b", &json!({})))["state"], "done");

@@ -274,11 +274,8 @@ fn disabled_automations_and_the_chain_limit_are_explained() {
     let event = scene::send(&client, "loop.x", &json!({}));
     let explained = client.get(&format!("/v1/events/{event}/explain")).expect(200);
     let explanation = text(&explained["automations"][0]["explanation"]);
-    let since = format!(
-        "it has been off since {}, switched off by {}",
-        text(&shown["switched"]["at"]),
-        text(&shown["switched"]["by"])
-    );
+    let since =
+        format!("it has been disabled since {}, by {}", text(&shown["switched"]["at"]), text(&shown["switched"]["by"]));
     assert!(explanation.contains(&since) && !explanation.contains("misspelt"), "{explained:#}");
     let event = scene::send(&client, "fe.x", &json!({}));
     let explained = client.get(&format!("/v1/events/{event}/explain")).expect(200);

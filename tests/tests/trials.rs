@@ -68,7 +68,7 @@ fn a_stored_event_can_be_dry_run_and_each_decision_has_its_reason() {
         (&json!(false), &json!(false), &json!([]))
     );
     assert!(text(&shown["decision"]["reason"]).contains("it is 50"), "{shown:#}");
-    assert!(shown["notes"].to_string().contains("switched off"));
+    assert!(shown["notes"].to_string().contains("is disabled"));
     let path = format!("/v1/automations/{automation}/test");
     assert_eq!(client.post(&path, &json!({})).paths(), ["event"]);
     client.post(&path, &json!({"event_id": "none"})).problem(404, "event.not_found");

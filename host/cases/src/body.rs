@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_told_by_its_media_type() {
+    fn json_is_recognized_by_its_media_type() {
         for (content_type, is) in [
             ("application/json; charset=utf-8", true),
             ("application/a+JSON", true),

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_case_is_named_with_its_path() {
+    fn errors_in_a_case_are_reported_with_their_paths() {
         assert_eq!(mistakes(r#"{"expect":{"done":null,"effects":[]}}"#), "");
         for (text, part) in [
             (r#"{}"#, "expect: is empty"),

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_differs_nowhere() {
+    fn a_matching_outcome_has_no_differences() {
         for (expected, actual) in [
             (json!({"a": 1}), json!({"a": 1.0, "b": 2})),
             (json!([{"a": {}}]), json!([{"a": {"b": 1}}])),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named_by_its_path() {
+    fn differences_are_reported_with_their_paths() {
         for (expected, actual, path) in [
             (json!(1), json!("1"), "done"),
             (json!(u64::MAX), json!(u64::MAX - 1), "done"),

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_read_in_order_and_a_bad_file_keeps_its_place() {
+    fn a_folder_is_read_in_order_including_invalid_files() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()).unwrap_err().code(), "case.unreadable");
         for (name, text) in [

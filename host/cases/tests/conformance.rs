@@ -135,7 +135,7 @@ async fn call(plugin: &Plugin, access: &Arc<Access>, event: &Event) -> (bool, us
 }
 
 #[tokio::test]
-async fn an_instance_that_is_kept_for_many_calls_does_not_grow() {
+async fn a_warm_instance_does_not_grow_over_many_calls() {
     let registry = registry();
     let mut complaints = String::new();
     for language in LANGUAGES {

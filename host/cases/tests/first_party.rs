@@ -30,7 +30,7 @@ fn registry() -> Registry {
 }
 
 /// The message about a failed report.
-fn told(plugin: &str, report: &Report) -> String {
+fn failure_message(plugin: &str, report: &Report) -> String {
     let mut text = format!("{plugin}/{}: {}\n", report.name, report.description);
     if let Some(error) = &report.error {
         let _ = writeln!(text, "  {error}");
@@ -68,7 +68,7 @@ async fn every_first_party_plugin_loads_and_passes_all_of_its_cases() {
             count += 1;
             let report = run(&plugin, &file, Limits::default()).await;
             if !report.passed() {
-                complaints.push_str(&told(&name, &report));
+                complaints.push_str(&failure_message(&name, &report));
             }
         }
     }
@@ -90,7 +90,7 @@ async fn paths(plugin: &Plugin, text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_condition_a_transform_and_a_source_are_called_with_what_the_case_says() {
+async fn a_condition_a_transform_and_a_source_are_called_with_the_input_of_the_case() {
     let registry = registry();
     for (name, text, wrong) in [
         (
@@ -203,7 +203,7 @@ async fn requests_are_answered_from_the_list_in_order_and_compared_with_it() {
 }
 
 #[tokio::test]
-async fn a_case_that_cannot_be_set_up_says_where() {
+async fn an_error_in_the_setup_of_a_case_has_its_path() {
     let plugin = registry().prepare(component("note-add")).await.unwrap();
     for (text, part) in [
         (r#"{"tickets": [{"subject": "x"}], "expect": {"done": 1}}"#, "tickets[0].id: must be an integer of 0 or more"),

@@ -150,7 +150,7 @@ impl DryRuns {
             decision,
         };
         if !automation.enabled {
-            shown.notes.push("the automation is switched off: it is not considered for real events".to_owned());
+            shown.notes.push("the automation is disabled: it does not fire for real events".to_owned());
         }
         if !shown.decision.fired {
             return Ok(shown);

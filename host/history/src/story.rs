@@ -216,8 +216,8 @@ fn why_not(automation: &Automation, event: &Event) -> Option<String> {
         Some(chain_cut())
     } else if !automation.enabled {
         Some(match &automation.switched {
-            Some(switched) => format!("it has been off since {}, switched off by {}", switched.at, switched.by),
-            None => format!("it is off; it was changed last at {}", automation.updated_at),
+            Some(switched) => format!("it has been disabled since {}, by {}", switched.at, switched.by),
+            None => format!("it is disabled; it was last changed at {}", automation.updated_at),
         })
     } else if let Some(switched) = automation.switched.as_ref().filter(|switched| switched.at > event.received_at) {
         Some(format!("it was off when the event was accepted; {} switched it on at {}", switched.by, switched.at))

@@ -22,7 +22,7 @@ pub(crate) fn made_by(known: Known, request: &KeyedRequest) -> Result<Made, Pipe
         Known::Retry(made) => Ok(made),
         Known::Reused => {
             let message = format!(
-                "Idempotency-Key `{}` came with another request before, and nothing was done now: use a new key for each \
+                "Idempotency-Key `{}` was used with another request before, and nothing was executed now: use a new key for each \
                  request, and the same key only to send the same request again",
                 request.key
             );

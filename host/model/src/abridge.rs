@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_value_is_cut_and_its_length_is_given() {
+    fn a_long_value_is_truncated_and_its_length_is_shown() {
         for short in ["", "a", &"é".repeat(200)] {
             assert_eq!(abridged(short), short);
         }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_keeps_its_beginning_and_the_remedy_at_its_end() {
+    fn a_long_message_is_abridged_between_its_beginning_and_the_remedy() {
         for short in ["a".repeat(2000), "é".repeat(2000)] {
             assert_eq!(abridged_message(short.clone()), short);
         }

@@ -74,7 +74,7 @@ mod tests {
     use crate::EventDraft;
 
     #[test]
-    fn a_key_is_made_of_the_event() {
+    fn a_key_is_rendered_from_the_event() {
         let data = json!({"id": 7, "long": "x".repeat(1000)});
         let event = EventDraft::json("a.b", "s", Some("ticket/7".to_owned()), &data, None)
             .accept(&SpaceId::main(), Timestamp::from_millis(0))

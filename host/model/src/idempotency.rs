@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_taken_with_and_without_quotes() {
+    fn a_key_is_accepted_with_and_without_quotes() {
         for (value, key) in [
             ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
             (r#""8e03978e-40d5-43dd-bc93-6894a57f9324""#, "8e03978e-40d5-43dd-bc93-6894a57f9324"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_key_is_refused_with_the_reason() {
+    fn an_invalid_key_is_refused_with_the_reason() {
         let long = "x".repeat(257);
         for (value, part) in [
             ("", "is empty"),

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_includes_those_that_may_nothing_that_it_may_not() {
+    fn a_role_includes_roles_with_a_subset_of_its_permissions() {
         let all = [Role::Admin, Role::Editor, Role::Viewer, Role::Ingest];
         let included = |role: Role| all.into_iter().filter(|other| role.includes(*other)).collect::<Vec<_>>();
         assert_eq!(included(Role::Admin), all);

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_sent_is_refused_when_it_is_requested() {
+    fn a_mail_that_cannot_be_sent_is_refused_when_it_is_requested() {
         let letter = |to: &[&str], field: Option<(&str, &str)>| Letter {
             to: to.iter().map(|to| (*to).to_owned()).collect(),
             headers: field.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),

@@ -306,7 +306,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_release_stays_one_and_its_number_stands_for_its_bytes() {
+    fn a_release_stays_a_release_and_its_number_identifies_its_bytes() {
         let mut record = record();
         record.use_version(version("1.0.0", "a", false), Timestamp::default());
         record.use_version(version("1.0.0", "a", true), Timestamp::default());

@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_policy_is_refused_with_the_path_to_what_is_wrong() {
+    fn an_invalid_policy_is_refused_with_the_path_of_the_error() {
         for (policy, path) in [
             (json!({"grants": {"http": [{"host": "https://a.example"}]}}), "grants.http[0].host"),
             (json!({"grants": {"http": [{"host": "a.example", "methods": ["post"]}]}}), "grants.http[0].methods[0]"),
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_granted_further_is_added_once() {
+    fn further_grants_are_added_once() {
         let mut grants = Grants::default();
         for _ in 0..2 {
             grants.add(Grants {

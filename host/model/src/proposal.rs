@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_most_becomes_a_condition_and_what_is_there_is_passed_on() {
+    fn specific_fields_become_conditions_and_present_fields_are_passed_on() {
         let data = json!({"id": 7, "Event-Name": "x", "action": "opened", "issue": {"state": "open", "title": "T",
             "user": {"name": "ann", "deep": {"name": "ann"}}}, "labels": ["a"], "status": "A\nB", "a.b": 1});
         let proposal = proposed("inbox.received", &data);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_still_makes_an_automation() {
+    fn an_event_without_specific_fields_still_makes_an_automation() {
         for data in [json!("text"), json!([1]), json!({}), json!(null), json!({"x y": 1})] {
             let proposal = proposed("a", &data);
             assert_eq!(proposal["when"]["all"].as_array().unwrap().len(), 1, "{proposal}");

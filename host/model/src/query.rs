@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_named_with_the_remedy() {
+    fn an_invalid_query_is_reported_with_the_remedy() {
         let many = vec!["x"; 101].join(",");
         for (kind, name, value, said) in [
             ("ticket", "statsu", "open", "`statsu` is not a field of a ticket: it has id, subject, status"),
@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_in_an_indexed_text_is_found_however_it_is_written() {
+    fn an_instant_in_an_indexed_string_is_found_in_any_notation() {
         let kind = builtin_kind("ticket").unwrap();
         let query = query("ticket", &[("status", "2026-01-01T01:00:00+01:00")]).unwrap();
         // The index contains one of its notations only, so the records themselves are read.

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_bears_secrets_is_left_out() {
+    fn values_with_secrets_are_omitted() {
         for name in [
             "authorization",
             "proxy-authorization",

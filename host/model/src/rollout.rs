@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_taken_back_when_it_fails_more_than_the_one_in_use() {
+    fn a_version_is_rolled_back_when_it_fails_more_than_the_live_one() {
         let canary = rollout(10);
         assert_eq!(canary.fails(counts(100, 0), counts(19, 19)), None, "too few calls to tell");
         assert!(canary.fails(counts(100, 0), counts(20, 2)).unwrap().contains("10.0 % of its 20 calls"));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_all_at_once() {
+    fn all_errors_are_reported_at_once() {
         let input = RolloutInput { percent: Some(0), minimum_calls: Some(0), ..RolloutInput::default() };
         let paths: Vec<String> = input.check().unwrap_err().0.into_iter().map(|mistake| mistake.path).collect();
         assert_eq!(paths, ["mode", "percent", "minimum_calls"]);

@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_taken_by_their_fields_and_by_a_time_that_is_past() {
+    fn records_are_selected_by_their_fields_and_by_a_past_time() {
         let each: ForEachRecord =
             serde_json::from_value(json!({"kind": "ticket", "where": {"status": "open", "gone": null},
             "past": {"field": "created_at", "plus_minutes": "sla_solution_time"}}))

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_from_another_error_is_not_reported() {
+    fn consequences_of_another_error_are_not_reported() {
         let whole = |more: &str| {
             format!(
                 r#"{{"name": "a", "count": 1, "role": "viewer", "since": "2026-01-01T00:00:00Z", "pattern": "a",
@@ -397,14 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_object_at_all_is_one_error() {
+    fn a_value_that_is_not_an_object_is_one_error() {
         for text in ["[]", "7", "null", "\"x\""] {
             assert_eq!(paths(text), [""], "{text}");
         }
     }
 
     #[test]
-    fn a_large_text_is_not_read_again_for_each_of_its_errors() {
+    fn a_large_text_is_not_parsed_again_for_each_of_its_errors() {
         let found = |sevens: usize| paths(&format!(r#"{{"list": [{}]}}"#, vec!["7"; sevens].join(","))).len();
         assert_eq!(found(5000), MAX_ROUNDS, "10 KB");
         assert_eq!(found(50_000), 10, "100 KB");

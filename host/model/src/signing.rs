@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_takes_its_default() {
+    fn absent_fields_have_defaults() {
         let SigningPolicy::Jwt(jwt) = read(json!({"kind": "jwt", "algorithm": "RS256"})) else { panic!("no jwt") };
         assert_eq!((jwt.expires_in_seconds, jwt.audience, jwt.issuer), (60, None, None));
         let SigningPolicy::Sns(sns) = read(json!({"kind": "sns"})) else { panic!("no sns") };
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_policy_is_refused_with_the_path_to_what_is_wrong() {
+    fn an_invalid_policy_is_refused_with_the_path_of_the_error() {
         let message = |more: Value| {
             let mut policy = json!({"kind": "http-message-signatures", "algorithm": "ed25519"});
             policy.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

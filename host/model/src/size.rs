@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_counts_for_what_its_value_does() {
+    fn serialized_json_counts_as_much_as_its_value() {
         for text in [
             r#"{"a":[1,-2.5e10,null,true,""],"b\n":{"c\"":"é \" \\ \/ \t \u0001 \u00e9 \u20ac \ud83d\ude00 😀"},"":{}}"#,
             " { \"a\" : [ 1 , \"b\" , false ] } ",

@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_steps_are_named_with_their_place() {
+    fn errors_in_steps_are_reported_with_their_paths() {
         for (step, path, part) in [
             (json!({"action": "a", "retry": {"delays_seconds": [9_000_000]}}), "then[0].retry", "at most 30 days"),
             (json!({"action": "a", "timeout_ms": 5}), "then[0].timeout_ms", "give 10 to 300000"),
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_when_it_says() {
+    fn a_wait_ends_at_its_time() {
         let now = Timestamp::from_millis(1_000);
         let seconds = |value: Value| Wait::Seconds(Value::Null).end(&value, now).map(Timestamp::millis);
         assert_eq!(seconds(json!(1.5)), Ok(2_500));

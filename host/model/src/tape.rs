@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_read_again_whatever_is_stored_now() {
+    fn recorded_reads_are_replayed_whatever_is_stored_now() {
         let (main, key) = (SpaceId::main(), RecordKey::ticket(7));
         let tape = Arc::new(Tape::recording(10_000));
         let view = taped(stored(), &tape);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tape_that_is_full_keeps_nothing_rather_than_a_part() {
+    fn a_full_tape_records_nothing_rather_than_a_part() {
         let tape = Tape::recording(100);
         assert_eq!(tape.answer("c", String::new, || "x".repeat(20)).len(), 20);
         tape.keep("c", String::new(), &"x".repeat(200));

@@ -82,7 +82,7 @@ impl Tool {
         for (name, rule) in &self.fields {
             let (form, none) = (rule.get(0).and_then(Value::as_str), rule.get(1));
             let value = record.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""));
-            let value = value.map(|value| told(value, form.unwrap_or_default()));
+            let value = value.map(|value| client_value(value, form.unwrap_or_default()));
             shown.insert(name.clone(), value.or_else(|| none.cloned()).unwrap_or_default());
         }
         for (name, value) in record.as_object().into_iter().flatten() {
@@ -123,7 +123,7 @@ impl Tool {
             UserId::Number(number) => Value::from(*number),
             UserId::Text(text) => text.as_str().into(),
         };
-        told(&id, form.unwrap_or_default())
+        client_value(&id, form.unwrap_or_default())
     }
 
     /// The input without ignored fields, each value in the type of the record's kind.
@@ -142,14 +142,14 @@ impl Tool {
 }
 
 /// A value in the type that a client expects.
-fn told(value: &Value, form: &str) -> Value {
+fn client_value(value: &Value, form: &str) -> Value {
     match (form, value) {
         // A reference to another record is its id.
-        ("number" | "text", Value::Object(other)) => other.get("id").map_or(Value::Null, |id| told(id, form)),
+        ("number" | "text", Value::Object(other)) => other.get("id").map_or(Value::Null, |id| client_value(id, form)),
         ("number", Value::String(text)) => text.parse::<i64>().map_or_else(|_| value.clone(), Value::from),
         ("text", Value::Number(number)) => number.to_string().into(),
         ("text", Value::Bool(truth)) => truth.to_string().into(),
-        ("texts", Value::Array(list)) => list.iter().map(|one| told(one, "text")).collect(),
+        ("texts", Value::Array(list)) => list.iter().map(|one| client_value(one, "text")).collect(),
         _ => value.clone(),
     }
 }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_texts_are_what_clients_expect_them_to_be() {
+    fn numbers_and_strings_have_the_types_that_clients_expect() {
         let task = made(
             "/tasks/v1/tasks",
             json!({"title": "T", "responsibleId": 2, "parentId": "250", "deadline": "", "kanbanStageId": 11,
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_only_is_passed_over() {
+    fn read_only_fields_are_ignored() {
         let tool = at("/crm/v1/entities/leads/1").tool;
         let kind = builtin_kind("lead").unwrap();
         let changes =

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_text_or_a_whole_number_and_keeps_its_form() {
+    fn an_id_is_a_string_or_an_integer_and_keeps_its_form() {
         for id in [json!(1), json!(9_007_199_254_740_991_u64), json!("usr_1"), json!("390"), json!("ü".repeat(128))] {
             let given = json!({"id": id, "name": "Ada"});
             let user = read(&given).unwrap();

@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_full_of_unclosed_variables_is_read_once_and_reported_once() {
+    fn a_string_full_of_unclosed_variables_is_parsed_once_and_reported_once() {
         let text = "{{".repeat(1000);
         assert_eq!(pieces(&text).count(), 2);
         assert_eq!(render(&json!(text), &scope()), Ok(json!(text)));
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_path_says_what_was_there() {
+    fn a_missing_path_is_reported_with_what_exists() {
         let error = render(&json!("x {{analytics_event.attributes.issue.id}}"), &scope()).unwrap_err();
         let VariableError::Missing { variable, message } = error else { panic!("{error}") };
         assert_eq!(variable, "analytics_event.attributes.issue.id");

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workflow_stands_for_an_automation_of_its_version() {
+    fn a_workflow_is_converted_to_an_automation_of_its_version() {
         let one = workflow("on-board_2", json!([{"action": "a", "with": {"lead": "{{input.lead}}"}}]));
         assert_eq!(one.check(), Ok(()));
         let procedure = one.procedure();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_a_workflow_are_named() {
+    fn errors_in_a_workflow_are_reported() {
         for (one, path) in [
             (workflow("On board", json!([{"action": "a"}])), "name"),
             (workflow("a", json!([])), "steps"),

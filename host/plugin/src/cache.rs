@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_written_is_read() {
+    fn only_intact_files_are_read() {
         let mut file = MAGIC.to_vec();
         file.extend_from_slice(&Sha256::digest(b"code"));
         file.extend_from_slice(b"code");

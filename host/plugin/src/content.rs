@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_its_coding_or_swells_past_the_bound_is_refused() {
+    fn an_invalid_or_too_large_encoded_body_is_refused() {
         let bomb = gzip(&vec![0_u8; 10_000_000]);
         assert!(bomb.len() < 20_000);
         assert_eq!(decode(["gzip"], &bomb, 1_000_000), Err(ContentError::TooLarge(1_000_000)));

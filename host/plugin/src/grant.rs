@@ -227,7 +227,7 @@ mod tests {
     const TICKETS: &str = "hookwright:plugin/tickets@0.1.0";
 
     #[test]
-    fn a_component_that_is_several_kinds_gets_what_each_of_them_gets() {
+    fn a_component_of_several_kinds_gets_the_interfaces_of_each() {
         let imports = ["hookwright:plugin/types@0.1.0", "hookwright:plugin/log@0.1.3", TICKETS];
         let granted = grant(&interfaces(&imports, &[META, CONDITION, ACTION, "init"])).ok().unwrap();
         assert_eq!(granted.kinds, [Kind::Condition, Kind::Action]);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_not_granted_is_named_with_the_reason() {
+    fn every_refused_import_is_named_with_the_reason() {
         let imports = [
             TICKETS,
             "wasi:cli/environment@0.2.0",
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_given_once_for_all_imports_that_it_is_about() {
+    fn a_remedy_is_reported_once_for_all_its_imports() {
         let wasi: Vec<String> = (0..18).map(|number| format!("wasi:cli/thing-{number}@0.2.0")).collect();
         let mut imports: Vec<&str> = wasi.iter().map(String::as_str).collect();
         imports.push(TICKETS);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_that_is_no_plugin_is_told_what_it_lacks() {
+    fn a_component_that_is_not_a_plugin_is_refused_with_what_it_lacks() {
         for (exports, part) in [
             (&[][..], "exports nothing"),
             (

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_is_as_large_as_what_it_instantiates() {
+    fn the_size_of_a_component_includes_its_instances() {
         for how in ["inline", "outer alias", "export"] {
             assert!(read(&doubled(8, how)).is_ok(), "{how}");
             let bytes = doubled(24, how);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_component_is_told_apart() {
+    fn bytes_that_are_not_a_component_are_recognized() {
         for (bytes, code, part) in [
             (&b""[..], "plugin.not_wasm", "empty"),
             (b"(component)", "plugin.not_wasm", "`(component)`"),

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_cannot_be_used_says_what_to_change() {
+    fn an_invalid_manifest_is_reported_with_the_remedy() {
         assert!(described().check().is_ok());
         for (wrong, part) in [
             (Described { name: " ".to_owned(), ..described() }, "`name`"),

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_space_leaves_a_quarter_to_the_others_and_what_is_dropped_is_free_again() {
+    fn one_space_leaves_a_quarter_to_the_others_and_dropped_memory_is_released() {
         let budget = MemoryBudget::new(400);
         let (mut first, mut second) = (budget.open(&space("a")), budget.open(&space("a")));
         assert_eq!(first.grow_to(200), Ok(()));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_waits_goes_before_anything_is_refused() {
+    fn idle_memory_is_reclaimed_before_a_call_is_refused() {
         let budget = MemoryBudget::new(100);
         let idle = Arc::new(Mutex::new(None));
         let mut waiting = budget.open(&space("a"));

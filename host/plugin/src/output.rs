@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_for_people_are_cut_between_characters() {
+    fn messages_are_truncated_between_characters() {
         assert_eq!(prefix("aäb", 2), "a");
         assert_eq!(cut("aäb", 3), "aä…");
         assert!(verdict(true, "x".repeat(10_000)).reason.len() < TEXT + 4);

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_tries_send_is_bounded() {
+    fn the_requests_of_all_tries_are_bounded() {
         let tries = Retained::default();
         (0..MAX_SENT).for_each(|n| tries.retain(n.to_string(), &answer(200)));
         assert_eq!(tries.place().unwrap_err().code, "http.too_many_requests");

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_keeps_what_there_is_room_for_and_says_that_it_was_cut() {
+    fn a_log_is_truncated_at_its_limit_and_says_so() {
         let mut lines = log(2, 100);
         for line in ["a", "b", "c", "d"] {
             lines.add(line);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_last_said_to_be_wrong_explains_a_trap() {
+    fn the_last_printed_error_explains_a_trap() {
         let mut lines = log(0, 0);
         assert_eq!(lines.explanation(), None);
         lines.explain("panicked at src/lib.rs:3: no");
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_in_pieces_becomes_lines() {
+    fn output_in_pieces_becomes_lines() {
         let mut lines = log(9, 1000);
         for piece in [&b"one\ntw"[..], b"o\r\n\n", b"\xffthree"] {
             lines.print(piece);

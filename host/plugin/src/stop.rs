@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_instances_than_permitted_are_told_from_a_trap() {
+    fn too_many_instances_are_distinguished_from_a_trap() {
         let engine = Engine::default();
         let module = Module::new(&engine, b"\0asm\x01\0\0\0").unwrap();
         let mut store = Store::new(&engine, StoreLimitsBuilder::new().instances(0).build());

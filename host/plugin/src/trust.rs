@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_signature_of_a_trusted_key_over_this_digest_is_taken() {
+    fn only_a_signature_of_a_trusted_key_over_this_digest_is_accepted() {
         let (ours, theirs) = (SigningKey::from_bytes(&[7; 32]), SigningKey::from_bytes(&[8; 32]));
         let public = STANDARD.encode(ours.verifying_key().as_bytes());
         let digest = "ab".repeat(32);

@@ -214,7 +214,7 @@ impl Workflows for Catalogue {
                 Failure::permanent("workflow.not_found", format!("there is no workflow `{}` in this space", shown()))
             }
             NotStarted::Disabled => {
-                Failure::permanent("workflow.disabled", format!("the workflow `{}` is switched off", shown()))
+                Failure::permanent("workflow.disabled", format!("the workflow `{}` is disabled", shown()))
             }
             NotStarted::Wrong(mistakes) => Failure::permanent("workflow.input_invalid", mistakes.to_string()),
         })

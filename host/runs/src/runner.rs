@@ -184,7 +184,7 @@ impl Runner {
                 let occasion = Occasion { space, event, by: By::Run(id) };
                 decide(&self.steps.invoke, occasion, found.when.as_ref(), found.on_unavailable).await
             }
-            Some(_) => (refused("the automation was switched off before the event was processed"), None),
+            Some(_) => (refused("the automation was disabled before the event was processed"), None),
             None => (refused("the automation was deleted before the event was processed"), None),
         };
         let now = self.clock.now();

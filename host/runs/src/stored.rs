@@ -122,7 +122,7 @@ impl Runs {
         self.catalogue.workflow_start(space, name, input).map_err(|why| match why {
             NotStarted::Unknown => PipelineError::not_found("workflow", name),
             NotStarted::Disabled => {
-                let message = format!("the workflow `{name}` is switched off: switch it on");
+                let message = format!("the workflow `{name}` is disabled: enable it");
                 PipelineError::Conflict { code: "workflow.disabled", message }
             }
             NotStarted::Wrong(mistakes) => PipelineError::Invalid(mistakes),

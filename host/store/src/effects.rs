@@ -12,7 +12,7 @@ use crate::journal::{Appended, Events, FAULTS, Prepared, append, prepare};
 use crate::mails::{self, MAIL};
 use crate::records::Records;
 use crate::requests::{self, ReadyNote};
-use crate::{StoreError, history, index, kept, kinds, rows};
+use crate::{StoreError, history, index, key_values, kinds, rows};
 
 const EFFECTS: Faults = Faults { before: "effects.before-commit", after: "effects.after-commit" };
 
@@ -119,7 +119,7 @@ pub(crate) fn conflict(batch: &mut Batch<'_>, space: u32, ready: &ReadyEffects) 
         }
     }
     for (key, seen) in &ready.kept_reads {
-        if !kept::is_current(batch, space, key, *seen)? {
+        if !key_values::is_current(batch, space, key, *seen)? {
             return Ok(Some(format!("kv/{}/{}", key.plugin, key.key)));
         }
     }
@@ -163,7 +163,7 @@ pub(crate) fn apply(batch: &mut Batch<'_>, space: u32, ready: ReadyEffects) -> R
         batch.count(space, NOTE, id)?;
     }
     for write in ready.kept {
-        kept::write(batch, space, write)?;
+        key_values::write(batch, space, write)?;
     }
     for (id, due, row) in ready.mails {
         mails::write(batch, space, id, due, &row)?;

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_in_each_commit_however_many_and_large_the_events_are() {
+    fn other_operations_are_in_each_commit_in_a_flood_of_events() {
         let (letters, mut inbox) = lines(3000);
         for (count, bytes) in [(1, 1), (MAX_OPERATIONS, 1), (1, MAX_BYTES), (1, MAX_BYTES * 2)] {
             for _ in 0..count {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_comes_while_others_have_their_time_is_in_the_same_commit() {
+    fn an_event_during_the_time_of_others_is_in_the_same_commit() {
         let (letters, mut inbox) = lines(10);
         letters.other(sized(1)).now_or_never().unwrap().unwrap();
         letters.other(sized(2)).now_or_never().unwrap().unwrap();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_written_before_the_lines_are_closed_and_nothing_is_taken_after() {
+    fn waiting_operations_are_written_before_the_lines_close_and_none_is_accepted_afterwards() {
         let (letters, mut inbox) = lines(10);
         letters.other(sized(1)).now_or_never().unwrap().unwrap();
         let writer = std::thread::spawn(move || {

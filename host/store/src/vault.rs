@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_opens_with_the_same_key_only() {
+    fn sealed_data_opens_with_the_same_key_only() {
         let dir = tempfile::tempdir().unwrap();
         let vault = Vault::open(&dir.path().join("a.key"), None).unwrap();
         let sealed = vault.seal(b"whsec").unwrap();

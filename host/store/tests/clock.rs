@@ -65,7 +65,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn pulling_back_keeps_the_remaining_delay() {
+async fn a_correction_preserves_the_remaining_delay() {
     let scene = Scene::new().await;
     let (waits, delivery) = scene
         .event(ahead(), |run| {
@@ -115,7 +115,7 @@ async fn pulling_back_keeps_the_remaining_delay() {
 }
 
 #[tokio::test]
-async fn times_of_a_correct_clock_and_explicit_times_are_kept() {
+async fn times_of_a_correct_clock_and_explicit_times_are_unchanged() {
     let scene = Scene::new().await;
     let late = ahead().after(60 * SECOND);
     let (long, _) = scene.event(NOW, |run| run.state = waiting(late, Some(NOW))).await;

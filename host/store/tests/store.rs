@@ -333,7 +333,7 @@ async fn lists_are_paginated() {
 }
 
 #[test]
-fn a_file_that_is_no_store_is_refused_with_the_reason() {
+fn a_file_that_is_not_a_store_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.redb");
     std::fs::write(&path, b"not a database at all, but long enough to look at").unwrap();

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_in_whole_seconds_and_what_is_missing_is_null() {
+    fn times_are_in_whole_seconds_and_missing_values_are_null() {
         let record =
             json!({"record": {"id": 1, "name": "o", "createdAt": "2015-09-15T10:43:23.987Z", "more": "x.123Z"}});
         let opportunity = first("opportunity.created", record, json!({}));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_embedded_is_there_be_it_empty() {
+    fn embedded_members_are_present_even_if_empty() {
         let party =
             first("party.created", json!({"id": 1, "owner": {"id": 6}}), json!({"embed": "tags, fields,owner,team"}));
         assert_eq!((&party["tags"], &party["fields"], &party["owner"]), (&json!([]), &json!([]), &json!({"id": 6})));
@@ -190,7 +190,7 @@ mod tests {
 
     /// The server's own table, which says what a subscription to a name of Capsule's gets.
     #[test]
-    fn names_are_those_that_the_server_takes() {
+    fn names_are_those_that_the_server_accepts() {
         let table: Value = serde_json::from_str(include_str!("../../../host/model/catalogue/capsule.json")).unwrap();
         let mut seen = 0;
         for entity in table["entities"].as_array().unwrap() {

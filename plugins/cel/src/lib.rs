@@ -85,7 +85,7 @@ impl Condition for Cel {
                 format!("parameter `expression`: there is no `{name}`. Variables are event, data and now"),
             )),
             Err(error) => {
-                Err(Failure::permanent("expression.failed", told(&format!("cannot be answered ({})", said(&error)))))
+                Err(Failure::permanent("expression.failed", told(&format!("cannot be evaluated ({})", said(&error)))))
             }
         }
     }

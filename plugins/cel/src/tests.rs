@@ -120,7 +120,7 @@ fn the_reason_shows_the_values_that_the_expression_mentions() {
 }
 
 #[test]
-fn what_the_event_lacks_is_a_no() {
+fn a_missing_value_makes_the_condition_false() {
     for (expression, said) in [
         ("data.missing > 5", "data.missing is missing"),
         ("!(data.missing == 1)", "the event lacks a value"),
@@ -137,7 +137,7 @@ fn what_the_event_lacks_is_a_no() {
 }
 
 #[test]
-fn what_cannot_be_answered_is_a_failure() {
+fn an_expression_that_cannot_be_evaluated_is_a_failure() {
     for (expression, code, said) in [
         ("data.amount", "expression.not_boolean", "is of type int, and must be true or false: data.amount is 150"),
         ("'true'", "expression.not_boolean", "is of type string"),
@@ -202,7 +202,7 @@ fn an_expression_is_read_once_while_it_stays_the_same() {
 }
 
 #[test]
-fn a_payload_that_is_no_object_is_a_value() {
+fn a_payload_that_is_not_an_object_is_a_value() {
     for (data, expression) in [
         (json!("text"), "data == 'text'"),
         (json!([1, 2]), "data[0] == 1 && data.exists(n, n == 2)"),

@@ -35,7 +35,7 @@ fn a_structured_event_has_every_attribute_and_the_data_as_written() {
 }
 
 #[test]
-fn what_is_no_json_is_a_text_or_base64() {
+fn a_payload_that_is_not_json_is_a_string_or_base64() {
     for (carried, body, name, data) in [
         ("text/plain", r#""say \"hi\"""#, "data", json!("say \"hi\"")),
         ("image/png", r#""/wA=""#, "data_base64", json!("/wA=")),
@@ -70,7 +70,7 @@ fn a_binary_event_has_its_attributes_in_headers() {
 }
 
 #[test]
-fn a_body_that_is_no_json_is_refused() {
+fn a_body_that_is_not_json_is_refused() {
     for mode in ["structured", "binary", "batched"] {
         assert_eq!(sent(&event(&[]), "{", mode).unwrap_err().code, "message.not_json", "{mode}");
     }

@@ -12,7 +12,7 @@ fn outcome(parameters: Value) -> Result<Outcome, Failure> {
 }
 
 #[test]
-fn a_letter_has_all_that_was_asked_for() {
+fn a_mail_has_all_requested_fields() {
     let done = outcome(json!({
         "to": ["Ada <ada@example.com>", " bob@example.com "], "cc": "c@example.com", "bcc": ["d@example.com", "e@example.com"],
         "reply_to": "help@example.com", "from": "Bot <bot@example.com>", "subject": "Größe\r\nBcc: x@example.com",
@@ -54,7 +54,7 @@ fn a_letter_has_all_that_was_asked_for() {
 }
 
 #[test]
-fn a_text_with_commas_is_a_list_of_addresses() {
+fn a_string_with_commas_is_a_list_of_addresses() {
     outcome(json!({
         "to": "a@b, \"Doe, Ada\" <ada@example.com>", "cc": ["c@d, e@f", "Größe <g@h>"], "bcc": "i@j,k@l,",
         "reply_to": "\"Help, Inc.\" <help@example.com>, m@n", "from": "\"Bot, Inc.\" <bot@example.com>",
@@ -81,7 +81,7 @@ fn html_alone_is_enough_and_empty_lists_add_no_header() {
 }
 
 #[test]
-fn an_empty_text_is_nobody_except_in_to() {
+fn an_empty_string_is_no_address_except_in_to() {
     let schema = testing::schema::<EmailSend>().unwrap();
     assert_eq!(schema["$defs"]["addresses"]["type"], json!(["string", "array", "null"]));
     assert_eq!(schema["properties"]["to"]["type"], json!(["string", "array"]));
@@ -104,7 +104,7 @@ fn a_long_subject_is_cut_to_a_line() {
 }
 
 #[test]
-fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
+fn invalid_parameters_are_refused_and_nothing_is_sent() {
     let with = |changes: Value| {
         let mut all = json!({"to": "a@b", "subject": "s", "text": "t"});
         all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());

@@ -19,7 +19,7 @@ fn takes(value: Option<&Value>, list: &Value) -> bool {
 }
 
 #[test]
-fn a_list_takes_these_values_and_not_those() {
+fn a_list_matches_these_values_and_not_those() {
     let rows: Vec<(Value, Vec<Value>, Vec<Value>)> = vec![
         (json!(["a", "b"]), vec![json!("a"), json!("b")], vec![json!("A"), json!("c"), json!(""), json!(null)]),
         (json!([""]), vec![json!("")], vec![json!(null), json!(" "), json!(0)]),
@@ -102,7 +102,7 @@ fn a_list_takes_these_values_and_not_those() {
 }
 
 #[test]
-fn a_value_that_is_missing_is_taken_only_where_absence_is_asked_for() {
+fn a_missing_value_matches_only_exists_false() {
     for (list, taken) in [
         (json!([{"exists": false}]), true),
         (json!(["a", {"exists": false}]), true),
@@ -156,7 +156,7 @@ fn a_pattern_has_the_shape_of_the_event() {
 }
 
 #[test]
-fn the_reason_names_what_did_not_match_and_what_was_there() {
+fn the_reason_names_the_mismatch_and_the_actual_value() {
     let data = json!({"state": "open", "tags": ["a", "b"], "items": [{"sku": "A"}, {"sku": "B"}], "one": {"x": 1}, "none": []});
     for (pattern, reason) in [
         (json!({"data": {"state": ["open"]}, "type": [{"prefix": "o"}]}), "the pattern matches: data.state, type"),
@@ -187,7 +187,7 @@ fn the_reason_names_what_did_not_match_and_what_was_there() {
 }
 
 #[test]
-fn a_mistake_in_a_pattern_is_told_with_its_path() {
+fn an_error_in_a_pattern_is_reported_with_its_path() {
     for (pattern, said) in [
         (json!({}), "the pattern is an empty object"),
         (json!({"data": {}}), "data is an empty object"),
@@ -249,7 +249,7 @@ fn parameters_of_another_shape_are_refused() {
 }
 
 #[test]
-fn a_payload_that_is_no_object_is_a_value() {
+fn a_payload_that_is_not_an_object_is_a_value() {
     for (data, pattern, expected) in [
         (json!("text"), json!({"data": ["text"]}), true),
         (json!([1, 2]), json!({"data": [2]}), true),

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gap_stands_for_any_characters() {
+    fn a_wildcard_matches_any_characters() {
         for (wildcard, text, expected) in [
             ("*", "", true),
             ("*", "anything", true),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_that_could_mean_two_things_is_refused() {
+    fn an_ambiguous_wildcard_is_refused() {
         for (wildcard, said) in [("a**b", "two `*`"), (r"a\b", "escapes neither"), (r"a\", "escapes neither")] {
             assert!(Wildcard::read(wildcard).unwrap_err().contains(said), "{wildcard}");
         }

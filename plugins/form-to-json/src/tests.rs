@@ -34,7 +34,7 @@ fn parts(parts: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
-fn an_encoded_form_is_names_with_texts() {
+fn an_encoded_form_is_names_with_strings() {
     for (form, expected) in [
         ("", json!({})),
         ("a=1&b=two", json!({"a": "1", "b": "two"})),
@@ -85,9 +85,9 @@ fn brackets_say_where_a_value_belongs() {
         assert_eq!(transform(URLENCODED, form.as_bytes(), json!({"brackets": true})).unwrap(), expected, "{form}");
     }
     for (form, said) in [
-        ("a=1&a[b]=2", "the name a[b] stands beside a name"),
-        ("a[b]=1&a=2", "the name a stands beside"),
-        ("a[]=1&a[b]=2", "stands beside"),
+        ("a=1&a[b]=2", "the name a[b] conflicts with a name"),
+        ("a[b]=1&a=2", "the name a conflicts with"),
+        ("a[]=1&a[b]=2", "conflicts with"),
         ("a[][b]=1", "has [] before its end"),
         (&format!("a{}=1", "[b]".repeat(17)), "more than 16 brackets"),
     ] {
@@ -182,7 +182,7 @@ fn a_form_is_read_in_the_charset_that_it_names() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_are_reported() {
     let disposition = "Content-Disposition: form-data; name=\"a\"";
     let many = vec!["a=1"; 1001].join("&");
     for (content_type, body, code, said) in [

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_no_json_object_is_refused_also_deep_inside() {
+    fn a_payload_that_is_not_a_json_object_is_refused_at_any_depth() {
         for text in [
             "",
             "[]",

@@ -82,7 +82,7 @@ fn a_form_carries_the_same_payload() {
 }
 
 #[test]
-fn type_and_subject_follow_what_the_payload_has() {
+fn type_and_subject_are_derived_from_the_payload() {
     for (event, payload, event_type, subject) in [
         ("ping", r#"{"zen":"x","hook_id":1}"#, "github.ping", None),
         ("push", r#"{"ref":"refs/heads/main","repository":{"full_name":"a/b"}}"#, "github.push", Some("a/b")),
@@ -100,7 +100,7 @@ fn type_and_subject_follow_what_the_payload_has() {
 }
 
 #[test]
-fn only_the_telling_headers_are_kept() {
+fn only_informative_headers_are_stored() {
     let request = signed(
         &[
             ("x-github-event", "ping"),
@@ -143,7 +143,7 @@ fn a_request_without_a_right_signature_is_refused() {
 }
 
 #[test]
-fn a_signed_request_that_is_no_delivery_is_refused() {
+fn a_signed_request_that_is_not_a_delivery_is_refused() {
     let event = ("x-github-event", "push");
     let delivery = ("x-github-delivery", "d1");
     let json = ("content-type", "application/json");

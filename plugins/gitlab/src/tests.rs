@@ -39,7 +39,7 @@ fn refused(request: &Request) -> Refusal {
 }
 
 #[test]
-fn type_subject_and_id_follow_what_the_delivery_has() {
+fn type_subject_and_id_are_derived_from_the_delivery() {
     let token = ("x-gitlab-token", "s3cret");
     for (headers, body, event_type, subject, id) in [
         (
@@ -125,7 +125,7 @@ fn a_signature_counts_in_the_place_of_a_token_while_it_is_fresh() {
 }
 
 #[test]
-fn what_gitlab_does_not_send_is_refused() {
+fn requests_that_gitlab_does_not_send_are_refused() {
     let token = ("x-gitlab-token", "s3cret");
     for (body, code) in [
         ("", "gitlab.payload_invalid"),

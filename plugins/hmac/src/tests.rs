@@ -123,7 +123,7 @@ fn the_event_is_made_as_the_rules_say() {
 }
 
 #[test]
-fn any_body_that_is_signed_is_taken() {
+fn any_signed_body_is_accepted() {
     let fixed = json!({"header": "x-sig", "event": {"type": "a.b"}});
     for (content_type, body, data) in [
         ("text/plain", "hello", r#""hello""#),
@@ -138,7 +138,7 @@ fn any_body_that_is_signed_is_taken() {
 }
 
 #[test]
-fn the_signature_of_a_compressed_body_is_over_what_was_sent_unless_the_source_says_otherwise() {
+fn the_signature_of_a_compressed_body_covers_the_sent_bytes_by_default() {
     let (plain, sent) = (r#"{"event":"paid"}"#, GZIPPED.to_vec());
     let signed = |data: &[u8]| {
         install();
@@ -165,7 +165,7 @@ fn the_signature_of_a_compressed_body_is_over_what_was_sent_unless_the_source_sa
 }
 
 #[test]
-fn what_is_not_signed_or_not_fresh_is_refused() {
+fn unsigned_or_old_requests_are_refused() {
     let body = "{}";
     let timed = json!({"header": "x-sig", "signed": "{timestamp}.{body}", "timestamp_header": "x-time"});
     let plain = json!({"header": "x-sig", "prefix": "sha256="});

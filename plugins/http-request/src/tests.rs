@@ -132,7 +132,7 @@ fn a_status_decides_between_done_retry_and_failure() {
 }
 
 #[test]
-fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
+fn invalid_parameters_are_refused_and_nothing_is_sent() {
     let url = "https://a.example";
     for (parameters, said) in [
         (json!({}), "`url`"),

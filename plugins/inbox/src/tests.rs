@@ -31,7 +31,7 @@ fn data(content_type: &str, body: &[u8]) -> Value {
 }
 
 #[test]
-fn whatever_comes_can_be_read() {
+fn every_request_becomes_readable_data() {
     let multipart = "--x\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x\r\ncontent-disposition: \
         form-data; name=\"f\"; filename=\"f.txt\"\r\ncontent-type: text/plain\r\n\r\nh\u{fc}\r\n--x--\r\n";
     let binary = b"--x\r\ncontent-disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n\xff\r\n--x--";
@@ -70,7 +70,7 @@ fn whatever_comes_can_be_read() {
 }
 
 #[test]
-fn any_method_is_taken_and_probes_become_no_event() {
+fn any_method_is_accepted_and_probes_become_no_event() {
     for method in ["GET", "DELETE", "PUT", "PATCH", "POST", "REPORT"] {
         let intake = taken(&request(method, "a=1&b=x+y&a=2", &[], b""), json!({}));
         let data: Value = serde_json::from_str(&intake.events[0].data).unwrap();

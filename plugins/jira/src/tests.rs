@@ -41,7 +41,7 @@ fn refused(request: &Request, parameters: Value) -> Refusal {
 }
 
 #[test]
-fn a_change_of_status_can_be_asked_for_without_the_changelog() {
+fn a_change_of_status_can_be_tested_without_the_changelog() {
     let body = json!({
         "timestamp": 1_492_774_577_000_u64, "webhookEvent": "jira:issue_updated",
         "issue_event_type_name": "issue_closed", "user": {"accountId": "5b10", "displayName": "Ada"},
@@ -106,7 +106,7 @@ fn every_event_of_jira_has_its_type_and_subject() {
 }
 
 #[test]
-fn the_secret_may_come_in_the_url_if_the_operator_says_so() {
+fn the_secret_may_be_in_the_url_if_configured() {
     let body = r#"{"webhookEvent":"jira:issue_created"}"#;
     let token = json!({"token_parameter": "token"});
     let right = unsigned("a=1&token=It%27s+a%20Secret+to+Everybody", body);
@@ -134,7 +134,7 @@ fn a_wrong_signature_is_refused_even_beside_a_right_token() {
 }
 
 #[test]
-fn what_jira_does_not_send_is_refused() {
+fn requests_that_jira_does_not_send_are_refused() {
     for (body, said) in [("", "Exclude body"), ("[]", "not a JSON object"), ("{", "not JSON")] {
         let refusal = refused(&signed(&[], body), json!({}));
         assert_eq!((refusal.status, refusal.code.as_str()), (400, "jira.payload_invalid"));

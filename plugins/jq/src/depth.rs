@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brackets_count_only_outside_of_texts() {
+    fn brackets_count_only_outside_of_strings() {
         assert!(!is_too_deep(b"[[[]]]"));
         assert!(!is_too_deep(format!("{}{}", "[".repeat(128), "]".repeat(128)).as_bytes()));
         assert!(is_too_deep("[".repeat(129).as_bytes()));

@@ -103,13 +103,13 @@ fn filters_answer_as_jq_does() {
 }
 
 #[test]
-fn all_results_become_a_list_when_asked_for() {
+fn all_results_become_a_list_if_configured() {
     assert_eq!(body("[1,2]", json!({"filter": ".[]", "multiple": true})), "[1,2]");
     assert_eq!(body("[1]", json!({"filter": ".[]", "multiple": true})), "[1]");
 }
 
 #[test]
-fn no_result_drops_the_message_and_says_why() {
+fn no_result_drops_the_message_with_the_reason() {
     for multiple in [false, true] {
         let parameters = json!({"filter": "select(.status == \"closed\")", "multiple": multiple});
         let Ok(Transformed::Drop(reason)) = transform(r#"{"status":"open"}"#, parameters) else {
@@ -126,7 +126,7 @@ fn now_is_the_hosts_clock() {
 }
 
 #[test]
-fn what_is_wrong_with_a_filter_is_told_with_its_place() {
+fn errors_in_a_filter_are_reported_with_their_position() {
     for (filter, said) in [
         ("", "line 1, column 1: expected term, found the end"),
         (".a |\n  .b |", "line 2, column 7: expected term"),
@@ -146,7 +146,7 @@ fn what_is_wrong_with_a_filter_is_told_with_its_place() {
 }
 
 #[test]
-fn a_filter_that_fails_says_with_what() {
+fn a_failed_filter_reports_its_error() {
     for (input, filter, code, said) in [
         ("1", ".a", "filter.failed", "cannot index 1"),
         ("1", r#"error("no ticket")"#, "filter.failed", "no ticket"),

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_number_has_its_value_however_it_is_written() {
+    fn an_integer_has_its_value_in_any_notation() {
         for (text, whole) in [
             ("0", Some(0)),
             ("-0.00e9", Some(0)),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_decimal_number_is_none() {
+    fn strings_that_are_not_decimal_numbers_are_refused() {
         for text in ["", "-", ".", "1e", "1e+", "inf", "NaN", "0x10", "1_000", "1,5", " 1", "1.2.3", "e5", "--1", "1é"]
         {
             assert!(Decimal::read(text).is_none(), "{text}");

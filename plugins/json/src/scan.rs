@@ -260,7 +260,7 @@ impl<'t> Scan<'t> {
                     return Ok(());
                 }
                 let message = format!(
-                    "has `\\u{first:04x}` in it, one half of a surrogate pair, which stands for no character: send \
+                    "has `\\u{first:04x}` in it, one half of a surrogate pair, which is not a character: send \
                      both halves, or leave it out"
                 );
                 Err(self.refused(Rule::Surrogate, place, start, message))
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_would_take_for_different_things_is_refused_with_its_place() {
+    fn ambiguous_json_is_refused_with_its_position() {
         for (text, rule_, path) in [
             (r#"{"a":"x","e":1e400}"#, Rule::Number, "e"),
             (r#"{"a":[0,-1e309]}"#, Rule::Number, "a[1]"),
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_taken() {
+    fn everything_else_is_accepted() {
         for text in [
             "12345678901234567890123456789",
             "1.10",

@@ -75,7 +75,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_taken_reads_the_same_everywhere(text in json()) {
+    fn accepted_json_is_parsed_in_the_same_way_everywhere(text in json()) {
         match check(text.as_bytes()) {
             Ok(same) => {
                 prop_assert_eq!(same, text.as_str());
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_are_taken_that_a_reader_cannot_read(bytes in prop::collection::vec(any::<u8>(), 0..40), json in json(), at in 0..40_usize) {
+    fn no_bytes_are_accepted_that_a_reader_cannot_parse(bytes in prop::collection::vec(any::<u8>(), 0..40), json in json(), at in 0..40_usize) {
         let mut damaged = json.into_bytes();
         let at = at.min(damaged.len());
         damaged.splice(at..(at + 1).min(damaged.len()), bytes.iter().take(1).copied());
@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn every_digit_of_a_number_is_kept(number in number()) {
+    fn every_digit_of_a_number_is_preserved(number in number()) {
         if check(number.as_bytes()).is_ok() {
             let read = serde_json::from_str::<Value>(&number).unwrap().to_string();
             let digits = |text: &str| text.split(['e', 'E']).next().unwrap_or_default().to_owned();
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn a_name_that_stands_twice_is_found_however_many_there_are_and_however_it_is_escaped(
+    fn a_repeated_name_is_found_among_many_and_in_any_escaped_form(
         names in prop::collection::vec("[a-d]{1,3}", 0..40),
         escaped in any::<u64>(),
     ) {
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn a_deep_text_is_taken_up_to_the_documented_depth(
+    fn nested_json_is_accepted_up_to_the_documented_depth(
         opened in prop::collection::vec(any::<bool>(), 0..200),
         is_closed in any::<bool>(),
     ) {

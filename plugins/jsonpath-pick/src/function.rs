@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dot_is_no_line_end() {
+    fn a_dot_does_not_match_a_line_end() {
         for (pattern, expected) in
             [("a.b", r"a[^\n\r]b"), (r"a\.b", r"a\.b"), ("[.]", "[.]"), (r"[\].].", r"[\].][^\n\r]")]
         {

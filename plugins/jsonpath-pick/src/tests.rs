@@ -37,7 +37,7 @@ fn store() -> Value {
 }
 
 #[test]
-fn a_path_finds_what_the_specification_says() {
+fn paths_follow_the_specification() {
     for (path, all) in [
         ("$", json!([store()])),
         ("$.limit", json!([10])),
@@ -69,7 +69,7 @@ fn a_path_finds_what_the_specification_says() {
 }
 
 #[test]
-fn mode_and_missing_decide_what_a_path_stands_for() {
+fn mode_and_missing_determine_the_value_of_a_path() {
     let found = "$.store.book[*].category";
     let nothing = "$.nothing";
     for (path, mode, missing, expected) in [
@@ -127,7 +127,7 @@ fn the_rest_of_the_message_stays() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_are_reported() {
     let deep = format!("$[?{}@.a{}]", "(".repeat(100), ")".repeat(100));
     for (body, parameters, code, said) in [
         ("{}", json!({"path": "store.book"}), "path.invalid", "A path begins with $"),

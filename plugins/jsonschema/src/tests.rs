@@ -11,7 +11,7 @@ fn ask(data: &Value, schema: &Value) -> Result<Verdict, Failure> {
 }
 
 #[test]
-fn a_schema_takes_these_values_and_not_those() {
+fn a_schema_accepts_these_values_and_not_those() {
     let rows: Vec<(Value, Vec<Value>, Vec<Value>)> = vec![
         (json!(true), vec![json!(null), json!({"a": 1})], vec![]),
         (json!(false), vec![], vec![json!(null), json!({})]),
@@ -184,7 +184,7 @@ fn the_reason_names_the_place_the_keyword_and_the_value() {
 }
 
 #[test]
-fn only_the_first_violations_are_told() {
+fn only_the_first_violations_are_reported() {
     let data = json!(vec!["x"; 1000]);
     let verdict = ask(&data, &json!({"items": {"type": "integer"}})).unwrap();
     assert_eq!(verdict.reason.matches("type:").count(), 5, "{}", verdict.reason);
@@ -192,7 +192,7 @@ fn only_the_first_violations_are_told() {
 }
 
 #[test]
-fn the_value_is_where_the_path_says() {
+fn the_value_is_read_at_the_path() {
     let event = testing::event("order.paid", json!({"order": {"n": 1}}));
     for (path, schema, holds, said) in [
         ("data.order", json!({"required": ["n"]}), true, "data.order is valid"),
@@ -209,7 +209,7 @@ fn the_value_is_where_the_path_says() {
 }
 
 #[test]
-fn a_mistake_in_a_schema_is_told_with_its_place() {
+fn an_error_in_a_schema_is_reported_with_its_path() {
     for (schema, said) in [
         (json!({"type": "int"}), r#"/type is "int": give one of null, boolean"#),
         (json!({"type": []}), "/type is []"),

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_resolved_where_it_stands() {
+    fn a_reference_is_resolved_by_its_own_base() {
         for (base, reference, expected) in [
             ("https://a.example/dir/schema.json", "other.json", "https://a.example/dir/other.json"),
             ("https://a.example/dir/schema.json", "/other.json", "https://a.example/other.json"),

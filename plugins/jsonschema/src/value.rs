@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_the_same_have_the_same_canonical_text() {
+    fn equal_values_have_the_same_canonical_text() {
         for (a, b, expected) in [
             (json!(1), json!(1.0), true),
             (json!(100), json!(1e2), true),

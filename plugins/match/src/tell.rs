@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_value_stands_whole_and_a_long_one_is_cut() {
+    fn a_short_value_is_shown_in_full_and_a_long_one_is_truncated() {
         assert_eq!(brief(Json("{\"a\": [1,\n \"x \\\" y\", null]}")), r#"{"a":[1,"x \" y",null]}"#);
         assert_eq!(brief(Json(r#""\u00fc""#)), "\"ü\"");
         let long = format!("\"{}\"", "ü".repeat(1000));

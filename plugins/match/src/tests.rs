@@ -78,7 +78,7 @@ fn operators_hold_for_these_values_and_not_for_those() {
 }
 
 #[test]
-fn case_is_ignored_only_when_asked_for() {
+fn case_is_ignored_only_if_configured() {
     for (value, operator, expected) in [
         (json!("CLOSED"), "equals", json!("closed")),
         (json!("A Printer"), "contains", json!("pRINT")),
@@ -97,7 +97,7 @@ fn case_is_ignored_only_when_asked_for() {
 }
 
 #[test]
-fn the_reason_tells_operator_expected_actual_and_path() {
+fn the_reason_names_operator_expected_actual_and_path() {
     for (parameters, reason) in [
         (
             json!({"path": "analytics_event.attributes.status", "equals": "Closed"}),
@@ -124,7 +124,7 @@ fn the_reason_tells_operator_expected_actual_and_path() {
 }
 
 #[test]
-fn where_nothing_is_the_negated_operators_hold() {
+fn negated_operators_hold_for_a_missing_value() {
     for (operator, expected, wanted) in [
         ("equals", json!(null), false),
         ("not_equals", json!("x"), true),
@@ -145,7 +145,7 @@ fn where_nothing_is_the_negated_operators_hold() {
 }
 
 #[test]
-fn a_reason_stays_short_whatever_the_event_holds() {
+fn a_reason_is_abridged() {
     let data: Value = (0..5000)
         .map(|n| (format!("key number {n}"), json!("x".repeat(500))))
         .collect::<serde_json::Map<_, _>>()
@@ -200,7 +200,7 @@ fn parameters_that_cannot_be_meant_are_refused_with_the_remedy() {
 }
 
 #[test]
-fn the_schema_takes_exactly_one_operator() {
+fn the_schema_accepts_exactly_one_operator() {
     let schema = jsonschema::validator_for(&testing::schema::<Match>().unwrap()).unwrap();
     for good in [
         json!({"path": "a", "equals": null}),
@@ -239,7 +239,7 @@ fn the_schema_takes_exactly_one_operator() {
 }
 
 #[test]
-fn a_value_that_is_given_is_compared_instead_of_one_at_a_path() {
+fn a_given_value_is_compared_instead_of_one_at_a_path() {
     let verdict = ask(json!({}), json!({"value": 7, "gt": 5})).unwrap();
     assert_eq!((verdict.holds, verdict.reason.as_str()), (true, "the value gt 5: it is 7"));
     assert!(!ask(json!({"v": 7}), json!({"value": "v", "equals": 7})).unwrap().holds);
@@ -248,7 +248,7 @@ fn a_value_that_is_given_is_compared_instead_of_one_at_a_path() {
 }
 
 #[test]
-fn a_type_is_what_both_values_are_read_as() {
+fn both_values_are_converted_to_the_type() {
     let rows: Vec<(Value, Value, bool, &str)> = vec![
         (json!("5.0"), json!({"equals": "5", "as": "number"}), true, r#"v equals "5" as number: it is "5.0""#),
         (json!("x"), json!({"gt": 5, "as": "number"}), false, r#"v gt 5 as number: it is "x", which is not a number"#),
@@ -291,7 +291,7 @@ fn no_digit_is_lost() {
 }
 
 #[test]
-fn a_date_lies_before_or_after_now() {
+fn a_date_is_before_or_after_now() {
     // The clock of the mock shows 2026-01-02T03:04:05.006Z.
     Host::default().install();
     for (value, operator, expected, holds) in [
@@ -384,7 +384,7 @@ fn a_change_is_found_by_the_field_s_name() {
 }
 
 #[test]
-fn elements_of_a_list_are_asked_until_the_answer_is_known() {
+fn elements_of_a_list_are_tested_until_the_result_is_known() {
     let data = json!({"items": [{"price": 5, "tags": ["a"]}, {"price": 150, "tags": ["b", "c"]}, {"tags": []}], "none": [], "text": "x"});
     for (parameters, holds, said) in [
         (
@@ -430,7 +430,7 @@ fn elements_of_a_list_are_asked_until_the_answer_is_known() {
 }
 
 #[test]
-fn what_the_host_found_in_a_record_is_compared() {
+fn a_value_that_the_host_read_from_a_record_is_compared() {
     let data = json!({"ticket": {"urgency": "low"}});
     let with = |found: Value| json!({"path": "ticket.urgency", "equals": "high", "found": found});
     for (found, holds, said) in [
@@ -446,7 +446,7 @@ fn what_the_host_found_in_a_record_is_compared() {
 }
 
 #[test]
-fn what_is_hostile_costs_little() {
+fn hostile_input_is_cheap() {
     let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
     let mut event = testing::event("x", json!({}));
     event.data_json =

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_added_and_private_unless_said_otherwise() {
+    fn a_note_is_added_and_private_by_default() {
         Host::default().with_ticket("7", json!({})).install();
         assert_eq!(outcome(json!({"id": 7, "text": "one"})), Ok(Outcome::Done(r#"{"note":"note_1"}"#.into())));
         assert_eq!(
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_told_with_the_value() {
+    fn errors_are_reported_with_the_value() {
         Host::default().with_ticket("7", json!({})).install();
         for (parameters, code, said) in [
             (json!({"id": 8, "text": "x"}), "ticket.not_found", "`8`"),

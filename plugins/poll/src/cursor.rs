@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_grows_as_what_it_is() {
+    fn a_cursor_is_compared_by_its_type() {
         for (less, greater) in [
             ("9", "10"),
             ("9007199254740992", "9007199254740993"),

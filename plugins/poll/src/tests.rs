@@ -71,7 +71,7 @@ fn last() -> Sent {
 }
 
 #[test]
-fn only_what_is_new_becomes_an_event() {
+fn only_new_items_become_events() {
     service(vec![
         ok(json!([{"id": 1, "n": 1.50}, {"id": "a/b"}])),
         ok(json!([{"id": 1}, {"id": "a/b"}, {"id": 3}])),
@@ -95,7 +95,7 @@ fn a_version_makes_an_item_another_one() {
 }
 
 #[test]
-fn a_cursor_is_taken_and_sent_back() {
+fn a_cursor_is_stored_and_sent_back() {
     service(vec![
         ok(json!({"data": {"items": [{"id": 1, "at": 9}, {"id": 2, "at": 10}]}})),
         ok(json!({"data": {"items": []}})),
@@ -120,7 +120,7 @@ fn a_cursor_is_taken_and_sent_back() {
 }
 
 #[test]
-fn what_did_not_change_is_not_read_again() {
+fn unchanged_responses_are_not_read_again() {
     let tag: Pairs = vec![("ETag".into(), "\"v1\"".into()), ("Last-Modified".into(), "yesterday".into())];
     service(vec![(200, tag, json!([{"id": 1}])), (304, Pairs::new(), json!(""))]);
     let parameters = with(json!({"conditional": true}));
@@ -142,7 +142,7 @@ fn a_byte_order_mark_before_an_answer_is_ignored() {
 }
 
 #[test]
-fn an_answer_without_content_is_nothing_new() {
+fn a_response_without_content_has_no_new_items() {
     let page = |id: u32, next: Value| ok(json!({"items": [{"id": id}], "next": next}));
     let parameters = with(json!({"items": "items", "next": {"path": "next"}}));
     service(vec![(204, Pairs::new(), json!(null)), page(1, json!(null))]);
@@ -197,7 +197,7 @@ fn more_than_one_poll_brings_is_left_for_the_next() {
 }
 
 #[test]
-fn what_was_there_at_first_can_be_passed_over() {
+fn the_items_of_the_first_poll_can_be_skipped() {
     service(vec![ok(json!([{"id": 1}])), ok(json!([{"id": 1}, {"id": 2}]))]);
     let parameters = with(json!({"first": "skip"}));
     assert!(ids(&parameters).is_empty());
@@ -205,7 +205,7 @@ fn what_was_there_at_first_can_be_passed_over() {
 }
 
 #[test]
-fn a_failure_says_what_is_wrong_and_keeps_how_far_it_was_read() {
+fn a_failure_is_reported_and_keeps_the_cursor() {
     let many: Vec<Value> = (0..10_001).map(|id| json!({"id": id})).collect();
     service(vec![ok(json!(many))]);
     assert_eq!(poll(&simple()).unwrap_err().code, "poll.too_many_items");
@@ -236,7 +236,7 @@ fn a_failure_says_what_is_wrong_and_keeps_how_far_it_was_read() {
 }
 
 #[test]
-fn only_the_server_asks() {
+fn only_the_server_polls() {
     service(vec![ok(json!([]))]);
     let mut foreign = request("POLL");
     foreign.headers.clear();

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_leaves_as_it_came_in() {
+    fn a_payload_is_sent_unchanged() {
         for (carried, body, content_type, bytes) in [
             (
                 None,

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_treated_as_the_parameters_say() {
+    fn a_missing_record_is_treated_as_configured() {
         let missing = |how: &str| outcome(json!({"where": {"external_id": "OPS-9"}, "if_missing": how}));
         let failure = missing("fail").unwrap_err();
         assert_eq!(failure.code, "record.not_found");

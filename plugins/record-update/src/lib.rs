@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_set_and_taken_away_and_the_record_is_the_result() {
+    fn fields_are_set_and_removed_and_the_record_is_the_result() {
         Host::default().with_record("lead", "7", json!({"stage": "new", "owner": "ada", "name": "Ü"})).install();
         let done = outcome(json!({"kind": "lead", "id": 7, "changes": {"stage": "won", "owner": null}}));
         let Ok(Outcome::Done(result)) = done else { panic!("not done: {done:?}") };
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_told_with_the_value() {
+    fn errors_are_reported_with_the_value() {
         Host::default().with_record("lead", "7", json!({})).install();
         for (parameters, code, said) in [
             (json!({"kind": "lead", "id": 8, "changes": {"a": 1}}), "record.not_found", "no lead `8`"),

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_address_is_refused_with_the_reason() {
+    fn invalid_addresses_are_refused_with_the_reason() {
         for (text, part) in [
             ("", "no `@`"),
             ("nobody", "no `@`"),

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_not_there_is_told_with_what_is() {
+    fn a_missing_value_is_reported_with_what_exists() {
         let mut event = event(json!({"title": "x"}));
         event.subject = None;
         for (path, said) in [

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_a_text_or_an_integer() {
+    fn an_id_is_a_string_or_an_integer() {
         for (json, id) in [
             (r#""a7""#, "a7"),
             ("7", "7"),

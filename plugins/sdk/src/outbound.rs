@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_body_is_cut_and_says_so() {
+    fn a_long_body_is_truncated_and_says_so() {
         for (body, limit, shown) in [
             (br#"{"a":1}"#.as_slice(), 7, json!({"status": 200, "headers": {}, "body": {"a": 1}})),
             (br#"{"a":1}"#, 6, json!({"status": 200, "headers": {}, "body": "{\"a…", "truncated": true})),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_tried_again_when_the_server_says() {
+    fn temporary_failures_are_retried_after_the_requested_delay() {
         Host::default().with_now(784_111_770_000.0, "1994-11-06T08:49:30.000Z").install();
         for (status, retry_after, wait) in [
             (500, None, Some(0)),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_named_and_what_is_around_it_is_encoded() {
+    fn a_secret_is_named_and_the_text_around_it_is_encoded() {
         Host::default().with_secret("key", b"x").install();
         let part = |json| serde_json::from_value::<Part>(json).unwrap();
         for (given, value, encoded) in [

@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_what_came_in() {
+    fn a_payload_is_returned_unchanged() {
         let text = |text: &str| Payload::Text(text.into());
         for (carried, body, payload, media) in [
             (None, r#"{"a":1.0}"#, Payload::Json(r#"{"a":1.0}"#.into()), "application/json"),

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_name_tells_what_was_there_instead() {
+    fn a_missing_name_is_reported_with_the_existing_ones() {
         let root = json!({"fields": {"title": "x", "priority": 1}, "list": [1, 2], "text": "t", "none": {}});
         for (path, said) in [
             ("fields.status", "fields.status is missing: fields has priority, title"),

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_a_string_a_number_or_a_truth_value() {
+    fn text_is_a_string_a_number_or_a_boolean() {
         for (json, text) in [
             (r#""a""#, "a"),
             (r#""""#, ""),

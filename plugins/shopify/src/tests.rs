@@ -58,7 +58,7 @@ fn a_topic_becomes_an_event_about_its_object() {
 }
 
 #[test]
-fn what_is_missing_is_left_out() {
+fn missing_values_are_omitted() {
     for (headers, body, event_type, id, subject) in [
         (vec![("x-shopify-topic", "app/uninstalled")], "{}", "shopify.app.uninstalled", None, None),
         (
@@ -81,7 +81,7 @@ fn what_is_missing_is_left_out() {
 }
 
 #[test]
-fn what_is_not_signed_or_not_shopifys_is_refused() {
+fn unsigned_or_foreign_requests_are_refused() {
     let topic = [("x-shopify-topic", "orders/create")];
     let good = signed(&topic, "{}");
     let with = |value: Option<&str>| {

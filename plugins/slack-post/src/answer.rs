@@ -96,7 +96,7 @@ fn remedy(error: &str) -> &'static str {
         "not_in_channel" => "invite the bot to the channel, or give it the scope chat:write.public",
         "channel_is_archived" | "is_archived" => "the channel is archived: choose another",
         "invalid_auth" | "not_authed" | "invalid_token" | "no_service" | "no_service_id" | "no_team" => {
-            "the stored secret is none that Slack knows: store the token (xoxb-..), or what follows /services/ in the \
+            "Slack does not know the stored secret: store the token (xoxb-..), or what follows /services/ in the \
              webhook's URL"
         }
         "token_revoked" | "token_expired" | "account_inactive" | "user_not_found" => {

@@ -31,7 +31,7 @@ fn a_webhook_posts_where_it_was_made_for() {
 }
 
 #[test]
-fn a_bot_posts_where_it_is_told() {
+fn a_bot_posts_to_the_configured_channel() {
     let blocks = json!([{"type": "section", "text": {"type": "mrkdwn", "text": "*hi*"}}]);
     let parameters = json!({"token_secret": "bot", "channel": " #ops ", "blocks": blocks, "thread_ts": "1.2", "reply_broadcast": true});
     let outcome = post(parameters, 200, None, r#"{"ok":true,"channel":"C1","ts":"1503435956.000247","message":{}}"#);
@@ -44,7 +44,7 @@ fn a_bot_posts_where_it_is_told() {
 }
 
 #[test]
-fn what_slack_says_is_explained() {
+fn errors_of_slack_are_explained() {
     let bot = json!({"token_secret": "bot", "channel": "C1", "text": "x"});
     let hook = json!({"webhook_secret": "hook", "text": "x"});
     for (parameters, status, retry_after, body, code, said, wait) in [
@@ -95,7 +95,7 @@ fn what_slack_says_is_explained() {
 }
 
 #[test]
-fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
+fn invalid_parameters_are_refused_and_nothing_is_sent() {
     for (parameters, code, said) in [
         (json!({"text": "x"}), "parameters.invalid", "either `webhook_secret` or `token_secret`"),
         (

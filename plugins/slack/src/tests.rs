@@ -120,7 +120,7 @@ fn the_challenge_is_answered_and_makes_no_event() {
 }
 
 #[test]
-fn a_command_is_answered_as_the_operator_says() {
+fn a_command_is_answered_as_configured() {
     let body = "command=%2Fdeploy&text=to+prod&user_id=U1&channel_id=C1&team_id=T1&trigger_id=13.37";
     let intake = accepted(&form_request(body), json!({"command_reply": "On it: \"prod\""}));
     let draft = &intake.events[0];
@@ -167,7 +167,7 @@ fn the_certificate_check_needs_no_signature() {
 }
 
 #[test]
-fn what_is_not_signed_or_not_fresh_is_refused() {
+fn unsigned_or_old_requests_are_refused() {
     let body = r#"{"type":"event_callback","event":{"type":"app_mention"}}"#;
     let good = json_request(body);
     let with = |name: &str, value: &str| {
@@ -193,7 +193,7 @@ fn what_is_not_signed_or_not_fresh_is_refused() {
 }
 
 #[test]
-fn what_slack_does_not_send_is_refused() {
+fn requests_that_slack_does_not_send_are_refused() {
     for (request, code) in [
         (json_request(""), "slack.payload_invalid"),
         (json_request("[]"), "slack.payload_invalid"),

@@ -73,7 +73,7 @@ fn an_event_has_the_type_id_and_time_of_the_message() {
 }
 
 #[test]
-fn a_secret_without_its_prefix_keys_as_it_stands_and_several_signatures_may_come() {
+fn a_secret_without_its_prefix_is_used_literally_and_several_signatures_are_accepted() {
     let body = r#"{"type":"a.b"}"#;
     let right = v1(b"plain", NOW, body);
     install(b"plain");
@@ -103,7 +103,7 @@ fn a_signature_with_a_public_key_needs_no_secret() {
 }
 
 #[test]
-fn what_is_not_signed_or_not_fresh_is_refused() {
+fn unsigned_or_old_requests_are_refused() {
     let body = r#"{"type":"a.b"}"#;
     let (right, old) = (v1(b"key", NOW, body), v1(b"key", "1614265029", body));
     let wrong = v1(b"whsec_a2V5", NOW, body);
@@ -126,7 +126,7 @@ fn what_is_not_signed_or_not_fresh_is_refused() {
 }
 
 #[test]
-fn a_body_that_is_no_json_is_refused() {
+fn a_body_that_is_not_json_is_refused() {
     let refusal = refused(&request("msg_1", NOW, &v1(b"key", NOW, "{"), "{"), json!({}));
     assert_eq!((refusal.status, refusal.code.as_str()), (400, "standard_webhooks.payload_invalid"));
 }

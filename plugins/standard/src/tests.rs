@@ -20,7 +20,7 @@ fn sent(body: &str, parameters: Value) -> Result<String, Failure> {
 }
 
 #[test]
-fn the_data_goes_out_as_it_was_written() {
+fn the_data_is_sent_unchanged() {
     let body = sent(r#" {"n": 1.0000000000000000001, "b":1e2, "n2":18446744073709551616} "#, json!({})).unwrap();
     assert_eq!(
         body,
@@ -65,7 +65,7 @@ fn a_thin_payload_has_ids_and_nothing_else() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_are_reported() {
     for (body, parameters, code) in [
         ("{", json!({}), "message.not_json"),
         ("{}", json!({"thin": "yes"}), "parameters.invalid"),

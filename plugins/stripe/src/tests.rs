@@ -130,7 +130,7 @@ fn a_request_without_a_right_and_fresh_signature_is_refused() {
 }
 
 #[test]
-fn a_signed_request_that_is_no_event_is_refused() {
+fn a_signed_request_that_is_not_an_event_is_refused() {
     for (body, code) in [
         ("", "stripe.payload_invalid"),
         ("[]", "stripe.payload_invalid"),

@@ -56,7 +56,7 @@ fn a_packet_has_every_field_of_the_article() {
 }
 
 #[test]
-fn what_a_ticket_has_not_keeps_its_type() {
+fn missing_fields_of_a_ticket_keep_their_types() {
     assert_eq!(
         packet(
             "ticket.created",
@@ -95,7 +95,7 @@ fn the_note_of_an_event_is_an_action_once() {
 }
 
 #[test]
-fn a_packet_made_of_a_packet_is_the_same() {
+fn a_packet_made_from_a_packet_is_equal() {
     let body = read("ticket.updated", &json!({"ticket": full()}), json!({}));
     let mut again = body.clone();
     again["id"] = 42.into();
@@ -103,7 +103,7 @@ fn a_packet_made_of_a_packet_is_the_same() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_are_reported() {
     assert_eq!(packet("ticket.created", "{", json!({})).unwrap_err().code, "message.not_json");
     let wrong = json!({"webhook_events": [{"criteria": "2", "operator": 1}]});
     assert!(packet("ticket.created", "{}", wrong).unwrap_err().message.contains("webhook_events[0].criteria"));

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_as_json_is_json() {
+    fn a_body_sent_as_json_is_valid_json() {
         for (template, content_type, is_sent) in [
             (r#"{"Body": "{{ data.msg }}"}"#, "", false),
             (r#"[{"Body": "{{ data.msg }}"}]"#, "", false),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_json_is_a_text() {
+    fn a_body_that_is_not_json_is_a_string() {
         let event = testing::event("x", json!(null));
         let plain = Message { headers: vec![], content_type: "text/plain".into(), body: b"hello".to_vec() };
         let done = apply::<Template>(&event, plain.clone(), json!({"template": "{{ message }}!"})).unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn errors_are_reported_with_their_line() {
         for (template, code, said) in [
             ("ok\n{{ data.", "template.invalid", "line 2 of the template: syntax error"),
             ("{% for x in %}", "template.invalid", "line 1"),

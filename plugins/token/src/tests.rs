@@ -92,7 +92,7 @@ fn the_event_is_made_as_the_rules_say() {
 }
 
 #[test]
-fn a_get_says_what_it_has_to_say_in_its_query() {
+fn the_data_of_a_get_is_its_query() {
     let parameters = json!({"query": "key", "methods": ["GET", "POST"], "event": {"type": {"path": "event"}}});
     let get = Request { method: "GET".into(), ..request("event=door.open&key=s3cr%C3%A9t+%2B", &[], "") };
     let draft = accepted(&get, parameters.clone());

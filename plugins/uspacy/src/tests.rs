@@ -59,7 +59,7 @@ fn every_object_has_its_service_and_every_verb_its_action() {
 }
 
 #[test]
-fn a_stage_change_tells_both_stages() {
+fn a_stage_change_contains_both_stages() {
     for (data, old, new) in [
         (
             json!({"id": 1, "deal": {"kanban_stage_id": 3, "new_kanban_stage_id": null}, "from": 2, "to": 3}),
@@ -97,7 +97,7 @@ fn a_note_is_a_comment() {
 }
 
 #[test]
-fn who_did_it_is_said_by_the_event_before_the_record() {
+fn the_author_in_the_event_precedes_that_of_the_record() {
     for (data, parameters, user) in [
         (json!({"user_id": 5, "lead": {"created_by": 2}}), json!({}), json!(5)),
         (json!({"lead": {"created_by": 2, "changed_by": "3"}}), json!({}), json!(3)),
@@ -111,7 +111,7 @@ fn who_did_it_is_said_by_the_event_before_the_record() {
 }
 
 #[test]
-fn the_user_of_the_api_key_goes_before_the_data_and_null_is_nobody() {
+fn the_user_of_the_api_key_precedes_the_data_and_null_is_no_user() {
     let note = json!({"note": {"text": "t", "author": "hookwright/automations/x"}, "lead": {"created_by": 2}});
     for (event_type, data, parameters, user) in [
         ("lead.updated", json!({"user_id": 5, "lead": {"changed_by": 3}}), json!({"user": {"id": 9}}), json!(9)),
@@ -148,7 +148,7 @@ fn a_time_has_six_digits() {
 
 /// The server's own table, which says what a subscription to a name of Uspacy's gets.
 #[test]
-fn names_are_those_that_the_server_takes() {
+fn names_are_those_that_the_server_accepts() {
     let table: Value = serde_json::from_str(include_str!("../../../host/model/catalogue/uspacy.json")).unwrap();
     let mut seen = 0;
     for entity in table["entities"].as_array().unwrap() {
@@ -163,7 +163,7 @@ fn names_are_those_that_the_server_takes() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_are_reported() {
     assert_eq!(sent("lead.created", "{", json!({})).unwrap_err().code, "message.not_json");
     assert_eq!(sent("lead.created", "{}", json!({"domian": "x"})).unwrap_err().code, "parameters.invalid");
 }

@@ -28,7 +28,7 @@ fn result(outcome: Result<Outcome, Failure>) -> Value {
 }
 
 #[test]
-fn a_body_is_sent_as_json_or_as_the_text_that_it_is() {
+fn a_body_is_sent_as_json_or_as_text() {
     for (body, headers, sent, content_type) in [
         (json!({"a": 1}), json!({}), r#"{"a":1}"#, Some("application/json")),
         (json!([1.50]), json!({}), "[1.5]", Some("application/json")),
@@ -54,7 +54,7 @@ fn a_number_in_the_body_loses_no_digit() {
 }
 
 #[test]
-fn method_headers_and_timeout_are_the_ones_asked_for() {
+fn method_headers_and_timeout_are_as_configured() {
     let parameters = json!({
         "url": "http://127.0.0.1:8080/x", "method": "put", "timeout_ms": 1500,
         "headers": {"x-one": "1", "x-number": 2, "x-two": ["a", "b"]},
@@ -125,7 +125,7 @@ fn no_answer_is_the_hosts_failure_unchanged() {
 }
 
 #[test]
-fn parameters_that_cannot_be_meant_are_refused_and_nothing_is_sent() {
+fn invalid_parameters_are_refused_and_nothing_is_sent() {
     for (parameters, said) in [
         (json!({}), "`url`"),
         (json!({"url": "example.com"}), "`url` is `example.com`"),

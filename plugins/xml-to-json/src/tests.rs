@@ -23,7 +23,7 @@ fn read(xml: &str, parameters: Value) -> Value {
 }
 
 #[test]
-fn elements_attributes_and_text_have_their_places() {
+fn elements_attributes_and_text_are_converted() {
     for (xml, expected) in [
         ("<a/>", json!({"a": ""})),
         ("<a></a>", json!({"a": ""})),
@@ -72,13 +72,13 @@ fn elements_that_are_named_are_always_lists() {
 }
 
 #[test]
-fn white_space_stays_if_it_is_asked_for() {
+fn whitespace_is_preserved_if_configured() {
     assert_eq!(read("<a> x <b> </b></a>", json!({"trim": false})), json!({"a": {"#text": " x ", "b": " "}}));
     assert_eq!(read("<a>\n<b/>\n</a>", json!({"trim": false})), json!({"a": {"b": ""}}));
 }
 
 #[test]
-fn the_body_is_utf_8_whatever_it_comes_in() {
+fn the_body_is_utf_8_for_any_charset() {
     for (content_type, body) in [
         ("application/xml", b"<a>\xC3\xBC</a>".as_slice()),
         ("text/xml; charset=\"UTF-8\"", b"<a>\xC3\xBC</a>"),
@@ -112,9 +112,9 @@ fn no_entity_is_ever_expanded() {
         ("<?xml version='1.0'?>\n<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>", "xml.doctype", "line 2, column 1"),
         ("<a>&x;</a>", "xml.invalid", "line 1, column 4 of the XML: the entity &x; is not known"),
         ("<a b='&x;'/>", "xml.invalid", "in the attribute b"),
-        ("<a>&#0;</a>", "xml.invalid", "stands for no character"),
-        ("<a>&#x1;</a>", "xml.invalid", "stands for no character"),
-        ("<a>&#xD800;</a>", "xml.invalid", "stands for no character"),
+        ("<a>&#0;</a>", "xml.invalid", "is not a character"),
+        ("<a>&#x1;</a>", "xml.invalid", "is not a character"),
+        ("<a>&#xD800;</a>", "xml.invalid", "is not a character"),
         ("<a b='&#1;'/>", "xml.invalid", "U+0001"),
     ] {
         let failure = transform("text/xml", xml.as_bytes(), json!({})).unwrap_err();
@@ -124,7 +124,7 @@ fn no_entity_is_ever_expanded() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place() {
+fn errors_are_reported_with_their_position() {
     for (xml, code, said) in [
         ("", "xml.empty", "has no XML in it"),
         (" \n", "xml.empty", "has no XML in it"),
@@ -136,8 +136,8 @@ fn what_is_wrong_is_told_with_its_place() {
         ("</a>", "xml.invalid", "line 1, column 1"),
         ("<a/><b/>", "xml.invalid", "line 1, column 5 of the XML: a second root element"),
         ("<a/>text", "xml.invalid", "text outside of the root element: text"),
-        ("<a/><![CDATA[x]]>", "xml.invalid", "CDATA section stands outside"),
-        ("<a/>&amp;", "xml.invalid", "reference stands outside"),
+        ("<a/><![CDATA[x]]>", "xml.invalid", "CDATA section is outside"),
+        ("<a/>&amp;", "xml.invalid", "reference is outside"),
         ("<a b='1' b='2'/>", "xml.invalid", "line 1, column 1"),
         ("<a b=1/>", "xml.invalid", "line 1"),
         ("<a b/>", "xml.invalid", "line 1"),

@@ -70,7 +70,7 @@ fn a_check_of_an_address_has_the_callback() {
 }
 
 #[test]
-fn the_user_of_the_api_key_goes_before_the_data() {
+fn the_user_of_the_api_key_precedes_the_data() {
     let ada = json!({"user": {"id": 9, "name": "Ada", "email": "ada@example.com"}, "person_id": "key_1",
         "person_name": "a key", "person_nodeID": "of the key"});
     let data = json!({"id": 7, "problem": {"id": 7}, "person": {"id": 1, "nodeID": "forged", "name": "Forged"}});
@@ -95,7 +95,7 @@ fn a_test_s_object_is_12345() {
 }
 
 #[test]
-fn an_automation_s_call_has_the_payload_that_it_was_given() {
+fn an_automation_s_call_has_the_configured_payload() {
     let data = json!({"automation": {"id": "aut_1"}, "payload": {"text": "You are too sure!", "n": [1]}});
     let message = read("automation.called", data, json!({"instance_name": "wdc-1"}));
     assert_eq!(message["payload"], json!({"text": "You are too sure!", "n": [1]}));
@@ -106,7 +106,7 @@ fn an_automation_s_call_has_the_payload_that_it_was_given() {
 }
 
 #[test]
-fn a_payload_tells_what_the_record_has() {
+fn a_payload_contains_the_fields_of_the_record() {
     for (event_type, data, payload) in [
         (
             "ticket.status-changed",
@@ -140,7 +140,7 @@ fn a_payload_tells_what_the_record_has() {
 }
 
 #[test]
-fn what_nobody_knows_is_null_or_left_out() {
+fn unknown_values_are_null_or_omitted() {
     let message = sent("person.created", "{}", json!({})).unwrap();
     assert_eq!(
         message.text(),
@@ -152,7 +152,7 @@ fn what_nobody_knows_is_null_or_left_out() {
 }
 
 #[test]
-fn a_node_id_is_the_same_for_the_same_thing_only() {
+fn a_node_id_is_equal_for_the_same_object_only() {
     let ids = [
         names::node(None, None, "request", "1"),
         names::node(None, None, "request", "2"),
@@ -184,7 +184,7 @@ fn a_link_is_of_safe_words_only() {
 
 /// The server's own table, which says what a subscription to a name of Xurrent's gets.
 #[test]
-fn names_are_those_that_the_server_takes() {
+fn names_are_those_that_the_server_accepts() {
     let table: Value = serde_json::from_str(include_str!("../../../host/model/catalogue/xurrent.json")).unwrap();
     let mut seen = 0;
     for entity in table["entities"].as_array().unwrap() {
@@ -202,7 +202,7 @@ fn names_are_those_that_the_server_takes() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_are_reported() {
     assert_eq!(sent("a.b", "{", json!({})).unwrap_err().code, "message.not_json");
     assert_eq!(sent("a.b", "{}", json!({"webhook": 1})).unwrap_err().code, "parameters.invalid");
 }

@@ -73,7 +73,7 @@ mod tests {
 
     /// The example of a change is what its kind derives from that change.
     #[test]
-    fn the_examples_are_what_a_change_is_told_as() {
+    fn the_examples_equal_the_events_of_a_change() {
         let mut told = 0;
         for kind in builtin_kinds() {
             let name = kind.name();
@@ -84,7 +84,7 @@ mod tests {
                 for (field, values) in change.as_object().unwrap() {
                     before[field] = values[0].clone();
                 }
-                let events = kind.told(&before, &example[name]);
+                let events = kind.verbs_of_change(&before, &example[name]);
                 let (_, more) =
                     events.iter().find(|(other, _)| other == verb).unwrap_or_else(|| panic!("{name}.{verb}"));
                 for (field, value) in more {

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_change_is_told_by_each_of_its_verbs_once() {
+    fn each_verb_of_a_change_is_reported_once() {
         for (before, after, verbs) in [
             (json!({"a": 1}), json!({"a": 1, "updated_at": "x"}), vec![]),
             (json!({"a": null}), json!({}), vec![]),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_has_what_was_and_what_is() {
+    fn each_event_has_the_previous_and_the_new_value() {
         let before = json!({"id": 1, "status": "open", "team": null, "gone": 1, "updated_at": 1});
         let after = json!({"id": 1, "status": "closed", "team": "Desk", "updated_at": 2});
         let changes = json!({"changes": {

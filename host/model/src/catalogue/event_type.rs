@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_of_one_s_own_is_kept_as_it_was_given() {
+    fn a_registered_type_is_stored_unchanged() {
         let given = json!({"name": "order.paid", "summary": "An order was paid.", "schema": {"type": "object"}, "example": {"id": 1}});
         let event_type = accept(given.clone()).unwrap();
         assert_eq!(serde_json::to_value(&event_type).unwrap(), given);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_named() {
+    fn values_out_of_bounds_are_reported() {
         let mut deep = json!(1);
         for _ in 0..200 {
             deep = json!([deep]);
@@ -142,7 +142,7 @@ mod tests {
             (json!({"name": "x".repeat(256)}), "name", "at most 255"),
             (json!({"name": "order paid"}), "name", "blank"),
             (json!({"name": "order..paid"}), "name", "empty word"),
-            (json!({"name": "order.*"}), "name", "one type's"),
+            (json!({"name": "order.*"}), "name", "the name of one type"),
             (json!({"name": "a", "summary": "x".repeat(1025)}), "summary", "at most 1024"),
             (json!({"name": "a", "summary": "x\ny"}), "summary", "one line"),
             (json!({"name": "a", "schema": "object"}), "schema", "not a JSON Schema"),

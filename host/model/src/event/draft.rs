@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_without_a_type_is_what_it_is() {
+    fn the_type_of_a_payload_is_detected() {
         let accept = |payload: &'static [u8]| {
             let base = EventDraft { event_type: "t".into(), source: "s".into(), ..EventDraft::default() };
             EventDraft { payload: Bytes::from_static(payload), ..base }

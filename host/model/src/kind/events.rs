@@ -10,7 +10,7 @@ use crate::{EventType, Vocabulary};
 impl RecordKind {
     /// The verbs that a change of a record is reported as, of those that the kind permits: `updated` first, each with
     /// what the data of its event contains besides the record. Empty if nothing changed.
-    pub fn told(&self, before: &Value, after: &Value) -> Vec<(&'static str, Map<String, Value>)> {
+    pub fn verbs_of_change(&self, before: &Value, after: &Value) -> Vec<(&'static str, Map<String, Value>)> {
         let declared = &self.declaration;
         let rules = Rules {
             updated: declared.updated.as_deref(),

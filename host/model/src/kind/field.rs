@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_takes_its_values_and_nothing_else() {
+    fn each_type_accepts_its_values_only() {
         for (name, good, bad) in [
             ("string", vec![json!("")], vec![json!(1), json!(null), json!([])]),
             ("integer", vec![json!(-1), json!(u64::MAX)], vec![json!(1.5), json!("1")]),

@@ -103,10 +103,11 @@ fn an_object_is_merged_as_rfc_7396_shows_it() {
 }
 
 #[test]
-fn a_change_is_told_by_the_verbs_that_the_kind_permits_and_by_its_own_fields() {
+fn a_change_is_reported_with_the_verbs_that_the_kind_permits() {
     let kind = order();
-    let told =
-        |before: Value, after: Value| kind.told(&before, &after).into_iter().map(|(verb, _)| verb).collect::<Vec<_>>();
+    let told = |before: Value, after: Value| {
+        kind.verbs_of_change(&before, &after).into_iter().map(|(verb, _)| verb).collect::<Vec<_>>()
+    };
     assert_eq!(told(json!({"state": "new"}), json!({"state": "cancelled"})), ["updated", "status-changed", "closed"]);
     assert_eq!(told(json!({"state": "new"}), json!({"state": "Paid"})), ["updated", "status-changed", "completed"]);
     assert_eq!(told(json!({"state": "new"}), json!({"state": "lost"})), ["updated", "status-changed"]);
@@ -114,9 +115,9 @@ fn a_change_is_told_by_the_verbs_that_the_kind_permits_and_by_its_own_fields() {
     assert_eq!(told(json!({"stage": 1}), json!({"stage": 2})), ["updated"], "moved only for the stage of the kind");
     assert_eq!(told(json!({"team": 1}), json!({"team": 2})), ["updated"], "not permitted");
     let contact = builtin_kind("contact").unwrap();
-    assert_eq!(contact.told(&json!({"stage": 1}), &json!({"stage": 2})).len(), 1);
+    assert_eq!(contact.verbs_of_change(&json!({"stage": 1}), &json!({"stage": 2})).len(), 1);
     let task = builtin_kind("task").unwrap();
-    assert!(task.told(&json!({"createdDate": 1}), &json!({"createdDate": 1})).is_empty());
+    assert!(task.verbs_of_change(&json!({"createdDate": 1}), &json!({"createdDate": 1})).is_empty());
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn a_declaration_is_completed_and_shows_itself_again() {
 }
 
 #[test]
-fn a_declaration_that_cannot_be_is_told_with_the_path_and_the_remedy() {
+fn an_invalid_declaration_is_reported_with_the_path_and_the_remedy() {
     let deep = (0..6).fold(json!({"type": "string"}), |inner, _| json!({"type": "object", "fields": {"a": inner}}));
     let many: Map<String, Value> = (0..101).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect();
     for (value, path, said) in [

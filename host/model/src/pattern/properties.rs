@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_pattern_takes_the_types_that_it_is_documented_to_take(
+    fn a_pattern_matches_the_documented_types(
         pattern in pattern(),
         types in prop::collection::vec(event_type(), 1..16),
     ) {
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn the_index_finds_what_each_pattern_takes_by_itself(
+    fn the_index_finds_the_same_as_each_pattern(
         entries in prop::collection::vec((pattern(), 0..8_u8, any::<bool>()), 0..24),
         types in prop::collection::vec(event_type(), 1..16),
     ) {
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_is_a_pattern_that_reads_back_or_is_refused(
+    fn a_string_is_a_pattern_that_round_trips_or_is_refused(
         text in prop_oneof![any::<String>(), "[a*. é]{0,12}", "[a-z]{0,300}"],
         event_type in any::<String>(),
     ) {

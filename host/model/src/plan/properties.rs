@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_event_is_planned_for_everybody_of_its_space_who_wants_it_and_for_nobody_else(
+    fn an_event_is_planned_for_exactly_the_subscribers_of_its_space(
         automations in subscribers(),
         webhooks in subscribers(),
         types in prop::collection::vec(event_type(), 1..8),

@@ -43,7 +43,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_value_counts_for_no_less_than_its_texts_and_nodes_and_its_text_for_as_much(value in value()) {
+    fn the_size_of_a_value_is_at_least_that_of_its_strings_and_nodes(value in value()) {
         let (bytes, nodes) = contents(&value);
         let size = json_size(&value);
         prop_assert!(size >= bytes && size >= nodes * NODE && size <= bytes + nodes * NODE, "{size} {bytes} {nodes}");
@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_that_is_cut_short_or_damaged_is_counted_or_refused(
+    fn truncated_or_damaged_json_is_counted_or_refused(
         value in value(),
         at in any::<prop::sample::Index>(),
         damage in any::<String>(),

@@ -179,7 +179,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_parts_of_a_text_are_read_as_they_are_written((parts, written) in parts()) {
+    fn the_parts_of_a_string_are_parsed_as_they_are_written((parts, written) in parts()) {
         let read: Vec<Part> = pieces(&written)
             .map(|piece| match piece {
                 Piece::Text(text) => Part::Text(text.to_owned()),
@@ -200,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn no_part_of_a_hostile_text_is_lost(text in hostile_text()) {
+    fn no_part_of_a_hostile_string_is_lost(text in hostile_text()) {
         let again: String = pieces(&text)
             .map(|piece| match piece {
                 Piece::Text(text) => text.to_owned(),
@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn a_hostile_text_is_rendered_as_documented_or_refused(text in hostile_text(), value in data()) {
+    fn a_hostile_string_is_rendered_as_documented_or_refused(text in hostile_text(), value in data()) {
         let scope = scope("{\"v\": [1.10]}", value);
         prop_assert_eq!(render(&text.as_str().into(), &scope), expected(&text, &scope));
         let steps = ["a".to_owned()];

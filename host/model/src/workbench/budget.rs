@@ -58,7 +58,7 @@ impl ChangeBudget {
         let bytes = self.bytes.saturating_sub(before).saturating_add(charged);
         if bytes > self.most_bytes {
             let message = format!(
-                "the changes of this call would take {bytes} bytes with the events that tell of them: at most {} (limit \
+                "the changes of this call would take {bytes} bytes with their events: at most {} (limit \
                  effects_bytes); do less in one call, or split the work over several steps",
                 self.most_bytes
             );

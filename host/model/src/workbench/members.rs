@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_of_texts_is_what_it_would_be_of_values() {
+    fn an_object_of_serialized_values_equals_one_of_values() {
         let mut values = Map::new();
         let mut members = Members::default();
         assert_eq!(members.json(), "{}");

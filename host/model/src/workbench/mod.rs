@@ -5,20 +5,20 @@
 //! (`budget.rs`). The operations of a step are in one file for each kind of change: `records.rs`, `mails.rs`, ...
 
 mod budget;
+mod event_notes;
 mod events;
-mod kept;
+mod key_values;
 mod mails;
 mod members;
 mod notes;
 mod open_records;
 mod open_values;
 mod origin;
+mod record_events;
 mod records;
 mod related;
 mod stored;
-mod tell;
 mod tickets;
-mod told_notes;
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ use budget::ChangeBudget;
 use open_records::OpenRecords;
 use open_values::OpenValues;
 use origin::Origin;
+use record_events::RecordEvents;
 use stored::Stored;
-use tell::Teller;
 
 pub use notes::NoteInput;
 pub use open_values::KvQuota;
@@ -88,7 +88,7 @@ impl Workbench {
         let Self { stored, now, origin, records, kept, emitted, mails, .. } = self;
         let mut effects = Effects::default();
         let mut drafts = Vec::new();
-        Teller { records: &records, origin: &origin, now }.tell(&mut effects, &mut drafts);
+        RecordEvents { records: &records, origin: &origin, now }.add_to_commit(&mut effects, &mut drafts);
         for draft in &emitted {
             effects.changes.push(Change {
                 kind: "event.emitted".to_owned(),

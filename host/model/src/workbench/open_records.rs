@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::budget::ChangeBudget;
+use super::event_notes::{MAX_EVENT_NOTES_BYTES, MAX_NOTES_PER_TICKET, event_notes_size};
 use super::stored::Stored;
-use super::told_notes::{NOTES_SHOWN, NOTES_TOLD, told_size};
 use crate::{
     Effects, Failure, NoteDraft, RecordKey, RecordKind, StoredNote, TICKET, Timestamp, Version, is_kind, json_size,
 };
@@ -204,7 +204,7 @@ impl OpenRecords {
     /// Counts the bytes of a record that is about to be changed. A record counts once, however often it is changed.
     fn charge(&mut self, budget: &mut ChangeBudget, key: &RecordKey, size: usize) -> Result<(), Failure> {
         let Some(open) = self.open.get_mut(key) else { return Ok(()) };
-        let notes = open.notes.as_ref().map_or(0, |notes| told_size(notes));
+        let notes = open.notes.as_ref().map_or(0, |notes| event_notes_size(notes));
         let wanted = size.saturating_mul(COPIES).saturating_add(notes.saturating_mul(COPIES.saturating_sub(2)));
         open.charged = budget.charge_instead(open.charged, wanted)?;
         Ok(())
@@ -220,11 +220,11 @@ impl OpenRecords {
     ) -> Result<(), Failure> {
         // The note, its history entry, and its event, which contains the record and its newest notes as well.
         let shown = self.open.get(&note.on).map_or(0, |open| {
-            let notes = open.notes.as_ref().map_or(0, |notes| told_size(notes));
+            let notes = open.notes.as_ref().map_or(0, |notes| event_notes_size(notes));
             json_size(&open.after).saturating_add(notes)
         });
         let added = self.new_notes(&note.on).map(|other| other.stored.size());
-        let added = added.fold(0, usize::saturating_add).min(NOTES_TOLD);
+        let added = added.fold(0, usize::saturating_add).min(MAX_EVENT_NOTES_BYTES);
         budget.charge(note.stored.size().saturating_mul(COPIES).saturating_add(shown).saturating_add(added))?;
         if let Some(open) = self.open.get_mut(&note.on) {
             // A note increments the record's version, so it conflicts with whoever read the record.
@@ -254,7 +254,7 @@ impl OpenRecords {
             && open.before.is_some()
             && open.notes.is_none()
         {
-            open.notes = Some(stored.notes(key, NOTES_SHOWN)?);
+            open.notes = Some(stored.notes(key, MAX_NOTES_PER_TICKET)?);
         }
         Ok(())
     }

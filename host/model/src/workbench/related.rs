@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_with_what_is() {
+    fn a_missing_value_is_reported_with_what_exists() {
         for (subject, path, is_record, said) in [
             (None, "ticket.urgency", false, "it has no subject"),
             (Some("order-7"), "record.x", false, "its subject is `order-7`"),

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_standard_webhooks_stands_for_bytes() {
+    fn a_secret_of_standard_webhooks_is_decoded() {
         assert_eq!(unwrapped(b"whsec_aGVsbG8=").as_deref(), Some(&b"hello"[..]));
         assert_eq!(unwrapped(b"whsec_!"), None);
         assert_eq!(unwrapped(b"hello"), None);

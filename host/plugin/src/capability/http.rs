@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_connection_sets_is_not_set_by_a_plugin() {
+    fn fields_of_the_connection_are_not_set_by_a_plugin() {
         for (name, value) in [("content-length", "5"), ("Host", "Receiver.example:8080"), ("Connection", "close")] {
             assert_eq!(checked(name, value), Ok(1), "{name}");
         }

@@ -61,7 +61,7 @@ mod tests {
     use super::line;
 
     #[test]
-    fn a_line_stays_one_line_whatever_is_in_it() {
+    fn control_characters_do_not_break_a_log_line() {
         let fields = vec![("a".to_owned(), "1\n2".to_owned())];
         assert_eq!(line("warn", "x", &fields), "warn x a=1\\n2");
         assert_eq!(line("fatal", "ä\r", &Vec::new()), "info ä\\r");

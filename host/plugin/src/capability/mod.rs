@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_basics_do_what_the_wit_says() {
+    async fn the_harmless_capabilities_behave_as_documented() {
         let config = Arc::new([("key".to_owned(), "value".to_owned())].into());
         let mut basics = with(Access { config, ..Access::new("test", Limits::default()) });
         basics.secrets = [("s".to_owned(), b"Jefe".to_vec())].into_iter().collect();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_with_the_answers_of_another_sees_what_that_one_saw() {
+    async fn a_replayed_call_sees_the_recorded_answers() {
         let access = || {
             let config = Arc::new([("key".to_owned(), "then".to_owned())].into());
             let secrets = [("s".to_owned(), b"Jefe".to_vec())].into_iter().collect();

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_long_check_keeps_nobody_else_waiting() {
+    async fn a_long_validation_does_not_delay_others() {
         let (begin, begun) = tokio::sync::oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let long = tokio::spawn(async move {

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_named_with_its_path() {
+    fn validation_errors_are_reported_with_their_paths() {
         let schema = json!({"type": "object", "required": ["id"], "properties": {
             "id": {"type": "integer"}, "items": {"type": "array", "items": {"type": "string"}}}});
         let schema = DataSchema::new(&schema).unwrap();

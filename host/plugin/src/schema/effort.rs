@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_doubles_again_and_again_is_noticed() {
+    fn exponential_references_are_detected() {
         assert!(check_references(&doubling(60)).is_ok());
         assert!(is_bounded(&doubling(10), &json!({})));
         assert!(!is_bounded(&doubling(60), &json!({})));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_and_an_expression_of_many_states_are_too_much_together() {
+    fn a_long_string_and_an_expression_of_many_states_exceed_the_limit_together() {
         let schema = json!({"properties": {"text": {"pattern": "a[ab]{3000}[^ab]"}, "word": {"pattern": "^[a-z]+$"}}});
         assert!(is_bounded(&schema, &json!({"text": "a".repeat(1000)})));
         assert!(!is_bounded(&schema, &json!({"text": "a".repeat(10_000)})));

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn data_takes_no_place_in_which_an_object_is_an_instruction() {
+    fn data_is_refused_where_an_object_is_an_instruction() {
         let secret = json!({"secret": "financial", "prefix": "leak: "});
         let list = json!(["financial", "leak: "]);
         let v = "{{event.data.x}}";
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_data_gave_are_told_apart_from_written_ones() {
+    fn names_from_data_are_distinguished_from_literal_ones() {
         let v = "{{event.data.x}}";
         for (with, filled, names) in [
             (json!({"a": v}), json!({"a": {"secret": "financial"}}), vec!["financial"]),

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_expressions_come_to_is_bounded() {
+    fn the_states_of_all_expressions_are_bounded() {
         let mut patterns = Patterns::default();
         let refused = (0..90).find_map(|n| patterns.add(&format!("a[ab]{{3000}}[^ab]{n}")).err());
         assert!(refused.unwrap().contains("more than 20000 states"));

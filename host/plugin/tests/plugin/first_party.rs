@@ -14,7 +14,7 @@ fn options() -> EngineOptions {
 }
 
 #[tokio::test]
-async fn every_one_of_them_loads_and_says_what_it_is() {
+async fn every_first_party_plugin_loads_and_has_a_manifest() {
     let registry = crate::support::registry(&options());
     for (name, kind) in [
         ("match", Kind::Condition),
@@ -32,7 +32,7 @@ async fn every_one_of_them_loads_and_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn match_says_whether_and_why() {
+async fn match_returns_a_verdict_and_a_reason() {
     let plugin = plugin(&options(), first_party("match")).await;
     let event = event(&json!({"status": "done", "points": 7}));
     for (parameters, holds) in [
@@ -82,7 +82,7 @@ async fn ticket_update_changes_the_ticket_on_the_bench() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_is_not_there_or_a_wrong_field_is_named_and_nothing_changes() {
+async fn a_missing_ticket_or_an_invalid_field_is_reported_and_nothing_changes() {
     let plugin = plugin(&options(), first_party("ticket-update")).await;
     for (parameters, code, part) in [
         (json!({"id": 8, "status": "closed"}), "ticket.not_found", "`8`"),
@@ -109,7 +109,7 @@ async fn note_add_and_event_emit_leave_their_effects_on_the_bench() {
 }
 
 #[tokio::test]
-async fn webhook_call_goes_out_with_a_key_that_stays_the_same() {
+async fn webhook_call_is_sent_with_a_stable_idempotency_key() {
     let plugin = plugin(&options(), first_party("webhook-call")).await;
     let parameters = json!({"url": "https://a.example/x", "body": {"ticket": 7}, "timeout_ms": 500});
     let out = Answering::with(200, "{\"ok\":true}");
@@ -161,7 +161,7 @@ async fn transforms_give_a_message_another_shape_or_drop_it() {
 
 /// The example of GitHub's documentation, "Validating webhook deliveries".
 #[tokio::test]
-async fn github_takes_what_is_signed_and_refuses_the_rest() {
+async fn github_accepts_signed_requests_and_refuses_others() {
     let plugin = plugin(&options(), first_party("github")).await;
     let body = br#"{"action":"opened","repository":{"full_name":"octo/hello"}}"#;
     let request = |signature: &str| SourceRequest {

@@ -53,7 +53,7 @@ async fn an_endless_loop_without_pool_ends_too() {
 /// On one thread, so that a call that does not yield would occupy it until its end. Turns are counted and not time: the
 /// call yields at each of its 100 ticks, however long one takes.
 #[tokio::test(flavor = "current_thread")]
-async fn what_computes_for_long_lets_others_have_their_turn() {
+async fn a_long_computation_yields_to_other_calls() {
     let endless = plugin(&options(), condition(ENDLESS)).await;
     let quick = plugin(&options(), condition("")).await;
     let longer = Limits { cpu_ms: 1_000, wall_ms: 300_000, ..limits() };
@@ -132,7 +132,7 @@ async fn endless_recursion_ends_the_call() {
 }
 
 #[tokio::test]
-async fn a_trap_says_where() {
+async fn a_trap_is_reported_with_its_location() {
     let failure = code("(func $burst unreachable)\n(call $burst)").await;
     assert_eq!(failure.code, "plugin.trapped");
     assert!(failure.message.contains("unreachable") && failure.message.contains("burst <"), "{failure}");
@@ -141,7 +141,7 @@ async fn a_trap_says_where() {
 
 /// The host recognizes this error of wasmtime by its text: see `TOO_MUCH_COPIED` in `src/stop.rs`.
 #[tokio::test]
-async fn the_host_takes_no_more_at_a_time_than_it_is_ready_to() {
+async fn the_host_limits_the_size_of_one_host_call() {
     let work = format!(
         "{LOG}\n(call $log (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 120000) (i32.const 0) (i32.const 0))"
     );
@@ -158,7 +158,7 @@ fn logging(times: u32) -> String {
 }
 
 #[tokio::test]
-async fn a_flood_of_log_lines_is_cut_and_says_so() {
+async fn a_flood_of_log_lines_is_truncated_and_says_so() {
     let plugin = plugin(&options(), condition(&logging(1000))).await;
     let called = plugin.evaluate(call(), &event(&json!({})), &json!({})).await;
     assert!(called.result.is_ok(), "{called:?}");
@@ -240,7 +240,7 @@ async fn a_plugin_whose_calls_hang_leaves_instances_for_others() {
 }
 
 #[tokio::test]
-async fn when_no_instance_becomes_free_the_call_may_be_tried_later() {
+async fn without_a_free_instance_the_call_fails_and_may_be_retried() {
     let options = EngineOptions { instances_per_plugin: 1, ..options() };
     let plugin = plugin(&options, action(SEND)).await;
     let outbound = Arc::new(Waiting::default());
@@ -258,7 +258,7 @@ async fn when_no_instance_becomes_free_the_call_may_be_tried_later() {
 }
 
 #[tokio::test]
-async fn an_instance_keeps_nothing_for_the_next_call() {
+async fn a_fresh_instance_has_no_state_of_an_earlier_call() {
     let work = "(if (i32.ne (i32.load (i32.const 40000)) (i32.const 0)) (then unreachable))\n(i32.store (i32.const 40000) (i32.const 1))";
     let plugin = plugin(&options(), condition(work)).await;
     for _ in 0..20 {
@@ -290,7 +290,7 @@ fn warm_call(space: &str, policy: InstancePolicy) -> Call {
 }
 
 #[tokio::test]
-async fn a_warm_instance_is_kept_within_its_space_and_its_bounds() {
+async fn a_warm_instance_is_reused_within_its_space_and_its_bounds() {
     let policy = InstancePolicy::Warm { calls: 5, age_seconds: 600, idle: 1 };
     let counting = plugin(&options(), condition(&counting(4))).await;
     let (event, parameters) = (event(&json!({})), json!({}));

@@ -20,7 +20,7 @@ fn is(error: &LoadError, code: &str, part: &str) {
 }
 
 #[tokio::test]
-async fn a_good_component_says_what_it_is() {
+async fn a_valid_component_has_a_manifest() {
     let bytes = condition(&format!(
         "{LOG}\n(call $log (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 7) (i32.const 0) (i32.const 0))"
     ));
@@ -34,7 +34,7 @@ async fn a_good_component_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_no_component_is_refused() {
+async fn bytes_that_are_not_a_component_are_refused() {
     is(&refused(Bytes::from_static(b"")).await, "plugin.not_wasm", "empty");
     is(&refused(Bytes::from_static(b"#!/bin/sh")).await, "plugin.not_wasm", "#!/bin/sh");
     is(&refused(Bytes::from(wat::parse_str("(module)").unwrap())).await, "plugin.core_module", "component new");
@@ -44,7 +44,7 @@ async fn what_is_no_component_is_refused() {
 }
 
 #[tokio::test]
-async fn machine_code_is_never_taken_from_outside() {
+async fn machine_code_is_never_accepted_from_outside() {
     let config = wasmtime::Config::new();
     let engine = wasmtime::Engine::new(&config).unwrap();
     let code = engine.precompile_component(&condition("")).unwrap();
@@ -52,7 +52,7 @@ async fn machine_code_is_never_taken_from_outside() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_valid_component_are_told_from_such_as_cannot_be_compiled() {
+async fn invalid_components_are_distinguished_from_those_that_cannot_be_compiled() {
     let good = condition("(drop (i32.add (i32.const 77777) (i32.const 88888)))");
     // `i32.add` of two integers becomes `f32.add`.
     let place = good.windows(5).position(|part| part == [0xb8, 0xb6, 0x05, 0x6a, 0x1a]).expect("the instruction");
@@ -62,7 +62,7 @@ async fn bytes_that_are_no_valid_component_are_told_from_such_as_cannot_be_compi
 }
 
 #[tokio::test]
-async fn a_component_that_is_no_plugin_is_refused() {
+async fn a_component_that_is_not_a_plugin_is_refused() {
     let wit = "package a:b; interface greet { hello: func(); } world w { export greet; }";
     let error = refused(foreign(wit, "w", "", r#"(func (export "a:b/greet#hello"))"#)).await;
     is(&error, "plugin.no_known_world", "`a:b/greet`");
@@ -80,7 +80,7 @@ const OTHER_VERSION: &str = "
     world w { export metadata; export condition; }";
 
 #[tokio::test]
-async fn a_component_for_another_version_is_told_which_there_are() {
+async fn a_component_for_another_version_is_refused_with_the_known_versions() {
     let describe = r#"(func (export "hookwright:plugin/metadata@0.7.0#describe") (result i32) (i32.const 0))"#;
     let body = r#"(func (export "hookwright:plugin/condition@0.7.0#evaluate") (result i32) (i32.const 0))"#;
     let error = refused(foreign(OTHER_VERSION, "w", describe, body)).await;
@@ -130,7 +130,7 @@ async fn an_import_of_another_type_is_found_when_the_plugin_is_installed() {
 }
 
 #[tokio::test]
-async fn everything_that_is_not_granted_is_named_at_once() {
+async fn every_refused_import_is_named_at_once() {
     let wit = forged(
         "",
         "interface files { get: func() -> u32; } interface tickets { count: func() -> u32; }",
@@ -177,7 +177,7 @@ async fn a_describe_that_does_not_answer_well_is_refused() {
 }
 
 #[tokio::test]
-async fn what_traps_while_it_starts_is_refused() {
+async fn a_component_that_traps_at_its_start_is_refused() {
     let body = format!("{}\n(func $boom unreachable)\n(start $boom)", evaluate(""));
     is(&refused(component("condition-plugin", &body)).await, "plugin.describe_trapped", "unreachable");
 }

@@ -52,7 +52,7 @@ async fn a_version_that_cannot_be_used_leaves_the_former_in_place() {
 }
 
 #[tokio::test]
-async fn what_nobody_trusted_has_signed_is_refused_before_it_is_looked_at() {
+async fn unsigned_components_are_refused_before_they_are_parsed() {
     let key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
     let registry = registry(&EngineOptions { trust: Trust::new([("ours", key)], true).unwrap(), ..options() });
     for bytes in [condition(""), Bytes::from_static(b"nothing of a component")] {
@@ -133,7 +133,7 @@ async fn a_swap_drops_no_call() {
 }
 
 #[tokio::test]
-async fn compiled_code_is_kept_between_starts_and_never_believed() {
+async fn compiled_code_is_cached_between_starts_and_verified() {
     let dir = tempfile::tempdir().unwrap();
     let options = EngineOptions { cache_dir: Some(dir.path().join("compiled")), ..options() };
     let bytes = condition("");
@@ -165,7 +165,7 @@ async fn compiled_code_is_kept_between_starts_and_never_believed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nobody_else_can_look_into_the_cache() {
+async fn the_cache_is_accessible_to_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("deep/compiled");

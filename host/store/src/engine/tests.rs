@@ -421,7 +421,7 @@ async fn a_missing_or_wrong_secret_key_is_refused_and_a_new_one_is_made_for_a_ne
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_store_s_files_are_its_owner_s_alone_whatever_they_were_before() {
+async fn the_store_s_files_are_accessible_to_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let (dir, count) = filled(false).await;
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -48,7 +48,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn keys_have_the_order_of_what_they_stand_for_and_read_back(
+    fn keys_have_the_order_of_their_values_and_round_trip(
         (a, b) in (small(), small()),
         (c, d) in (number(), number()),
         (e, f) in (millis(), millis()),
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cursor_reads_back_and_a_hostile_one_is_refused_or_stands_for_a_place(
+    fn a_cursor_round_trips_and_a_hostile_one_is_refused_or_valid(
         (seq, ordinal, attempt, at) in (number(), small(), small(), millis()),
         text in prop_oneof![any::<String>(), "[-+_0-9]{0,50}", "[0-9]{1,22}_[0-9]{1,11}(_[0-9]{1,11}){0,3}"],
     ) {

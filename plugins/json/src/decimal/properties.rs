@@ -40,7 +40,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn numbers_have_the_order_and_the_canonical_text_of_their_values(numbers in prop::collection::vec(number(), 2..8)) {
+    fn numbers_have_the_order_and_the_canonical_form_of_their_values(numbers in prop::collection::vec(number(), 2..8)) {
         const ONE: i128 = 10_i128.pow(30);
         for one in &numbers {
             let a = Decimal::read(&one.written).unwrap();
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn a_hostile_text_is_a_number_or_none(
+    fn a_hostile_string_is_a_number_or_none(
         text in prop_oneof![any::<String>(), "[-+.eE0-9]{0,24}", "[0-9]{1,4}e[+-]?[0-9]{1,40}"],
         other in "[-+.eE0-9]{0,24}",
     ) {

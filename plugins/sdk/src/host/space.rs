@@ -222,7 +222,7 @@ mod tests {
     use crate::{crypto, encoding, random};
 
     #[test]
-    fn a_record_is_made_found_changed_and_taken_away() {
+    fn a_record_is_created_found_changed_and_removed() {
         Host::default().with_record("lead", "7", json!({"name": "Ada", "stage": "new"})).install();
         assert_eq!(records::create("lead", &json!({"name": "Bob", "stage": "new"})).unwrap(), "8");
         assert_eq!(records::create("deal", &json!({})).unwrap(), "1");
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_value_runs_out() {
+    fn a_stored_value_expires() {
         Host::default().with_now(1000.0, "1970-01-01T00:00:01Z").install();
         kv::set("b", "text", Some(2)).unwrap();
         kv::set("a", [0xff], None).unwrap();
@@ -303,7 +303,7 @@ mod tests {
 
     /// RFC 8032, section 7.1, test 2.
     #[test]
-    fn a_signature_is_checked_as_the_standard_says() {
+    fn a_signature_is_checked_according_to_the_standard() {
         let bytes = |hex: &str| encoding::hex_decode(hex).unwrap();
         let key = bytes("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
         let signature = bytes(concat!(

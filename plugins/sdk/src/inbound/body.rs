@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_claims_to_be_json_must_be() {
+    fn a_body_that_claims_to_be_json_must_be_valid() {
         let deep = "[".repeat(129) + &"]".repeat(129);
         for (body, said) in [
             (b"".as_slice(), "not JSON"),

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charset_stands_in_the_content_type() {
+    fn the_charset_is_read_from_the_content_type() {
         for (content_type, expected) in [
             ("application/x-www-form-urlencoded", None),
             ("application/x-www-form-urlencoded; charset=UTF-8", None),

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_comes_from_where_its_rule_says() {
+    fn each_part_is_read_where_its_rule_points() {
         let payload = json!({"kind": "paid", "n": 12, "at": 1_492_774_577, "o": {"id": "o-1"}, "none": null});
         let found = draft(
             json!({

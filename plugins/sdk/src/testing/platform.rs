@@ -212,7 +212,7 @@ mod tests {
 
     /// A plugin's test may quote a message, and a plugin passes it on.
     #[test]
-    fn what_does_not_match_is_refused_in_the_hosts_words() {
+    fn a_mismatch_is_refused_with_the_hosts_message() {
         Host::default().with_secret("token", b"s3cret").install();
         let no_point = [[2_u8].as_slice(), &[0; 31]].concat();
         for (refused, code, message) in [

@@ -126,7 +126,7 @@ fn the_first_kind_of_a_name_is_its_own() {
 }
 
 #[test]
-fn an_impossible_pair_is_told_with_what_its_entity_has_first() {
+fn an_unknown_pair_is_reported_with_the_names_of_its_entity_first() {
     for (name, word, first, then) in [
         (
             "capsule",
@@ -155,7 +155,7 @@ fn an_impossible_pair_is_told_with_what_its_entity_has_first() {
 }
 
 #[test]
-fn what_is_no_name_is_told_with_every_name() {
+fn an_unknown_name_is_reported_with_every_valid_name() {
     for (name, word) in [
         ("capsule", "party"),
         ("capsule", "lead/created"),
@@ -176,7 +176,7 @@ fn what_is_no_name_is_told_with_every_name() {
 }
 
 #[test]
-fn what_a_change_emits_is_in_the_catalogue() {
+fn events_of_changes_are_in_the_catalogue() {
     for verb in ["created", "updated", "status-changed", "note-added"] {
         assert!(event_type(&format!("ticket.{verb}")).is_some(), "{verb}");
     }
@@ -190,7 +190,7 @@ fn what_a_change_emits_is_in_the_catalogue() {
 
 /// `docs/reference-systems.md` has a row for each name, with the native types that it stands for.
 #[test]
-fn the_page_says_what_each_name_stands_for() {
+fn the_page_lists_the_native_types_of_each_name() {
     let page = include_str!("../../../../../docs/reference-systems.md");
     for vocabulary in Vocabulary::all() {
         for name in vocabulary.names() {

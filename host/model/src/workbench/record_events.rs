@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::event_notes::event_notes;
 use super::members::Members;
 use super::open_records::{Open, OpenRecords};
 use super::origin::Origin;
-use super::told_notes::told_notes;
 use crate::{
     Change, Effects, EventDraft, HistoryEntry, RecordAddition, RecordKey, RecordRemoval, RecordWrite, TICKET,
     Timestamp, Version,
@@ -17,21 +17,21 @@ const KEPT_VALUE: usize = 4 * 1024;
 const KEPT_CHANGE: usize = 64 * 1024;
 
 /// Makes the history entries and events of the records that a step changed.
-pub(super) struct Teller<'s> {
+pub(super) struct RecordEvents<'s> {
     pub(super) records: &'s OpenRecords,
     pub(super) origin: &'s Origin,
     pub(super) now: Timestamp,
 }
 
-impl Teller<'_> {
+impl RecordEvents<'_> {
     /// Adds the changes of every record to `effects`, and their events to `drafts`.
-    pub(super) fn tell(&self, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
+    pub(super) fn add_to_commit(&self, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
         for (key, open) in self.records.all() {
-            self.tell_of(key, open, effects, drafts);
+            self.add_record_to_commit(key, open, effects, drafts);
         }
     }
 
-    fn tell_of(&self, key: &RecordKey, open: &Open, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
+    fn add_record_to_commit(&self, key: &RecordKey, open: &Open, effects: &mut Effects, drafts: &mut Vec<EventDraft>) {
         let Some(kind) = self.records.known_kind(&key.kind) else { return };
         if !open.touched || (open.removed && open.before.is_none()) {
             return;
@@ -42,21 +42,21 @@ impl Teller<'_> {
             let record = open.before.as_ref().unwrap_or(&open.after);
             let history = self.history(version, "deleted", all_fields(record, "from"));
             effects.changes.push(change("deleted", key, Value::Null));
-            drafts.push(self.told("deleted", key, &about(key, &open.after.to_string())));
+            drafts.push(self.event_draft("deleted", key, &about(key, &open.after.to_string())));
             effects.removed.push(RecordRemoval { key: key.clone(), unindex: before, history });
             return;
         }
-        let shown = self.told_record(key, open);
+        let shown = self.record_json(key, open);
         let data = about(key, &shown);
         let mut history;
         match &open.before {
             None => {
                 history = self.history(version, "created", all_fields(&open.after, "to"));
                 effects.changes.push(change("created", key, open.after.clone()));
-                drafts.push(self.told("created", key, &data));
+                drafts.push(self.event_draft("created", key, &data));
             }
             Some(was) => {
-                let events = kind.told(was, &open.after);
+                let events = kind.verbs_of_change(was, &open.after);
                 let changes = events.first().and_then(|(_, more)| more.get("changes")).and_then(Value::as_object);
                 let verb = if changes.is_some() { "updated" } else { "note-added" };
                 history = self.history(version, verb, changes.cloned().unwrap_or_default());
@@ -68,7 +68,7 @@ impl Teller<'_> {
                     for (name, value) in more {
                         data.put(name, value.to_string());
                     }
-                    drafts.push(self.told(verb, key, &data));
+                    drafts.push(self.event_draft(verb, key, &data));
                 }
             }
         }
@@ -77,7 +77,7 @@ impl Teller<'_> {
             effects.changes.push(change("note-added", key, note.value.clone()));
             let mut data = data.clone();
             data.put("note", note.stored.json());
-            drafts.push(self.told("note-added", key, &data));
+            drafts.push(self.event_draft("note-added", key, &data));
         }
         if !open.relied {
             let kind = std::sync::Arc::clone(kind);
@@ -96,16 +96,16 @@ impl Teller<'_> {
         });
     }
 
-    fn told(&self, verb: &str, key: &RecordKey, data: &Members<'_>) -> EventDraft {
+    fn event_draft(&self, verb: &str, key: &RecordKey, data: &Members<'_>) -> EventDraft {
         let name = format!("{}.{verb}", key.kind);
         EventDraft::json_text(&name, "hookwright", Some(key.to_string()), data.json(), Some(self.origin.signed_cause()))
     }
 
     /// The JSON of the record in its events. A ticket includes its newest notes, as its packet does.
-    fn told_record(&self, key: &RecordKey, open: &Open) -> String {
+    fn record_json(&self, key: &RecordKey, open: &Open) -> String {
         let notes = if key.kind == TICKET {
             let new = self.records.new_notes(key).map(|note| &note.stored);
-            told_notes(&open.notes.iter().flatten().chain(new).collect::<Vec<_>>())
+            event_notes(&open.notes.iter().flatten().chain(new).collect::<Vec<_>>())
         } else {
             None
         };
@@ -139,11 +139,11 @@ impl Teller<'_> {
 /// Every field of a created or deleted record, as a change from or to an absent value.
 fn all_fields(record: &Value, side: &str) -> Map<String, Value> {
     let fields = record.as_object().into_iter().flatten();
-    let told = fields.filter(|(name, value)| *name != "id" && !value.is_null()).map(|(name, value)| {
+    let changes = fields.filter(|(name, value)| *name != "id" && !value.is_null()).map(|(name, value)| {
         let (from, to) = if side == "to" { (Value::Null, value.clone()) } else { (value.clone(), Value::Null) };
         (name.clone(), json!({"from": from, "to": to}))
     });
-    told.collect()
+    changes.collect()
 }
 
 /// The data of a record's events.
@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// Type and data of each event.
-    fn told(bench: Workbench) -> Vec<(String, String)> {
+    fn events_of(bench: Workbench) -> Vec<(String, String)> {
         let events = bench.finish(&Subscribers::default()).events;
         events.into_iter().map(|new| (new.event.event_type.clone(), new.event.data_json().into_owned())).collect()
     }
@@ -198,13 +198,13 @@ mod tests {
         let mut shown = ticket();
         shown["notes"] = json!([first, second, third]);
         let data = |note: &Value| json!({"id": 7, "ticket": shown, "note": note}).to_string();
-        let told = told(bench);
-        assert_eq!(told, [&second, &third].map(|note| ("ticket.note-added".to_owned(), data(note))));
-        assert!(told.iter().all(|(_, data)| data.contains(stored)), "{told:?}");
+        let events = events_of(bench);
+        assert_eq!(events, [&second, &third].map(|note| ("ticket.note-added".to_owned(), data(note))));
+        assert!(events.iter().all(|(_, data)| data.contains(stored)), "{events:?}");
     }
 
     #[test]
-    fn what_else_is_told_of_a_change_stands_beside_the_record() {
+    fn further_data_of_a_change_is_beside_the_record() {
         let mut bench = bench(vec![json!({"id": 1, "text": "one"})]);
         bench.update_ticket("7", crate::TicketChanges::from_value(&json!({"subject": "New"})).unwrap()).unwrap();
         let mut shown = ticket();
@@ -212,6 +212,6 @@ mod tests {
         shown["notes"] = json!([{"id": 1, "text": "one"}]);
         let changes = json!({"subject": {"from": "Größe", "to": "New"}});
         let data = json!({"id": 7, "ticket": shown, "changes": changes}).to_string();
-        assert_eq!(told(bench), [("ticket.updated".to_owned(), data)]);
+        assert_eq!(events_of(bench), [("ticket.updated".to_owned(), data)]);
     }
 }
