@@ -230,7 +230,7 @@ fn serve_inactive(
 }
 
 /// Starts a request with those rows that are not in flight. False: all of them are.
-fn start(
+pub fn start(
     deliveries: &Arc<Deliveries>,
     key: &QueueKey,
     webhook: &Arc<Webhook>,

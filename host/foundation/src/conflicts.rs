@@ -6,10 +6,10 @@ use crate::error::PipelineError;
 use crate::turns::Turns;
 
 /// How many write conflicts a change may have before it is refused.
-pub(crate) const MAX_CONFLICTS: u32 = 100;
+pub const MAX_CONFLICTS: u32 = 100;
 
 /// The outcome of one try of a change.
-pub(crate) enum TryOutcome<T> {
+pub enum TryOutcome<T> {
     /// The change is committed, or needs no commit.
     Done(T),
     /// A write conflict: this record or value was changed after it was read. The next try waits for its turn at it.
@@ -22,7 +22,7 @@ pub(crate) enum TryOutcome<T> {
 ///
 /// # Errors
 /// The error of a try. It is not retried.
-pub(crate) async fn retry_on_conflict<T, F>(
+pub async fn retry_on_conflict<T, F>(
     turns: &Turns,
     space: &SpaceId,
     mut attempt: impl FnMut() -> F,

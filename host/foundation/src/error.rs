@@ -103,7 +103,7 @@ impl From<hookwright_store::VaultError> for PipelineError {
 ///
 /// # Errors
 /// All validation errors; or the first error of another sort.
-pub(crate) fn together(checks: impl IntoIterator<Item = Result<(), PipelineError>>) -> Result<(), PipelineError> {
+pub fn together(checks: impl IntoIterator<Item = Result<(), PipelineError>>) -> Result<(), PipelineError> {
     let mut mistakes = Mistakes::default();
     for check in checks {
         match check {

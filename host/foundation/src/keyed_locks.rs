@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 type Locks<K> = Mutex<HashMap<K, Arc<Semaphore>>>;
 
 /// The locks. The entry of a key exists while something holds its lock or waits for it.
-pub(crate) struct KeyedLocks<K> {
+pub struct KeyedLocks<K> {
     locks: Arc<Locks<K>>,
     holders: usize,
 }
@@ -31,7 +31,7 @@ impl<K> KeyedLocks<K> {
 
 impl<K: Clone + Eq + Hash> KeyedLocks<K> {
     /// Waits for the lock of a key. Waiters get it in the order in which they called.
-    pub(crate) async fn lock(&self, key: &K) -> KeyedGuard<K> {
+    pub async fn lock(&self, key: &K) -> KeyedGuard<K> {
         let new = || Arc::new(Semaphore::new(self.holders));
         let lock = Arc::clone(self.locks.lock().entry(key.clone()).or_insert_with(new));
         // The guard exists before the wait, so that the entry is removed too if the caller stops waiting.
@@ -49,7 +49,7 @@ impl<K: Clone + Eq + Hash> KeyedLocks<K> {
 }
 
 /// A held lock of a key, which is released when this is dropped.
-pub(crate) struct KeyedGuard<K: Eq + Hash> {
+pub struct KeyedGuard<K: Eq + Hash> {
     locks: Arc<Locks<K>>,
     key: K,
     held: Option<OwnedSemaphorePermit>,

@@ -25,6 +25,6 @@ pub(crate) fn make_key(space: &SpaceId, name: &str, role: Role, now: Timestamp) 
 }
 
 /// The SHA-256 of a key or token in hexadecimal, which is stored in its place.
-pub(crate) fn token_digest(text: &str) -> String {
+pub fn token_digest(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }

@@ -14,13 +14,13 @@ const DELIVERY: &str = "hookwright::delivery";
 const WEBHOOK: &str = "hookwright::webhook";
 
 /// Runs that have failed.
-pub(crate) const RUN: &str = "hookwright::run";
+pub const RUN: &str = "hookwright::run";
 
 /// Schedules that could not emit their event or start their workflow.
 const SCHEDULE: &str = "hookwright::schedule";
 
 /// Deliveries that an attempt has dead-lettered, to be logged once the attempt is committed.
-pub(crate) struct DeadLetters {
+pub struct DeadLetters {
     space: SpaceId,
     code: String,
     /// Webhook, delivery, event and number of attempts.
@@ -29,7 +29,7 @@ pub(crate) struct DeadLetters {
 
 impl DeadLetters {
     /// The deliveries that this attempt has dead-lettered.
-    pub(crate) fn of<'d>(webhook: &Webhook, attempt: &Attempt, dead: impl Iterator<Item = &'d Delivery>) -> Self {
+    pub fn of<'d>(webhook: &Webhook, attempt: &Attempt, dead: impl Iterator<Item = &'d Delivery>) -> Self {
         let code = match &attempt.outcome {
             AttemptOutcome::Answered { status, .. } => format!("http.status_{status}"),
             AttemptOutcome::Failed { code, .. } => code.clone(),
@@ -40,7 +40,7 @@ impl DeadLetters {
     }
 
     /// Logs them.
-    pub(crate) fn log(&self) {
+    pub fn log(&self) {
         let Self { space, code, deliveries } = self;
         for (webhook, delivery, event, attempts) in deliveries {
             tracing::warn!(target: DELIVERY, %space, webhook, delivery, event, attempts, code, "delivery dead-lettered");
@@ -49,13 +49,13 @@ impl DeadLetters {
 }
 
 /// Logs deliveries that were dead-lettered without an attempt, because their webhook receives none: one line for all of them.
-pub(crate) fn queue_dead_lettered(space: &SpaceId, webhook: Option<&Webhook>, number: u64, deliveries: usize) {
+pub fn queue_dead_lettered(space: &SpaceId, webhook: Option<&Webhook>, number: u64, deliveries: usize) {
     let state = webhook.map_or("deleted", |webhook| webhook.state().name());
     tracing::warn!(target: DELIVERY, %space, number, state, deliveries, "queued deliveries dead-lettered");
 }
 
 /// Logs that the server has stopped sending to a webhook: it is `dead`, `disabled` or `deleted`.
-pub(crate) fn webhook_ended(webhook: &Webhook, state: &str) {
+pub fn webhook_ended(webhook: &Webhook, state: &str) {
     let Webhook { space, id, number, .. } = webhook;
     tracing::warn!(
         target: WEBHOOK, %space, webhook = %id, number, state,
@@ -64,13 +64,13 @@ pub(crate) fn webhook_ended(webhook: &Webhook, state: &str) {
 }
 
 /// Logs that a webhook's circuit has opened.
-pub(crate) fn circuit_opened(webhook: &Webhook, until: Timestamp) {
+pub fn circuit_opened(webhook: &Webhook, until: Timestamp) {
     let Webhook { space, id, .. } = webhook;
     tracing::warn!(target: WEBHOOK, %space, webhook = %id, %until, "circuit opened: most requests fail");
 }
 
 /// Logs a run if it has failed.
-pub(crate) fn run_ended(run: &Run) {
+pub fn run_ended(run: &Run) {
     if !matches!(run.state, RunState::Failed { .. }) {
         return;
     }
@@ -92,7 +92,7 @@ pub(crate) fn run_ended(run: &Run) {
 }
 
 /// Logs that a schedule failed, wholly or in part, at the time `due`.
-pub(crate) fn schedule_failed(space: &SpaceId, schedule: ScheduleId, due: Timestamp, error: &PipelineError) {
+pub fn schedule_failed(space: &SpaceId, schedule: ScheduleId, due: Timestamp, error: &PipelineError) {
     let code = error.code();
     tracing::warn!(target: SCHEDULE, %space, %schedule, %due, code, "schedule failed");
 }

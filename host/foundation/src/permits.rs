@@ -9,13 +9,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 
 /// The permits of all spaces.
-pub(crate) struct SpacePermits {
+pub struct SpacePermits {
     spaces: KeyedLocks<SpaceId>,
     all: Arc<Semaphore>,
 }
 
 /// A permit that is in use, until this is dropped.
-pub(crate) struct SpacePermit {
+pub struct SpacePermit {
     // Dropped first, so that it is free before the space's next waiter asks for it.
     _all: Option<OwnedSemaphorePermit>,
     _own: KeyedGuard<SpaceId>,
@@ -23,7 +23,7 @@ pub(crate) struct SpacePermit {
 
 impl SpacePermits {
     /// So many permits for each space, and so many in all.
-    pub(crate) fn new(of_space: usize, of_all: usize) -> Self {
+    pub fn new(of_space: usize, of_all: usize) -> Self {
         Self { spaces: KeyedLocks::held_by(of_space), all: Arc::new(Semaphore::new(of_all)) }
     }
 
@@ -33,7 +33,7 @@ impl SpacePermits {
     }
 
     /// Waits for a permit of the space.
-    pub(crate) async fn take(&self, space: &SpaceId) -> SpacePermit {
+    pub async fn take(&self, space: &SpaceId) -> SpacePermit {
         // The space's own permit is acquired first: a waiter in the queue of its space occupies none of the shared permits.
         let own = self.spaces.lock(space).await;
         // The semaphore is never closed.

@@ -55,12 +55,12 @@ pub struct PipelineSettings {
 
 impl PipelineSettings {
     /// The address under which others reach the server, without a slash at its end.
-    pub(crate) fn public_url(&self) -> &str {
+    pub fn public_url(&self) -> &str {
         self.public_url.trim_end_matches('/')
     }
 
     /// The host of that address.
-    pub(crate) fn public_host(&self) -> String {
+    pub fn public_host(&self) -> String {
         let url = url::Url::parse(self.public_url()).ok();
         url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "localhost".to_owned())
     }

@@ -18,7 +18,7 @@ impl Stopping {
     }
 
     /// Whether the pipeline has begun to stop.
-    pub(crate) fn has_begun(&self) -> bool {
+    pub fn has_begun(&self) -> bool {
         *self.0.borrow()
     }
 
@@ -29,7 +29,7 @@ impl Stopping {
 
     /// Waits until the store can record results, or the pipeline stops: nothing is sent or executed while its result could
     /// not be recorded.
-    pub(crate) async fn until_recording(&self, store: &Store) {
+    pub async fn until_recording(&self, store: &Store) {
         if store.health().records() {
             return;
         }

@@ -8,7 +8,7 @@ const MAX_SWEPT_PER_COMMIT: usize = 64;
 
 /// Removes all of `what` by one `commit` after the other: each removes at most as many rows as its argument says, and returns
 /// how many it removed. Returns false if one failed, which is logged; the next round tries again.
-pub(crate) async fn sweep<F>(what: &str, mut commit: impl FnMut(usize) -> F) -> bool
+pub async fn sweep<F>(what: &str, mut commit: impl FnMut(usize) -> F) -> bool
 where
     F: Future<Output = Result<usize, StoreError>>,
 {

@@ -31,7 +31,7 @@ impl TokenBucket {
     }
 
     /// Changes the rate. A new rate starts with a full bucket.
-    pub(crate) fn set_rate(&mut self, rate: Rate, now: Timestamp) {
+    pub fn set_rate(&mut self, rate: Rate, now: Timestamp) {
         if self.rate != rate {
             *self = Self::new(rate, now);
         }

@@ -30,7 +30,7 @@ type ContendedStep = (SpaceId, String, u32, Option<String>);
 
 /// The queues, one for each record or value that a change waits for.
 #[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Inner>);
+pub struct Turns(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -58,7 +58,7 @@ impl Turns {
     }
 
     /// The line of a run's next step, which takes its turn before its first try if the step is contended.
-    pub(crate) fn line_of(&self, run: &Run, event: &Event) -> Line {
+    pub fn line_of(&self, run: &Run, event: &Event) -> Line {
         let mut line = self.line(&run.space);
         let mut contended = self.0.contended.lock();
         if !contended.is_empty() {
@@ -75,7 +75,7 @@ impl Turns {
     }
 
     /// Marks a run's next step as contended: it takes its turn before its first try.
-    pub(crate) fn take_first(&self, run: &Run, event: &Event, line: &Line) {
+    pub fn take_first(&self, run: &Run, event: &Event, line: &Line) {
         let (now, mut contended) = (Instant::now(), self.0.contended.lock());
         if contended.len() >= MAX_CONTENDED {
             contended.retain(|_, (_, until)| *until > now);
@@ -91,7 +91,7 @@ fn contended_step(run: &Run, event: &Event) -> ContendedStep {
 }
 
 /// The turns of one change, from its first try until it commits.
-pub(crate) struct Line {
+pub struct Line {
     turns: Turns,
     space: SpaceId,
     keys: BTreeSet<String>,
@@ -101,14 +101,14 @@ pub(crate) struct Line {
 
 impl Line {
     /// Waits for the turn, if the change needs one.
-    pub(crate) async fn wait(&mut self) {
+    pub async fn wait(&mut self) {
         if self.turn.is_none() && !self.keys.is_empty() {
             self.turn = Some(self.turns.take(&self.space, &self.keys).await);
         }
     }
 
     /// Records what the change conflicted on. It keeps its turn if it already has one for that.
-    pub(crate) fn conflicted(&mut self, key: String) {
+    pub fn conflicted(&mut self, key: String) {
         self.conflicts = self.conflicts.saturating_add(1);
         if self.keys.contains(&key) {
             return;
@@ -122,12 +122,12 @@ impl Line {
     }
 
     /// How often the change has conflicted.
-    pub(crate) fn conflicts(&self) -> u32 {
+    pub fn conflicts(&self) -> u32 {
         self.conflicts
     }
 
     /// Releases the turn for a pause.
-    pub(crate) fn step_back(&mut self) {
+    pub fn step_back(&mut self) {
         self.turn = None;
     }
 }

@@ -47,7 +47,7 @@ impl WatchedClock {
     }
 
     /// The earliest time that is still within `retention`.
-    pub(crate) fn retained_since(&self, retention: Duration) -> Timestamp {
+    pub fn retained_since(&self, retention: Duration) -> Timestamp {
         let age = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millis(self.now().millis().saturating_sub(age))
     }

@@ -58,7 +58,7 @@ impl Breaker {
 }
 
 /// Permission to call a plugin. If the call is dropped before it ends and was a probe, another call may be the probe.
-pub(crate) struct Admitted {
+pub struct Admitted {
     breakers: Arc<Breakers>,
     /// The plugin that this call probes. `None`: it is not a probe.
     probe: Option<PluginKey>,

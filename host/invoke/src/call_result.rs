@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// The answer of a plugin of any kind.
-pub(crate) enum PluginAnswer<'a> {
+pub enum PluginAnswer<'a> {
     Verdict(&'a Verdict),
     Outcome(&'a Outcome),
     Message(&'a Transformed),

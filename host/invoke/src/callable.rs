@@ -10,19 +10,19 @@ use crate::candidate::ActiveRollout;
 
 /// A plugin that cannot be called now.
 #[derive(Clone, Debug)]
-pub(crate) struct Unavailable {
+pub struct Unavailable {
     /// Its name.
     pub(crate) plugin: String,
     /// Why, and the remedy.
-    pub(crate) reason: String,
+    pub reason: String,
     /// When the run tries again, if the plugin is being loaded or its concurrency limit is reached. `None`: somebody
     /// has to act, or the circuit has to close.
-    pub(crate) busy_until: Option<Timestamp>,
+    pub busy_until: Option<Timestamp>,
 }
 
 impl Unavailable {
     /// The state of a run that needs the plugin.
-    pub(crate) fn run_state(self, now: Timestamp) -> RunState {
+    pub fn run_state(self, now: Timestamp) -> RunState {
         match self.busy_until {
             Some(until) => RunState::Waiting { until, since: Some(now), plugin: Some(self.plugin) },
             None => RunState::Parked { plugin: self.plugin },
@@ -31,18 +31,18 @@ impl Unavailable {
 }
 
 /// A plugin that may be called once, now.
-pub(crate) struct Callable {
+pub struct Callable {
     /// What is called.
-    pub(crate) plugin: Arc<Plugin>,
+    pub plugin: Arc<Plugin>,
     /// What this version may do. A version that replaces it during the call does not get this access.
-    pub(crate) access: Arc<Access>,
+    pub access: Arc<Access>,
     /// `None`: another version than the one in use is called, which the circuit breaker does not count.
-    pub(crate) admitted: Option<Admitted>,
-    pub(crate) role: Role,
+    pub admitted: Option<Admitted>,
+    pub role: Role,
 }
 
 /// Which version of a plugin is called.
-pub(crate) enum Role {
+pub enum Role {
     /// The version in use.
     Live,
     /// The version that is being rolled out, in place of the one in use.

@@ -45,7 +45,7 @@ pub struct Invoke {
 
 impl Invoke {
     /// The plugin with this name in the version in use, unless it is missing, busy or its circuit is open.
-    pub(crate) fn present(&self, space: &SpaceId, name: &str) -> Result<Callable, Unavailable> {
+    pub fn present(&self, space: &SpaceId, name: &str) -> Result<Callable, Unavailable> {
         let (plugin, now) = (name.to_owned(), self.clock.now());
         let Some((scope, found)) = self.registry.resolve(space, name) else {
             let (reason, busy_until) = if self.loading.is_loading(name) {
@@ -158,7 +158,7 @@ impl Invoke {
 
     /// The plugin to call on this occasion: the version in use, the canary, or the version that a replay names; unless it is
     /// missing, busy or its circuit is open.
-    pub(crate) fn available(&self, occasion: &Occasion<'_>, name: &str) -> Result<Callable, Unavailable> {
+    pub fn available(&self, occasion: &Occasion<'_>, name: &str) -> Result<Callable, Unavailable> {
         let wanted = occasion.event.replays().and_then(|replay| replay.plugins.get(name));
         match wanted {
             Some(digest) => self.in_version(occasion.space, name, digest),
@@ -187,7 +187,7 @@ impl Invoke {
     }
 
     /// A call with what all calls of plugins have in common.
-    pub(crate) fn call(&self, space: &SpaceId, access: &Arc<Access>) -> Call {
+    pub fn call(&self, space: &SpaceId, access: &Arc<Access>) -> Call {
         Call {
             space: space.clone(),
             now: self.clock.now(),
@@ -207,15 +207,15 @@ impl Invoke {
     }
 
     /// The workbench of one of several tries, which all get the same ids.
-    pub(crate) fn workbench_of(&self, tries: &Tries, space: &SpaceId, source: &str, cause: Cause) -> Workbench {
+    pub fn workbench_of(&self, tries: &Tries, space: &SpaceId, source: &str, cause: Cause) -> Workbench {
         Workbench::new(self.view_of(tries), space.clone(), tries.changes_at(self.clock.now()), source, cause)
     }
 
-    pub(crate) fn view_of(&self, tries: &Tries) -> Arc<dyn StateView> {
+    pub fn view_of(&self, tries: &Tries) -> Arc<dyn StateView> {
         Arc::new(ReissuingView { view: Arc::new(self.store.clone()), ids: Arc::clone(tries.ids()) })
     }
 
-    pub(crate) fn workbench(&self, space: &SpaceId, source: &str, cause: Cause) -> Workbench {
+    pub fn workbench(&self, space: &SpaceId, source: &str, cause: Cause) -> Workbench {
         Workbench::new(Arc::new(self.store.clone()), space.clone(), self.clock.now(), source, cause)
     }
 

@@ -20,7 +20,7 @@ use crate::rendering::{Rendered, Scoping, rendered};
 const MAX_FOUND_BYTES: usize = 1024;
 
 /// Evaluates conditions in order, until the decision is known, or until one is not available.
-pub(crate) async fn decide(
+pub async fn decide(
     invoke: &Invoke,
     occasion: Occasion<'_>,
     when: Option<&When>,
@@ -34,7 +34,7 @@ pub(crate) async fn decide(
 }
 
 /// The same for conditions at `path`, with the variables of `scoping`.
-pub(crate) async fn evaluate_at(
+pub async fn evaluate_at(
     invoke: &Invoke,
     scoping: Scoping<'_>,
     when: &When,
@@ -64,7 +64,7 @@ pub(crate) async fn evaluate_at(
 }
 
 /// Whether a decision was made because a condition could not be evaluated.
-pub(crate) fn evaluation_failed(decision: &Decision) -> bool {
+pub fn evaluation_failed(decision: &Decision) -> bool {
     !decision.fired && decision.conditions.last().is_some_and(|last| last.holds.is_none())
 }
 

@@ -18,7 +18,7 @@ const MAX_PLUGIN_RESPONSE_BYTES: usize = 1024 * 1024;
 const PLUGIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The client.
-pub(crate) struct Egress(hookwright_egress::Egress);
+pub struct Egress(hookwright_egress::Egress);
 
 impl Egress {
     /// A client with this policy.
@@ -27,32 +27,32 @@ impl Egress {
     }
 
     /// Checks a target, as far as possible without resolving its name.
-    pub(crate) fn check(&self, text: &str) -> Result<Url, EgressError> {
+    pub fn check(&self, text: &str) -> Result<Url, EgressError> {
         self.0.check(text)
     }
 
     /// Checks the URL of a proxy for requests to a single destination, as far as possible without resolving its name.
-    pub(crate) fn check_proxy(&self, text: &str) -> Result<(), EgressError> {
+    pub fn check_proxy(&self, text: &str) -> Result<(), EgressError> {
         self.0.check_proxy(text)
     }
 
     /// A transport for destinations with their own settings.
-    pub(crate) fn transport(&self, settings: &TransportSettings) -> Result<Transport, EgressError> {
+    pub fn transport(&self, settings: &TransportSettings) -> Result<Transport, EgressError> {
         self.0.transport(settings)
     }
 
     /// The source of tokens with these settings.
-    pub(crate) fn token_source(&self, settings: &TokenSettings) -> Result<Arc<TokenSource>, EgressError> {
+    pub fn token_source(&self, settings: &TokenSettings) -> Result<Arc<TokenSource>, EgressError> {
         self.0.token_source(settings)
     }
 
     /// A token from the source, requested if none is cached.
-    pub(crate) async fn token(&self, source: &TokenSource) -> Result<Arc<Token>, Failed> {
+    pub async fn token(&self, source: &TokenSource) -> Result<Arc<Token>, Failed> {
         source.token(&self.0).await
     }
 
     /// Sends a request of the pipeline itself.
-    pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
+    pub async fn send(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
         self.0.send(outgoing).await
     }
 
@@ -145,7 +145,7 @@ impl hookwright_plugin::Outbound for Egress {
 }
 
 /// Why a header field cannot have this value: a value is one line (RFC 9110, section 5.5).
-pub(crate) fn unsendable(value: &str) -> String {
+pub fn unsendable(value: &str) -> String {
     match value.char_indices().find(|(_, c)| c.is_ascii_control() && *c != '\t') {
         Some((at, control)) => format!(
             "its value has `{}` at byte {at}: a header is one line of text, so leave line breaks and other control \
@@ -157,7 +157,7 @@ pub(crate) fn unsendable(value: &str) -> String {
 }
 
 /// Header fields for a log, values as text.
-pub(crate) fn header_list(headers: &HeaderMap) -> Vec<Header> {
+pub fn header_list(headers: &HeaderMap) -> Vec<Header> {
     headers.iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect()
 }
 

@@ -15,39 +15,39 @@ use crate::recording::{CallDetails, RecordedMessage, Site};
 use crate::tapes::OngoingRecording;
 
 /// A prepared call for an event, of a plugin of the right kind.
-pub(crate) struct Invocation<'a> {
+pub struct Invocation<'a> {
     callable: Callable,
     occasion: Occasion<'a>,
     recording: Option<OngoingRecording>,
     /// What the plugin can reach. The caller adds what is specific to its kind of call.
-    pub(crate) call: Call,
+    pub call: Call,
 }
 
 /// A call that has ended and is counted: breaker, rollout and logs have its result.
-pub(crate) struct Invoked<'a, T> {
+pub struct Invoked<'a, T> {
     /// The plugin's answer, or why there is none.
-    pub(crate) result: Result<T, Failure>,
+    pub result: Result<T, Failure>,
     /// The changes that it requested.
-    pub(crate) workbench: Option<Workbench>,
+    pub workbench: Option<Workbench>,
     /// What it logged.
-    pub(crate) log: Vec<String>,
+    pub log: Vec<String>,
     /// The memory of its changes.
-    pub(crate) held: Option<Held>,
+    pub held: Option<Held>,
     /// The recording, to be completed once the answer is checked.
-    pub(crate) record: Record<'a>,
+    pub record: Record<'a>,
 }
 
 /// A recording without its result.
-pub(crate) struct Record<'a>(Option<(OngoingRecording, Occasion<'a>, CallDetails<'a>)>);
+pub struct Record<'a>(Option<(OngoingRecording, Occasion<'a>, CallDetails<'a>)>);
 
 impl<'a> Invocation<'a> {
     /// The plugin that is called.
-    pub(crate) fn plugin(&self) -> &Arc<Plugin> {
+    pub fn plugin(&self) -> &Arc<Plugin> {
         &self.callable.plugin
     }
 
     /// The tape of the host's answers, if the call is recorded.
-    pub(crate) fn tape(&self) -> Option<&Arc<Tape>> {
+    pub fn tape(&self) -> Option<&Arc<Tape>> {
         self.recording.as_ref().map(|recording| &recording.tape)
     }
 
@@ -69,7 +69,7 @@ impl<'a> Invocation<'a> {
 
 impl Invoke {
     /// Prepares a call of a plugin as this kind, for an event.
-    pub(crate) fn prepare<'a>(
+    pub fn prepare<'a>(
         &self,
         callable: Callable,
         occasion: Occasion<'a>,
@@ -83,7 +83,7 @@ impl Invoke {
     /// Starts the recording of a call, if it is to have one. That is last, since it counts against the plugin's quota: a call
     /// whose parameters cannot be filled in is not made. Only an action needs it earlier, as what is read for its
     /// parameters is recorded too.
-    pub(crate) fn start_recording(&self, invocation: &mut Invocation<'_>) {
+    pub fn start_recording(&self, invocation: &mut Invocation<'_>) {
         invocation.recording = self.tapes.start_recording(&invocation.callable, &invocation.occasion);
         invocation.call.tape = invocation.recording.as_ref().map(|recording| Arc::clone(&recording.tape));
     }
@@ -106,7 +106,7 @@ impl Invoke {
 
     /// Runs an action, whose recording has started if it has one. Its changes are not checked yet, so the caller
     /// completes the record.
-    pub(crate) async fn run<'a>(
+    pub async fn run<'a>(
         &self,
         mut invocation: Invocation<'a>,
         parameters: &'a Value,
@@ -119,7 +119,7 @@ impl Invoke {
     }
 
     /// Applies a transform to a message. Returns its log too.
-    pub(crate) async fn apply<'a>(
+    pub async fn apply<'a>(
         &self,
         mut invocation: Invocation<'a>,
         parameters: &'a Value,
@@ -136,7 +136,7 @@ impl Invoke {
     }
 
     /// Has the plugin of a source process a request. There is no event yet, and nothing is recorded.
-    pub(crate) async fn receive(
+    pub async fn receive(
         &self,
         callable: Callable,
         source: &Source,
@@ -162,7 +162,7 @@ impl Invoke {
     }
 
     /// Completes the record of a call with its checked answer and its changes.
-    pub(crate) fn record(&self, record: Record<'_>, answer: Result<PluginAnswer<'_>, &Failure>, effects: &Effects) {
+    pub fn record(&self, record: Record<'_>, answer: Result<PluginAnswer<'_>, &Failure>, effects: &Effects) {
         let Some((recording, occasion, details)) = record.0 else { return };
         let result = comparable_result(answer, effects, &recording.tape);
         self.tapes.finish_recording(recording, &occasion, details, result);

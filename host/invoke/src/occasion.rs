@@ -4,15 +4,15 @@ use hookwright_model::{DeliveryId, Event, Run, RunId, SpaceId};
 
 /// The event for which a plugin is called, and on whose behalf.
 #[derive(Clone, Copy)]
-pub(crate) struct Occasion<'a> {
-    pub(crate) space: &'a SpaceId,
-    pub(crate) event: &'a Event,
-    pub(crate) by: By,
+pub struct Occasion<'a> {
+    pub space: &'a SpaceId,
+    pub event: &'a Event,
+    pub by: By,
 }
 
 /// On whose behalf a plugin is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub enum By {
     /// A dry run, of which nothing is stored.
     DryRun,
     /// A run.
@@ -22,7 +22,7 @@ pub(crate) enum By {
 }
 
 impl<'a> Occasion<'a> {
-    pub(crate) fn of_run(run: &'a Run, event: &'a Event) -> Self {
+    pub fn of_run(run: &'a Run, event: &'a Event) -> Self {
         let by = if run.id == RunId::DRY_RUN { By::DryRun } else { By::Run(run.id) };
         Self { space: &run.space, event, by }
     }

@@ -14,7 +14,7 @@ use crate::breaker::{BreakerState, Breakers};
 const MAX_RELEASED_PER_COMMIT: usize = 500;
 
 /// Runs that wait for a plugin.
-pub(crate) struct Parked {
+pub struct Parked {
     pub(crate) breakers: Arc<Breakers>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) registry: Arc<Registry>,
@@ -55,7 +55,7 @@ impl Parked {
 
     /// Releases the runs that wait for the plugin, if it is installed: all of them, or one to probe it, or none while its
     /// circuit is open.
-    pub(crate) fn release_if_there(&self, space: &SpaceId, name: &str) {
+    pub fn release_if_there(&self, space: &SpaceId, name: &str) {
         if self.registry.get(space, name).is_none() {
             return;
         }

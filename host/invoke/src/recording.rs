@@ -68,14 +68,14 @@ impl RecordedMessage {
 }
 
 /// The place of a call in an automation or webhook.
-pub(crate) struct Site<'a> {
+pub struct Site<'a> {
     /// The condition's path, the step's name or the webhook.
-    pub(crate) place: String,
-    pub(crate) automation: Option<String>,
+    pub place: String,
+    pub automation: Option<String>,
     /// The time of its changes.
-    pub(crate) changed_at: Timestamp,
+    pub changed_at: Timestamp,
     /// `source` of what it emits.
-    pub(crate) source: &'a str,
+    pub source: &'a str,
 }
 
 /// What a recording has besides the host's answers.

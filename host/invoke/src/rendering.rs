@@ -12,14 +12,14 @@ use crate::occasion::Occasion;
 
 /// The current item of a step with `for_each`.
 #[derive(Clone, Copy)]
-pub(crate) struct Item<'a> {
-    pub(crate) value: &'a Value,
+pub struct Item<'a> {
+    pub value: &'a Value,
     /// Counted from 0.
-    pub(crate) index: u32,
+    pub index: u32,
 }
 
 /// Builds a [`Scope`] when the first variable needs it: most parameters have no variables.
-pub(crate) struct Scoping<'a> {
+pub struct Scoping<'a> {
     pub(crate) occasion: Occasion<'a>,
     /// The automation of the run.
     pub(crate) automation: Option<String>,
@@ -33,12 +33,12 @@ pub(crate) struct Scoping<'a> {
 }
 
 impl<'a> Scoping<'a> {
-    pub(crate) fn new(occasion: Occasion<'a>) -> Self {
+    pub fn new(occasion: Occasion<'a>) -> Self {
         Self { occasion, automation: None, steps: None, item: None, now: None, input: false, scope: None }
     }
 
     /// With the results of a run so far, for one item of its next step.
-    pub(crate) fn after(run: &'a Run, event: &'a Event, item: Option<Item<'a>>) -> Self {
+    pub fn after(run: &'a Run, event: &'a Event, item: Option<Item<'a>>) -> Self {
         let results = run.steps.iter().map(|step| {
             let value = match &step.outcome {
                 StepOutcome::Done { result } => json!({"outcome": "done", "result": result}),
@@ -56,11 +56,11 @@ impl<'a> Scoping<'a> {
     }
 
     /// With another time for `now` than the present one.
-    pub(crate) fn at(self, now: Timestamp) -> Self {
+    pub fn at(self, now: Timestamp) -> Self {
         Self { now: Some(now), ..self }
     }
 
-    pub(crate) fn scope(&mut self, now: Timestamp) -> &mut Scope {
+    pub fn scope(&mut self, now: Timestamp) -> &mut Scope {
         let now = self.now.unwrap_or(now);
         let (Occasion { space, event, .. }, item, input) = (self.occasion, self.item, self.input);
         let steps = &mut self.steps;
@@ -81,10 +81,10 @@ impl<'a> Scoping<'a> {
 }
 
 /// Parameters with their variables filled in.
-pub(crate) struct Rendered {
-    pub(crate) parameters: Value,
+pub struct Rendered {
+    pub parameters: Value,
     /// See [`hookwright_plugin::Call::names_from_data`].
-    pub(crate) names_from_data: Vec<String>,
+    pub names_from_data: Vec<String>,
 }
 
 /// The parameters with their variables replaced, checked against the plugin's schema if there were any.
@@ -92,7 +92,7 @@ pub(crate) struct Rendered {
 /// # Errors
 /// `parameters.invalid` where the value of a variable is not valid at its place: the value of a variable is data, so it cannot
 /// name a secret and is not an instruction to the plugin.
-pub(crate) fn rendered(
+pub fn rendered(
     invoke: &Invoke,
     plugin: &Plugin,
     with: &Map<String, Value>,
@@ -121,7 +121,7 @@ pub(crate) fn rendered(
 }
 
 /// The value with its variables replaced.
-pub(crate) fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
+pub fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
     render(value, scope).map_err(|error| match error {
         VariableError::Missing { variable, message } => {
             let message = format!("`{{{{{variable}}}}}` has no value: {message}");
@@ -132,7 +132,7 @@ pub(crate) fn replaced(value: &Value, scope: &Scope) -> Result<Value, Failure> {
 }
 
 /// The scope, with the record that the event is about if `value` uses it. The read counts as one of the step.
-pub(crate) fn about<'s>(
+pub fn about<'s>(
     invoke: &Invoke,
     value: &Value,
     scoping: &'s mut Scoping<'_>,

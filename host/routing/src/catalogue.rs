@@ -14,7 +14,7 @@ use serde_json::Value;
 /// Automations, webhooks, workflows and sources in memory, indexed by the event types that they take. The store is
 /// authoritative; this follows each committed change.
 #[derive(Default)]
-pub(crate) struct Catalogue {
+pub struct Catalogue {
     inner: RwLock<Inner>,
 }
 
@@ -48,7 +48,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`PipelineError::NotFound`]: there is no such webhook.
-    pub(crate) fn existing_webhook(&self, space: &SpaceId, id: &str) -> Result<Webhook, PipelineError> {
+    pub fn existing_webhook(&self, space: &SpaceId, id: &str) -> Result<Webhook, PipelineError> {
         let found = self.webhook(space, id);
         found.map(Arc::unwrap_or_clone).ok_or_else(|| PipelineError::not_found("webhook", id))
     }
@@ -71,7 +71,7 @@ impl Catalogue {
     }
 
     /// The automations and webhooks that an event triggers.
-    pub(crate) fn plan(&self, event: &Event) -> Plan {
+    pub fn plan(&self, event: &Event) -> Plan {
         self.inner.read().subscribers.plan(event)
     }
 
@@ -80,16 +80,16 @@ impl Catalogue {
         self.inner.read().subscribers.plan_for(event, automations, deliver)
     }
 
-    pub(crate) fn finish(&self, workbench: Workbench) -> Effects {
+    pub fn finish(&self, workbench: Workbench) -> Effects {
         workbench.finish(&self.inner.read().subscribers)
     }
 
-    pub(crate) fn automation(&self, space: &SpaceId, id: &AutomationId) -> Option<Arc<Automation>> {
+    pub fn automation(&self, space: &SpaceId, id: &AutomationId) -> Option<Arc<Automation>> {
         self.inner.read().automations.get(space)?.get(id).cloned()
     }
 
     /// The steps of a workflow in its newest version.
-    pub(crate) fn procedure(&self, space: &SpaceId, name: &str) -> Option<Arc<Automation>> {
+    pub fn procedure(&self, space: &SpaceId, name: &str) -> Option<Arc<Automation>> {
         Some(Arc::clone(&self.inner.read().workflows.get(space)?.get(name)?.procedure))
     }
 
@@ -119,7 +119,7 @@ impl Catalogue {
     }
 
     /// The start of a workflow with this input.
-    pub(crate) fn workflow_start(
+    pub fn workflow_start(
         &self,
         space: &SpaceId,
         name: &str,
@@ -142,18 +142,18 @@ impl Catalogue {
     }
 
     /// The webhook whose queue has this number.
-    pub(crate) fn webhook_of_queue(&self, space: &SpaceId, queue: u64) -> Option<Arc<Webhook>> {
+    pub fn webhook_of_queue(&self, space: &SpaceId, queue: u64) -> Option<Arc<Webhook>> {
         self.inner.read().queues.get(&(space.clone(), queue)).cloned()
     }
 
     /// The webhook whose confirmation link has the token with this digest.
-    pub(crate) fn webhook_by_token(&self, digest: &str) -> Option<Arc<Webhook>> {
+    pub fn webhook_by_token(&self, digest: &str) -> Option<Arc<Webhook>> {
         let inner = self.inner.read();
         inner.links.get(digest).and_then(|queue| inner.queues.get(queue)).cloned()
     }
 
     /// A webhook, by its id.
-    pub(crate) fn webhook(&self, space: &SpaceId, id: &str) -> Option<Arc<Webhook>> {
+    pub fn webhook(&self, space: &SpaceId, id: &str) -> Option<Arc<Webhook>> {
         self.inner.read().webhooks.get(space)?.get(&WebhookId::from(id)).cloned()
     }
 
@@ -166,28 +166,28 @@ impl Catalogue {
         self.inner.write().put_automation(space, automation);
     }
 
-    pub(crate) fn put_webhook(&self, webhook: Webhook) {
+    pub fn put_webhook(&self, webhook: Webhook) {
         self.inner.write().put_webhook(webhook);
     }
 
-    pub(crate) fn remove_webhook(&self, space: &SpaceId, id: &WebhookId) {
+    pub fn remove_webhook(&self, space: &SpaceId, id: &WebhookId) {
         self.inner.write().remove_webhook(space, id);
     }
 
     /// The source whose URL has the token with this digest now.
-    pub(crate) fn source_by_token(&self, digest: &str, now: Timestamp) -> Option<Arc<Source>> {
+    pub fn source_by_token(&self, digest: &str, now: Timestamp) -> Option<Arc<Source>> {
         self.inner.read().sources.get(digest).filter(|source| source.has_url(digest, now)).cloned()
     }
 
     /// Every source of all spaces.
-    pub(crate) fn sources(&self) -> Vec<Arc<Source>> {
+    pub fn sources(&self) -> Vec<Arc<Source>> {
         let inner = self.inner.read();
         let present = inner.sources.iter().filter(|(digest, source)| source.token_digest == **digest);
         present.map(|(_, source)| Arc::clone(source)).collect()
     }
 
     /// Whether an event source of the space has this name. Only events that its URL receives may have it as `source`.
-    pub(crate) fn is_source(&self, space: &SpaceId, name: &str) -> bool {
+    pub fn is_source(&self, space: &SpaceId, name: &str) -> bool {
         self.inner.read().source_names.get(space).is_some_and(|names| names.contains_key(name))
     }
 
@@ -197,7 +197,7 @@ impl Catalogue {
 }
 
 /// Why a workflow is not started.
-pub(crate) enum NotStarted {
+pub enum NotStarted {
     /// There is no workflow with this name.
     Unknown,
     /// It is switched off.

@@ -24,7 +24,7 @@ impl Routing {
     }
 
     /// The drafts as events, with the plan of each.
-    pub(crate) fn planned(&self, space: &SpaceId, drafts: Vec<EventDraft>) -> Result<Vec<NewEvent>, PipelineError> {
+    pub fn planned(&self, space: &SpaceId, drafts: Vec<EventDraft>) -> Result<Vec<NewEvent>, PipelineError> {
         let now = self.clock.now();
         let many = drafts.len() > 1;
         let mut events = Vec::with_capacity(drafts.len());
@@ -46,7 +46,7 @@ impl Routing {
     }
 
     /// Refuses effects with an event whose type is strict and whose data does not match its schema.
-    pub(crate) fn check_schemas(&self, effects: &Effects) -> Result<(), Failure> {
+    pub fn check_schemas(&self, effects: &Effects) -> Result<(), Failure> {
         for new in &effects.events {
             let checked = self.strict.check(&new.event, "data");
             checked.map_err(|error| Failure::permanent(error.code(), error.to_string()))?;

@@ -202,7 +202,7 @@ fn schedule() -> RetrySchedule {
 }
 
 /// Sends mails that are due.
-pub(crate) struct Mails {
+pub struct Mails {
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) mailer: Arc<Mailer>,
     pub(crate) store: Store,
@@ -210,7 +210,7 @@ pub(crate) struct Mails {
 
 impl Mails {
     /// Tries to send a mail that is due.
-    pub(crate) async fn send_due(&self, space: &SpaceId, id: u64, due: Timestamp) -> Result<(), PipelineError> {
+    pub async fn send_due(&self, space: &SpaceId, id: u64, due: Timestamp) -> Result<(), PipelineError> {
         let _memory = self.mailer.memory(self.store.mails.mail_bytes(space, id)?).await;
         let Some(mut mail) = self.store.mails.mail(space, id)? else { return Ok(()) };
         if mail.state == MailState::Queued {

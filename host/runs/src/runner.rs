@@ -100,7 +100,7 @@ pub(crate) async fn dispatch(runner: Arc<Runner>) {
 }
 
 /// Processes events: decides and executes their runs.
-pub(crate) struct Runner {
+pub struct Runner {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) settings: Arc<PipelineSettings>,
@@ -207,7 +207,7 @@ impl Runner {
     }
 
     /// Resumes a run that is due.
-    pub(crate) async fn resume(&self, space: &SpaceId, id: RunId, due: Timestamp) -> Result<(), PipelineError> {
+    pub async fn resume(&self, space: &SpaceId, id: RunId, due: Timestamp) -> Result<(), PipelineError> {
         let Some(run) = self.store.runs.run(space, id)?.filter(|run| run.due_at() == Some(due)) else {
             return Ok(self.store.runs.forget_due(space, id, due).await?);
         };

@@ -113,7 +113,7 @@ impl Runs {
     }
 
     /// The start of a workflow with this input.
-    pub(crate) fn workflow_start(
+    pub fn workflow_start(
         &self,
         space: &SpaceId,
         name: &str,

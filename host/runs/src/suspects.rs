@@ -15,7 +15,7 @@ pub(crate) const MAX_INTERRUPTIONS: u32 = 3;
 
 /// The number of interruptions of each interrupted event, by its sequence number.
 #[derive(Default)]
-pub(crate) struct Suspects {
+pub struct Suspects {
     loaded: OnceCell<()>,
     times: Mutex<HashMap<u64, u32>>,
     turn: Arc<AsyncMutex<()>>,
@@ -31,7 +31,7 @@ pub(crate) struct Watched {
 
 impl Suspects {
     /// Loads the interrupted events once. Concurrent calls wait for the first.
-    pub(crate) async fn load(&self, store: &Store) -> Result<(), PipelineError> {
+    pub async fn load(&self, store: &Store) -> Result<(), PipelineError> {
         let load = async || {
             let found = store.backlog.interrupted().await?;
             if !found.is_empty() {
