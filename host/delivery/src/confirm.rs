@@ -60,7 +60,7 @@ pub struct Confirmations {
 
 impl Confirmations {
     /// An unconfirmed confirmation with a new link.
-    pub(crate) fn unconfirmed(&self, handshake: Handshake) -> Result<Confirmation, PipelineError> {
+    pub fn unconfirmed(&self, handshake: Handshake) -> Result<Confirmation, PipelineError> {
         if handshake == Handshake::None {
             return Ok(Confirmation::default());
         }
@@ -75,7 +75,7 @@ impl Confirmations {
     }
 
     /// Queues the verification request. The journal records the digest of the link, not the link itself.
-    pub(crate) async fn queue_verification(&self, webhook: &Webhook, by: &Author) -> Result<(), PipelineError> {
+    pub async fn queue_verification(&self, webhook: &Webhook, by: &Author) -> Result<(), PipelineError> {
         let data = json!({"id": webhook.number, "link": webhook.confirmation.token_digest});
         self.send_own(webhook, "webhook.verify", &data, Purpose::Confirmation, by).await?;
         Ok(())

@@ -94,13 +94,13 @@ impl Holds {
 
     /// Closes the webhook's circuit and ends its throttling, as for a new receiver, so that waiting deliveries are sent
     /// now.
-    pub(crate) fn reset_receiver(&self, webhook: &Webhook) {
+    pub fn reset_receiver(&self, webhook: &Webhook) {
         self.delivery_queues.reset_receiver(&key_of(webhook), self.clock.now());
     }
 
     /// The same for a webhook whose url was changed, once the catalogue shows that: requests in flight to the former
     /// url no longer count.
-    pub(crate) fn change_receiver(&self, webhook: &Webhook) {
+    pub fn change_receiver(&self, webhook: &Webhook) {
         self.delivery_queues.change_receiver(&key_of(webhook), self.clock.now());
     }
 
@@ -108,7 +108,7 @@ impl Holds {
     /// `Retry-After` of its former receiver: they get the time by the schedule, counted from now. Called before another
     /// url is saved, so that a retry of a change that a crash interrupted leaves no delivery behind, and after it, for
     /// answers of the former receiver in between.
-    pub(crate) async fn forget_retry_after(&self, webhook: &Webhook) -> Result<(), PipelineError> {
+    pub async fn forget_retry_after(&self, webhook: &Webhook) -> Result<(), PipelineError> {
         let now = self.clock.now();
         let mut place = (now, DeliveryId { seq: u64::MAX, ordinal: u32::MAX });
         loop {
@@ -133,7 +133,7 @@ impl Holds {
 
     /// The same after another url was saved. The change is committed by then and its caller must get the result, so an
     /// error is only logged, and those deliveries keep their times.
-    pub(crate) async fn forget_late_retry_after(&self, webhook: &Webhook) {
+    pub async fn forget_late_retry_after(&self, webhook: &Webhook) {
         if let Err(error) = self.forget_retry_after(webhook).await {
             tracing::warn!(%error, webhook = %webhook.id, "deliveries may wait for the `Retry-After` of the former receiver");
         }

@@ -37,7 +37,7 @@ pub(crate) fn source_of(webhook: &Webhook) -> String {
 }
 
 /// Events and mails about webhooks themselves.
-pub(crate) struct Notices {
+pub struct Notices {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) exceptions: Arc<Exceptions>,
@@ -47,12 +47,7 @@ pub(crate) struct Notices {
 impl Notices {
     /// An event that reports that the webhook's state has changed. `by` is the holder of the API key that changed it;
     /// `None`: the receiver or the server did.
-    pub(crate) fn notice_state(
-        &self,
-        webhook: &Webhook,
-        verb: &str,
-        by: Option<&Author>,
-    ) -> Result<NewEvent, PipelineError> {
+    pub fn notice_state(&self, webhook: &Webhook, verb: &str, by: Option<&Author>) -> Result<NewEvent, PipelineError> {
         let data = json!({"webhook": about(webhook), "reason": webhook.state_reason, "by": webhook.state_by});
         self.notice(webhook, &format!("webhook.{verb}"), &data, by.map(|by| Cause::api().by(by)))
     }

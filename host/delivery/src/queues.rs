@@ -59,7 +59,7 @@ pub(crate) struct StartedRequest {
 }
 
 /// All delivery queues.
-pub(crate) struct DeliveryQueues {
+pub struct DeliveryQueues {
     inner: Mutex<Inner>,
     /// Notified when a request ends.
     pub(crate) ended: Notify,
@@ -370,7 +370,7 @@ impl DeliveryQueues {
     }
 
     /// The queue as the API shows it.
-    pub(crate) fn show(&self, webhook: &Webhook, now: Timestamp) -> Value {
+    pub fn show(&self, webhook: &Webhook, now: Timestamp) -> Value {
         let key = key_of(webhook);
         let inner = self.inner.lock();
         let queue = inner.queues.get(&key);

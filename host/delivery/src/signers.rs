@@ -85,7 +85,7 @@ struct CachedReady {
 
 /// The cache for all webhooks with recent requests.
 #[derive(Default)]
-pub(crate) struct Signers(Mutex<Cached>);
+pub struct Signers(Mutex<Cached>);
 
 #[derive(Default)]
 struct Cached {
@@ -97,7 +97,7 @@ struct Cached {
 
 impl Signers {
     /// Clears the cache: a secret or a policy that entries are built from has changed.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         let mut cached = self.0.lock();
         cached.webhooks.clear();
         cached.dropped = cached.dropped.wrapping_add(1);
@@ -168,14 +168,14 @@ impl Signing {
     }
 
     /// The webhook's signing policy, and the keys that it signs with.
-    pub(crate) fn signing_of(&self, webhook: &Webhook) -> Result<(SigningPolicy, Vec<SigningKey>), PipelineError> {
+    pub fn signing_of(&self, webhook: &Webhook) -> Result<(SigningPolicy, Vec<SigningKey>), PipelineError> {
         let Some(number) = webhook.policy else { return Ok((webhook.signing.clone(), webhook.keys.clone())) };
         let policy = self.webhook_policy(&webhook.space, number)?;
         Ok((policy.signing, policy.keys))
     }
 
     /// Fails if the webhook's certificates, keys, proxy or token endpoint cannot be used.
-    pub(crate) fn check_transport(&self, webhook: &Webhook) -> Result<(), PipelineError> {
+    pub fn check_transport(&self, webhook: &Webhook) -> Result<(), PipelineError> {
         let wrong = |path: &'static str| {
             move |error: PipelineError| {
                 let (field, message) = in_own_words(&error).unwrap_or_else(|| (path, error.to_string()));

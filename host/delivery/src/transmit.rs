@@ -35,7 +35,7 @@ pub(crate) const WAIT_FOR_PLUGIN: Duration = Duration::from_secs(15);
 const AGENT: &str = concat!("Hookwright/", env!("CARGO_PKG_VERSION"));
 
 /// Signs and sends one request, and records its outcome.
-pub(crate) struct Transmit {
+pub struct Transmit {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) changing: Arc<KeyedLocks<SpaceId>>,
     pub(crate) clock: Arc<WatchedClock>,
@@ -53,7 +53,7 @@ pub(crate) struct Transmit {
 impl Transmit {
     /// Checks a webhook's queue at once, so that its deliveries end now. Called after the webhook was disabled or
     /// deleted and the catalogue shows that. Nothing is stored for it, because it follows from the webhook's state.
-    pub(crate) fn look_at_queue(&self, space: &SpaceId, queue: u64) {
+    pub fn look_at_queue(&self, space: &SpaceId, queue: u64) {
         self.delivery_queues.look_at(&(space.clone(), queue), self.clock.now());
         self.delivery_queues.ended.notify_one();
     }

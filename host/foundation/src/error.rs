@@ -119,7 +119,7 @@ pub fn together(checks: impl IntoIterator<Item = Result<(), PipelineError>>) -> 
 ///
 /// # Errors
 /// [`PipelineError::Precondition`] with this code.
-pub(crate) fn as_expected(
+pub fn as_expected(
     expected: Option<&Expected>,
     revision: u32,
     what: &str,

@@ -21,6 +21,6 @@ pub fn counted(cause: Option<Cause>) -> Option<Cause> {
 }
 
 /// Whether the chain is longer than [`MAX_CHAIN`].
-pub(crate) fn loops() -> bool {
+pub fn loops() -> bool {
     HOPS.try_with(|hops| *hops > MAX_CHAIN).unwrap_or(false)
 }

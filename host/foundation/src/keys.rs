@@ -6,7 +6,7 @@ use hookwright_model::{ApiKey, KeyId, Role, SpaceId, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 /// A new key, of which only the digest is stored, and its text, which is shown once.
-pub(crate) fn make_key(space: &SpaceId, name: &str, role: Role, now: Timestamp) -> (ApiKey, String) {
+pub fn make_key(space: &SpaceId, name: &str, role: Role, now: Timestamp) -> (ApiKey, String) {
     let text = format!("hw_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     let key = ApiKey {
         id: KeyId::new(),

@@ -28,7 +28,7 @@ impl SpacePermits {
     }
 
     /// For work that takes much time or memory: one permit for each space, and two in all.
-    pub(crate) fn few() -> Self {
+    pub fn few() -> Self {
         Self::new(1, 2)
     }
 

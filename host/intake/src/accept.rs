@@ -77,7 +77,7 @@ impl Intake {
     }
 
     /// The period in which idempotency keys are known.
-    pub(crate) fn key_window(&self) -> KeyWindow {
+    pub fn key_window(&self) -> KeyWindow {
         KeyWindow::new(self.clock.now(), self.settings.idempotency_ttl)
     }
 
@@ -86,18 +86,14 @@ impl Intake {
     ///
     /// # Errors
     /// Another request was sent with this key.
-    pub(crate) fn made_before(
-        &self,
-        space: &SpaceId,
-        request: Option<&KeyedRequest>,
-    ) -> Result<Option<Made>, PipelineError> {
+    pub fn made_before(&self, space: &SpaceId, request: Option<&KeyedRequest>) -> Result<Option<Made>, PipelineError> {
         let Some(request) = request else { return Ok(None) };
         let known = self.store.idempotency.known_request(space, request, self.key_window())?;
         known.map(|known| made_by(known, request)).transpose()
     }
 
     /// Accepts the events of a request that may have an idempotency key.
-    pub(crate) async fn accept_once(
+    pub async fn accept_once(
         &self,
         space: &SpaceId,
         drafts: Vec<EventDraft>,
@@ -117,7 +113,7 @@ impl Intake {
     }
 
     /// The events that the first request created.
-    pub(crate) fn accepted_before(&self, space: &SpaceId, made: &Made) -> Result<Vec<Appended>, PipelineError> {
+    pub fn accepted_before(&self, space: &SpaceId, made: &Made) -> Result<Vec<Appended>, PipelineError> {
         let seqs = match made {
             Made::Events(seqs) => seqs.as_slice(),
             Made::Record { .. } | Made::Note { .. } => &[],

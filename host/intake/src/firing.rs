@@ -192,7 +192,7 @@ fn chosen(schedule: &Schedule, past: &[Timestamp], now: Timestamp) -> Vec<Timest
 }
 
 /// The input with which a workflow is started.
-pub(crate) fn input_of(schedule: &Schedule) -> Value {
+pub fn input_of(schedule: &Schedule) -> Value {
     schedule.input.clone().unwrap_or_else(|| Value::Object(Map::new()))
 }
 

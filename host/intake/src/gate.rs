@@ -15,7 +15,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The rate limits of sources.
 #[derive(Default)]
-pub(crate) struct Gates {
+pub struct Gates {
     gates: Mutex<HashMap<SourceId, Gate>>,
 }
 
@@ -53,7 +53,7 @@ impl Gates {
     }
 
     /// Removes the state of a deleted source.
-    pub(crate) fn forget(&self, source: &SourceId) {
+    pub fn forget(&self, source: &SourceId) {
         self.gates.lock().remove(source);
     }
 }

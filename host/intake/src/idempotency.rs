@@ -14,7 +14,7 @@ pub enum Once<T> {
 }
 
 /// A request with a key, and a function that names what its change created.
-pub(crate) type KeyedChange<'r, T> = (&'r KeyedRequest, &'r (dyn Fn(&T) -> Made + Sync));
+pub type KeyedChange<'r, T> = (&'r KeyedRequest, &'r (dyn Fn(&T) -> Made + Sync));
 
 /// What the earlier request with this key created.
 pub(crate) fn made_by(known: Known, request: &KeyedRequest) -> Result<Made, PipelineError> {
@@ -32,7 +32,7 @@ pub(crate) fn made_by(known: Known, request: &KeyedRequest) -> Result<Made, Pipe
 }
 
 /// Another request with the same key is in progress; it was not recorded when this one was looked up.
-pub(crate) fn in_progress(request: Option<&KeyedRequest>) -> PipelineError {
+pub fn in_progress(request: Option<&KeyedRequest>) -> PipelineError {
     let key = request.map(|request| request.key.to_string()).unwrap_or_default();
     let message = format!("a request with Idempotency-Key `{key}` was in progress: send this one again");
     PipelineError::Conflict { code: "idempotency.in_progress", message }

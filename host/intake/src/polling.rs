@@ -19,7 +19,7 @@ use crate::inbound::{Inbound, POLL, drafts};
 use crate::timetable::Timetable;
 
 /// The hint of a source plugin that can be polled.
-pub(crate) const HINT: (&str, &str) = ("poll", "true");
+pub const HINT: (&str, &str) = ("poll", "true");
 
 /// The header that tells a source plugin which of its sources is polled.
 const SOURCE_HEADER: &str = "hookwright-source";
@@ -32,13 +32,13 @@ const MAX_ERROR_CHARS: usize = 1024;
 
 /// Sources whose poll is in progress, so that none is polled twice at a time.
 #[derive(Default)]
-pub(crate) struct PollsInFlight(Mutex<HashSet<(SpaceId, SourceId)>>);
+pub struct PollsInFlight(Mutex<HashSet<(SpaceId, SourceId)>>);
 
 /// Ends the poll of a source when it is dropped.
-pub(crate) struct PollGuard<'a>(&'a PollsInFlight, (SpaceId, SourceId));
+pub struct PollGuard<'a>(&'a PollsInFlight, (SpaceId, SourceId));
 
 impl PollsInFlight {
-    pub(crate) fn begin(&self, source: &Source) -> Option<PollGuard<'_>> {
+    pub fn begin(&self, source: &Source) -> Option<PollGuard<'_>> {
         let key = (source.space.clone(), source.id.clone());
         let new = self.0.lock().insert(key.clone());
         new.then_some(PollGuard(self, key))
@@ -106,7 +106,7 @@ impl Polls {
     }
 
     /// Polls a source by a call of its plugin, and accepts the events.
-    pub(crate) async fn ask(&self, source: &Source) -> Result<Vec<String>, PipelineError> {
+    pub async fn ask(&self, source: &Source) -> Result<Vec<String>, PipelineError> {
         let tries = Arc::new(Tries::new(self.clock.now()));
         let asked = retry_on_conflict(&self.turns, &source.space, || async {
             let request = SourceRequest {
@@ -145,7 +145,7 @@ impl Polls {
 }
 
 /// Records the result of a poll.
-pub(crate) fn note(status: &mut PollStatus, began: Timestamp, result: &Result<Vec<String>, PipelineError>) {
+pub fn note(status: &mut PollStatus, began: Timestamp, result: &Result<Vec<String>, PipelineError>) {
     status.last_at = Some(began);
     match result {
         Ok(events) => {

@@ -95,7 +95,7 @@ pub struct SourceLog {
 
 impl SourceLog {
     /// The entry for a request in a source's log.
-    pub(crate) fn note(&self, source: &Source, arrival: &Arrival, told: Told) -> RequestNote {
+    pub fn note(&self, source: &Source, arrival: &Arrival, told: Told) -> RequestNote {
         let places = ["header", "query"].into_iter().filter_map(|name| source.with.get(name)?.as_str());
         let secret: Vec<&str> = places.collect();
         let Arrival { method, path, query, headers, body, remote, .. } = arrival;

@@ -9,7 +9,7 @@ use hookwright_model::{Mistakes, Schedule, Timestamp};
 use crate::fixed_times;
 
 /// The times of a schedule.
-pub(crate) enum Timetable {
+pub enum Timetable {
     /// By a pattern, in a time zone.
     Cron(Box<Cron>, Tz),
     /// Every so many milliseconds from an instant on.
@@ -29,7 +29,7 @@ impl Timetable {
     ///
     /// # Errors
     /// The pattern or the time zone is not valid.
-    pub(crate) fn of(schedule: &Schedule) -> Result<Self, Mistakes> {
+    pub fn of(schedule: &Schedule) -> Result<Self, Mistakes> {
         Self::new(schedule.cron.as_deref(), schedule.every_seconds, &schedule.timezone, schedule.updated_at)
     }
 
@@ -37,7 +37,7 @@ impl Timetable {
     ///
     /// # Errors
     /// The pattern or the zone is not valid.
-    pub(crate) fn new(
+    pub fn new(
         cron: Option<&str>,
         every_seconds: Option<u64>,
         timezone: &str,
@@ -79,7 +79,7 @@ impl Timetable {
     }
 
     /// The first time after `after`.
-    pub(crate) fn next(&self, after: Timestamp) -> Option<Timestamp> {
+    pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Cron(cron, zone) => {
                 let after = local(after, *zone)?;

@@ -17,7 +17,7 @@ use crate::plugin_key::PluginKey;
 
 /// Every access that was requested since the last change, and what plugins have used since the start.
 #[derive(Default)]
-pub(crate) struct AccessCache {
+pub struct AccessCache {
     /// By plugin and space, and by whether the plugin comes with the server.
     cached: ArcSwap<HashMap<(PluginKey, bool), Arc<Access>>>,
     meters: Mutex<HashMap<PluginKey, Arc<Meter>>>,
@@ -30,13 +30,13 @@ impl AccessCache {
     }
 
     /// Clears the cache: something that accesses are made of has changed.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         self.cached.store(Arc::default());
     }
 }
 
 /// What each plugin may do in each space.
-pub(crate) struct PluginAccess {
+pub struct PluginAccess {
     pub(crate) accesses: Arc<AccessCache>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) settings: Arc<PipelineSettings>,
@@ -67,7 +67,7 @@ impl PluginAccess {
     }
 
     /// The access of the plugin that has the name now, for reports.
-    pub(crate) fn current_access(&self, space: &SpaceId, name: &str) -> Arc<Access> {
+    pub fn current_access(&self, space: &SpaceId, name: &str) -> Arc<Access> {
         let trusted = self.registry.resolve(space, name).is_some_and(|(scope, _)| scope == Scope::Builtin);
         self.access(space, name, trusted)
     }
@@ -98,13 +98,13 @@ impl PluginAccess {
     }
 
     /// Whether a plugin of this name is installed, or has a policy, which may be set before it is installed.
-    pub(crate) fn is_known(&self, space: &SpaceId, name: &str) -> Result<bool, PipelineError> {
+    pub fn is_known(&self, space: &SpaceId, name: &str) -> Result<bool, PipelineError> {
         Ok(self.is_installed(space, name)? || self.store.plugins.policy(space, name)?.is_some())
     }
 
     /// Whether a plugin of this name comes with the server, is in the folder or was uploaded, whether or not it could be loaded
     /// (yet).
-    pub(crate) fn is_installed(&self, space: &SpaceId, name: &str) -> Result<bool, PipelineError> {
+    pub fn is_installed(&self, space: &SpaceId, name: &str) -> Result<bool, PipelineError> {
         let scopes = [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin];
         Ok(scopes.iter().any(|scope| self.registry.find(scope, name).is_some())
             || self.loading.is_loading(name)

@@ -16,7 +16,7 @@ use crate::plugin_key::PluginKey;
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(600);
 
 /// The breaker of every plugin whose last call was stopped.
-pub(crate) struct Breakers {
+pub struct Breakers {
     settings: BreakerSettings,
     plugins: Mutex<HashMap<PluginKey, Breaker>>,
     /// How many breakers there are. Most of the time there is none, and then no call takes the lock.
@@ -175,7 +175,7 @@ impl Breakers {
     }
 
     /// The breaker as the API shows it.
-    pub(crate) fn show(&self, space: &SpaceId, name: &str, now: Timestamp) -> Value {
+    pub fn show(&self, space: &SpaceId, name: &str, now: Timestamp) -> Value {
         let plugins = self.plugins.lock();
         let Some(breaker) = plugins.get(&(space.clone(), name.to_owned())) else {
             return json!({"state": "closed", "strikes": 0});

@@ -113,7 +113,7 @@ impl Invoke {
     /// Updates what is in memory after a plugin of a space was changed, once the change is committed and the registry has it:
     /// clears the cached access and the breaker, and releases the runs that waited for the plugin. `has_rollout`: a version of
     /// it is still being rolled out.
-    pub(crate) fn follow_plugin(&self, space: &SpaceId, name: &str, has_rollout: bool) {
+    pub fn follow_plugin(&self, space: &SpaceId, name: &str, has_rollout: bool) {
         if !has_rollout {
             self.rollouts.remove(space, name);
         }

@@ -21,7 +21,7 @@ const MAX_WAITING_CALLS: usize = 64;
 
 /// Every rollout in progress.
 #[derive(Default)]
-pub(crate) struct Rollouts {
+pub struct Rollouts {
     /// Most of the time there is none, and then a call does not look further.
     active: ArcSwap<HashMap<PluginKey, Arc<ActiveRollout>>>,
     work: Mutex<VecDeque<Work>>,
@@ -35,14 +35,14 @@ pub(crate) enum Work {
 }
 
 /// A rollout in progress, with the candidate ready to be called.
-pub(crate) struct ActiveRollout {
-    pub(crate) space: SpaceId,
-    pub(crate) name: String,
-    pub(crate) rollout: Rollout,
+pub struct ActiveRollout {
+    pub space: SpaceId,
+    pub name: String,
+    pub rollout: Rollout,
     pub(crate) plugin: Arc<Plugin>,
     /// The rollout is being rolled back, or has ended: the candidate is no longer called.
     pub(crate) over: AtomicBool,
-    pub(crate) counts: Mutex<RolloutCounts>,
+    pub counts: Mutex<RolloutCounts>,
     /// Permits for shadow calls that wait.
     pub(crate) permits: Arc<Semaphore>,
     /// The cached access of shadow calls, which are not metered, and when it was cached.
@@ -51,9 +51,9 @@ pub(crate) struct ActiveRollout {
 
 /// The results of the calls so far.
 #[derive(Default)]
-pub(crate) struct RolloutCounts {
-    pub(crate) live: CallCounts,
-    pub(crate) candidate: CallCounts,
+pub struct RolloutCounts {
+    pub live: CallCounts,
+    pub candidate: CallCounts,
     pub(crate) shadow: Counts,
     /// Shadow calls that were dropped because too many waited.
     pub(crate) dropped: u64,
@@ -61,7 +61,7 @@ pub(crate) struct RolloutCounts {
 }
 
 impl ActiveRollout {
-    pub(crate) fn new(space: &SpaceId, name: &str, rollout: Rollout, plugin: Arc<Plugin>) -> Self {
+    pub fn new(space: &SpaceId, name: &str, rollout: Rollout, plugin: Arc<Plugin>) -> Self {
         Self {
             space: space.clone(),
             name: name.to_owned(),
@@ -79,7 +79,7 @@ impl ActiveRollout {
     }
 
     /// The rollout as the API shows it.
-    pub(crate) fn show(&self) -> Value {
+    pub fn show(&self) -> Value {
         let counts = self.counts.lock();
         let mut shown = json!(self.rollout);
         let more = match self.rollout.mode {
@@ -96,7 +96,7 @@ impl ActiveRollout {
 }
 
 impl Rollouts {
-    pub(crate) fn find(&self, space: &SpaceId, name: &str) -> Option<Arc<ActiveRollout>> {
+    pub fn find(&self, space: &SpaceId, name: &str) -> Option<Arc<ActiveRollout>> {
         let active = self.active.load();
         if active.is_empty() {
             return None;
@@ -106,7 +106,7 @@ impl Rollouts {
     }
 
     /// Starts a rollout, which replaces the plugin's previous one.
-    pub(crate) fn put(&self, active: ActiveRollout) {
+    pub fn put(&self, active: ActiveRollout) {
         let active = Arc::new(active);
         self.change(|all| {
             if let Some(former) = all.insert((active.space.clone(), active.name.clone()), Arc::clone(&active)) {
@@ -116,7 +116,7 @@ impl Rollouts {
     }
 
     /// Ends a rollout. Calls in flight still finish on the candidate.
-    pub(crate) fn remove(&self, space: &SpaceId, name: &str) {
+    pub fn remove(&self, space: &SpaceId, name: &str) {
         self.change(|all| {
             if let Some(active) = all.remove(&(space.clone(), name.to_owned())) {
                 active.over.store(true, Ordering::Relaxed);

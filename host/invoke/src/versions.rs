@@ -38,7 +38,7 @@ impl Pinned {
 }
 
 /// Finds and loads versions of plugins other than those in use.
-pub(crate) struct Versions {
+pub struct Versions {
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) pinned: Pinned,
     pub(crate) registry: Arc<Registry>,
@@ -107,7 +107,7 @@ impl Versions {
     }
 
     /// The stored record, or a new one.
-    pub(crate) fn record_of(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
+    pub fn record_of(&self, space: &SpaceId, name: &str) -> Result<PluginRecord, PipelineError> {
         let stored = self.store.plugins.plugin(space, name)?;
         let fresh = || PluginRecord {
             name: name.to_owned(),

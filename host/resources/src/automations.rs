@@ -17,6 +17,7 @@ use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::{ConfigChange, Store, Swap};
 use serde_json::{Map, Value};
 
+use crate::check_scope::{CheckScope, PluginUse};
 use crate::lifecycle::{Lifecycle, Resource};
 use crate::pending_changes::PendingChanges;
 use crate::references::References;

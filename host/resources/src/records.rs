@@ -16,6 +16,7 @@ use hookwright_model::{
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_routing::event_types::Strict;
 use hookwright_store::{Committed, Found, Keyed, Store};
+use serde_json::Value;
 
 /// The result of a change of records, once it is durable.
 #[derive(Clone, Debug)]

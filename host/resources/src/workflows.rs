@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::automations::Automations;
+use crate::check_scope::CheckScope;
 use crate::lifecycle::{Lifecycle, Resource};
 use crate::pending_changes::PendingChanges;
 use crate::references::References;

@@ -94,7 +94,7 @@ impl Catalogue {
     }
 
     /// The steps of all workflows in their newest versions.
-    pub(crate) fn procedures(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
+    pub fn procedures(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
         let inner = self.inner.read();
         let known = inner.workflows.get(space).into_iter().flat_map(HashMap::values);
         known.map(|known| Arc::clone(&known.procedure)).collect()
@@ -106,7 +106,7 @@ impl Catalogue {
     }
 
     /// Follows changes that were committed together. A reader sees all of them or none.
-    pub(crate) fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
+    pub fn follow(&self, space: &SpaceId, changes: &[ConfigChange]) {
         // Schemas are compiled before the lock is taken, so that readers do not wait for it.
         let workflows: Vec<KnownWorkflow> = changes.iter().filter_map(KnownWorkflow::changed).collect();
         let mut inner = self.inner.write();
@@ -119,12 +119,7 @@ impl Catalogue {
     }
 
     /// The start of a workflow with this input.
-    pub fn workflow_start(
-        &self,
-        space: &SpaceId,
-        name: &str,
-        input: &Value,
-    ) -> Result<WorkflowStart, NotStarted> {
+    pub fn workflow_start(&self, space: &SpaceId, name: &str, input: &Value) -> Result<WorkflowStart, NotStarted> {
         let known = self.inner.read().workflows.get(space).and_then(|all| all.get(name)).cloned();
         let known = known.ok_or(NotStarted::Unknown)?;
         if !known.workflow.enabled {
@@ -137,7 +132,7 @@ impl Catalogue {
         if mistakes.is_empty() { Ok(known.workflow.start()) } else { Err(NotStarted::Wrong(Mistakes(mistakes))) }
     }
 
-    pub(crate) fn automations(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
+    pub fn automations(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
         self.inner.read().automations.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
     }
 
@@ -158,7 +153,7 @@ impl Catalogue {
     }
 
     /// Every webhook of a space.
-    pub(crate) fn webhooks(&self, space: &SpaceId) -> Vec<Arc<Webhook>> {
+    pub fn webhooks(&self, space: &SpaceId) -> Vec<Arc<Webhook>> {
         self.inner.read().webhooks.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
     }
 

@@ -64,7 +64,7 @@ type Schemas = HashMap<SpaceId, HashMap<String, Arc<DataSchema>>>;
 
 /// The compiled schemas of strict types.
 #[derive(Default)]
-pub(crate) struct Strict {
+pub struct Strict {
     schemas: RwLock<Schemas>,
     /// How many there are. With none, a check takes no lock.
     count: AtomicUsize,
@@ -82,7 +82,7 @@ impl Strict {
     }
 
     /// Checks the events of a type against its present declaration from now on. `None`: it was deleted.
-    pub(crate) fn follow(&self, space: &SpaceId, name: &str, about: Option<&Value>) {
+    pub fn follow(&self, space: &SpaceId, name: &str, about: Option<&Value>) {
         let own = about.and_then(|about| OwnType::deserialize(about).ok()).filter(|own| own.strict);
         match own.and_then(|own| own.event_type.schema).map(|schema| DataSchema::new(&schema)).transpose() {
             Ok(schema) => self.put(space, name, schema),
@@ -103,7 +103,7 @@ impl Strict {
     }
 
     /// Checks the data of an event whose type is strict. `root` is the path of the data in messages.
-    pub(crate) fn check(&self, event: &Event, root: &str) -> Result<(), PipelineError> {
+    pub fn check(&self, event: &Event, root: &str) -> Result<(), PipelineError> {
         if self.count.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl KnownTypes {
     }
 }
 
-pub(crate) fn read(about: Value) -> Result<OwnType, PipelineError> {
+pub fn read(about: Value) -> Result<OwnType, PipelineError> {
     serde_json::from_value(about)
         .map_err(|error| PipelineError::Settings(format!("a stored event type cannot be read: {error}")))
 }

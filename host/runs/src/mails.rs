@@ -158,7 +158,7 @@ fn mailboxes(list: &str) -> Result<Vec<Mailbox>, String> {
 }
 
 /// Checks that a string is one address without a name, to which a mail can be sent.
-pub(crate) fn check_receiver(text: &str) -> Result<(), String> {
+pub fn check_receiver(text: &str) -> Result<(), String> {
     if read_address(text)?.address != text {
         return Err("give the address alone, such as ada@example.com".to_owned());
     }

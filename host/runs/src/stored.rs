@@ -113,12 +113,7 @@ impl Runs {
     }
 
     /// The start of a workflow with this input.
-    pub fn workflow_start(
-        &self,
-        space: &SpaceId,
-        name: &str,
-        input: &Value,
-    ) -> Result<WorkflowStart, PipelineError> {
+    pub fn workflow_start(&self, space: &SpaceId, name: &str, input: &Value) -> Result<WorkflowStart, PipelineError> {
         self.catalogue.workflow_start(space, name, input).map_err(|why| match why {
             NotStarted::Unknown => PipelineError::not_found("workflow", name),
             NotStarted::Disabled => {

@@ -7,7 +7,6 @@ use hookwright_plugin::NameOf;
 use hookwright_store::{ConfigChange, Swap};
 
 use crate::check_scope::CheckScope;
-use crate::check_scope::CheckScope;
 use crate::configuration::part::Draft;
 use crate::configuration::state::Section;
 use crate::references::{Referrer, listed};
