@@ -22,7 +22,7 @@ use crate::queues::{DeliveryQueues, RequestOutcome};
 use crate::transmit::{Item, Transmit, WAIT_FOR_PLUGIN, finish};
 
 /// Delivers what is due in the queues of webhooks.
-pub(crate) struct Deliveries {
+pub struct Deliveries {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) delivery_queues: Arc<DeliveryQueues>,

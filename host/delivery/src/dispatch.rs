@@ -29,7 +29,7 @@ const MAX_ROWS_READ: usize = 1000;
 const ERROR_BACKOFF: Duration = Duration::from_millis(500);
 
 /// Starts deliveries until the pipeline stops.
-pub(crate) async fn dispatch(deliveries: Arc<Deliveries>) {
+pub async fn dispatch(deliveries: Arc<Deliveries>) {
     let delivery_queues = Arc::clone(&deliveries.delivery_queues);
     let places = deliveries.settings.concurrent_deliveries.max(1);
     let permits = Arc::new(Semaphore::new(places));

@@ -32,7 +32,7 @@ impl Window {
 }
 
 /// Whether an event went to one webhook only, as tests and verification challenges do.
-pub(crate) fn is_private<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> bool {
+pub fn is_private<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> bool {
     deliveries.into_iter().any(|one| matches!(one.purpose, Purpose::Test | Purpose::Confirmation))
 }
 

@@ -114,7 +114,7 @@ impl Notices {
     }
 
     /// Queues the mails about failures that are due.
-    pub(crate) async fn mail_exceptions(&self) {
+    pub async fn mail_exceptions(&self) {
         let now = self.clock.now();
         for (space, letter) in self.exceptions.due(now) {
             let mails = vec![(letter, Cause::api())];

@@ -13,7 +13,7 @@ impl Stopping {
     }
 
     /// Begins to stop: no new work starts from now on.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.0.send_replace(true);
     }
 

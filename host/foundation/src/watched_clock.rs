@@ -27,22 +27,22 @@ impl WatchedClock {
     }
 
     /// Wakes the task that watches for changes of the clock.
-    pub(crate) fn moved(&self) {
+    pub fn moved(&self) {
         self.moved.notify_one();
     }
 
     /// Waits until [`Self::moved`] is called.
-    pub(crate) async fn until_moved(&self) {
+    pub async fn until_moved(&self) {
         self.moved.notified().await;
     }
 
     /// The latest time that the clock has returned.
-    pub(crate) fn latest(&self) -> Timestamp {
+    pub fn latest(&self) -> Timestamp {
         Timestamp::from_millis(self.latest.load(Ordering::Relaxed))
     }
 
     /// Sets the latest time to `now`, after the clock was moved back.
-    pub(crate) fn forget(&self, now: Timestamp) {
+    pub fn forget(&self, now: Timestamp) {
         self.latest.store(now.millis(), Ordering::Relaxed);
     }
 

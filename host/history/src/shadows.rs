@@ -25,7 +25,7 @@ pub(crate) const MAX_CONCURRENT_CALLS: usize = 2;
 const ACCESS_TTL: Duration = Duration::from_secs(1);
 
 /// Calls candidates in the shadow of live calls, and rolls back failing candidates.
-pub(crate) struct Shadows {
+pub struct Shadows {
     pub(crate) rollouts: Arc<Rollouts>,
     pub(crate) stopping: Stopping,
     pub(crate) plugin_access: Arc<PluginAccess>,
@@ -35,7 +35,7 @@ pub(crate) struct Shadows {
 
 impl Shadows {
     /// Makes shadow calls and rollbacks until the pipeline stops.
-    pub(crate) async fn keep_rollouts(self: Arc<Self>) {
+    pub async fn keep_rollouts(self: Arc<Self>) {
         let mut stopping = self.stopping.subscribe();
         let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS));
         while !*stopping.borrow_and_update() {

@@ -25,7 +25,7 @@ pub const HINT: (&str, &str) = ("poll", "true");
 const SOURCE_HEADER: &str = "hookwright-source";
 
 /// The maximum delay of the next poll because of a service's `Retry-After`.
-pub(crate) const MAX_POLL_DELAY: Duration = Duration::from_secs(24 * 3600);
+pub const MAX_POLL_DELAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The maximum number of characters of an error that the status shows.
 const MAX_ERROR_CHARS: usize = 1024;

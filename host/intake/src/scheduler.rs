@@ -63,7 +63,7 @@ impl InFlight {
 }
 
 /// Starts what is due until the pipeline stops.
-pub(crate) async fn dispatch(scheduler: Arc<Scheduler>) {
+pub async fn dispatch(scheduler: Arc<Scheduler>) {
     let places = scheduler.settings.concurrent_deliveries.max(1);
     let permits = Arc::new(Semaphore::new(places));
     let in_flight = Arc::new(InFlight::default());
@@ -117,7 +117,7 @@ pub(crate) async fn dispatch(scheduler: Arc<Scheduler>) {
 }
 
 /// Starts what is due at a certain time.
-pub(crate) struct Scheduler {
+pub struct Scheduler {
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) settings: Arc<PipelineSettings>,
     pub(crate) stopping: Stopping,

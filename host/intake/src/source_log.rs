@@ -66,7 +66,7 @@ impl RequestLog {
 }
 
 /// Writes waiting entries from time to time, until the pipeline stops.
-pub(crate) async fn keep(source_log: Arc<SourceLog>) {
+pub async fn keep(source_log: Arc<SourceLog>) {
     let mut stopping = source_log.stopping.subscribe();
     while !*stopping.borrow_and_update() {
         tokio::select! {
@@ -227,7 +227,7 @@ impl SourceLog {
     }
 
     /// Removes entries that are older than the retention, or beyond the number that is retained.
-    pub(crate) async fn sweep_requests(&self) {
+    pub async fn sweep_requests(&self) {
         let before = self.clock.retained_since(self.settings.request_retention);
         let most = self.settings.requests_kept;
         let sources = self.catalogue.sources();

@@ -112,7 +112,7 @@ impl PluginAccess {
     }
 
     /// What a plugin may do in calls that are not metered: a comparison, or the shadow of a live call.
-    pub(crate) fn isolated_access(
+    pub fn isolated_access(
         &self,
         space: &SpaceId,
         name: &str,

@@ -168,7 +168,7 @@ impl Breakers {
     }
 
     /// Forgets every plugin's strikes.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         let mut plugins = self.plugins.lock();
         plugins.clear();
         self.count.store(0, Ordering::Relaxed);

@@ -14,7 +14,7 @@ pub enum PluginAnswer<'a> {
 
 /// The result of a call as an object that can be compared: the answer, the changes, the events and the requests. Ids of events
 /// are left out; everything else is the same if the call is repeated with the same answers of the host.
-pub(crate) fn comparable_result(answer: Result<PluginAnswer<'_>, &Failure>, effects: &Effects, tape: &Tape) -> Value {
+pub fn comparable_result(answer: Result<PluginAnswer<'_>, &Failure>, effects: &Effects, tape: &Tape) -> Value {
     let mut seen = Map::new();
     match answer {
         Ok(PluginAnswer::Verdict(verdict)) => {
@@ -75,6 +75,6 @@ fn body_of(body: &[u8]) -> Value {
 }
 
 /// The digest of a result, by which two results are compared without storing them.
-pub(crate) fn digest_of(result: &Value) -> String {
+pub fn digest_of(result: &Value) -> String {
     hex::encode(Sha256::digest(result.to_string().as_bytes()))
 }

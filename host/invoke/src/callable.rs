@@ -52,7 +52,7 @@ pub enum Role {
 }
 
 /// Refuses a plugin that does not export this kind.
-pub(crate) fn right_kind(plugin: &Plugin, kind: Kind, name: &str) -> Result<(), Failure> {
+pub fn right_kind(plugin: &Plugin, kind: Kind, name: &str) -> Result<(), Failure> {
     if plugin.kinds().contains(&kind) {
         Ok(())
     } else {

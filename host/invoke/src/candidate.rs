@@ -25,11 +25,11 @@ pub struct Rollouts {
     /// Most of the time there is none, and then a call does not look further.
     active: ArcSwap<HashMap<PluginKey, Arc<ActiveRollout>>>,
     work: Mutex<VecDeque<Work>>,
-    pub(crate) more: Notify,
+    pub more: Notify,
 }
 
 /// Background work of rollouts.
-pub(crate) enum Work {
+pub enum Work {
     Shadow(Box<ShadowCall>),
     RollBack(Arc<ActiveRollout>),
 }
@@ -39,14 +39,14 @@ pub struct ActiveRollout {
     pub space: SpaceId,
     pub name: String,
     pub rollout: Rollout,
-    pub(crate) plugin: Arc<Plugin>,
+    pub plugin: Arc<Plugin>,
     /// The rollout is being rolled back, or has ended: the candidate is no longer called.
-    pub(crate) over: AtomicBool,
+    pub over: AtomicBool,
     pub counts: Mutex<RolloutCounts>,
     /// Permits for shadow calls that wait.
     pub(crate) permits: Arc<Semaphore>,
     /// The cached access of shadow calls, which are not metered, and when it was cached.
-    pub(crate) access: Mutex<Option<(Instant, Arc<Access>)>>,
+    pub access: Mutex<Option<(Instant, Arc<Access>)>>,
 }
 
 /// The results of the calls so far.
@@ -54,10 +54,10 @@ pub struct ActiveRollout {
 pub struct RolloutCounts {
     pub live: CallCounts,
     pub candidate: CallCounts,
-    pub(crate) shadow: Counts,
+    pub shadow: Counts,
     /// Shadow calls that were dropped because too many waited.
     pub(crate) dropped: u64,
-    pub(crate) differences: VecDeque<Difference>,
+    pub differences: VecDeque<Difference>,
 }
 
 impl ActiveRollout {
@@ -137,7 +137,7 @@ impl Rollouts {
         self.more.notify_one();
     }
 
-    pub(crate) fn pop(&self) -> Option<Work> {
+    pub fn pop(&self) -> Option<Work> {
         self.work.lock().pop_front()
     }
 }
@@ -149,12 +149,12 @@ pub(crate) struct Shadow {
 }
 
 /// A shadow call to be made.
-pub(crate) struct ShadowCall {
-    pub(crate) active: Arc<ActiveRollout>,
-    pub(crate) event: Event,
-    pub(crate) recording: Recording,
-    pub(crate) live: Value,
-    pub(crate) permit: OwnedSemaphorePermit,
+pub struct ShadowCall {
+    pub active: Arc<ActiveRollout>,
+    pub event: Event,
+    pub recording: Recording,
+    pub live: Value,
+    pub permit: OwnedSemaphorePermit,
 }
 
 #[cfg(test)]

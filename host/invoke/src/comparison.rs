@@ -61,7 +61,7 @@ impl Difference {
 }
 
 /// The comparison of one call.
-pub(crate) enum Compared {
+pub enum Compared {
     Same,
     Different(Difference),
     /// The call cannot be compared, with the reason.
@@ -69,7 +69,7 @@ pub(crate) enum Compared {
 }
 
 /// Compares two results.
-pub(crate) fn compare_results(recording: &Recording, live: &Value, candidate: &Value, reasons: bool) -> Compared {
+pub fn compare_results(recording: &Recording, live: &Value, candidate: &Value, reasons: bool) -> Compared {
     let parts = differences(live, candidate, reasons);
     if parts.is_empty() {
         return Compared::Same;

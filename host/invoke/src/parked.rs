@@ -42,7 +42,7 @@ impl Parked {
 
     /// Releases all runs whose plugin can be called. Called after a start and periodically, so that no run stays parked if the
     /// run that was to probe the plugin did not.
-    pub(crate) fn release_waiting(&self) {
+    pub fn release_waiting(&self) {
         match self.store.runs.waited_for() {
             Ok(waited_for) => {
                 for (space, name) in waited_for {

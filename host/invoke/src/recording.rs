@@ -7,43 +7,43 @@ use serde_json::Value;
 
 /// One call of a plugin, with all of its inputs. Stored, so its fields keep their names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Recording {
+pub struct Recording {
     /// SHA-256 of the component that was called, in hex.
-    pub(crate) digest: String,
+    pub digest: String,
     /// The version in its manifest.
     pub(crate) version: String,
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// The event, and its place in the journal.
     pub(crate) event: String,
-    pub(crate) seq: u64,
+    pub seq: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) run: Option<RunId>,
+    pub run: Option<RunId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) delivery: Option<DeliveryId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) automation: Option<String>,
+    pub automation: Option<String>,
     /// Its place in the automation: `when.all[0]`, or the name of a step.
     pub(crate) place: String,
     /// The time that the plugin was given.
-    pub(crate) now: Timestamp,
+    pub now: Timestamp,
     /// The time of its changes, if that differs: in a re-run after a write conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) changed_at: Option<Timestamp>,
+    pub changed_at: Option<Timestamp>,
     /// `source` of what it emits.
-    pub(crate) source: String,
-    pub(crate) parameters: Value,
+    pub source: String,
+    pub parameters: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) message: Option<RecordedMessage>,
+    pub message: Option<RecordedMessage>,
     /// The host's answers. `None`: they were too large.
-    pub(crate) tape: Option<Vec<TapeEntry>>,
+    pub tape: Option<Vec<TapeEntry>>,
     /// A digest of its result.
     #[serde(rename = "came_to")]
-    pub(crate) result_digest: String,
+    pub result_digest: String,
 }
 
 /// The message that a transform was given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct RecordedMessage {
+pub struct RecordedMessage {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) content_type: String,
     /// In base64.
@@ -60,7 +60,7 @@ impl RecordedMessage {
         }
     }
 
-    pub(crate) fn message(&self) -> Message {
+    pub fn message(&self) -> Message {
         use base64::Engine as _;
         let body = base64::engine::general_purpose::STANDARD.decode(&self.body).unwrap_or_default();
         Message { headers: self.headers.clone(), content_type: self.content_type.clone(), body: body.into() }

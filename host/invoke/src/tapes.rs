@@ -201,7 +201,7 @@ impl Tapes {
     }
 
     /// Writes recordings until the pipeline stops.
-    pub(crate) async fn keep_recordings(self: Arc<Self>) {
+    pub async fn keep_recordings(self: Arc<Self>) {
         let mut stopping = self.stopping.subscribe();
         loop {
             let taken = self.recorder.take();
@@ -235,7 +235,7 @@ impl Tapes {
     }
 
     /// Opens a recording. `None`: it cannot be read.
-    pub(crate) fn opened(&self, sealed: &[u8]) -> Option<Recording> {
+    pub fn opened(&self, sealed: &[u8]) -> Option<Recording> {
         let plain = self.vault.open_bytes(sealed);
         let plain = plain.inspect_err(|error| tracing::warn!(%error, "a recording cannot be opened")).ok()?;
         serde_json::from_slice(&plain).ok()

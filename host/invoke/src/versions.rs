@@ -56,7 +56,7 @@ impl Versions {
     }
 
     /// A stored version, ready to be called.
-    pub(crate) async fn version_ready(
+    pub async fn version_ready(
         &self,
         space: &SpaceId,
         name: &str,
@@ -90,7 +90,7 @@ impl Versions {
     }
 
     /// The digest of a version of a plugin, in use or stored. `which` is its version or the beginning of its digest.
-    pub(crate) fn digest_of(&self, space: &SpaceId, name: &str, which: &str) -> Result<String, PipelineError> {
+    pub fn digest_of(&self, space: &SpaceId, name: &str, which: &str) -> Result<String, PipelineError> {
         let mut record = self.record_of(space, name)?;
         for scope in [Scope::Space(space.clone()), Scope::Folder, Scope::Builtin] {
             if let Some((Some(plugin), _)) = self.registry.find(&scope, name)

@@ -86,7 +86,7 @@ impl Plugins {
     }
 
     /// Rolls back a version that fails, and reports that.
-    pub(crate) async fn roll_back_candidate(&self, active: &ActiveRollout) -> Result<(), PipelineError> {
+    pub async fn roll_back_candidate(&self, active: &ActiveRollout) -> Result<(), PipelineError> {
         let (space, name) = (&active.space, active.name.as_str());
         let _changing = self.changing.lock(space).await;
         let mut record = self.versions.record_of(space, name)?;
@@ -126,7 +126,7 @@ impl Plugins {
     }
 
     /// Resumes the rollouts that were in progress when the server stopped. Their metrics start again.
-    pub(crate) async fn load_rollouts(&self) -> Result<(), PipelineError> {
+    pub async fn load_rollouts(&self) -> Result<(), PipelineError> {
         for (space, record) in self.store.plugins.all_plugins()? {
             let Some(rollout) = record.rollout else { continue };
             let component = self.store.plugins.component(&rollout.digest)?;

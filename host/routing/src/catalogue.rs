@@ -76,7 +76,7 @@ impl Catalogue {
     }
 
     /// The plan of an event for these automations, and for webhooks only if `deliver`.
-    pub(crate) fn plan_for(&self, event: &Event, automations: Vec<AutomationId>, deliver: bool) -> Plan {
+    pub fn plan_for(&self, event: &Event, automations: Vec<AutomationId>, deliver: bool) -> Plan {
         self.inner.read().subscribers.plan_for(event, automations, deliver)
     }
 

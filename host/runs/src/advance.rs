@@ -27,11 +27,11 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A run after one attempt, with what is committed with it.
-pub(crate) struct Advanced {
-    pub(crate) run: Run,
-    pub(crate) effects: Effects,
+pub struct Advanced {
+    pub run: Run,
+    pub effects: Effects,
     /// The number of the step, and the record of an item.
-    pub(crate) item: Option<(u32, ItemRecord)>,
+    pub item: Option<(u32, ItemRecord)>,
 }
 
 impl Advanced {
@@ -52,7 +52,7 @@ enum WaitBegins {
 
 impl Steps {
     /// The run after one attempt of what is next, with the effects to commit with it.
-    pub(crate) async fn advance(
+    pub async fn advance(
         &self,
         automation: &Automation,
         run: &Run,

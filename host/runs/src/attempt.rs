@@ -7,7 +7,7 @@ use hookwright_model::{Automation, Effects, Event, Failure, ItemRecord, Run, Ste
 use hookwright_plugin::{Outbound, Tries};
 
 /// The most items that a step is executed for.
-pub(crate) const MAX_ITEMS: usize = 1000;
+pub const MAX_ITEMS: usize = 1000;
 
 /// One attempt of a step, or of one item of it.
 #[derive(Clone, Copy)]
@@ -34,9 +34,9 @@ impl StepAttempt<'_> {
 }
 
 /// The state of a dry run in progress.
-pub(crate) struct DryRun {
-    pub(crate) items: Vec<(u32, ItemRecord)>,
-    pub(crate) outbound: Arc<dyn Outbound>,
+pub struct DryRun {
+    pub items: Vec<(u32, ItemRecord)>,
+    pub outbound: Arc<dyn Outbound>,
 }
 
 /// The result of one attempt of a step, before it is committed.

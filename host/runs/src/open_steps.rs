@@ -51,7 +51,7 @@ pub(crate) fn may_pass(run: &Run, step: &Step) -> bool {
 }
 
 /// Whether an open step is the next step of the run, or its current item: then nothing overtakes it.
-pub(crate) fn is_next(run: &Run, open: &OpenStep) -> bool {
+pub fn is_next(run: &Run, open: &OpenStep) -> bool {
     open.step == run.next_step && open.item.is_none_or(|item| item == run.progress.item)
 }
 

@@ -37,7 +37,7 @@ const CONFLICTS_BEFORE_PAUSE: u32 = 100;
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes work from the store until the pipeline stops.
-pub(crate) async fn dispatch(runner: Arc<Runner>) {
+pub async fn dispatch(runner: Arc<Runner>) {
     let capacity = runner.settings.concurrent_events.max(1);
     let permits = Arc::new(Semaphore::new(capacity));
     let signal = runner.store.work_signal();

@@ -30,12 +30,12 @@ use crate::breadth::check_breadth;
 use crate::recorded;
 
 /// Executes the steps of a run.
-pub(crate) struct Steps {
+pub struct Steps {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) settings: Arc<PipelineSettings>,
     pub(crate) store: Store,
-    pub(crate) invoke: Arc<Invoke>,
+    pub invoke: Arc<Invoke>,
     pub(crate) routing: Arc<Routing>,
 }
 

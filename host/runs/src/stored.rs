@@ -102,7 +102,7 @@ impl Runs {
     }
 
     /// Adds the records of items.
-    pub(crate) fn with_items(&self, mut run: Run) -> Result<Run, PipelineError> {
+    pub fn with_items(&self, mut run: Run) -> Result<Run, PipelineError> {
         for (step, item) in self.store.runs.items(&run.space, run.id)? {
             let step = usize::try_from(step).ok().and_then(|step| run.steps.get_mut(step));
             if let Some(step) = step {
@@ -125,7 +125,7 @@ impl Runs {
     }
 
     /// The steps of the version of a workflow that an event started.
-    pub(crate) fn started_version(&self, space: &SpaceId, name: &str, event: &Event) -> Option<Arc<Automation>> {
+    pub fn started_version(&self, space: &SpaceId, name: &str, event: &Event) -> Option<Arc<Automation>> {
         let version = event.data_value().get("version")?.as_u64()?;
         let found = self.version_of(space, name, u32::try_from(version).ok()?);
         found.inspect_err(|error| tracing::error!(%error, workflow = name, "a workflow cannot be read")).ok().flatten()
@@ -146,7 +146,7 @@ impl Runs {
     }
 
     /// The steps that a run executes: those of the revision that decided it.
-    pub(crate) fn procedure(&self, run: &Run) -> Result<Arc<Automation>, PipelineError> {
+    pub fn procedure(&self, run: &Run) -> Result<Arc<Automation>, PipelineError> {
         if let Some(name) = run.workflow() {
             let version = self.version_of(&run.space, name, run.revision)?;
             return version.ok_or_else(|| {
@@ -169,7 +169,7 @@ impl Runs {
     }
 
     /// A revision of an automation, switched on: it is executed even if the automation was off then, since the caller names it.
-    pub(crate) fn pinned_revision(
+    pub fn pinned_revision(
         &self,
         space: &SpaceId,
         id: &str,

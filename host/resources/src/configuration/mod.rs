@@ -9,10 +9,10 @@
 //! the same.
 
 pub(crate) mod carry_out;
-pub(crate) mod compare;
+pub mod compare;
 pub(crate) mod configurations;
 pub(crate) mod configured;
-pub(crate) mod document;
+pub mod document;
 pub(crate) mod draft;
 pub(crate) mod mend;
 pub(crate) mod objects;
@@ -22,7 +22,7 @@ pub(crate) mod plugins;
 pub(crate) mod referrers;
 pub(crate) mod secrets;
 pub(crate) mod shape;
-pub(crate) mod state;
+pub mod state;
 pub(crate) mod things;
 
 use hookwright_foundation::error::PipelineError;
