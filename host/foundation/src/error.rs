@@ -1,3 +1,5 @@
+//! The errors of the pipeline, with their codes.
+
 use hookwright_egress::EgressError;
 use hookwright_model::{Expected, Failure, Mistake, Mistakes, Refused, Version, VersionNotFound};
 use hookwright_plugin::LoadError;
@@ -153,6 +155,7 @@ impl PipelineError {
         }
     }
 
+    /// The error that an object of a type does not exist.
     pub fn not_found(what: &'static str, id: &str) -> Self {
         Self::NotFound { what, id: hookwright_model::abridged(id) }
     }

@@ -1,3 +1,5 @@
+//! Background jobs that a request starts.
+
 use serde::Serialize;
 
 /// The state of a background job: a comparison, or a bulk redelivery.

@@ -38,6 +38,7 @@ pub struct PollsInFlight(Mutex<HashSet<(SpaceId, SourceId)>>);
 pub struct PollGuard<'a>(&'a PollsInFlight, (SpaceId, SourceId));
 
 impl PollsInFlight {
+    /// Begins the poll of a source. `None`: one is in progress.
     pub fn begin(&self, source: &Source) -> Option<PollGuard<'_>> {
         let key = (source.space.clone(), source.id.clone());
         let new = self.0.lock().insert(key.clone());

@@ -13,7 +13,12 @@ pub enum Timetable {
     /// By a pattern, in a time zone.
     Cron(Box<Cron>, Tz),
     /// Every so many milliseconds from an instant on.
-    Every { from: Timestamp, millis: i64 },
+    Every {
+        /// The first time.
+        from: Timestamp,
+        /// The milliseconds between two times.
+        millis: i64,
+    },
 }
 
 /// The times up to an instant, of which the newest are known.

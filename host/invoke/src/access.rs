@@ -112,12 +112,7 @@ impl PluginAccess {
     }
 
     /// What a plugin may do in calls that are not metered: a comparison, or the shadow of a live call.
-    pub fn isolated_access(
-        &self,
-        space: &SpaceId,
-        name: &str,
-        trusted: bool,
-    ) -> Result<Arc<Access>, PipelineError> {
+    pub fn isolated_access(&self, space: &SpaceId, name: &str, trusted: bool) -> Result<Arc<Access>, PipelineError> {
         let access = self.make_access(&(space.clone(), name.to_owned()), trusted)?;
         Ok(Arc::new(Access { meter: Arc::default(), ..access }))
     }

@@ -7,8 +7,11 @@ use sha2::{Digest as _, Sha256};
 
 /// The answer of a plugin of any kind.
 pub enum PluginAnswer<'a> {
+    /// Of a condition.
     Verdict(&'a Verdict),
+    /// Of an action.
     Outcome(&'a Outcome),
+    /// Of a transform.
     Message(&'a Transformed),
 }
 

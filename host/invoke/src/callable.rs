@@ -38,6 +38,7 @@ pub struct Callable {
     pub access: Arc<Access>,
     /// `None`: another version than the one in use is called, which the circuit breaker does not count.
     pub admitted: Option<Admitted>,
+    /// Which version it is.
     pub role: Role,
 }
 

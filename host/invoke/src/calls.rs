@@ -211,10 +211,12 @@ impl Invoke {
         Workbench::new(self.view_of(tries), space.clone(), tries.changes_at(self.clock.now()), source, cause)
     }
 
+    /// The stored records as one of several tries sees them.
     pub fn view_of(&self, tries: &Tries) -> Arc<dyn StateView> {
         Arc::new(ReissuingView { view: Arc::new(self.store.clone()), ids: Arc::clone(tries.ids()) })
     }
 
+    /// A workbench on the stored records.
     pub fn workbench(&self, space: &SpaceId, source: &str, cause: Cause) -> Workbench {
         Workbench::new(Arc::new(self.store.clone()), space.clone(), self.clock.now(), source, cause)
     }

@@ -25,23 +25,31 @@ pub struct Rollouts {
     /// Most of the time there is none, and then a call does not look further.
     active: ArcSwap<HashMap<PluginKey, Arc<ActiveRollout>>>,
     work: Mutex<VecDeque<Work>>,
+    /// Notified when there is more background work.
     pub more: Notify,
 }
 
 /// Background work of rollouts.
 pub enum Work {
+    /// A shadow call is to be made.
     Shadow(Box<ShadowCall>),
+    /// A rollout is to be rolled back.
     RollBack(Arc<ActiveRollout>),
 }
 
 /// A rollout in progress, with the candidate ready to be called.
 pub struct ActiveRollout {
+    /// The space of the plugin.
     pub space: SpaceId,
+    /// The plugin's name.
     pub name: String,
+    /// The rollout, as it is stored.
     pub rollout: Rollout,
+    /// The candidate.
     pub plugin: Arc<Plugin>,
     /// The rollout is being rolled back, or has ended: the candidate is no longer called.
     pub over: AtomicBool,
+    /// The results of the calls so far.
     pub counts: Mutex<RolloutCounts>,
     /// Permits for shadow calls that wait.
     pub(crate) permits: Arc<Semaphore>,
@@ -52,15 +60,20 @@ pub struct ActiveRollout {
 /// The results of the calls so far.
 #[derive(Default)]
 pub struct RolloutCounts {
+    /// Of the version in use.
     pub live: CallCounts,
+    /// Of the candidate.
     pub candidate: CallCounts,
+    /// Of the comparisons of shadow calls.
     pub shadow: Counts,
     /// Shadow calls that were dropped because too many waited.
     pub(crate) dropped: u64,
+    /// The newest differences between the two versions.
     pub differences: VecDeque<Difference>,
 }
 
 impl ActiveRollout {
+    /// A rollout that begins.
     pub fn new(space: &SpaceId, name: &str, rollout: Rollout, plugin: Arc<Plugin>) -> Self {
         Self {
             space: space.clone(),
@@ -96,6 +109,7 @@ impl ActiveRollout {
 }
 
 impl Rollouts {
+    /// The rollout of a plugin in a space, if there is one.
     pub fn find(&self, space: &SpaceId, name: &str) -> Option<Arc<ActiveRollout>> {
         let active = self.active.load();
         if active.is_empty() {
@@ -137,6 +151,7 @@ impl Rollouts {
         self.more.notify_one();
     }
 
+    /// The next background work.
     pub fn pop(&self) -> Option<Work> {
         self.work.lock().pop_front()
     }
@@ -150,10 +165,15 @@ pub(crate) struct Shadow {
 
 /// A shadow call to be made.
 pub struct ShadowCall {
+    /// The rollout.
     pub active: Arc<ActiveRollout>,
+    /// The event of the call.
     pub event: Event,
+    /// The call of the version in use.
     pub recording: Recording,
+    /// The result of that call.
     pub live: Value,
+    /// One of the calls that may wait.
     pub permit: OwnedSemaphorePermit,
 }
 

@@ -62,7 +62,9 @@ impl Difference {
 
 /// The comparison of one call.
 pub enum Compared {
+    /// Both results are the same.
     Same,
+    /// They differ.
     Different(Difference),
     /// The call cannot be compared, with the reason.
     NotComparable(&'static str),

@@ -5,8 +5,11 @@ use hookwright_model::{DeliveryId, Event, Run, RunId, SpaceId};
 /// The event for which a plugin is called, and on whose behalf.
 #[derive(Clone, Copy)]
 pub struct Occasion<'a> {
+    /// The space of the event.
     pub space: &'a SpaceId,
+    /// The event.
     pub event: &'a Event,
+    /// On whose behalf the plugin is called.
     pub by: By,
 }
 
@@ -22,6 +25,7 @@ pub enum By {
 }
 
 impl<'a> Occasion<'a> {
+    /// A call for a run, or a dry run.
     pub fn of_run(run: &'a Run, event: &'a Event) -> Self {
         let by = if run.id == RunId::DRY_RUN { By::DryRun } else { By::Run(run.id) };
         Self { space: &run.space, event, by }

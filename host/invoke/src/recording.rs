@@ -12,14 +12,18 @@ pub struct Recording {
     pub digest: String,
     /// The version in its manifest.
     pub(crate) version: String,
+    /// The kind of the plugin.
     pub kind: Kind,
-    /// The event, and its place in the journal.
+    /// The event.
     pub(crate) event: String,
+    /// The event's position in the journal.
     pub seq: u64,
+    /// The run, if it was called for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) delivery: Option<DeliveryId>,
+    /// The automation, if it was called for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automation: Option<String>,
     /// Its place in the automation: `when.all[0]`, or the name of a step.
@@ -31,7 +35,9 @@ pub struct Recording {
     pub changed_at: Option<Timestamp>,
     /// `source` of what it emits.
     pub source: String,
+    /// Its parameters, with their variables filled in.
     pub parameters: Value,
+    /// The message that it was given, if it is a transform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<RecordedMessage>,
     /// The host's answers. `None`: they were too large.
@@ -60,6 +66,7 @@ impl RecordedMessage {
         }
     }
 
+    /// The message, as a transform gets it.
     pub fn message(&self) -> Message {
         use base64::Engine as _;
         let body = base64::engine::general_purpose::STANDARD.decode(&self.body).unwrap_or_default();
@@ -71,6 +78,7 @@ impl RecordedMessage {
 pub struct Site<'a> {
     /// The condition's path, the step's name or the webhook.
     pub place: String,
+    /// The automation, if there is one.
     pub automation: Option<String>,
     /// The time of its changes.
     pub changed_at: Timestamp,

@@ -13,6 +13,7 @@ use crate::occasion::Occasion;
 /// The current item of a step with `for_each`.
 #[derive(Clone, Copy)]
 pub struct Item<'a> {
+    /// The item.
     pub value: &'a Value,
     /// Counted from 0.
     pub index: u32,
@@ -33,6 +34,7 @@ pub struct Scoping<'a> {
 }
 
 impl<'a> Scoping<'a> {
+    /// Variables of a call without a run.
     pub fn new(occasion: Occasion<'a>) -> Self {
         Self { occasion, automation: None, steps: None, item: None, now: None, input: false, scope: None }
     }
@@ -60,6 +62,7 @@ impl<'a> Scoping<'a> {
         Self { now: Some(now), ..self }
     }
 
+    /// The variables; `now` is the present time unless another was set.
     pub fn scope(&mut self, now: Timestamp) -> &mut Scope {
         let now = self.now.unwrap_or(now);
         let (Occasion { space, event, .. }, item, input) = (self.occasion, self.item, self.input);
@@ -82,6 +85,7 @@ impl<'a> Scoping<'a> {
 
 /// Parameters with their variables filled in.
 pub struct Rendered {
+    /// The parameters.
     pub parameters: Value,
     /// See [`hookwright_plugin::Call::names_from_data`].
     pub names_from_data: Vec<String>,

@@ -56,12 +56,7 @@ impl Versions {
     }
 
     /// A stored version, ready to be called.
-    pub async fn version_ready(
-        &self,
-        space: &SpaceId,
-        name: &str,
-        digest: &str,
-    ) -> Result<Arc<Plugin>, PipelineError> {
+    pub async fn version_ready(&self, space: &SpaceId, name: &str, digest: &str) -> Result<Arc<Plugin>, PipelineError> {
         if let Some(plugin) = self.version_in_memory(space, name, digest) {
             return Ok(plugin);
         }

@@ -31,9 +31,9 @@ use crate::warm::{Bounds, Idle};
 /// Every call gets a fresh instance, so no call sees the state of another, unless a policy permits warm instances. A
 /// call ends within the limits of its [`Access`], whatever the component does.
 pub struct Plugin {
-    pub engine: Arc<Inner>,
-    pub guest: Box<dyn Guest>,
-    pub manifest: Manifest,
+    pub(crate) engine: Arc<Inner>,
+    pub(crate) guest: Box<dyn Guest>,
+    pub(crate) manifest: Manifest,
     pub(crate) schema: Schema,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) digest: String,

@@ -1,3 +1,5 @@
+//! Records: read, changed through a workbench, and deleted.
+
 use std::sync::Arc;
 
 use hookwright_foundation::conflicts::{MAX_CONFLICTS, TryOutcome, retry_on_conflict};

@@ -1,3 +1,5 @@
+//! What spaces have set up, in memory: automations, workflows, webhooks and sources, indexed by event type.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -80,10 +82,12 @@ impl Catalogue {
         self.inner.read().subscribers.plan_for(event, automations, deliver)
     }
 
+    /// The effects of a finished step; the events that it emits get their plans.
     pub fn finish(&self, workbench: Workbench) -> Effects {
         workbench.finish(&self.inner.read().subscribers)
     }
 
+    /// An automation, by its id.
     pub fn automation(&self, space: &SpaceId, id: &AutomationId) -> Option<Arc<Automation>> {
         self.inner.read().automations.get(space)?.get(id).cloned()
     }
@@ -132,6 +136,7 @@ impl Catalogue {
         if mistakes.is_empty() { Ok(known.workflow.start()) } else { Err(NotStarted::Wrong(Mistakes(mistakes))) }
     }
 
+    /// Every automation of a space.
     pub fn automations(&self, space: &SpaceId) -> Vec<Arc<Automation>> {
         self.inner.read().automations.get(space).map(|all| all.values().cloned().collect()).unwrap_or_default()
     }
@@ -161,10 +166,12 @@ impl Catalogue {
         self.inner.write().put_automation(space, automation);
     }
 
+    /// Adds a stored webhook, or replaces it.
     pub fn put_webhook(&self, webhook: Webhook) {
         self.inner.write().put_webhook(webhook);
     }
 
+    /// Removes a deleted webhook.
     pub fn remove_webhook(&self, space: &SpaceId, id: &WebhookId) {
         self.inner.write().remove_webhook(space, id);
     }

@@ -155,6 +155,7 @@ impl KnownTypes {
     }
 }
 
+/// A registered event type, as it is stored.
 pub fn read(about: Value) -> Result<OwnType, PipelineError> {
     serde_json::from_value(about)
         .map_err(|error| PipelineError::Settings(format!("a stored event type cannot be read: {error}")))

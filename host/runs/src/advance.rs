@@ -28,7 +28,9 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A run after one attempt, with what is committed with it.
 pub struct Advanced {
+    /// The run.
     pub run: Run,
+    /// The effects of the step.
     pub effects: Effects,
     /// The number of the step, and the record of an item.
     pub item: Option<(u32, ItemRecord)>,

@@ -35,7 +35,9 @@ impl StepAttempt<'_> {
 
 /// The state of a dry run in progress.
 pub struct DryRun {
+    /// The records of the items so far, each with the number of its step.
     pub items: Vec<(u32, ItemRecord)>,
+    /// Answers the requests of plugins in place of the network.
     pub outbound: Arc<dyn Outbound>,
 }
 

@@ -35,6 +35,7 @@ pub struct Steps {
     pub(crate) clock: Arc<WatchedClock>,
     pub(crate) settings: Arc<PipelineSettings>,
     pub(crate) store: Store,
+    /// Calls the plugins of the steps.
     pub invoke: Arc<Invoke>,
     pub(crate) routing: Arc<Routing>,
 }
