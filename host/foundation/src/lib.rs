@@ -73,7 +73,7 @@ impl Foundation {
             registry,
             clock: Arc::new(WatchedClock::new(clock)),
             settings: Arc::new(settings),
-            stopping: Stopping::new(),
+            stopping: Stopping::default(),
             changing: Arc::default(),
             turns: Arc::default(),
         }

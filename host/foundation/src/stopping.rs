@@ -4,14 +4,10 @@ use hookwright_store::Store;
 use tokio::sync::watch;
 
 /// Signals all background work to end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Stopping(watch::Sender<bool>);
 
 impl Stopping {
-    pub(crate) fn new() -> Self {
-        Self(watch::channel(false).0)
-    }
-
     /// Begins to stop: no new work starts from now on.
     pub fn stop(&self) {
         self.0.send_replace(true);

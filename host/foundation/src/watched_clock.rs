@@ -15,7 +15,8 @@ pub struct WatchedClock {
 }
 
 impl WatchedClock {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    /// Watches this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, latest: AtomicI64::new(0), moved: Notify::new() }
     }
 

@@ -199,27 +199,21 @@ pub fn input_of(schedule: &Schedule) -> Value {
 #[cfg(test)]
 mod tests {
     use hookwright_model::Plan;
+    use hookwright_plugin::Workflows;
+    use hookwright_samples::{self as samples, NOW, minutes};
     use hookwright_store::Stored;
     use serde_json::json;
 
     use super::*;
-    use hookwright_routing::catalogue::Catalogue;
-    use hookwright_routing::event_types::Strict;
-    use hookwright_samples::{self as samples, NOW, minutes};
 
     /// The clock stands still at [`NOW`].
     fn firing(store: &Store) -> Firing {
-        let (clock, catalogue) = (samples::clock(), Arc::new(Catalogue::default()));
-        Firing {
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            routing: Arc::new(Routing {
-                catalogue: Arc::clone(&catalogue),
-                clock: Arc::clone(&clock),
-                strict: Arc::new(Strict::default()),
-            }),
-            runs: Arc::new(Runs { catalogue, clock, store: store.clone() }),
-        }
+        let foundation = samples::foundation(store);
+        let routing = hookwright_routing::Layer::new(&foundation).unwrap();
+        let startable = Arc::clone(&routing.catalogue) as Arc<dyn Workflows>;
+        let invoke = hookwright_invoke::Layer::new(&foundation, startable).unwrap();
+        let runs = hookwright_runs::Layer::new(&foundation, &invoke, &routing).unwrap();
+        Firing { store: store.clone(), clock: foundation.clock, routing: routing.planning, runs: runs.stored }
     }
 
     /// A schedule of every minute after it was due five minutes ago.

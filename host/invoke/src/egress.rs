@@ -22,7 +22,8 @@ pub struct Egress(hookwright_egress::Egress);
 
 impl Egress {
     /// A client with this policy.
-    pub(crate) fn new(policy: EgressPolicy) -> Result<Self, EgressError> {
+    /// Requests go where this policy permits.
+    pub fn new(policy: EgressPolicy) -> Result<Self, EgressError> {
         hookwright_egress::Egress::new(policy).map(Self)
     }
 

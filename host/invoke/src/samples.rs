@@ -80,7 +80,7 @@ impl PluginStage {
             recorder: Arc::new(Recorder::default()),
             rollouts: Arc::clone(&rollouts),
             settings: Arc::clone(&settings),
-            stopping: Stopping::new(),
+            stopping: Stopping::default(),
             store: store.clone(),
             vault,
         });

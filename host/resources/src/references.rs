@@ -300,25 +300,23 @@ impl References {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeSet, HashMap, HashSet};
+    use std::collections::{HashMap, HashSet};
 
     use hookwright_model::{OnUnavailable, Workflow};
-    use hookwright_store::{KindStored, Stored};
+    use hookwright_samples::{self as samples, NOW, registry};
+    use hookwright_store::{ConfigChange, Configured, Stored, Swap};
     use serde_json::json;
-    use tokio::sync::watch;
 
     use super::*;
-    use hookwright_samples::registry;
-    use hookwright_samples::{self as samples, NOW};
 
     fn references_of(store: &Store) -> References {
-        let registry = registry();
-        let loading = Loading {
-            loading: watch::channel(BTreeSet::new()).0,
-            registry: Arc::clone(&registry),
-            store: store.clone(),
-        };
-        References { catalogue: Arc::default(), registry, store: store.clone(), loading: Arc::new(loading) }
+        References { catalogue: Arc::default(), registry: registry(), store: store.clone() }
+    }
+
+    async fn declare(store: &Store, kind: RecordKind) {
+        let change = ConfigChange::Kind(Box::new(Swap { was: None, is: Some(kind) }));
+        let declared = store.configuration.configure(&SpaceId::main(), vec![change]).await.unwrap();
+        assert!(matches!(declared, Configured::Done(_)));
     }
 
     /// A kind whose fields refer to these kinds.
@@ -334,17 +332,23 @@ mod tests {
 
     #[test]
     fn a_message_lists_the_first_users_and_counts_the_others() {
-        let users: Vec<String> = (1..=25).map(|number| number.to_string()).collect();
-        assert_eq!(listed(&users[..2]), "1, 2");
-        assert!(listed(&users[..20]).ends_with("19, 20"));
-        assert!(listed(&users).ends_with("19, 20 and 5 more"));
+        let users = |count: u32| (1..=count).map(|number| format!("{number:02}")).collect();
+        assert_eq!(listed(&users(2)), "01, 02");
+        assert!(listed(&users(20)).ends_with("19, 20"));
+        assert!(listed(&users(25)).ends_with("19, 20 and 5 more"));
     }
 
     #[test]
     fn schedules_name_their_workflow_and_the_kind_of_their_records() {
+        let (_folder, store) = samples::store();
+        let (references, space, pending) = (references_of(&store), SpaceId::main(), PendingChanges::default());
+        let scope = CheckScope { space: &space, pending: &pending, itself: None };
         let found = |more: Value| {
-            let schedule = samples::schedule(&more);
-            names_in_schedule(&schedule).map(|(what, name)| (what == NameOf::Kind, name.to_owned())).collect::<Vec<_>>()
+            let (schedule, mut names) = (samples::schedule(&more), Vec::new());
+            references.names_in(scope, Referrer::Schedule(&schedule), &mut |what, name| {
+                names.push((what == NameOf::Kind, name.to_owned()));
+            });
+            names
         };
         assert!(found(json!({})).is_empty());
         assert_eq!(found(json!({"workflow": "w"})), [(false, "w".to_owned())]);
@@ -355,7 +359,7 @@ mod tests {
     async fn a_kind_exists_as_the_changes_that_are_validated_with_it_leave_it() {
         let (_folder, store) = samples::store();
         let (references, space) = (references_of(&store), SpaceId::main());
-        assert_eq!(store.kinds.put_kind(&space, kind("order", &[]), None).await.unwrap(), KindStored::Done);
+        declare(&store, kind("order", &[])).await;
         let exists = |pending: &PendingChanges, name| references.exists_ahead(&space, pending, NameOf::Kind, name);
         let now = PendingChanges::default();
         let found = ["ticket", "order", "parcel", "Not a kind"].map(|name| exists(&now, name));
@@ -393,7 +397,7 @@ mod tests {
             created_at: NOW,
             updated_at: NOW,
         };
-        references.catalogue.put_workflow(&space, workflow);
+        references.catalogue.follow(&space, &[ConfigChange::Workflow(Swap { was: None, is: Some(workflow) })]);
         assert!(exists(&PendingChanges::default(), "w"));
         let deleted =
             PendingChanges { workflows: HashMap::from([("w".to_owned(), None)]), ..PendingChanges::default() };
@@ -424,18 +428,17 @@ mod tests {
         let (references, space) = (references_of(&store), SpaceId::main());
         let schedule = samples::schedule(&json!({"workflow": "w"}));
         assert_eq!(store.schedules.put_schedule(&space, &schedule, None).await.unwrap(), Stored::Done);
-        let order = kind("order", &["order", "customer"]);
-        assert_eq!(store.kinds.put_kind(&space, order, None).await.unwrap(), KindStored::Done);
+        declare(&store, kind("order", &["order", "customer"])).await;
         for (what, name, code, user) in [
             (NameOf::Workflow, "w", "workflow.in_use", "the schedule `s` (sch_1)"),
             (NameOf::Kind, "customer", "kind.in_use", "the kind `order`"),
         ] {
-            let refused = references.check_unused(&space, what, name).await.unwrap_err();
+            let refused = references.check_unused(&space, what, name).unwrap_err();
             assert_eq!(refused.code(), code);
             assert!(refused.to_string().contains(user), "{refused}");
         }
         for (what, name) in [(NameOf::Kind, "order"), (NameOf::Kind, "w"), (NameOf::Workflow, "customer")] {
-            assert!(references.check_unused(&space, what, name).await.is_ok(), "{name}");
+            assert!(references.check_unused(&space, what, name).is_ok(), "{name}");
         }
     }
 }

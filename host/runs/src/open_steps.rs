@@ -233,9 +233,9 @@ mod tests {
         });
         run.open_steps.push(OpenStep { step: 0, item: None, tries: 1, retry_at: Some(LATER), since: NOW });
         settle_state(&automation, &mut run, NOW);
-        assert_eq!((run.state, run.finished_at), (RunState::Waiting, None), "it is retried");
+        assert!(matches!(run.state, RunState::Waiting { until: LATER, .. }), "it is retried: {:?}", run.state);
         run.open_steps.clear();
         settle_state(&automation, &mut run, NOW);
-        assert_eq!((run.state, run.finished_at), (RunState::Failed, Some(NOW)));
+        assert_eq!(run.state, RunState::Failed { at: NOW });
     }
 }

@@ -7,11 +7,13 @@ use hookwright_model::{
     Delivery, DeliveryId, DeliveryState, Event, EventDraft, ManualClock, Purpose, Schedule, SpaceId, Timestamp, Webhook,
 };
 use hookwright_plugin::{Engine, EngineOptions, Registry};
-use hookwright_store::{Store, StoreOptions};
+use hookwright_store::{Store, StoreOptions, Vault};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use hookwright_foundation::Foundation;
+use hookwright_foundation::settings::PipelineSettings;
 use hookwright_foundation::watched_clock::WatchedClock;
 
 /// 2026-01-01T00:00:00Z.
@@ -40,6 +42,17 @@ pub fn store() -> (TempDir, Store) {
 /// The options of a store in a folder.
 pub fn store_options(folder: &Path) -> StoreOptions {
     StoreOptions::new(folder.join("hookwright.redb"))
+}
+
+/// What layers are made of, over this store. The clock stands still.
+///
+/// # Panics
+/// If the secret key or the engine cannot be made.
+pub fn foundation(store: &Store) -> Foundation {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Vault::open(&folder.path().join("secret.key"), None).unwrap();
+    let clock = Arc::new(ManualClock::new(NOW));
+    Foundation::new(store.clone(), Arc::new(vault), registry(), clock, PipelineSettings::default())
 }
 
 /// An event that was accepted at [`NOW`].
