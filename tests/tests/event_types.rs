@@ -28,7 +28,7 @@ fn every_event_type_is_listed_with_schema_and_example_and_found_by_search() {
     let capsule = names_of("/v1/event-types?vocabulary=capsule");
     assert!(capsule.contains(&"party.created".to_owned()) && !capsule.contains(&"ticket.created".to_owned()));
     assert!(names_of("/v1/event-types?search=KASE/MOVED").contains(&"project.moved".to_owned()));
-    assert!(names_of("/v1/event-types?search=given+up").contains(&"delivery.exhausted".to_owned()));
+    assert!(names_of("/v1/event-types?search=dead-lettered").contains(&"delivery.exhausted".to_owned()));
     assert!(names_of("/v1/event-types?builtin=false").is_empty());
     client.get("/v1/event-types?vocabulary=x").problem(400, "query.invalid");
     let read = client.get("/v1/event-types/kase.created");

@@ -76,7 +76,7 @@ fn errors_of_slack_are_explained() {
             "less often",
             Some(30_000),
         ),
-        (&bot, 200, None, r#"{"ok":false,"error":"internal_error"}"#, "slack.internal_error", "passes", Some(0)),
+        (&bot, 200, None, r#"{"ok":false,"error":"internal_error"}"#, "slack.internal_error", "temporary", Some(0)),
         (&bot, 200, None, r#"{"ok":false,"error":"brand_new"}"#, "slack.brand_new", "chat.postMessage", None),
         (&bot, 200, None, r#"{"ok":false}"#, "http.status_200", "", None),
         (&bot, 200, None, "<html>", "slack.answer_invalid", "`api_base`", None),
@@ -85,7 +85,7 @@ fn errors_of_slack_are_explained() {
         (&hook, 410, None, "channel_is_archived", "slack.channel_is_archived", "archived", None),
         (&hook, 400, None, "Not Even A Name", "http.status_400", "Not Even A Name", None),
         (&hook, 429, Some("1"), "rate_limited", "slack.rate_limited", "less often", Some(1000)),
-        (&hook, 500, None, "rollup_error", "slack.rollup_error", "passes", Some(0)),
+        (&hook, 500, None, "rollup_error", "slack.rollup_error", "temporary", Some(0)),
         (&hook, 302, None, "", "http.status_302", "302", None),
     ] {
         let failure = post(parameters.clone(), status, retry_after, body).unwrap_err();
