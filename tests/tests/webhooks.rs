@@ -546,3 +546,23 @@ fn pending_deliveries_of_a_deleted_or_disabled_webhook_are_dead_lettered_at_once
         assert!(text(&dead["last_error"]).contains(word), "{dead:#}");
     }
 }
+
+/// The queue is looked at again after the change, and not at the time that followed from the former rate.
+#[test]
+fn another_rate_applies_at_once_to_deliveries_that_wait() {
+    let server = Server::shared();
+    let client = server.space("another-rate").in_space("another-rate");
+    let receiver = Receiver::start();
+    let slow = json!({"requests": 1, "per_seconds": 86_400});
+    let id = hook(&client, &receiver.url(), &json!({"events": ["go"], "rate": slow}));
+    for n in 0..3 {
+        scene::send(&client, "go", &json!(n));
+    }
+    receiver.wait_for(1);
+    eventually(|| {
+        let waiting = client.get(&format!("/v1/webhooks/{id}")).expect(200)["waiting"].clone();
+        if waiting.is_null() { Err("it does not wait yet".to_owned()) } else { Ok(()) }
+    });
+    client.patch(&format!("/v1/webhooks/{id}"), &json!({"rate": null})).expect(200);
+    receiver.wait_for(3);
+}

@@ -42,11 +42,13 @@ pub(crate) async fn ensure(keys: &ApiKeys, given: Option<&str>, data: &Path) -> 
     let first = NewApiKey { name, role: Role::Admin, user: None, expires_in_seconds: None };
     let (_, key) = keys.create_api_key(&SpaceId::main(), first).await?;
     let path = data.join("admin.key");
-    write_private(&path, &key).map_err(|error| format!("{}: {error}", path.display()))?;
+    let written = write_private(&path, &key);
+    let saved = if written.is_ok() { format!(" and saved in {}", path.display()) } else { String::new() };
+    // Printed even if it cannot be written: the next start would not show it, because the key exists then.
     let mut out = std::io::stdout();
-    let _ =
-        writeln!(out, "The administrator key of the space main, shown only this once and saved in {}:", path.display());
+    let _ = writeln!(out, "The administrator key of the space main, shown only this once{saved}:");
     let _ = writeln!(out, "{key}");
+    written.map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(())
 }
 
@@ -60,6 +62,12 @@ fn write_private(path: &Path, key: &str) -> std::io::Result<()> {
         options.mode(0o600);
     }
     let mut file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        // The mode above is that of a new file only.
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
     writeln!(file, "{key}")?;
     file.sync_all()
 }

@@ -28,9 +28,9 @@ use crate::version_comparison::{Comparisons, VersionComparisons};
 pub struct Layer {
     /// Calls candidates in the shadow of live calls, and rolls back those that fail.
     pub shadows: Arc<Shadows>,
-    /// Dry runs: executes an automation for an event without saving anything.
+    /// Executes an automation for an event and stores nothing.
     pub dry_runs: Arc<DryRuns>,
-    /// Replays events and compares versions.
+    /// Replays events.
     pub replays: Arc<Replays>,
     /// Compares versions of a plugin on recorded calls.
     pub version_comparisons: Arc<VersionComparisons>,

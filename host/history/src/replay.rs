@@ -113,7 +113,7 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-/// Replays events and compares versions.
+/// Replays events.
 pub struct Replays {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clock: Arc<WatchedClock>,

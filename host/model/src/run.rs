@@ -263,14 +263,14 @@ pub enum RunState {
         /// The plugin.
         plugin: String,
     },
-    /// It goes on when earlier runs of its lane have ended.
+    /// It goes on when earlier runs of its concurrency group have ended.
     Queued,
     /// Every step is done or skipped.
     Done {
         /// When the last one was.
         at: Timestamp,
     },
-    /// At least one step failed for good, or a condition could not be asked.
+    /// At least one step failed for good, or a condition could not be evaluated.
     Failed {
         /// When its last step was done.
         at: Timestamp,

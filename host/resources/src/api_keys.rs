@@ -48,10 +48,11 @@ impl ApiKeys {
         self.key_ring.add_fixed(text, self.clock.now());
     }
 
-    /// Whether there is any administrator of the space `main`.
+    /// Whether there is any administrator of the space `main` whose key works.
     pub fn has_admin(&self) -> bool {
-        let keys = self.key_ring.all_known();
-        keys.iter().any(|known| known.key.role == Role::Admin && known.key.space == SpaceId::main())
+        let (keys, now) = (self.key_ring.all_known(), self.clock.now());
+        let is_admin = |key: &ApiKey| key.role == Role::Admin && key.space == SpaceId::main() && !key.has_expired(now);
+        keys.iter().any(|known| is_admin(&known.key))
     }
 
     /// The key with this text, which counts as used. `None`: it is wrong, was revoked, or has expired.

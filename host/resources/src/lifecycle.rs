@@ -115,12 +115,14 @@ impl Lifecycle {
         space: &SpaceId,
         read: impl Fn() -> Result<R::Thing, PipelineError> + Sync,
     ) -> Result<(), PipelineError> {
+        if R::IS_REFERRED_TO {
+            read()?;
+            // Nothing else of the space waits for plugins that are being compiled.
+            self.loading.all_loaded().await;
+        }
         let _changing = self.changing.lock(space).await;
         let deleted = retry_on_conflict(&self.turns, space, || async {
             let old = read()?;
-            if R::IS_REFERRED_TO {
-                self.loading.all_loaded().await;
-            }
             resource.check_deletion(space, &old)?;
             self.swap(resource, space, Swap { was: Some(old), is: None }).await
         });

@@ -511,10 +511,8 @@ impl Resource for Webhooks {
         match &swap.is {
             Some(is) if is.url != was.url => self.holds.change_receiver(is),
             Some(is) if is.delivers() && !was.delivers() => self.holds.reset_receiver(is),
-            _ => {}
-        }
-        if !swap.is.as_ref().is_some_and(Webhook::delivers) {
-            self.transmit.look_at_queue(space, was.number);
+            // What is queued ends if it is no longer delivered to, and another rate applies at once.
+            _ => self.transmit.look_at_queue(space, was.number),
         }
     }
 }

@@ -276,7 +276,7 @@ impl Part for SourcesPart {
     }
 }
 
-/// Keys. The API creates and revokes them in the server, which has them in memory.
+/// API keys.
 pub(crate) struct Keys;
 
 #[derive(Deserialize)]
