@@ -560,8 +560,8 @@ fn another_rate_applies_at_once_to_deliveries_that_wait() {
     }
     receiver.wait_for(1);
     eventually(|| {
-        let waiting = client.get(&format!("/v1/webhooks/{id}")).expect(200)["waiting"].clone();
-        if waiting.is_null() { Err("it does not wait yet".to_owned()) } else { Ok(()) }
+        let status = client.get(&format!("/v1/webhooks/{id}")).expect(200)["status"].clone();
+        if status["queued"] == 2 && status["under_way"] == 0 { Ok(()) } else { Err(status.to_string()) }
     });
     client.patch(&format!("/v1/webhooks/{id}"), &json!({"rate": null})).expect(200);
     receiver.wait_for(3);
