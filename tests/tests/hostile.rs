@@ -14,8 +14,8 @@ fn arm(client: &Client, receiver: &Receiver) {
     client.put("/v1/plugins/hostile", &workspace::example("hostile")).expect(200);
     let policy = json!({
         "grants": {"http": [{"host": "127.0.0.1", "port": receiver.port()}]},
-        // Enough wall time for 300 ms of CPU time, however busy the machine is.
-        "limits": {"cpu_ms": 300, "wall_ms": 20_000, "memory_bytes": 8_388_608, "output_bytes": 10_000, "log_lines": 5,
+        // As much wall time for the CPU time as there is before a request that hangs times out by itself (10 s).
+        "limits": {"cpu_ms": 300, "wall_ms": 9_000, "memory_bytes": 8_388_608, "output_bytes": 10_000, "log_lines": 5,
             "log_bytes": 1_000, "host_calls": 1_000, "requests": 3, "egress_bytes": 8_000, "effects": 10,
             "transfer_bytes": 100_000, "kv_bytes": 50_000, "kv_keys": 3},
     });
