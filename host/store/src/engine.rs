@@ -137,7 +137,7 @@ impl Engine {
     /// exactly the acknowledged events, as the queues do, and events in flight stay in flight.
     fn line_up(&self, db: &Database) -> Result<(), StoreError> {
         let spaces = self.shared.spaces.read();
-        self.shared.ready.opened(&work::waiting(&db.begin_read()?, &spaces)?);
+        self.shared.ready.announce(work::waiting(&db.begin_read()?, &spaces)?).committed();
         Ok(())
     }
 

@@ -40,31 +40,22 @@ impl Ready {
         change(&mut self.0.lock())
     }
 
-    /// Adds events in the order of the journal.
-    pub(crate) fn opened(&self, opened: &[(u32, u64)]) {
+    /// Counts events that are about to be committed, in the order of the journal. A reader sees a commit before its
+    /// writer goes on; counted afterwards, an event that is visible would be missing from the backlog for a moment.
+    pub(crate) fn announce(&self, opened: Vec<(u32, u64)>) -> Announced<'_> {
         self.with(|ready| {
-            for (space, seq) in opened {
+            for (space, _) in &opened {
                 let line = ready.spaces.entry(*space).or_default();
-                line.waiting.push_back(*seq);
                 line.backlog = line.backlog.saturating_add(1);
             }
             ready.backlog = ready.backlog.saturating_add(opened.len());
         });
+        Announced { ready: self, opened }
     }
 
     /// Records that events are finished.
     pub(crate) fn closed(&self, closed: &HashMap<u32, usize>) {
-        self.with(|ready| {
-            for (space, count) in closed {
-                ready.backlog = ready.backlog.saturating_sub(*count);
-                if let Some(line) = ready.spaces.get_mut(space) {
-                    line.backlog = line.backlog.saturating_sub(*count);
-                    if line.is_empty() {
-                        ready.spaces.remove(space);
-                    }
-                }
-            }
-        });
+        self.with(|ready| closed.iter().for_each(|(space, count)| ready.uncount(*space, *count)));
     }
 
     /// The number of events that are not finished.
@@ -115,16 +106,69 @@ impl Ready {
     }
 }
 
+impl Spaces {
+    /// Takes events of a space out of the backlog.
+    fn uncount(&mut self, space: u32, count: usize) {
+        self.backlog = self.backlog.saturating_sub(count);
+        if let Some(line) = self.spaces.get_mut(&space) {
+            line.backlog = line.backlog.saturating_sub(count);
+            if line.is_empty() {
+                self.spaces.remove(&space);
+            }
+        }
+    }
+}
+
+/// Events that are counted, but not processed before their commit has succeeded. Dropped, they are not counted any more.
+pub(crate) struct Announced<'a> {
+    ready: &'a Ready,
+    opened: Vec<(u32, u64)>,
+}
+
+impl Announced<'_> {
+    /// Makes the events available, and returns whether there are any.
+    pub(crate) fn committed(mut self) -> bool {
+        let opened = std::mem::take(&mut self.opened);
+        self.ready.with(|ready| {
+            for (space, seq) in &opened {
+                ready.spaces.entry(*space).or_default().waiting.push_back(*seq);
+            }
+        });
+        !opened.is_empty()
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.ready.with(|ready| self.opened.iter().for_each(|(space, _)| ready.uncount(*space, 1)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn events_are_counted_before_their_commit_and_processed_after_it() {
+        let ready = Ready::default();
+        let announced = ready.announce(vec![(1, 1), (2, 2)]);
+        assert_eq!((ready.backlog(), ready.backlog_of(2), ready.next(4)), (2, 1, None));
+        assert!(announced.committed());
+        assert_eq!((ready.backlog(), ready.next(4), ready.next(4)), (2, Some((1, 1)), Some((2, 2))));
+        let before = ready.announce(vec![(1, 3), (3, 4)]);
+        assert_eq!((ready.backlog(), ready.backlog_of(1), ready.backlog_of(3)), (4, 2, 1));
+        drop(before);
+        assert_eq!((ready.backlog(), ready.backlog_of(1), ready.backlog_of(3)), (2, 1, 0), "the commit failed");
+        assert_eq!(ready.next(4), None);
+        assert!(!ready.announce(Vec::new()).committed());
+    }
+
+    #[test]
     fn spaces_take_turns_and_none_holds_all_places() {
         let ready = Ready::default();
         let flood: Vec<(u32, u64)> = (0..100).map(|seq| (1, seq)).collect();
-        ready.opened(&flood);
-        ready.opened(&[(2, 100), (3, 101), (2, 102)]);
+        assert!(ready.announce(flood).committed());
+        assert!(ready.announce(vec![(2, 100), (3, 101), (2, 102)]).committed());
         assert_eq!((ready.backlog(), ready.backlog_of(1), ready.backlog_of(2)), (103, 100, 2));
         let mut order: Vec<(u32, u64)> = (0..6).map_while(|_| ready.next(4)).collect();
         let first: Vec<u32> = order.iter().take(3).map(|(space, _)| *space).collect();

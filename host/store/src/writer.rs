@@ -6,6 +6,7 @@ use redb::{Database, Durability};
 use crate::batch::{Answer, Batch, Changes, Faults, Write};
 use crate::engine::Engine;
 use crate::inbox::{Filled, Inbox};
+use crate::ready::Announced;
 use crate::shared::Shared;
 use crate::tables::SEQ;
 use crate::{StoreError, fault_point};
@@ -27,17 +28,17 @@ fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled)
         let mut next = Some(first);
         let writes = std::iter::from_fn(|| next.take().or_else(|| inbox.next(filled)));
         let done = transact(db, shared, writes, next_seq, &mut answers)?;
-        Ok((done.0.next_seq, filled.bytes(), done))
+        Ok((done.changes.next_seq, filled.bytes(), done))
     });
     match done {
-        Ok((changes, faults)) => {
+        Ok(Done { changes, announced, faults }) => {
             for fault in &faults {
                 fault_point(fault.after);
             }
             if !changes.new_spaces.is_empty() {
                 shared.spaces.write().extend(changes.new_spaces);
             }
-            shared.ready.opened(&changes.work_opened);
+            let opened = announced.committed();
             shared.ready.closed(&changes.work_closed);
             let touched = !changes.touched.is_empty();
             if touched {
@@ -49,7 +50,7 @@ fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled)
             if touched {
                 shared.queued.notify_one();
             }
-            if !changes.work_opened.is_empty() {
+            if opened {
                 shared.work.notify_one();
             }
             if changes.due_added {
@@ -69,19 +70,26 @@ fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled)
     }
 }
 
-fn transact(
+/// A commit that has succeeded.
+struct Done<'a> {
+    changes: Changes,
+    announced: Announced<'a>,
+    faults: Vec<Faults>,
+}
+
+fn transact<'a>(
     db: &Database,
-    shared: &Shared,
+    shared: &'a Shared,
     writes: impl Iterator<Item = Write>,
     next_seq: u64,
     answers: &mut Vec<Answer>,
-) -> Result<(Changes, Vec<Faults>), StoreError> {
+) -> Result<Done<'a>, StoreError> {
     let mut faults: Vec<Faults> = Vec::new();
     let mut transaction = db.begin_write()?;
     transaction
         .set_durability(Durability::Immediate)
         .map_err(|error| StoreError::Storage(format!("durability: {error}")))?;
-    let changes = {
+    let mut changes = {
         let mut batch = Batch::open(&transaction, shared, next_seq);
         for Write { apply, fault, .. } in writes {
             faults.extend(fault);
@@ -96,6 +104,7 @@ fn transact(
     for fault in &faults {
         fault_point(fault.before);
     }
+    let announced = shared.ready.announce(std::mem::take(&mut changes.work_opened));
     transaction.commit()?;
-    Ok((changes, faults))
+    Ok(Done { changes, announced, faults })
 }

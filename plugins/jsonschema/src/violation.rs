@@ -20,7 +20,7 @@ pub(crate) enum Spot<'a> {
 }
 
 impl fmt::Display for Spot<'_> {
-    /// A JSON pointer (RFC 6901); the top is the empty text.
+    /// A JSON pointer (RFC 6901); the top is the empty string.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Top => Ok(()),

@@ -1,4 +1,4 @@
-//! What a failure comes to: tried again by the schedule, put off, given up, and told.
+//! What follows a failed attempt: a retry by the schedule, a later time that the receiver names, the end of the attempts, and what is reported.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
