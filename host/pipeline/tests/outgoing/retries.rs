@@ -1,4 +1,5 @@
-//! What follows a failed attempt: a retry by the schedule, a later time that the receiver names, the end of the attempts, and what is reported.
+//! What follows a failed attempt: a retry by the schedule, a later time that the receiver names, or the end of the
+//! attempts, and what is reported.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
