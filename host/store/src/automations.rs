@@ -48,6 +48,6 @@ impl Automations {
 pub(crate) fn write_automation(batch: &mut Batch<'_>, space: u32, automation: &Automation) -> Result<(), StoreError> {
     let (id, row) = (automation.id.as_str(), rows::json(automation)?);
     config::insert(batch, (space, AUTOMATION, id), &row)?;
-    batch.transaction.open_table(REVISIONS)?.insert((space, id, automation.revision), row.as_slice())?;
+    batch.revisions()?.insert((space, id, automation.revision), row.as_slice())?;
     Ok(())
 }

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use hookwright_model::SpaceId;
-use redb::{ReadableTable as _, Table, WriteTransaction};
+use redb::{Table, Value, WriteTransaction};
 
 use crate::StoreError;
 use crate::shared::Shared;
-use crate::tables::{self, SPACES};
+use crate::tables;
+use crate::write_set::{Logged, WriteSet, Written};
 
 /// Sends the caller its answer once the commit has succeeded or failed.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), &StoreError>) + Send>;
@@ -36,13 +37,16 @@ pub(crate) struct Changes {
     pub(crate) due_added: bool,
     pub(crate) touched: HashSet<(u32, u64)>,
     pub(crate) new_spaces: HashMap<SpaceId, u32>,
+    /// The rows that were written.
+    pub(crate) writes: WriteSet,
 }
 
 macro_rules! batch {
-    ($($name:ident: $key:ty => $value:ty, $definition:ident;)*) => {
+    ($($number:literal $name:ident: $key:ty => $value:ty, $definition:ident;)*) => {
         /// One commit with its open tables. Each is opened on first use, since most commits use only a few.
         pub(crate) struct Batch<'t> {
-            pub(crate) transaction: &'t WriteTransaction,
+            transaction: &'t WriteTransaction,
+            writes: WriteSet,
             $($name: Option<Table<'t, $key, $value>>,)*
             /// The seq of the next event.
             pub(crate) next_seq: u64,
@@ -61,6 +65,7 @@ macro_rules! batch {
             pub(crate) fn open(transaction: &'t WriteTransaction, shared: &'t Shared, next_seq: u64) -> Self {
                 Self {
                     transaction,
+                    writes: WriteSet::default(),
                     $($name: None,)*
                     next_seq,
                     work_opened: Vec::new(),
@@ -81,55 +86,80 @@ macro_rules! batch {
                     due_added: self.due_added,
                     touched: self.touched,
                     new_spaces: self.new_spaces,
+                    writes: self.writes,
                 }
             }
 
             $(
-                pub(crate) fn $name(&mut self) -> Result<&mut Table<'t, $key, $value>, StoreError> {
+                pub(crate) fn $name(&mut self) -> Result<Logged<'_, 't, $key, $value>, StoreError> {
                     if self.$name.is_none() {
                         self.$name = Some(self.transaction.open_table(tables::$definition)?);
                     }
-                    self.$name.as_mut().ok_or_else(|| StoreError::Storage("a table is not open".to_owned()))
+                    let table = self.$name.as_mut();
+                    let table = table.ok_or_else(|| StoreError::Storage("a table is not open".to_owned()))?;
+                    Ok(Logged { table, number: $number, writes: &mut self.writes })
                 }
             )*
+
+            /// Writes a row of another commit's write set.
+            pub(crate) fn apply(&mut self, written: Written<'_>) -> Result<(), StoreError> {
+                let Written { table, key, value } = written;
+                match table {
+                    $($number => {
+                        let table = self.$name()?;
+                        let key = <$key as Value>::from_bytes(key);
+                        match value {
+                            Some(value) => table.insert(key, <$value as Value>::from_bytes(value))?.map(drop),
+                            None => table.remove(key)?.map(drop),
+                        };
+                    })*
+                    other => return Err(StoreError::Corrupt(format!("the log names a table {other}"))),
+                }
+                Ok(())
+            }
         }
     };
 }
 
 batch! {
-    events: (u32, u64) => &'static [u8], EVENTS;
-    event_ids: (u32, &'static str, &'static str) => u64, EVENT_IDS;
-    idempotency_keys: (u32, &'static str) => &'static [u8], IDEMPOTENCY_KEYS;
-    idempotency_times: (i64, u32, &'static str) => (), IDEMPOTENCY_TIMES;
-    interrupted: u64 => u32, INTERRUPTED;
-    descendants: (u32, &'static str) => u64, DESCENDANTS;
-    work: u64 => &'static [u8], WORK;
-    runs: (u32, u64, u32) => &'static [u8], RUNS;
-    deliveries: (u32, u64, u32) => &'static [u8], DELIVERIES;
-    attempts: (u32, u64, u32, u32) => &'static [u8], ATTEMPTS;
-    attempt_log: tables::LogKey => tables::LogSummary, ATTEMPT_LOG;
-    finished: (i64, u32, u64, u32) => (), FINISHED;
-    queue: (u32, u64, i64, u64, u32) => (), QUEUE;
-    blocked: (u32, u64, &'static str, u64, u32) => (), BLOCKED;
-    heads: (u32, u64, &'static str) => (u64, u32), HEADS;
-    due: (i64, u32, u64, u32, u8) => (), DUE;
-    config: (u32, &'static str, &'static str) => &'static [u8], CONFIG;
-    records: (u32, &'static str, u64) => &'static [u8], RECORDS;
-    notes: (u32, &'static str, u64, u64) => &'static [u8], NOTES;
-    counters: (u32, &'static str) => u64, COUNTERS;
-    kept: (u32, &'static str, &'static str) => &'static [u8], KEPT;
-    kept_sizes: (u32, &'static str) => (u64, u64), KEPT_SIZES;
-    kept_expiry: (i64, u32, &'static str, &'static str) => (), KEPT_EXPIRY;
-    mails: (u32, u64) => &'static [u8], MAILS;
-    parked: (u32, &'static str, u64, u32) => (), PARKED;
-    record_index: (u32, &'static str, &'static str, &'static str, u64) => (), RECORD_INDEX;
-    history: (u32, &'static str, u64, u64) => &'static [u8], HISTORY;
-    lanes: (u32, &'static str, u64, u32) => (), LANES;
-    live: (u32, u64, u32) => (), LIVE;
-    items: (u32, u64, u32, u32, u32) => &'static [u8], ITEMS;
-    recordings: (u32, &'static str, u64) => &'static [u8], RECORDINGS;
-    recording_sizes: (u32, &'static str) => (u64, u64), RECORDING_SIZES;
-    requests: (u32, &'static str, u64) => &'static [u8], REQUESTS;
+    // The numbers are in the log: they stay as they are, and that of a table that is gone is not used again.
+    1 events: (u32, u64) => &'static [u8], EVENTS;
+    2 event_ids: (u32, &'static str, &'static str) => u64, EVENT_IDS;
+    3 idempotency_keys: (u32, &'static str) => &'static [u8], IDEMPOTENCY_KEYS;
+    4 idempotency_times: (i64, u32, &'static str) => (), IDEMPOTENCY_TIMES;
+    5 interrupted: u64 => u32, INTERRUPTED;
+    6 descendants: (u32, &'static str) => u64, DESCENDANTS;
+    7 work: u64 => &'static [u8], WORK;
+    8 runs: (u32, u64, u32) => &'static [u8], RUNS;
+    9 deliveries: (u32, u64, u32) => &'static [u8], DELIVERIES;
+    10 attempts: (u32, u64, u32, u32) => &'static [u8], ATTEMPTS;
+    11 attempt_log: tables::LogKey => tables::LogSummary, ATTEMPT_LOG;
+    12 finished: (i64, u32, u64, u32) => (), FINISHED;
+    13 queue: (u32, u64, i64, u64, u32) => (), QUEUE;
+    14 blocked: (u32, u64, &'static str, u64, u32) => (), BLOCKED;
+    15 heads: (u32, u64, &'static str) => (u64, u32), HEADS;
+    16 due: (i64, u32, u64, u32, u8) => (), DUE;
+    17 config: (u32, &'static str, &'static str) => &'static [u8], CONFIG;
+    18 records: (u32, &'static str, u64) => &'static [u8], RECORDS;
+    19 notes: (u32, &'static str, u64, u64) => &'static [u8], NOTES;
+    20 counters: (u32, &'static str) => u64, COUNTERS;
+    21 kept: (u32, &'static str, &'static str) => &'static [u8], KEPT;
+    22 kept_sizes: (u32, &'static str) => (u64, u64), KEPT_SIZES;
+    23 kept_expiry: (i64, u32, &'static str, &'static str) => (), KEPT_EXPIRY;
+    24 mails: (u32, u64) => &'static [u8], MAILS;
+    25 parked: (u32, &'static str, u64, u32) => (), PARKED;
+    26 record_index: (u32, &'static str, &'static str, &'static str, u64) => (), RECORD_INDEX;
+    27 history: (u32, &'static str, u64, u64) => &'static [u8], HISTORY;
+    28 lanes: (u32, &'static str, u64, u32) => (), LANES;
+    29 live: (u32, u64, u32) => (), LIVE;
+    30 items: (u32, u64, u32, u32, u32) => &'static [u8], ITEMS;
+    31 recordings: (u32, &'static str, u64) => &'static [u8], RECORDINGS;
+    32 recording_sizes: (u32, &'static str) => (u64, u64), RECORDING_SIZES;
+    33 requests: (u32, &'static str, u64) => &'static [u8], REQUESTS;
+    34 spaces: &'static str => u32, SPACES;
+    35 revisions: (u32, &'static str, u32) => &'static [u8], REVISIONS;
+    36 components: &'static str => &'static [u8], COMPONENTS;
+    37 meta: &'static str => &'static str, META;
 }
 
 impl Batch<'_> {
@@ -138,32 +168,29 @@ impl Batch<'_> {
         if let Some(number) = self.shared.number(space).or_else(|| self.new_spaces.get(space).copied()) {
             return Ok(number);
         }
-        let mut spaces = self.transaction.open_table(SPACES)?;
         let mut highest = 0;
-        for row in spaces.iter()? {
+        for row in self.spaces()?.iter()? {
             highest = highest.max(row?.1.value());
         }
         let number = highest.saturating_add(1);
-        spaces.insert(space.as_str(), number)?;
+        self.spaces()?.insert(space.as_str(), number)?;
         self.new_spaces.insert(space.clone(), number);
         Ok(number)
     }
 
     /// Records that ids up to `id` were assigned.
     pub(crate) fn count(&mut self, space: u32, kind: &str, id: u64) -> Result<(), StoreError> {
-        let counters = self.counters()?;
-        let highest = counters.get((space, kind))?.map_or(0, |value| value.value());
+        let highest = self.counters()?.get((space, kind))?.map_or(0, |value| value.value());
         if id > highest {
-            counters.insert((space, kind), id)?;
+            self.counters()?.insert((space, kind), id)?;
         }
         Ok(())
     }
 
     /// The next id of a kind whose ids are assigned in the commit itself.
     pub(crate) fn next(&mut self, space: u32, kind: &str) -> Result<u64, StoreError> {
-        let counters = self.counters()?;
-        let next = counters.get((space, kind))?.map_or(0, |value| value.value()).saturating_add(1);
-        counters.insert((space, kind), next)?;
+        let next = self.counters()?.get((space, kind))?.map_or(0, |value| value.value()).saturating_add(1);
+        self.counters()?.insert((space, kind), next)?;
         Ok(next)
     }
 }

@@ -151,7 +151,7 @@ pub(crate) fn apply(batch: &mut Batch<'_>, space: u32, ready: ReadyEffects) -> R
                 batch.records()?.remove(place)?;
                 let (first, last) =
                     ((space, key.kind.as_str(), key.id, 0), (space, key.kind.as_str(), key.id, u64::MAX));
-                batch.notes()?.retain_in(first..=last, |_, _| false)?;
+                batch.notes()?.remove_range(first..=last)?;
             }
         }
     }

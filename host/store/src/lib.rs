@@ -68,6 +68,7 @@ mod vault;
 mod webhooks;
 mod work;
 mod workflows;
+mod write_set;
 mod writer;
 
 use std::collections::HashMap;

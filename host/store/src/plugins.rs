@@ -48,7 +48,7 @@ impl Plugins {
                     insert(batch, (number, POLICY, &name), &policy)?;
                 }
                 if let Some((digest, component)) = component {
-                    batch.transaction.open_table(COMPONENTS)?.insert(digest.as_str(), component.as_ref())?;
+                    batch.components()?.insert(digest.as_str(), component.as_ref())?;
                 }
                 insert(batch, (number, PLUGIN, &name), &row)?;
                 drop_components(batch, &dropped)
@@ -148,9 +148,8 @@ pub(crate) fn drop_components(batch: &mut Batch<'_>, digests: &[String]) -> Resu
             }
         }
     }
-    let mut components = batch.transaction.open_table(COMPONENTS)?;
     for digest in unused {
-        components.remove(digest)?;
+        batch.components()?.remove(digest)?;
     }
     Ok(())
 }

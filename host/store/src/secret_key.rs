@@ -48,7 +48,7 @@ impl Secrets {
     async fn seal_check(&self, vault: &Vault) -> Result<(), VaultError> {
         let sealed = vault.seal(TEXT)?;
         let written = self.db.write(None, 128, move |batch| {
-            batch.transaction.open_table(META)?.insert(CHECK, sealed.as_str())?;
+            batch.meta()?.insert(CHECK, sealed.as_str())?;
             Ok(())
         });
         Ok(written.await?)

@@ -16,7 +16,7 @@ fn versions_of(name: &str) -> String {
 pub(crate) fn write(batch: &mut Batch<'_>, space: u32, workflow: &Workflow) -> Result<(), StoreError> {
     let (id, row) = (versions_of(&workflow.name), rows::json(workflow)?);
     insert(batch, (space, WORKFLOW, &workflow.name), &row)?;
-    batch.transaction.open_table(REVISIONS)?.insert((space, id.as_str(), workflow.version), row.as_slice())?;
+    batch.revisions()?.insert((space, id.as_str(), workflow.version), row.as_slice())?;
     Ok(())
 }
 
