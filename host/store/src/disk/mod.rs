@@ -1,12 +1,11 @@
-//! The store's file under redb. Every block that is read is compared with the checksum that it was written with, so a
-//! bit that flipped on the disk is refused instead of served. Disk failures are recorded, so that the store knows when
-//! to be reopened. The header of the last acknowledged commit is retained, so that a commit that failed half-way is
-//! never in the file after reopening.
+//! The store's file under redb. What redb writes is written behind (`behind.rs`), so redb never waits for the disk. Every
+//! block that is read is compared with the checksum that it was written with, so a bit that flipped on the disk is
+//! refused instead of served. Disk failures are recorded, so that the store knows when to be reopened.
 //!
 //! redb itself compares checksums only when it repairs a file after a crash, not when it reads a page.
 
+mod behind;
 mod file;
-mod header;
 mod overlay;
 mod space;
 mod sums;
@@ -18,21 +17,26 @@ use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
 
+use crate::fault_point;
+use behind::{Batch, Behind, block_len};
 #[cfg(unix)]
 use file::make_private;
 pub(crate) use file::{private, write_at};
-use header::Header;
-pub(crate) use header::commit_of;
 pub(crate) use overlay::Overlay;
 pub(crate) use space::space;
+use sums::checksum;
 pub(crate) use sums::{BLOCK, Found, Sums};
+
+/// How much is written to the file at a time.
+const RUN: usize = 1024 * 1024;
 
 /// A disk failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +88,8 @@ impl Alarm {
 pub(crate) struct Disk {
     path: PathBuf,
     sums: Sums,
-    header: Mutex<Header>,
     failure: Mutex<Option<DiskFailure>>,
-    /// The opening of the file that may write. Writes of earlier openings are refused.
-    opening: AtomicU64,
+    opening: Mutex<Option<Arc<Opening>>>,
     pub(crate) alarm: Arc<Alarm>,
     #[cfg(test)]
     pub(crate) trouble: Arc<trouble::Trouble>,
@@ -99,30 +101,65 @@ impl Disk {
         Self {
             path: path.to_owned(),
             sums,
-            header: Mutex::new(Header::default()),
             failure: Mutex::new(None),
-            opening: AtomicU64::new(0),
+            opening: Mutex::new(None),
             alarm: Arc::default(),
             #[cfg(test)]
             trouble: Arc::default(),
         }
     }
 
-    /// Opens the file for redb. `create`: it may be new.
+    /// Opens the file for redb. `create`: it may be new. Nothing is written to it before [`Disk::start`].
     pub(crate) fn backend(self: &Arc<Self>, create: bool) -> Result<DiskBackend, DatabaseError> {
-        let file = private(File::options().read(true).write(true).create(create)).open(&self.path);
-        let file = file.map_err(|error| DatabaseError::Storage(redb::StorageError::Io(error)))?;
+        let failed = |error| DatabaseError::Storage(redb::StorageError::Io(error));
+        let file = private(File::options().read(true).write(true).create(create)).open(&self.path).map_err(failed)?;
         #[cfg(unix)]
         make_private(&file);
-        self.header.lock().load(&file)?;
+        self.end();
         *self.failure.lock() = None;
-        let opening = self.opening.fetch_add(1, Ordering::AcqRel).saturating_add(1);
-        Ok(DiskBackend { disk: Arc::clone(self), opening, file: FileBackend::new(file)? })
+        let file = FileBackend::new(file)?;
+        let length = Mutex::new(file.len().map_err(failed)?);
+        let opening = Arc::new(Opening {
+            disk: Arc::clone(self),
+            file,
+            length,
+            behind: Behind::default(),
+            writer: Mutex::new(None),
+        });
+        *self.opening.lock() = Some(Arc::clone(&opening));
+        Ok(DiskBackend(opening))
     }
 
-    /// Refuses all access until the file is opened again.
-    pub(crate) fn seal(&self) {
-        self.opening.fetch_add(1, Ordering::AcqRel);
+    /// Begins to write what the opened file lacks.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        let Some(opening) = self.opening.lock().clone() else { return Ok(()) };
+        let writing = Arc::clone(&opening);
+        let writer = std::thread::Builder::new().name("store-disk".to_owned()).spawn(move || writing.write_behind())?;
+        *opening.writer.lock() = Some(writer);
+        Ok(())
+    }
+
+    /// Ends the opening of the file: nothing of it is written from now on.
+    pub(crate) fn end(&self) {
+        if let Some(opening) = self.opening.lock().take() {
+            opening.stop();
+        }
+    }
+
+    /// The number of flushes that redb has made since the file was opened.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.opening.lock().as_ref().map_or(0, |opening| opening.behind.sealed())
+    }
+
+    /// The number of them that are done on the disk.
+    pub(crate) fn flushed(&self) -> u64 {
+        self.opening.lock().as_ref().map_or(0, |opening| opening.behind.durable())
+    }
+
+    /// Waits until as many flushes as redb has made so far are done on the disk.
+    pub(crate) fn settle(&self) -> io::Result<()> {
+        let opening = self.opening.lock().clone();
+        opening.map_or(Ok(()), |opening| opening.behind.wait_for(opening.behind.sealed()))
     }
 
     /// The failure since the file was opened.
@@ -143,80 +180,56 @@ impl Disk {
     pub(crate) fn sums(&self) -> &Sums {
         &self.sums
     }
-
-    /// Marks the present content of the file as acknowledged: a later failure rolls back to it.
-    pub(crate) fn acknowledge(&self) {
-        let commit = self.header.lock().acknowledge();
-        if let Some(commit) = commit {
-            self.sums.mark(commit);
-        }
-    }
-
-    /// The number of the commit that the file's header names as the present one.
-    pub(crate) fn commit(&self) -> Option<u64> {
-        self.header.lock().commit()
-    }
-
-    /// Whether redb has recorded that the file is complete.
-    pub(crate) fn closed_well(&self) -> bool {
-        self.header.lock().closed_well()
-    }
-
-    /// The first block of the file.
-    pub(crate) fn header(&self) -> Vec<u8> {
-        self.header.lock().block().to_vec()
-    }
-
-    /// Restores the header of the last acknowledged commit. All its pages still exist: redb reuses the pages of a
-    /// commit only after the next one is durable.
-    pub(crate) fn roll_back(&self) -> io::Result<()> {
-        let acknowledged = self.header.lock().acknowledged();
-        acknowledged.map_or(Ok(()), |bytes| self.put_back(&bytes))
-    }
-
-    /// Restores a header that was changed by an opening that is refused, so that the next one is refused as well.
-    pub(crate) fn restore(&self, block: &[u8]) {
-        self.seal();
-        if self.header.lock().block() != block
-            && let Err(error) = self.put_back(block)
-        {
-            tracing::warn!(%error, "the header of the damaged file was not restored");
-        }
-    }
-
-    fn put_back(&self, bytes: &[u8]) -> io::Result<()> {
-        let file = File::options().read(true).write(true).open(&self.path)?;
-        let mut header = self.header.lock();
-        #[cfg(test)]
-        self.trouble.put_back()?;
-        write_at(&file, bytes, 0)?;
-        file.sync_data()?;
-        header.written(0, bytes);
-        self.sums.written(0, header.block());
-        Ok(())
-    }
 }
 
 /// One opening of the file.
 #[derive(Debug)]
-pub(crate) struct DiskBackend {
+struct Opening {
     disk: Arc<Disk>,
-    opening: u64,
     file: FileBackend,
+    /// The length that the file has for redb.
+    length: Mutex<u64>,
+    behind: Behind,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl DiskBackend {
+impl Opening {
     fn noted<T>(&self, result: io::Result<T>, doing: &str) -> io::Result<T> {
         result.inspect_err(|error| self.disk.fail(DiskFailure::of(error, doing)))
     }
 
-    /// Called before each change: only the latest opening may write, and the checksums saved beside the file become
-    /// invalid.
-    fn changing(&self) -> io::Result<()> {
-        if self.opening != self.disk.opening.load(Ordering::Acquire) {
-            return Err(io::Error::other("this opening of the store's file is over"));
+    fn stop(&self) {
+        self.behind.stop();
+        if let Some(writer) = self.writer.lock().take() {
+            // A panic of it was recorded as a failure.
+            let _ = writer.join();
         }
-        self.noted(self.disk.sums.open(), "the file of checksums")
+    }
+
+    /// Writes batches until the opening ends or the disk fails.
+    fn write_behind(&self) {
+        while let Some(batch) = self.behind.next() {
+            match self.noted(self.write_batch(&batch), "writing") {
+                Ok(()) => self.behind.done(),
+                Err(_) => return self.behind.stop(),
+            }
+        }
+    }
+
+    fn write_batch(&self, batch: &Batch) -> io::Result<()> {
+        fault_point("checkpoint.before-write");
+        self.disk.sums.doubt(batch.blocks.keys().copied())?;
+        for (offset, bytes) in behind::runs(batch, RUN) {
+            self.file_write(offset, &bytes)?;
+        }
+        if let Some(length) = batch.length {
+            self.file.set_len(length)?;
+            self.disk.sums.set_len(length);
+        }
+        fault_point("checkpoint.before-flush");
+        self.file_sync()?;
+        fault_point("checkpoint.after-flush");
+        self.disk.sums.settle(batch.blocks.iter().map(|(number, block)| (*number, checksum(block))))
     }
 
     fn file_write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -233,90 +246,118 @@ impl DiskBackend {
         self.file.sync_data()
     }
 
+    /// Reads from the file. What is behind its end was not written yet, and is zero.
     fn file_read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         #[cfg(test)]
         self.disk.trouble.read()?;
-        self.file.read(offset, out)
-    }
-}
-
-impl StorageBackend for DiskBackend {
-    fn len(&self) -> Result<u64, io::Error> {
-        self.noted(self.file.len(), "its length")
+        let there = usize::try_from(self.file.len()?.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
+        let (present, absent) = out.split_at_mut(there);
+        absent.fill(0);
+        if present.is_empty() { Ok(()) } else { self.file.read(offset, present) }
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        self.noted(self.file_read(offset, out), "reading")?;
-        let Some(block) = self.disk.sums.wrong(offset, out) else { return Ok(()) };
-        // redb never reads a page while it is written. If it ever does, this distinguishes that from damage.
-        let _writing = self.disk.sums.hold();
-        self.noted(self.file_read(offset, out), "reading")?;
-        match self.disk.sums.wrong(offset, out) {
+    /// Reads blocks, the newest content of each.
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.behind.lock();
+        let blocks: Vec<Option<Bytes>> =
+            overlay::parts(offset, out.len()).map(|(block, ..)| state.block(block).cloned()).collect();
+        drop(state);
+        if blocks.iter().any(Option::is_none) {
+            self.noted(self.file_read(offset, out), "reading")?;
+        }
+        let mut wrong = None;
+        for ((block, within, from, length), newest) in overlay::parts(offset, out.len()).zip(blocks) {
+            let Some(out) = out.get_mut(from..from.saturating_add(length)) else { continue };
+            match newest.as_ref().and_then(|newest| newest.get(within..within.saturating_add(length))) {
+                Some(newest) => out.copy_from_slice(newest),
+                None => {
+                    wrong = wrong.or(self.disk.sums.wrong(block.saturating_mul(BLOCK), out).filter(|_| within == 0))
+                }
+            }
+        }
+        match wrong {
             None => Ok(()),
-            Some(_) => {
+            Some(block) => {
                 let reason = format!("the block at byte {} is not what was written there", block.saturating_mul(BLOCK));
                 self.noted(Err(io::Error::new(io::ErrorKind::InvalidData, reason)), "reading")
             }
         }
     }
 
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let data = Bytes::copy_from_slice(data);
+        for (block, within, from, length) in overlay::parts(offset, data.len()) {
+            let part = data.slice(from..from.saturating_add(length));
+            let whole = if length == block_len() {
+                part
+            } else {
+                let mut whole = vec![0; block_len()];
+                self.read(block.saturating_mul(BLOCK), &mut whole)?;
+                if let Some(place) = whole.get_mut(within..within.saturating_add(length)) {
+                    place.copy_from_slice(&part);
+                }
+                whole.into()
+            };
+            self.behind.lock().put(block, whole);
+        }
+        let mut length = self.length.lock();
+        *length = (*length).max(offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX)));
+        Ok(())
+    }
+}
+
+/// One opening of the file, for redb.
+#[derive(Debug)]
+pub(crate) struct DiskBackend(Arc<Opening>);
+
+impl StorageBackend for DiskBackend {
+    fn len(&self) -> Result<u64, io::Error> {
+        Ok(*self.0.length.lock())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.0.read(offset, out)
+    }
+
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        self.changing()?;
-        self.noted(self.file.set_len(len), "its length")?;
-        self.disk.sums.set_len(len);
+        *self.0.length.lock() = len;
+        self.0.behind.lock().set_length(len);
         Ok(())
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        self.noted(self.file_sync(), "flushing")
+        self.0.behind.seal()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        self.changing()?;
-        let _writing = self.disk.sums.hold();
-        if let Err(error) = self.file_write(offset, data) {
-            // A part of it may have been written.
-            self.disk.sums.forget(offset, data.len());
-            return self.noted(Err(error), "writing");
-        }
-        if offset < BLOCK {
-            let mut header = self.disk.header.lock();
-            header.written(offset, data);
-            self.disk.sums.written(0, header.block());
-            if let Some(rest) = usize::try_from(BLOCK - offset).ok().and_then(|head| data.get(head..)) {
-                self.disk.sums.written(BLOCK, rest);
-            }
-        } else {
-            self.disk.sums.written(offset, data);
-        }
-        Ok(())
+        self.0.write(offset, data)
     }
 
     fn close(&self) -> Result<(), io::Error> {
-        self.file.close()
+        self.0.file.close()
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
+        self.0.file.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
+        self.0.file.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
+        self.0.file.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
+        self.0.file.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
+        self.0.file.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
+        self.0.file.query_lock_range(start, end)
     }
 }

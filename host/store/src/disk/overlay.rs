@@ -63,7 +63,7 @@ impl Overlay {
 }
 
 /// The parts of a range of bytes by block: the block, the offset in the block, the offset in the range, and the length.
-fn parts(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize, usize)> {
+pub(super) fn parts(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize, usize)> {
     let size = usize::try_from(BLOCK).unwrap_or(4096);
     let mut done = 0;
     std::iter::from_fn(move || {

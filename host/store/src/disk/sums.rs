@@ -1,21 +1,20 @@
-//! The checksum of each block of the store's file: in memory while the file is open, and in a file beside it
-//! (`hookwright.redb.sums`) while it is not. That file is not flushed with each commit: after a crash redb reads the
-//! whole file and verifies its own checksums, and these checksums are computed again from those reads.
+//! The checksum of each block of the store's file, in memory and in a file beside it (`hookwright.redb.sums`), so that
+//! every block that is read can be compared with what was written there, after a crash too.
 //!
 //! ```text
-//! sums file: magic (8 bytes), state (8), commit (8), checksum of these three (4), zeros to 64 bytes,
-//!            then, if the state is CLOSED: blocks (8), checksum of each (4), checksum of all that (4)
+//! sums file: magic (8 bytes), zeros to 64 bytes, then the checksum of each block (4 bytes); 0: unknown
 //! ```
 //!
-//! The commit is the number of the last acknowledged one. It is written without a flush, so it may be too low after a
-//! power failure, but never too high: if the store's file has only an earlier one, it is damaged.
+//! Before blocks are changed, their checksums become unknown on the disk; once the blocks are on the disk, the new ones
+//! are written. So after a crash a checksum is right or unknown, whenever it came.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, RwLock};
 
 #[cfg(unix)]
 use super::file::make_private;
@@ -24,11 +23,14 @@ use super::file::{private, read_at, write_at};
 /// The number of bytes that one checksum covers: a page of redb.
 pub(crate) const BLOCK: u64 = 4096;
 
-const MAGIC: &[u8; 8] = b"hwsums1\n";
-const OPEN: u64 = 1;
-const CLOSED: u64 = 2;
-const HEAD: usize = 28;
+const MAGIC: &[u8; 8] = b"hwsums2\n";
+/// The magic of files in which the checksums followed a head that said whether they were valid.
+const FORMER: &[u8; 8] = b"hwsums1\n";
+/// What that head said if they were.
+const FORMER_CLOSED: u64 = 2;
 const BODY: u64 = 64;
+/// The number of checksums that are written together.
+const PART: usize = 1024;
 /// Represents an unknown checksum.
 const UNKNOWN: u32 = 0;
 
@@ -37,11 +39,9 @@ const UNKNOWN: u32 = 0;
 pub(crate) enum Found {
     /// There is none.
     Nothing,
-    /// The store was not closed; has the last commit that is known to be acknowledged.
-    Open(u64),
-    /// The store was closed after this commit, and the file has the checksums of all blocks.
-    Closed(u64),
-    /// It does not contain what was written.
+    /// Checksums.
+    Checksums,
+    /// It was written by an earlier version that was not shut down, or is something else.
     Unreadable,
 }
 
@@ -51,7 +51,6 @@ pub(crate) struct Sums {
     path: PathBuf,
     known: RwLock<Vec<AtomicU32>>,
     file: Mutex<Option<File>>,
-    writing: Mutex<()>,
 }
 
 impl Sums {
@@ -62,106 +61,93 @@ impl Sums {
         PathBuf::from(name)
     }
 
-    /// Reads the checksums of a store's file, if it was closed cleanly.
+    /// Reads the checksums of a store's file.
     ///
     /// # Errors
-    /// They cannot be read, so whether the store was closed is unknown.
+    /// They cannot be read.
     pub(crate) fn load(store: &Path) -> io::Result<(Self, Found)> {
         let path = Self::beside(store);
         let (known, found) = match std::fs::read(&path) {
-            Ok(bytes) => parse(&bytes),
+            Ok(bytes) => parse(&bytes).map_or((Vec::new(), Found::Unreadable), |known| (known, Found::Checksums)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), Found::Nothing),
             Err(error) => return Err(error),
         };
-        let known = known.into_iter().map(AtomicU32::new).collect();
-        Ok((Self { path, known: RwLock::new(known), file: Mutex::new(None), writing: Mutex::new(()) }, found))
+        let known = RwLock::new(known.into_iter().map(AtomicU32::new).collect());
+        Ok((Self { path, known, file: Mutex::new(None) }, found))
     }
 
-    /// Records on the disk that the store is open, which makes the checksums there invalid. Does nothing if that is
-    /// recorded already.
-    pub(super) fn open(&self) -> io::Result<()> {
-        let mut opened = self.file.lock();
-        if opened.is_none() {
-            let mut file =
-                private(File::options().read(true).write(true).create(true).truncate(false)).open(&self.path)?;
-            #[cfg(unix)]
-            make_private(&file);
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            let commit = read_head(&bytes).map_or(0, |(_, commit)| commit);
-            write_at(&file, &head(OPEN, commit), 0)?;
-            file.sync_data()?;
-            *opened = Some(file);
+    /// Makes the checksums of blocks that are about to change unknown, durably.
+    pub(super) fn doubt(&self, blocks: impl Iterator<Item = u64>) -> io::Result<()> {
+        let parts = self.set(blocks.map(|block| (block, UNKNOWN)));
+        self.with_file(|file| {
+            self.write(file, &parts)?;
+            file.sync_data()
+        })
+    }
+
+    /// Stores the checksums of blocks that are on the disk now.
+    pub(super) fn settle(&self, blocks: impl Iterator<Item = (u64, u32)>) -> io::Result<()> {
+        let parts = self.set(blocks);
+        self.with_file(|file| self.write(file, &parts))
+    }
+
+    /// Changes checksums in memory; returns which parts of the file that is.
+    fn set(&self, blocks: impl Iterator<Item = (u64, u32)>) -> BTreeSet<usize> {
+        let mut known = self.known.write();
+        let mut parts = BTreeSet::new();
+        for (block, sum) in blocks {
+            let Ok(block) = usize::try_from(block) else { continue };
+            if known.len() <= block {
+                known.resize_with(block.saturating_add(1), || AtomicU32::new(UNKNOWN));
+            }
+            if let Some(known) = known.get(block) {
+                known.store(sum, Ordering::Release);
+            }
+            parts.insert(block / PART);
+        }
+        parts
+    }
+
+    fn write(&self, file: &File, parts: &BTreeSet<usize>) -> io::Result<()> {
+        for part in parts {
+            let known = self.known.read();
+            let first = part.saturating_mul(PART);
+            let sums = known.iter().skip(first).take(PART);
+            let bytes: Vec<u8> = sums.flat_map(|sum| sum.load(Ordering::Acquire).to_le_bytes()).collect();
+            drop(known);
+            let offset = u64::try_from(first.saturating_mul(4)).unwrap_or(u64::MAX).saturating_add(BODY);
+            write_at(file, &bytes, offset)?;
         }
         Ok(())
     }
 
-    /// Records the last acknowledged commit.
-    pub(crate) fn mark(&self, commit: u64) {
-        if let Some(file) = self.file.lock().as_ref()
-            && let Err(error) = write_at(file, &head(OPEN, commit), 0)
-        {
-            tracing::debug!(%error, "the number of the last commit was not saved next to the store");
+    /// Uses the file, which is created if it does not exist and rewritten if it has another form.
+    fn with_file(&self, run: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+        let mut opened = self.file.lock();
+        if let Some(file) = opened.as_ref() {
+            return run(file);
         }
-    }
-
-    /// Saves the checksums of all blocks after redb has closed the file. Blocks with unknown checksums are read.
-    pub(crate) fn save(&self, store: &Path, commit: u64) -> io::Result<()> {
-        let Some(file) = self.file.lock().take() else { return Ok(()) };
-        let mut source = File::open(store)?;
-        let blocks = source.metadata()?.len().div_ceil(BLOCK);
-        self.set_len(blocks.saturating_mul(BLOCK));
-        let mut body = Vec::new();
-        body.extend_from_slice(&blocks.to_le_bytes());
-        let known = self.known.read();
-        for (block, sum) in (0_u64..).zip(known.iter()) {
-            let mut sum = sum.load(Ordering::Acquire);
-            if sum == UNKNOWN {
-                sum = read_sum(&mut source, block)?;
-            }
-            body.extend_from_slice(&sum.to_le_bytes());
+        let mut file = private(File::options().read(true).write(true).create(true).truncate(false)).open(&self.path)?;
+        #[cfg(unix)]
+        make_private(&file);
+        let mut magic = [0; 8];
+        if file.read_exact(&mut magic).is_err() || magic != *MAGIC {
+            // First what it says, then that it says it.
+            file.set_len(0)?;
+            let parts = (0..self.known.read().len().div_ceil(PART)).collect();
+            self.write(&file, &parts)?;
+            file.sync_all()?;
+            write_at(&file, MAGIC, 0)?;
+            file.sync_all()?;
         }
-        let all = crc32fast::hash(&body);
-        body.extend_from_slice(&all.to_le_bytes());
-        write_at(&file, &body, BODY)?;
-        file.sync_data()?;
-        write_at(&file, &head(CLOSED, commit), 0)?;
-        file.sync_all()
-    }
-
-    /// While this guard is held, nothing is written.
-    pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock()
+        let done = run(&file);
+        *opened = Some(file);
+        done
     }
 
     pub(super) fn set_len(&self, len: u64) {
         let blocks = usize::try_from(len.div_ceil(BLOCK)).unwrap_or(usize::MAX);
-        let mut known = self.known.write();
-        known.resize_with(blocks, || AtomicU32::new(UNKNOWN));
-    }
-
-    /// Updates the checksums after a write. Those of partially written blocks become unknown.
-    pub(super) fn written(&self, offset: u64, data: &[u8]) {
-        if !offset.is_multiple_of(BLOCK) {
-            return self.forget(offset, data.len());
-        }
-        self.grow(offset, data.len());
-        let known = self.known.read();
-        let first = usize::try_from(offset / BLOCK).unwrap_or(usize::MAX);
-        for (sum, block) in known.iter().skip(first).zip(blocks(data)) {
-            sum.store(if block.len() == blocks_len() { checksum(block) } else { UNKNOWN }, Ordering::Release);
-        }
-    }
-
-    /// Marks the checksums of these bytes as unknown.
-    pub(super) fn forget(&self, offset: u64, length: usize) {
-        let known = self.known.read();
-        let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-        let first = usize::try_from(offset / BLOCK).unwrap_or(usize::MAX);
-        let last = usize::try_from(end.div_ceil(BLOCK)).unwrap_or(usize::MAX);
-        for sum in known.iter().take(last).skip(first) {
-            sum.store(UNKNOWN, Ordering::Release);
-        }
+        self.known.write().resize_with(blocks, || AtomicU32::new(UNKNOWN));
     }
 
     /// The first block of a read that does not match its checksum. The checksum of a block for which it is unknown is
@@ -186,14 +172,14 @@ impl Sums {
         None
     }
 
-    /// Whether the file's length and first block match the saved ones.
+    /// Whether the file is as long as the one of the checksums, and begins as it does.
     pub(crate) fn fits(&self, store: &Path) -> io::Result<bool> {
         let mut source = File::open(store)?;
         let length = source.metadata()?.len();
         let known = self.known.read();
-        let first = known.first().map(|sum| sum.load(Ordering::Acquire));
-        let long = length.div_ceil(BLOCK) == u64::try_from(known.len()).unwrap_or(u64::MAX);
-        Ok(long && first == Some(read_sum(&mut source, 0)?))
+        let first = known.first().map_or(UNKNOWN, |sum| sum.load(Ordering::Acquire));
+        let long = length.div_ceil(BLOCK) >= u64::try_from(known.len()).unwrap_or(u64::MAX);
+        Ok(long && (first == UNKNOWN || first == read_sum(&mut source, 0)?))
     }
 
     /// Compares the whole file with its checksums; returns the blocks that differ.
@@ -202,7 +188,7 @@ impl Sums {
         let length = source.metadata()?.len();
         let known = self.known.read();
         let mut wrong = Vec::new();
-        if length.div_ceil(BLOCK) != u64::try_from(known.len()).unwrap_or(u64::MAX) {
+        if length.div_ceil(BLOCK) < u64::try_from(known.len()).unwrap_or(u64::MAX) {
             wrong.push(length / BLOCK);
         }
         for (block, sum) in (0_u64..length.div_ceil(BLOCK)).zip(known.iter()) {
@@ -212,16 +198,6 @@ impl Sums {
             }
         }
         Ok(wrong)
-    }
-
-    fn grow(&self, offset: u64, length: usize) {
-        let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX)).div_ceil(BLOCK);
-        let end = usize::try_from(end).unwrap_or(usize::MAX);
-        if self.known.read().len() < end {
-            let mut known = self.known.write();
-            let end = end.max(known.len());
-            known.resize_with(end, || AtomicU32::new(UNKNOWN));
-        }
     }
 }
 
@@ -233,8 +209,8 @@ fn blocks(data: &[u8]) -> std::slice::Chunks<'_, u8> {
     data.chunks(blocks_len())
 }
 
-/// Never [`UNKNOWN`].
-fn checksum(block: &[u8]) -> u32 {
+/// The checksum of a block. Never [`UNKNOWN`].
+pub(super) fn checksum(block: &[u8]) -> u32 {
     crc32fast::hash(block).max(1)
 }
 
@@ -251,35 +227,29 @@ fn read_sum(source: &mut File, block: u64) -> io::Result<u32> {
     Ok(checksum(&bytes))
 }
 
-fn head(state: u64, commit: u64) -> Vec<u8> {
-    let mut head = MAGIC.to_vec();
-    head.extend_from_slice(&state.to_le_bytes());
-    head.extend_from_slice(&commit.to_le_bytes());
-    let sum = crc32fast::hash(&head);
-    head.extend_from_slice(&sum.to_le_bytes());
-    head
-}
-
-fn parse(bytes: &[u8]) -> (Vec<u32>, Found) {
-    read_head(bytes)
-        .and_then(|(state, commit)| match state {
-            OPEN => Some((Vec::new(), Found::Open(commit))),
-            _ => Some((read_body(bytes)?, Found::Closed(commit))),
-        })
-        .unwrap_or((Vec::new(), Found::Unreadable))
+fn parse(bytes: &[u8]) -> Option<Vec<u32>> {
+    if bytes.starts_with(FORMER) {
+        return parse_former(bytes);
+    }
+    if !bytes.starts_with(MAGIC) {
+        return None;
+    }
+    let (sums, _) = bytes.get(usize::try_from(BODY).ok()?..).unwrap_or_default().as_chunks::<4>();
+    Some(sums.iter().map(|sum| u32::from_le_bytes(*sum)).collect())
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?))
 }
 
-fn read_head(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (state, commit) = (number(bytes, 8)?, number(bytes, 16)?);
-    let known = bytes.get(..HEAD)? == head(state, commit).as_slice() && matches!(state, OPEN | CLOSED);
-    known.then_some((state, commit))
-}
-
-fn read_body(bytes: &[u8]) -> Option<Vec<u32>> {
+/// The former form: magic (8), state (8), commit (8), checksum of these (4), zeros to 64 bytes, blocks (8), checksum of
+/// each (4), checksum of all that (4).
+fn parse_former(bytes: &[u8]) -> Option<Vec<u32>> {
+    let head = bytes.get(..24)?;
+    let valid = u32::from_le_bytes(*bytes.get(24..)?.first_chunk::<4>()?) == crc32fast::hash(head);
+    if !valid || number(head, 8)? != FORMER_CLOSED {
+        return None;
+    }
     let body = bytes.get(usize::try_from(BODY).ok()?..)?;
     let count = usize::try_from(number(body, 0)?).ok()?;
     let end = count.checked_mul(4)?.checked_add(8)?;
@@ -289,4 +259,67 @@ fn read_body(bytes: &[u8]) -> Option<Vec<u32>> {
         let (sums, _) = content.get(8..).unwrap_or_default().as_chunks::<4>();
         sums.iter().map(|sum| u32::from_le_bytes(*sum)).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(byte: u8) -> Vec<u8> {
+        vec![byte; blocks_len()]
+    }
+
+    /// Whether a block is what the checksums say, by number of block and content.
+    fn right(sums: &Sums, number: u64, byte: u8) -> bool {
+        sums.wrong(number * BLOCK, &block(byte)).is_none()
+    }
+
+    #[test]
+    fn a_checksum_is_right_or_unknown_whenever_the_process_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        let (sums, found) = Sums::load(&store).unwrap();
+        assert_eq!(found, Found::Nothing);
+        let settled = [(0, 1), (2000, 2)].map(|(number, byte)| (number, checksum(&block(byte))));
+        sums.doubt(settled.iter().map(|(number, _)| *number)).unwrap();
+        sums.settle(settled.into_iter()).unwrap();
+        let again = || Sums::load(&store).unwrap();
+        let (sums, found) = again();
+        assert_eq!(found, Found::Checksums);
+        assert!(right(&sums, 0, 1) && right(&sums, 2000, 2) && !right(&sums, 0, 2) && !right(&sums, 2000, 1));
+        sums.doubt([2000].into_iter()).unwrap();
+        let (doubted, _) = again();
+        assert!(right(&doubted, 2000, 9), "it is not known whether it was written");
+        assert!(!right(&doubted, 0, 9));
+        sums.settle([(2000, checksum(&block(3)))].into_iter()).unwrap();
+        let (sums, _) = again();
+        assert!(right(&sums, 2000, 3) && !right(&sums, 2000, 2));
+    }
+
+    #[test]
+    fn checksums_of_an_earlier_version_are_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        let head = [FORMER.as_slice(), &FORMER_CLOSED.to_le_bytes(), &7_u64.to_le_bytes()].concat();
+        let body =
+            [2_u64.to_le_bytes().as_slice(), &checksum(&block(1)).to_le_bytes(), &checksum(&block(2)).to_le_bytes()];
+        let body = body.concat();
+        let mut bytes = [head.as_slice(), &crc32fast::hash(&head).to_le_bytes()].concat();
+        bytes.resize(64, 0);
+        bytes.extend_from_slice(&[body.as_slice(), &crc32fast::hash(&body).to_le_bytes()].concat());
+        std::fs::write(Sums::beside(&store), &bytes).unwrap();
+        let (sums, found) = Sums::load(&store).unwrap();
+        assert_eq!(found, Found::Checksums);
+        assert!(right(&sums, 0, 1) && right(&sums, 1, 2) && !right(&sums, 1, 1));
+        // Its file has the present form from the first write on.
+        sums.doubt([1].into_iter()).unwrap();
+        let (sums, _) = Sums::load(&store).unwrap();
+        assert!(right(&sums, 0, 1) && !right(&sums, 0, 2) && right(&sums, 1, 7));
+        // Those of one that was not shut down are of no use.
+        bytes[8] = 1;
+        let sum = crc32fast::hash(&bytes[..24]).to_le_bytes();
+        bytes[24..28].copy_from_slice(&sum);
+        std::fs::write(Sums::beside(&store), &bytes).unwrap();
+        assert_eq!(Sums::load(&store).unwrap().1, Found::Unreadable);
+    }
 }

@@ -74,15 +74,6 @@ impl Trouble {
         }
     }
 
-    pub(super) fn put_back(&self) -> io::Result<()> {
-        match *self.kind.lock() {
-            Some(Kind::Full | Kind::WriteFails | Kind::ReadOnly | Kind::Torn) => {
-                Err(io::ErrorKind::ReadOnlyFilesystem.into())
-            }
-            _ => Ok(()),
-        }
-    }
-
     pub(crate) fn read(&self) -> io::Result<()> {
         match *self.kind.lock() {
             Some(Kind::ReadFails) => Err(io::Error::from_raw_os_error(5)),

@@ -1,0 +1,249 @@
+//! Writing behind: what the database writes and flushes stays in memory at first, and a thread writes it to the file in
+//! the same order, with the same flushes between. So the database never waits for the disk, and after a crash the file
+//! is in a state in which the database itself could have left it, only earlier. What it lacks is in the commit log.
+//!
+//! ```text
+//! write ──> open batch ──flush of the database: sealed──> sealed batches, in order ──> written, flushed: durable
+//! read  <── the newest of these that has the block, else the file
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::sums::BLOCK;
+
+/// The bytes of sealed batches beyond which the database waits until one of them is written.
+const MOST_SEALED: usize = 64 * 1024 * 1024;
+
+/// What was written between two flushes.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Blocks by their number, the last content of each.
+    pub(super) blocks: BTreeMap<u64, Bytes>,
+    /// The length of the file afterwards, if it changed.
+    pub(super) length: Option<u64>,
+}
+
+impl Batch {
+    fn bytes(&self) -> usize {
+        self.blocks.len().saturating_mul(block_len())
+    }
+}
+
+/// The writes that are not in the file yet.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    state: Mutex<State>,
+    /// A batch was sealed, or nothing more will be.
+    sealed: Condvar,
+    /// A batch was written, or none will be any more.
+    written: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    open: Batch,
+    waiting: VecDeque<Arc<Batch>>,
+    /// How many batches were sealed, and how many of them are durable.
+    sealed: u64,
+    durable: u64,
+    stopped: bool,
+}
+
+impl State {
+    /// The block, if it is not in the file yet.
+    pub(super) fn block(&self, number: u64) -> Option<&Bytes> {
+        let newest_first = std::iter::once(&self.open).chain(self.waiting.iter().rev().map(Arc::as_ref));
+        newest_first.filter_map(|batch| batch.blocks.get(&number)).next()
+    }
+
+    pub(super) fn put(&mut self, number: u64, block: Bytes) {
+        self.open.blocks.insert(number, block);
+    }
+
+    pub(super) fn set_length(&mut self, length: u64) {
+        self.open.length = Some(length);
+    }
+
+    /// The length of the file once all this is written, if it changes.
+    pub(super) fn length(&self) -> Option<u64> {
+        let newest_first = std::iter::once(&self.open).chain(self.waiting.iter().rev().map(Arc::as_ref));
+        newest_first.filter_map(|batch| batch.length).next()
+    }
+}
+
+impl Behind {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Seals the open batch: everything in it is written after everything before. Waits only if much is sealed already.
+    pub(super) fn seal(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        while !state.stopped && state.waiting.iter().map(|batch| batch.bytes()).sum::<usize>() > MOST_SEALED {
+            self.written.wait(&mut state);
+        }
+        if state.stopped {
+            return Err(stopped());
+        }
+        let batch = std::mem::take(&mut state.open);
+        state.waiting.push_back(Arc::new(batch));
+        state.sealed = state.sealed.saturating_add(1);
+        self.sealed.notify_all();
+        Ok(())
+    }
+
+    /// How many batches were sealed so far.
+    pub(super) fn sealed(&self) -> u64 {
+        self.state.lock().sealed
+    }
+
+    /// How many of them are durable.
+    pub(super) fn durable(&self) -> u64 {
+        self.state.lock().durable
+    }
+
+    /// Waits until this many batches are durable.
+    pub(super) fn wait_for(&self, batches: u64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        while !state.stopped && state.durable < batches {
+            self.written.wait(&mut state);
+        }
+        if state.durable < batches { Err(stopped()) } else { Ok(()) }
+    }
+
+    /// The next batch to write, once there is one. It stays readable until [`Behind::done`]. `None`: stopped.
+    pub(super) fn next(&self) -> Option<Arc<Batch>> {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some(batch) = state.waiting.front() {
+                return Some(Arc::clone(batch));
+            }
+            self.sealed.wait(&mut state);
+        }
+    }
+
+    /// Records that the batch is in the file.
+    pub(super) fn done(&self) {
+        let mut state = self.state.lock();
+        state.waiting.pop_front();
+        state.durable = state.durable.saturating_add(1);
+        self.written.notify_all();
+    }
+
+    /// Nothing more is written. Who waits gets an error.
+    pub(super) fn stop(&self) {
+        self.state.lock().stopped = true;
+        self.sealed.notify_all();
+        self.written.notify_all();
+    }
+}
+
+fn stopped() -> io::Error {
+    io::Error::other("this opening of the store's file is over")
+}
+
+pub(super) fn block_len() -> usize {
+    usize::try_from(BLOCK).unwrap_or(4096)
+}
+
+/// Neighbouring blocks of a batch, joined to runs of at most this many bytes: the offset, and the content.
+pub(super) fn runs(batch: &Batch, most: usize) -> impl Iterator<Item = (u64, Vec<u8>)> {
+    let mut blocks = batch.blocks.iter().peekable();
+    std::iter::from_fn(move || {
+        let (first, block) = blocks.next()?;
+        let mut content = block.to_vec();
+        let mut next = first.saturating_add(1);
+        while let Some((_, block)) =
+            blocks.next_if(|(number, block)| **number == next && content.len().saturating_add(block.len()) <= most)
+        {
+            content.extend_from_slice(block);
+            next = next.saturating_add(1);
+        }
+        Some((first.saturating_mul(BLOCK), content))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(byte: u8) -> Bytes {
+        vec![byte; block_len()].into()
+    }
+
+    fn first(behind: &Behind, number: u64) -> Option<u8> {
+        behind.lock().block(number).map(|block| block[0])
+    }
+
+    #[test]
+    fn the_newest_block_is_read_until_it_is_in_the_file() {
+        let behind = Behind::default();
+        behind.lock().put(1, block(1));
+        behind.lock().put(2, block(2));
+        behind.seal().unwrap();
+        behind.lock().put(1, block(3));
+        assert_eq!([1, 2, 3].map(|number| first(&behind, number)), [Some(3), Some(2), None]);
+        behind.seal().unwrap();
+        let batch = behind.next().unwrap();
+        assert_eq!(batch.blocks.values().map(|block| block[0]).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(first(&behind, 2), Some(2), "while it is written");
+        behind.done();
+        assert_eq!([1, 2].map(|number| first(&behind, number)), [Some(3), None]);
+        assert_eq!((behind.sealed(), behind.durable()), (2, 1));
+        behind.next().unwrap();
+        behind.done();
+        assert_eq!(first(&behind, 1), None);
+        assert!(behind.wait_for(2).is_ok());
+    }
+
+    #[test]
+    fn nobody_waits_for_what_will_not_be_written() {
+        let behind = Arc::new(Behind::default());
+        behind.lock().put(1, block(1));
+        behind.seal().unwrap();
+        let waits = {
+            let behind = Arc::clone(&behind);
+            std::thread::spawn(move || behind.wait_for(1))
+        };
+        behind.stop();
+        assert!(waits.join().unwrap().is_err());
+        assert!(behind.seal().is_err() && behind.next().is_none());
+    }
+
+    #[test]
+    fn the_database_waits_while_much_is_sealed() {
+        let behind = Arc::new(Behind::default());
+        let many = u64::try_from(MOST_SEALED / block_len()).unwrap() + 1;
+        (0..many).for_each(|number| behind.lock().put(number, block(1)));
+        behind.seal().unwrap();
+        let seals = {
+            let behind = Arc::clone(&behind);
+            std::thread::spawn(move || behind.seal())
+        };
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(behind.sealed(), 1);
+        behind.next().unwrap();
+        behind.done();
+        seals.join().unwrap().unwrap();
+        assert_eq!(behind.sealed(), 2);
+    }
+
+    #[test]
+    fn neighbouring_blocks_are_written_together_up_to_a_bound() {
+        let mut batch = Batch::default();
+        for number in [1, 2, 3, 4, 9] {
+            batch.blocks.insert(number, block(u8::try_from(number).unwrap()));
+        }
+        let found: Vec<(u64, usize)> =
+            runs(&batch, 3 * block_len()).map(|(offset, bytes)| (offset / BLOCK, bytes.len() / block_len())).collect();
+        assert_eq!(found, [(1, 3), (4, 1), (9, 1)]);
+    }
+}
