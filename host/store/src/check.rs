@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTableMetadata as _, TableHandle as _};
 
-use crate::disk::{BLOCK, Found, Overlay, commit_of};
-use crate::engine::{guarded, load_sums};
+use crate::applied::{Applied, ReplayError, replay};
+use crate::disk::{BLOCK, Found, Overlay};
+use crate::engine::LOG_FOLDER;
+use crate::log::{FileLog, FileLogOptions, LogError};
+use crate::opening::{guarded, load_sums};
 use crate::{OpenError, StoreError};
 
 /// The result of a check.
@@ -33,57 +36,78 @@ impl Checked {
     }
 }
 
-/// Reads the whole file of a store that no server has open, and compares every page with its checksums.
+/// Reads the whole file of a store that no server has open, and its log, and compares them with their checksums. What the
+/// log has and the file lacks is counted.
 ///
 /// # Errors
-/// The file is missing or in use, or it or its checksums cannot be read.
+/// The file or its log is missing or in use, or it or its checksums cannot be read.
 pub fn check(path: &Path) -> Result<Checked, OpenError> {
     let shown = path.display().to_string();
     let failed = |error: std::io::Error| OpenError::Io { path: shown.clone(), reason: error.to_string() };
     // Opened here, so that a file that may not be read is not taken for a damaged one.
     let bytes = File::open(path).and_then(|file| file.metadata()).map_err(failed)?.len();
     let (sums, found) = load_sums(path)?;
-    let closed = matches!(found, Found::Closed(_));
-    // The lock shows whether a server has it open, before that server's half-written blocks are mistaken for damage.
-    let opened = guarded(|| look(path, found));
-    let (problem, tables) = match opened {
-        Ok(Ok((problem, tables))) => (problem, tables),
-        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => return Err(OpenError::InUse(shown)),
-        Ok(Err(error)) => (Some(error.to_string()), Vec::new()),
-        Err(reason) => (Some(reason), Vec::new()),
+    // The locks show whether a server has it open, before what that server writes is mistaken for damage.
+    let folder = path.with_file_name(LOG_FOLDER);
+    let log = if folder.exists() { Some(FileLog::open(FileLogOptions::new(&folder))) } else { None };
+    let log = match log.transpose() {
+        Err(LogError::InUse(path)) => return Err(OpenError::InUse(path)),
+        log => log,
     };
-    let damaged = if closed { sums.compare(path).map_err(failed)? } else { Vec::new() };
+    let mut seen = match guarded(|| look(path)) {
+        Ok(Ok(seen)) => seen,
+        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => return Err(OpenError::InUse(shown)),
+        Ok(Err(error)) => Seen { problem: Some(error.to_string()), ..Seen::default() },
+        Err(reason) => Seen { problem: Some(reason), ..Seen::default() },
+    };
+    let mut closed = true;
+    match (&log, &seen.db) {
+        (Err(error), _) => seen.problem = seen.problem.or_else(|| Some(error.to_string())),
+        (Ok(Some(log)), Some(db)) => match guarded(|| behind(db, log)) {
+            Ok(Ok(behind)) => closed = !behind,
+            Ok(Err(error)) => seen.problem = seen.problem.or_else(|| Some(format!("its log: {error}"))),
+            Err(reason) => seen.problem = seen.problem.or(Some(reason)),
+        },
+        (Ok(_), _) => {}
+    }
+    let tables = match seen.db.as_ref().map(|db| guarded(|| rows(db))) {
+        None => Vec::new(),
+        Some(Ok(Ok(tables))) => tables,
+        Some(Ok(Err(error))) => {
+            seen.problem = seen.problem.or_else(|| Some(error.to_string()));
+            Vec::new()
+        }
+        Some(Err(reason)) => {
+            seen.problem = seen.problem.or(Some(reason));
+            Vec::new()
+        }
+    };
+    let damaged = if found == Found::Checksums { sums.compare(path).map_err(failed)? } else { Vec::new() };
     let damaged = damaged.into_iter().map(|block| block.saturating_mul(BLOCK)).collect();
-    Ok(Checked { bytes, closed, damaged, problem, tables })
+    Ok(Checked { bytes, closed, damaged, problem: seen.problem, tables })
 }
 
-type Seen = (Option<String>, Vec<(String, u64)>);
+#[derive(Default)]
+struct Seen {
+    problem: Option<String>,
+    db: Option<Database>,
+}
 
-fn look(path: &Path, found: Found) -> Result<Seen, DatabaseError> {
+fn look(path: &Path) -> Result<Seen, DatabaseError> {
     let repaired = Arc::new(AtomicBool::new(false));
     let repairing = Arc::clone(&repaired);
-    let overlay = Overlay::open(path)?;
     let mut db = Database::builder()
         .set_repair_callback(move |_| repairing.store(true, Ordering::Relaxed))
-        .create_with_backend(overlay.clone())?;
-    let repaired = repaired.load(Ordering::Relaxed);
+        .create_with_backend(Overlay::open(path)?)?;
     // If it had to be repaired, opening it has verified all of it.
-    let intact = repaired || db.check_integrity()?;
-    let header = overlay.header().map_err(|error| DatabaseError::Storage(redb::StorageError::Io(error)))?;
-    let problem = match found {
-        _ if !intact => Some("the last commit is not intact".to_owned()),
-        Found::Open(last) | Found::Closed(last) => {
-            let least = last.saturating_add(u64::from(repaired));
-            let lost = commit_of(&header).unwrap_or(0) < least;
-            lost.then(|| format!("commit {last}, which was acknowledged, is not intact"))
-        }
-        Found::Nothing | Found::Unreadable => None,
-    };
-    let tables = rows(&db).map_err(|error| match error {
-        StoreError::Damaged(reason) => DatabaseError::Storage(redb::StorageError::Corrupted(reason)),
-        other => DatabaseError::Storage(redb::StorageError::Corrupted(other.to_string())),
-    })?;
-    Ok((problem, tables))
+    let intact = repaired.load(Ordering::Relaxed) || db.check_integrity()?;
+    Ok(Seen { problem: (!intact).then(|| "the last commit is not intact".to_owned()), db: Some(db) })
+}
+
+/// Replays the log, and returns whether the database lacked anything of it.
+fn behind(db: &Database, log: &FileLog) -> Result<bool, ReplayError> {
+    let before = Applied::read(db)?;
+    Ok(replay(db, log)?.position != before.position)
 }
 
 fn rows(db: &Database) -> Result<Vec<(String, u64)>, StoreError> {

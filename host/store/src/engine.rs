@@ -1,15 +1,17 @@
-//! The open database, which can be closed and opened again while the store is in use. After an input/output error redb
-//! refuses everything until the file is reopened; the engine reopens it automatically when the disk works again.
+//! The open database and its commit log. A group of operations is written into a transaction, its write set is appended
+//! to the log, and only then the transaction is committed, without a flush. A checkpoint makes the database durable now
+//! and then, and lets the log forget what it has. What the database lacks after a crash is replayed.
+//!
+//! After an input/output error redb refuses everything until the file is reopened, and the log until it is recovered; the
+//! engine does both when the disk works again.
 //!
 //! ```text
-//! opened ──error──> failed: writes refused, health says why ──space is back, disk answers──> header of the last
-//!                                                     acknowledged commit restored, opened, compared ──> opened
-//!                                              └──────the file is damaged──────> refused for good: the process ends
+//! opened ──error──> failed: writes refused, health says why ──space is back, disk answers──> log recovered, database
+//!                                                     opened at its last checkpoint, the rest replayed ──> opened
+//!                                              └──────something is damaged──────> refused for good: the process ends
 //! ```
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,12 +19,19 @@ use std::time::{Duration, Instant};
 
 use hookwright_model::SpaceId;
 use parking_lot::{Mutex, RwLock};
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, StorageError};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use tokio::sync::watch;
 
-use crate::disk::{Disk, DiskFailure, Found, Sums, space};
+use crate::appender::Appender;
+use crate::applied::{Applied, PARTITION, ReplayError, replay};
+use crate::disk::{Disk, DiskFailure, space};
+use crate::log::{EntryKind, FileLog, FileLogOptions, Log as _, LogError};
+use crate::opening::{
+    Known, checkpoint, create, damaged, examine, guarded, load_sums, open_file, refused_log, refused_replay,
+};
 use crate::shared::Shared;
-use crate::{OpenError, StorageHealth, StoreError, StoreOptions, continuation, index, migrate, tables, work};
+use crate::write_set::WriteSet;
+use crate::{OpenError, StorageHealth, StoreError, StoreOptions, continuation, fault_point, migrate, tables, work};
 
 /// The maximum backoff between two attempts to reopen the file.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -34,6 +43,14 @@ const RESERVE_MOST: u64 = 256 * 1024 * 1024;
 const FLOOR_PART: u64 = 4;
 /// but at least this: a commit writes several pages of 4 KiB.
 const FLOOR_LEAST: u64 = 256 * 1024;
+/// The folder with the commit log, beside the file.
+pub(crate) const LOG_FOLDER: &str = "commit-log";
+/// The bytes that the file may lack before a checkpoint is made, whatever the log has.
+const MOST_BEHIND: usize = 32 * 1024 * 1024;
+/// How often a commit that waits for the file to be reopened looks.
+const RECHECK: Duration = Duration::from_millis(10);
+/// How many times the bytes after which a checkpoint is due may be in the log before operations wait for one.
+const LATE: u64 = 4;
 
 /// The schedule of attempts to reopen the file.
 struct Attempts {
@@ -41,14 +58,34 @@ struct Attempts {
     pause: Duration,
 }
 
-/// The database and its state.
+/// What a group of operations has written.
+pub(crate) struct Group<T> {
+    pub(crate) writes: WriteSet,
+    pub(crate) next_seq: u64,
+    pub(crate) value: T,
+}
+
+/// A checkpoint that is not known to be on the disk.
+struct Checkpoint {
+    /// The flush that ends it.
+    flush: u64,
+    has: Applied,
+}
+
+/// The database, its log, and their state.
 pub(crate) struct Engine {
     path: PathBuf,
     folder: PathBuf,
     cache_bytes: usize,
     min_free: Option<u64>,
+    checkpoint_bytes: u64,
+    checkpoint_every: Duration,
     disk: Arc<Disk>,
+    log: FileLog,
     opened: RwLock<Option<Database>>,
+    /// Locked while a group is appended and committed, and during a checkpoint.
+    appender: Mutex<Appender>,
+    checkpoint: Mutex<Option<Checkpoint>>,
     next_seq: AtomicU64,
     pub(crate) shared: Shared,
     health: watch::Sender<StorageHealth>,
@@ -61,33 +98,44 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens the file, or creates it, and migrates it to the newest format. Also returns the instance's id.
+    /// Opens the file and its log, or creates them, and migrates the file to the newest format. Also returns the
+    /// instance's id.
     pub(crate) fn open(options: &StoreOptions) -> Result<(Self, String), OpenError> {
         let path = &options.path;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (sums, found) = load_sums(path)?;
-        let known = examine(path, found, &sums)?;
+        let log_folder = folder.join(LOG_FOLDER);
+        let logged = log_folder.exists();
+        let log = FileLog::open(FileLogOptions::new(&log_folder)).map_err(|error| refused_log(&log_folder, error))?;
+        let has_entries = log.extent(PARTITION).is_ok_and(|extent| extent.last > 0);
+        let known = examine(path, found, &sums, (logged && has_entries).then_some(&*log_folder))?;
         let disk = Arc::new(Disk::new(path, sums));
         let db = open_file(path, &disk, options.cache_bytes, known)?;
         let shown = path.display().to_string();
         let unreadable = |reason: String| OpenError::Unreadable { path: shown.clone(), reason };
-        let prepared = guarded(|| -> Result<String, OpenError> {
+        let prepared = guarded(|| -> Result<(String, Applied), OpenError> {
             match tables::format(&db).map_err(|error| unreadable(error.to_string()))? {
                 Some(found) if found.parse::<u32>().is_ok_and(|format| format <= tables::FORMAT) => {}
                 Some(found) => return Err(OpenError::Newer { path: shown.clone(), found, known: tables::FORMAT }),
                 None => {}
             }
+            disk.start().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
+            let mut applied = replay(&db, &log).map_err(|error| refused_replay(path, &log_folder, error))?;
+            // What follows is not in the log: it is on the disk before anything is that builds on it, and an opening
+            // that is interrupted does it again.
             migrate::to_newest(&db).map_err(|error| unreadable(error.to_string()))?;
             create(&db).map_err(|error| unreadable(error.to_string()))?;
             migrate::report(continuation::check(&db).map_err(|error| unreadable(error.to_string()))?);
-            disk.acknowledge();
-            tables::instance(&db).map_err(|error| unreadable(error.to_string()))
+            checkpoint(&db, &applied).map_err(|error| unreadable(error.to_string()))?;
+            disk.settle().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
+            applied.epoch = applied.epoch.max(1);
+            let instance = tables::instance(&db).map_err(|error| unreadable(error.to_string()))?;
+            Ok((instance, applied))
         });
-        let instance = prepared.unwrap_or_else(|reason| Err(unreadable(reason))).map_err(|error| {
+        let prepared = prepared.unwrap_or_else(|reason| Err(unreadable(reason)));
+        let (instance, applied) = prepared.map_err(|error| {
             let damage = disk.failure();
-            if !matches!(error, OpenError::Newer { .. }) {
-                disk.seal();
-            }
+            disk.end();
             match damage {
                 Some(DiskFailure::Full(reason) | DiskFailure::Io(reason)) => {
                     OpenError::Io { path: shown.clone(), reason }
@@ -96,13 +144,20 @@ impl Engine {
                 None => error,
             }
         })?;
+        let mut appender = Appender::new(applied);
+        appender.claim(&log).map_err(|error| refused_log(&log_folder, error))?;
         let engine = Self {
             path: path.clone(),
             folder: folder.to_owned(),
             cache_bytes: options.cache_bytes,
             min_free: options.min_free_bytes,
+            checkpoint_bytes: options.checkpoint_bytes.max(1),
+            checkpoint_every: options.checkpoint_every,
             disk,
+            log,
             opened: RwLock::new(None),
+            appender: Mutex::new(appender),
+            checkpoint: Mutex::new(None),
             next_seq: AtomicU64::new(1),
             shared: Shared::default(),
             health: watch::channel(StorageHealth::Writable).0,
@@ -150,31 +205,101 @@ impl Engine {
         }
     }
 
-    /// Runs a transaction of the writer, which gets the next seq and returns the seq after it and the number of bytes
-    /// that it wrote. A panic counts as a failure of the disk: the database is not used any more until it is reopened.
+    /// Runs a transaction of the writer, which gets the next seq and returns what it wrote: appends that to the log, and
+    /// then makes it visible. A panic counts as a failure of the disk: the database is not used any more until it is
+    /// reopened.
     pub(crate) fn transact<T>(
         &self,
-        run: impl FnOnce(&Database, u64) -> Result<(u64, usize, T), StoreError>,
+        fill: impl FnOnce(&WriteTransaction, u64) -> Result<Group<T>, StoreError>,
     ) -> Result<T, StoreError> {
         if let Some(refusal) = self.health.borrow().refuses_writes() {
             return Err(refusal);
         }
+        let mut appender = self.appender.lock();
+        if appender.is_due(self.checkpoint_bytes.saturating_mul(LATE), Duration::MAX) {
+            // The disk cannot keep up.
+            self.checkpoint_with(&mut appender)?;
+        }
         let opened = self.opened.read();
         let Some(db) = &*opened else { return Err(self.refusal()) };
         let seq = self.next_seq.load(Ordering::Relaxed);
-        match guarded(|| run(db, seq)) {
-            Ok(Ok((next_seq, bytes, value))) => {
-                self.disk.acknowledge();
-                self.next_seq.store(next_seq, Ordering::Relaxed);
-                self.spend(bytes);
-                Ok(value)
-            }
-            Ok(Err(error)) => Err(self.explained(error)),
+        let done = guarded(|| self.group(db, &mut appender, seq, fill));
+        let (next_seq, bytes, value, committed) = match done {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => return Err(self.explained(error)),
             Err(reason) => {
                 let reason = format!("a commit panicked: {reason}");
                 self.disk.fail(DiskFailure::Io(reason.clone()));
-                Err(StoreError::Unavailable(reason))
+                return Err(StoreError::Unavailable(reason));
             }
+        };
+        drop((opened, appender));
+        if let Err(error) = committed {
+            // The log has it, so it is written whatever happens. Nobody is told before it can be read.
+            self.disk.fail(DiskFailure::Io(error.to_string()));
+            self.until_reopened()?;
+        } else {
+            self.next_seq.store(next_seq, Ordering::Relaxed);
+        }
+        self.spend(bytes);
+        Ok(value)
+    }
+
+    /// Fills a transaction, appends what it wrote to the log, and commits it. Returns the result of the commit, which is
+    /// not that of the group: the log has that.
+    #[expect(clippy::type_complexity, reason = "the only caller takes it apart")]
+    fn group<T>(
+        &self,
+        db: &Database,
+        appender: &mut Appender,
+        seq: u64,
+        fill: impl FnOnce(&WriteTransaction, u64) -> Result<Group<T>, StoreError>,
+    ) -> Result<(u64, usize, T, Result<(), StoreError>), StoreError> {
+        let mut transaction = db.begin_write()?;
+        transaction
+            .set_durability(Durability::None)
+            .map_err(|error| StoreError::Storage(format!("durability: {error}")))?;
+        let Group { writes, next_seq, value } = fill(&transaction, seq)?;
+        if writes.is_empty() {
+            transaction.abort()?;
+            return Ok((next_seq, 0, value, Ok(())));
+        }
+        let body = writes.into_bytes();
+        let bytes = body.len();
+        fault_point("log.before-append");
+        appender.append(&self.log, EntryKind::Writes, body).map_err(|error| self.log_failed(&error))?;
+        fault_point("log.after-append");
+        let committed = transaction.commit().map_err(StoreError::from);
+        fault_point("log.after-apply");
+        Ok((next_seq, bytes, value, committed))
+    }
+
+    /// Records a failure of the log, like one of the file.
+    fn log_failed(&self, error: &LogError) -> StoreError {
+        let failure = match error {
+            LogError::Full(reason) => DiskFailure::Full(reason.clone()),
+            LogError::Damaged { .. } => DiskFailure::Damaged(error.to_string()),
+            // Nothing was written, and the next group can be.
+            LogError::TooLarge { .. } => return StoreError::Storage(error.to_string()),
+            _ => DiskFailure::Io(error.to_string()),
+        };
+        self.disk.fail(failure);
+        StoreError::Unavailable(error.to_string())
+    }
+
+    /// Waits until the file was reopened after a failure.
+    fn until_reopened(&self) -> Result<(), StoreError> {
+        loop {
+            if self.closed.load(Ordering::Acquire) {
+                return Err(StoreError::Closed);
+            }
+            if self.disk.failure().is_none() && self.opened.read().is_some() {
+                return Ok(());
+            }
+            if let StorageHealth::Damaged(reason) = &*self.health.borrow() {
+                return Err(StoreError::Damaged(reason.clone()));
+            }
+            std::thread::sleep(RECHECK);
         }
     }
 
@@ -197,6 +322,68 @@ impl Engine {
         if spent > 1024 * 1024 {
             self.spent.store(0, Ordering::Relaxed);
             self.disk.alarm.ring();
+        }
+    }
+
+    /// The reason why nothing can be read or written.
+    pub(crate) fn refusal(&self) -> StoreError {
+        if self.closed.load(Ordering::Acquire) {
+            return StoreError::Closed;
+        }
+        let refused = self.health.borrow().refuses_writes();
+        refused.unwrap_or_else(|| {
+            StoreError::Unavailable("the commit was not made, or its file is being opened again".to_owned())
+        })
+    }
+
+    pub(crate) fn health(&self) -> &watch::Sender<StorageHealth> {
+        &self.health
+    }
+
+    #[cfg(test)]
+    pub(crate) fn disk(&self) -> &Arc<Disk> {
+        &self.disk
+    }
+
+    /// Makes the database as durable as the log, in a moment: the disk is behind.
+    fn checkpoint_with(&self, appender: &mut Appender) -> Result<(), StoreError> {
+        // One at a time, so that the disk is never more than one behind.
+        self.disk.settle().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.trim();
+        let opened = self.opened.read();
+        let Some(db) = &*opened else { return Err(self.refusal()) };
+        let has = appender.applied();
+        checkpoint(db, &has)?;
+        appender.checkpointed();
+        *self.checkpoint.lock() = Some(Checkpoint { flush: self.disk.flushes(), has });
+        Ok(())
+    }
+
+    /// Lets the log forget what the last checkpoint has, once that is on the disk.
+    fn trim(&self) {
+        let done = self.checkpoint.lock().take_if(|checkpoint| checkpoint.flush <= self.disk.flushed());
+        if let Some(Checkpoint { has, .. }) = done {
+            fault_point("log.before-trim");
+            if let Err(error) = self.log.trim(PARTITION, has.position) {
+                tracing::warn!(%error, "the log was not trimmed");
+            }
+        }
+    }
+
+    /// Does what is due besides the commits.
+    fn maintain(&self) {
+        self.trim();
+        let mut appender = self.appender.lock();
+        let many = self.disk.behind_bytes() >= MOST_BEHIND;
+        if many || appender.is_due(self.checkpoint_bytes, self.checkpoint_every) {
+            let waits = self.checkpoint.lock().is_some();
+            if !waits && let Err(error) = self.checkpoint_with(&mut appender) {
+                tracing::warn!(%error, "the database is behind its log: a checkpoint failed");
+            }
+        }
+        drop(appender);
+        if let Err(error) = self.log.prepare() {
+            tracing::debug!(%error, "the next segment of the log was not prepared");
         }
     }
 
@@ -253,7 +440,10 @@ impl Engine {
         if self.closed.load(Ordering::Acquire) || matches!(*self.health.borrow(), StorageHealth::Damaged(_)) {
             return;
         }
-        let Some(failure) = self.disk.failure() else { return self.tell(self.by_space()) };
+        let Some(failure) = self.disk.failure() else {
+            self.tell(self.by_space());
+            return self.maintain();
+        };
         match failure {
             DiskFailure::Damaged(reason) => return self.give_up(damaged(&self.path, &reason)),
             DiskFailure::Full(reason) => {
@@ -291,46 +481,59 @@ impl Engine {
 
     /// Ends all access permanently: the process has to exit.
     fn give_up(&self, error: OpenError) {
-        self.disk.seal();
+        self.disk.end();
         self.opened.write().take();
         self.tell(StorageHealth::Damaged(error.to_string()));
     }
 
+    /// Recovers the log, opens the file as it is on the disk, and replays the rest.
     fn reopen(&self) -> Result<(), OpenError> {
+        let mut appender = self.appender.lock();
         let mut opened = self.opened.write();
-        // Writes of the old database when it is dropped must not reach the file.
-        self.disk.seal();
+        self.disk.end();
         opened.take();
+        *self.checkpoint.lock() = None;
         let shown = self.path.display().to_string();
+        let log_folder = self.folder.join(LOG_FOLDER);
+        self.log.recover().map_err(|error| refused_log(&log_folder, error))?;
+        let db = open_file(&self.path, &self.disk, self.cache_bytes, Known { checksums: true, new: false })?;
         let failed = |reason: String| OpenError::Io { path: shown.clone(), reason };
-        self.disk.roll_back().map_err(|error| failed(error.to_string()))?;
-        let known = Known { last: self.disk.commit(), closed: true, new: false };
-        let db = open_file(&self.path, &self.disk, self.cache_bytes, known)?;
-        let loaded = guarded(|| self.load(&db)).unwrap_or_else(|reason| Err(StoreError::Unavailable(reason)));
-        loaded.map_err(|error| match self.disk.failure() {
-            Some(DiskFailure::Damaged(reason)) => damaged(&self.path, &reason),
-            _ => failed(error.to_string()),
-        })?;
-        self.disk.acknowledge();
+        self.disk.start().map_err(|error| failed(error.to_string()))?;
+        let loaded = guarded(|| -> Result<Applied, OpenError> {
+            let applied = replay(&db, &self.log).map_err(|error| refused_replay(&self.path, &log_folder, error))?;
+            self.load(&db).map_err(|error| failed(error.to_string()))?;
+            Ok(applied)
+        });
+        let applied =
+            loaded.unwrap_or_else(|reason| Err(failed(reason))).map_err(|error| match self.disk.failure() {
+                Some(DiskFailure::Damaged(reason)) => damaged(&self.path, &reason),
+                _ => error,
+            })?;
+        *appender = Appender::new(applied);
+        appender.claim(&self.log).map_err(|error| refused_log(&log_folder, error))?;
         *opened = Some(db);
         Ok(())
     }
 
-    /// Closes the file and saves its checksums.
+    /// Makes everything durable, and closes the file.
     pub(crate) fn close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
         self.disk.alarm.ring();
+        let mut appender = self.appender.lock();
+        if self.disk.failure().is_none() {
+            let done = guarded(|| self.checkpoint_with(&mut appender));
+            if !matches!(done, Ok(Ok(()))) {
+                tracing::warn!("the last checkpoint failed: the next start replays the log");
+            }
+        }
         let Some(db) = self.opened.write().take() else { return };
-        if guarded(|| drop(db)).is_err() || self.disk.failure().is_some() || !self.disk.closed_well() {
-            return;
+        let closed = guarded(|| drop(db));
+        if closed.is_ok() && self.disk.settle().is_ok() {
+            self.trim();
         }
-        if let Some(commit) = self.disk.commit()
-            && let Err(error) = self.disk.sums().save(&self.path, commit)
-        {
-            tracing::warn!(%error, "the checksums of the store were not saved: the next start reads all of it");
-        }
+        self.disk.end();
     }
 }
 
@@ -354,143 +557,6 @@ pub(crate) fn watch_over(engine: &Arc<Engine>, every: Duration) -> std::io::Resu
         }
     })?;
     Ok(())
-}
-
-/// The state of a file before it is opened.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    /// The last acknowledged commit.
-    last: Option<u64>,
-    /// It was closed, and its checksums are known; otherwise redb verifies its own.
-    closed: bool,
-    /// The file does not exist yet.
-    new: bool,
-}
-
-/// Reads the checksums beside the store at `path`, and what they say about it.
-pub(crate) fn load_sums(path: &Path) -> Result<(Sums, Found), OpenError> {
-    Sums::load(path).map_err(|error| {
-        let sums = Sums::beside(path);
-        OpenError::Io { path: sums.display().to_string(), reason: error.to_string() }
-    })
-}
-
-/// Examines the path of the store.
-fn examine(path: &Path, found: Found, sums: &Sums) -> Result<Known, OpenError> {
-    let shown = path.display().to_string();
-    let length = match std::fs::metadata(path) {
-        Ok(metadata) => Some(metadata.len()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(OpenError::Io { path: shown, reason: error.to_string() }),
-    };
-    let beside = Sums::beside(path);
-    let secret = path.with_file_name("secret.key");
-    let witness = if found != Found::Nothing {
-        Some(beside.clone())
-    } else {
-        // A key without a store may have been provided for a new store, but an empty file is not created for one.
-        (length == Some(0) && secret.exists()).then_some(secret)
-    };
-    if length.unwrap_or(0) == 0 {
-        return match witness {
-            Some(witness) => Err(OpenError::Emptied { path: shown, witness: witness.display().to_string() }),
-            None => Ok(Known { last: None, closed: true, new: true }),
-        };
-    }
-    match found {
-        Found::Closed(commit) => {
-            let fits =
-                sums.fits(path).map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() });
-            if !fits? {
-                return Err(OpenError::Mismatch { path: shown, sums: beside.display().to_string() });
-            }
-            Ok(Known { last: Some(commit), closed: true, new: false })
-        }
-        Found::Open(commit) => Ok(Known { last: Some(commit), closed: false, new: false }),
-        Found::Nothing | Found::Unreadable => Ok(Known { last: None, closed: false, new: false }),
-    }
-}
-
-/// Creates every table, and the index of records.
-fn create(db: &Database) -> Result<(), redb::Error> {
-    let transaction = db.begin_write()?;
-    tables::create(&transaction)?;
-    index::index_records(&transaction)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-/// Opens the file with redb, and checks that it contains the last acknowledged commit.
-fn open_file(path: &Path, disk: &Arc<Disk>, cache_bytes: usize, known: Known) -> Result<Database, OpenError> {
-    let shown = path.display().to_string();
-    let refused = |error: DatabaseError| match (error, disk.failure()) {
-        (DatabaseError::DatabaseAlreadyOpen, _) => OpenError::InUse(shown.clone()),
-        (_, Some(DiskFailure::Full(reason) | DiskFailure::Io(reason))) => OpenError::Io { path: shown.clone(), reason },
-        (DatabaseError::Storage(StorageError::Io(error)), _) if error.kind() != std::io::ErrorKind::InvalidData => {
-            OpenError::Io { path: shown.clone(), reason: error.to_string() }
-        }
-        // The error of redb for a file that is not a redb file.
-        (error @ DatabaseError::Storage(StorageError::Io(_)), None) if known.last.is_none() => {
-            OpenError::Unreadable { path: shown.clone(), reason: error.to_string() }
-        }
-        (error, _) => damaged(path, &error.to_string()),
-    };
-    let backend = disk.backend(known.new).map_err(&refused)?;
-    let before = disk.header();
-    let repaired = Arc::new(AtomicBool::new(false));
-    let repairing = Arc::clone(&repaired);
-    let mut builder = Database::builder();
-    builder.set_cache_size(cache_bytes).set_repair_callback(move |_| repairing.store(true, Ordering::Relaxed));
-    let opened = guarded(|| -> Result<Database, OpenError> {
-        let mut db = builder.create_with_backend(backend).map_err(&refused)?;
-        // Sealed first, so that nothing is written when the database is dropped.
-        let not_intact = |reason: &str| {
-            disk.seal();
-            damaged(path, reason)
-        };
-        let commit = |disk: &Disk| disk.commit().unwrap_or(0);
-        if !known.closed && !known.new && !repaired.load(Ordering::Relaxed) {
-            tracing::info!(file = shown, "the whole file is read once, since its checksums are not known");
-            let was = commit(disk);
-            let intact = db.check_integrity().map_err(|error| {
-                disk.seal();
-                refused(error)
-            })?;
-            if !intact && commit(disk) <= was {
-                return Err(not_intact("its last commit is not intact"));
-            }
-        }
-        if let Some(last) = known.last {
-            // A repair that finds the last commit damaged falls back to the previous one, and then makes a commit
-            // itself.
-            let least = last.saturating_add(u64::from(repaired.load(Ordering::Relaxed)));
-            if commit(disk) < least {
-                return Err(not_intact(&format!("commit {last}, which was acknowledged, is not intact")));
-            }
-        }
-        Ok(db)
-    });
-    let result = match opened {
-        Ok(result) => result,
-        Err(reason) => Err(damaged(path, &reason)),
-    };
-    if result.is_err() && !known.new {
-        disk.restore(&before);
-    }
-    result
-}
-
-fn damaged(path: &Path, reason: &str) -> OpenError {
-    OpenError::Damaged { path: path.display().to_string(), reason: reason.to_owned() }
-}
-
-/// Runs code that may panic on a damaged file.
-pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        text.unwrap_or_else(|| "it panicked".to_owned())
-    })
 }
 
 #[cfg(test)]

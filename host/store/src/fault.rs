@@ -2,7 +2,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Every point at which tests can end the process.
-pub const FAULT_POINTS: [&str; 24] = [
+pub const FAULT_POINTS: [&str; 31] = [
     "append.before-commit",
     "append.after-commit",
     "run.before-conditions",
@@ -27,6 +27,13 @@ pub const FAULT_POINTS: [&str; 24] = [
     "uninstall.after-commit",
     "move-up.before-commit",
     "move-up.after-commit",
+    "log.before-append",
+    "log.after-append",
+    "log.after-apply",
+    "log.before-trim",
+    "checkpoint.before-write",
+    "checkpoint.before-flush",
+    "checkpoint.after-flush",
 ];
 
 /// Ends the process, like a crash, if `HOOKWRIGHT_FAULT_POINT` is `NAME` or `NAME@N` and this is the Nth pass. For

@@ -9,6 +9,8 @@
 //! ```
 
 mod admission;
+mod appender;
+mod applied;
 mod attempt_log;
 mod attempts;
 mod automations;
@@ -43,6 +45,7 @@ mod lanes;
 pub mod log;
 mod mails;
 mod migrate;
+mod opening;
 mod options;
 mod page;
 mod plugins;

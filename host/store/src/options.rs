@@ -17,6 +17,10 @@ pub struct StoreOptions {
     /// New events are refused while less space is free on the file's file system, in bytes; `None`: 5 % of the file
     /// system, at most 256 MiB. Below a quarter of it nothing is written.
     pub min_free_bytes: Option<u64>,
+    /// The database is made as durable as its log once this much was appended to the log,
+    pub checkpoint_bytes: u64,
+    /// and at least this often while something is.
+    pub checkpoint_every: Duration,
     /// The interval at which the free space is checked, and a failed store is reopened if possible.
     pub watch_every: Duration,
 }
@@ -30,6 +34,8 @@ impl StoreOptions {
             queue: 8192,
             max_backlog: 100_000,
             min_free_bytes: None,
+            checkpoint_bytes: 64 * 1024 * 1024,
+            checkpoint_every: Duration::from_secs(5),
             watch_every: Duration::from_secs(1),
         }
     }

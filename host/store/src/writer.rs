@@ -1,10 +1,10 @@
 //! The single writer thread. It takes the waiting operations, applies them in one transaction, commits once, and
 //! answers all callers, so the operations of a commit share one fsync (group commit).
 
-use redb::{Database, Durability};
+use redb::WriteTransaction;
 
 use crate::batch::{Answer, Batch, Changes, Faults, Write};
-use crate::engine::Engine;
+use crate::engine::{Engine, Group};
 use crate::inbox::{Filled, Inbox};
 use crate::ready::Announced;
 use crate::shared::Shared;
@@ -24,11 +24,10 @@ pub(crate) fn run(engine: &Engine, mut inbox: Inbox) {
 fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled) {
     let shared = &engine.shared;
     let mut answers = Vec::new();
-    let done = engine.transact(|db, next_seq| {
+    let done = engine.transact(|transaction, next_seq| {
         let mut next = Some(first);
         let writes = std::iter::from_fn(|| next.take().or_else(|| inbox.next(filled)));
-        let done = transact(db, shared, writes, next_seq, &mut answers)?;
-        Ok((done.changes.next_seq, filled.bytes(), done))
+        fill(transaction, shared, writes, next_seq, &mut answers)
     });
     match done {
         Ok(Done { changes, announced, faults }) => {
@@ -70,41 +69,36 @@ fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled)
     }
 }
 
-/// A commit that has succeeded.
+/// A group that was written.
 struct Done<'a> {
     changes: Changes,
     announced: Announced<'a>,
     faults: Vec<Faults>,
 }
 
-fn transact<'a>(
-    db: &Database,
+/// Applies operations to a transaction.
+fn fill<'a>(
+    transaction: &WriteTransaction,
     shared: &'a Shared,
     writes: impl Iterator<Item = Write>,
     next_seq: u64,
     answers: &mut Vec<Answer>,
-) -> Result<Done<'a>, StoreError> {
+) -> Result<Group<Done<'a>>, StoreError> {
     let mut faults: Vec<Faults> = Vec::new();
-    let mut transaction = db.begin_write()?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(|error| StoreError::Storage(format!("durability: {error}")))?;
-    let mut changes = {
-        let mut batch = Batch::open(&transaction, shared, next_seq);
-        for Write { apply, fault, .. } in writes {
-            faults.extend(fault);
-            answers.push(apply(&mut batch)?);
-        }
-        if batch.next_seq != next_seq {
-            let next_seq = batch.next_seq;
-            batch.counters()?.insert(SEQ, next_seq)?;
-        }
-        batch.finish()
-    };
+    let mut batch = Batch::open(transaction, shared, next_seq);
+    for Write { apply, fault, .. } in writes {
+        faults.extend(fault);
+        answers.push(apply(&mut batch)?);
+    }
+    if batch.next_seq != next_seq {
+        let next_seq = batch.next_seq;
+        batch.counters()?.insert(SEQ, next_seq)?;
+    }
+    let mut changes = batch.finish();
     for fault in &faults {
         fault_point(fault.before);
     }
     let announced = shared.ready.announce(std::mem::take(&mut changes.work_opened));
-    transaction.commit()?;
-    Ok(Done { changes, announced, faults })
+    let (writes, next_seq) = (std::mem::take(&mut changes.writes), changes.next_seq);
+    Ok(Group { writes, next_seq, value: Done { changes, announced, faults } })
 }

@@ -69,6 +69,11 @@ impl State {
         self.open.length = Some(length);
     }
 
+    /// The bytes of the open batch.
+    pub(super) fn open_bytes(&self) -> usize {
+        self.open.bytes()
+    }
+
     /// The length of the file once all this is written, if it changes.
     pub(super) fn length(&self) -> Option<u64> {
         let newest_first = std::iter::once(&self.open).chain(self.waiting.iter().rev().map(Arc::as_ref));

@@ -156,6 +156,11 @@ impl Disk {
         self.opening.lock().as_ref().map_or(0, |opening| opening.behind.durable())
     }
 
+    /// The bytes that redb has written and not flushed yet.
+    pub(crate) fn behind_bytes(&self) -> usize {
+        self.opening.lock().as_ref().map_or(0, |opening| opening.behind.lock().open_bytes())
+    }
+
     /// Waits until as many flushes as redb has made so far are done on the disk.
     pub(crate) fn settle(&self) -> io::Result<()> {
         let opening = self.opening.lock().clone();

@@ -43,11 +43,6 @@ impl Overlay {
         })))
     }
 
-    /// The first block, including writes.
-    pub(crate) fn header(&self) -> io::Result<Vec<u8>> {
-        self.block(&self.0.blocks.read(), 0)
-    }
-
     fn block(&self, blocks: &Blocks, block: u64) -> io::Result<Vec<u8>> {
         if let Some(bytes) = blocks.get(&block) {
             return Ok(bytes.clone());

@@ -8,6 +8,7 @@
 //! Numbers are little endian. The hash of an entry is the XXH3 (128 bits) of all that.
 
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use twox_hash::XxHash3_128;
@@ -41,6 +42,20 @@ impl EntryHash {
 
     pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_le_bytes(bytes))
+    }
+}
+
+impl fmt::Display for EntryHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for EntryHash {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u128::from_str_radix(text, 16).map(Self)
     }
 }
 
