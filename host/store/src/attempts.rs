@@ -4,7 +4,6 @@ use hookwright_model::{
     Attempt, Cause, Delivery, DeliveryId, DeliveryState, Letter, Mail, MailState, NewEvent, SpaceId, Timestamp,
     Webhook, WebhookId,
 };
-use redb::ReadableTable as _;
 
 use crate::batch::{Batch, Faults};
 use crate::db::Db;

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use hookwright_model::{DeliveryId, DeliveryState, Mail, MailState, Run, RunId, RunState, Timestamp};
-use redb::ReadableTable as _;
 
 use crate::batch::Batch;
 use crate::due::Timetable;

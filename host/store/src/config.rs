@@ -1,7 +1,6 @@
 //! The objects that configure a space: a row for each, as JSON under its kind and id.
 
 use hookwright_model::SpaceId;
-use redb::ReadableTable as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -15,7 +15,7 @@
 //! them can be checked at the start without reading all runs.
 
 use hookwright_model::{InWork, Run, RunId, RunState, Timestamp};
-use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use redb::{Database, ReadableDatabase as _};
 
 use crate::batch::Batch;
 use crate::shared::Shared;

@@ -1,7 +1,6 @@
 //! Deliveries and redeliveries.
 
 use hookwright_model::{Delivery, DeliveryId, DeliveryState, Purpose, SpaceId, Timestamp};
-use redb::ReadableTable as _;
 
 use crate::batch::Batch;
 use crate::db::Db;

@@ -4,7 +4,6 @@ use hookwright_model::{
     Effects, IndexEntry, KvKey, KvWrite, NewEvent, RecordAddition, RecordKey, SpaceId, StoredNote, StoredRecord,
     Timestamp, Version,
 };
-use redb::ReadableTable as _;
 
 use crate::batch::{Batch, Faults};
 use crate::idempotency::{self, Keyed, Known};

@@ -23,9 +23,9 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, Readabl
 use tokio::sync::watch;
 
 use crate::appender::Appender;
-use crate::applied::{Applied, PARTITION, ReplayError, replay};
+use crate::applied::{Applied, PARTITION, replay};
 use crate::disk::{Disk, DiskFailure, space};
-use crate::log::{EntryKind, FileLog, FileLogOptions, Log as _, LogError};
+use crate::log::{EntryKind, FileLog, FileLogOptions, Log as _, LogError, Medium};
 use crate::opening::{
     Known, checkpoint, create, damaged, examine, guarded, load_sums, open_file, refused_log, refused_replay,
 };
@@ -104,12 +104,13 @@ impl Engine {
         let path = &options.path;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (sums, found) = load_sums(path)?;
+        let disk = Arc::new(Disk::new(path, sums));
         let log_folder = folder.join(LOG_FOLDER);
         let logged = log_folder.exists();
-        let log = FileLog::open(FileLogOptions::new(&log_folder)).map_err(|error| refused_log(&log_folder, error))?;
+        let log = FileLog::open_on(Medium::of(&disk), FileLogOptions::new(&log_folder));
+        let log = log.map_err(|error| refused_log(&log_folder, error))?;
         let has_entries = log.extent(PARTITION).is_ok_and(|extent| extent.last > 0);
-        let known = examine(path, found, &sums, (logged && has_entries).then_some(&*log_folder))?;
-        let disk = Arc::new(Disk::new(path, sums));
+        let known = examine(path, found, disk.sums(), (logged && has_entries).then_some(&*log_folder))?;
         let db = open_file(path, &disk, options.cache_bytes, known)?;
         let shown = path.display().to_string();
         let unreadable = |reason: String| OpenError::Unreadable { path: shown.clone(), reason };
@@ -387,26 +388,6 @@ impl Engine {
         }
     }
 
-    /// The reason why nothing can be read or written.
-    pub(crate) fn refusal(&self) -> StoreError {
-        if self.closed.load(Ordering::Acquire) {
-            return StoreError::Closed;
-        }
-        let refused = self.health.borrow().refuses_writes();
-        refused.unwrap_or_else(|| {
-            StoreError::Unavailable("the commit was not made, or its file is being opened again".to_owned())
-        })
-    }
-
-    pub(crate) fn health(&self) -> &watch::Sender<StorageHealth> {
-        &self.health
-    }
-
-    #[cfg(test)]
-    pub(crate) fn disk(&self) -> &Arc<Disk> {
-        &self.disk
-    }
-
     fn by_space(&self) -> StorageHealth {
         let Some(space) = space(&self.folder) else { return StorageHealth::Writable };
         let min_free_bytes = self.min_free.unwrap_or_else(|| (space.size / RESERVE_PART).min(RESERVE_MOST));
@@ -534,6 +515,7 @@ impl Engine {
             self.trim();
         }
         self.disk.end();
+        self.log.close();
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::RangeBounds;
 use std::time::Duration;
 
 use hookwright_model::{KeyedRequest, Made, NewEvent, SpaceId, Timestamp};
-use redb::{ReadableTable as _, ReadableTableMetadata as _};
+use redb::ReadableTableMetadata as _;
 use serde::{Deserialize, Serialize};
 
 use crate::backlog::Backlog;

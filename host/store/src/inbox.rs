@@ -198,11 +198,6 @@ impl Inbox {
 }
 
 impl Filled {
-    /// The bytes of all its operations, by the sizes that they report.
-    pub(crate) fn bytes(&self) -> usize {
-        self.events.bytes.saturating_add(self.others.bytes)
-    }
-
     /// The second line has as much time as the first one had in this commit, and at least a quarter of the duration of an
     /// fsync. Otherwise a commit would contain few of its operations on a slow disk, and far fewer of them than events
     /// in a flood of events.

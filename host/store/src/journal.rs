@@ -5,7 +5,6 @@ use std::time::Duration;
 use hookwright_model::{
     Delivery, DeliveryId, DeliveryState, Event, NewDelivery, NewEvent, SpaceId, Timestamp, scoped_source,
 };
-use redb::ReadableTable as _;
 
 use crate::backlog::Backlog;
 use crate::batch::{Batch, Faults};

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use hookwright_model::{Kept, KvKey, KvSize, KvWrite, SpaceId, Timestamp, Version};
-use redb::ReadableTable as _;
 
 use crate::batch::Batch;
 use crate::db::Db;

@@ -1,7 +1,6 @@
 //! Kinds of record that spaces declare.
 
 use hookwright_model::{RecordKind, SpaceId};
-use redb::ReadableTable as _;
 
 use crate::batch::Batch;
 use crate::config::{self, insert};

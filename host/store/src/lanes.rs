@@ -3,7 +3,6 @@
 //! journal, whatever the duration of conditions.
 
 use hookwright_model::{AutomationId, Run, RunId};
-use redb::ReadableTable as _;
 
 use crate::StoreError;
 use crate::batch::Batch;

@@ -1,7 +1,6 @@
 //! Outgoing mails.
 
 use hookwright_model::{Mail, MailState, SpaceId, Timestamp};
-use redb::ReadableTable as _;
 
 use crate::batch::Batch;
 use crate::db::Db;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use hookwright_model::{PluginPolicy, PluginRecord, SpaceId};
-use redb::ReadableTable as _;
 
 use crate::batch::{Batch, Faults};
 use crate::config::{self, insert};

@@ -8,7 +8,6 @@
 use std::ops::Bound;
 
 use hookwright_model::{Delivery, DeliveryId, DeliveryState, SpaceId, Timestamp};
-use redb::ReadableTable as _;
 
 use crate::batch::{Batch, Faults};
 use crate::db::Db;

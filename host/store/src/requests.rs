@@ -1,7 +1,6 @@
 //! The logs of sources: the last requests to each URL.
 
 use hookwright_model::{API_REQUESTS, RequestEntry, RequestNote, SourceId, SpaceId, Timestamp};
-use redb::ReadableTable as _;
 
 use crate::batch::Batch;
 use crate::db::Db;

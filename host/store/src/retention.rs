@@ -5,7 +5,6 @@ use std::collections::BinaryHeap;
 use std::ops::Bound;
 
 use hookwright_model::{DeliveryId, DeliveryState, Timestamp};
-use redb::ReadableTable as _;
 
 use crate::attempts::Attempts;
 use crate::batch::Batch;

@@ -1,7 +1,6 @@
 //! Runs: decisions, and steps that commit together with their effects.
 
 use hookwright_model::{Effects, ItemRecord, Run, RunId, RunState, SpaceId, Timestamp};
-use redb::ReadableTable as _;
 
 use crate::batch::Faults;
 use crate::db::Db;

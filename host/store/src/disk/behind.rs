@@ -73,12 +73,6 @@ impl State {
     pub(super) fn open_bytes(&self) -> usize {
         self.open.bytes()
     }
-
-    /// The length of the file once all this is written, if it changes.
-    pub(super) fn length(&self) -> Option<u64> {
-        let newest_first = std::iter::once(&self.open).chain(self.waiting.iter().rev().map(Arc::as_ref));
-        newest_first.filter_map(|batch| batch.length).next()
-    }
 }
 
 impl Behind {

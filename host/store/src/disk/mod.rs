@@ -167,6 +167,10 @@ impl Disk {
         opening.map_or(Ok(()), |opening| opening.behind.wait_for(opening.behind.sealed()))
     }
 
+    pub(crate) fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
     /// The failure since the file was opened.
     pub(crate) fn failure(&self) -> Option<DiskFailure> {
         self.failure.lock().clone()
@@ -180,10 +184,6 @@ impl Disk {
         }
         drop(known);
         self.alarm.ring();
-    }
-
-    pub(crate) fn sums(&self) -> &Sums {
-        &self.sums
     }
 }
 
@@ -229,7 +229,7 @@ impl Opening {
         }
         if let Some(length) = batch.length {
             self.file.set_len(length)?;
-            self.disk.sums.set_len(length);
+            self.disk.sums.set_len(length)?;
         }
         fault_point("checkpoint.before-flush");
         self.file_sync()?;

@@ -145,9 +145,11 @@ impl Sums {
         done
     }
 
-    pub(super) fn set_len(&self, len: u64) {
-        let blocks = usize::try_from(len.div_ceil(BLOCK)).unwrap_or(usize::MAX);
-        self.known.write().resize_with(blocks, || AtomicU32::new(UNKNOWN));
+    /// Follows a change of the length of the store's file.
+    pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
+        let blocks = len.div_ceil(BLOCK);
+        self.known.write().resize_with(usize::try_from(blocks).unwrap_or(usize::MAX), || AtomicU32::new(UNKNOWN));
+        self.with_file(|file| file.set_len(blocks.saturating_mul(4).saturating_add(BODY)))
     }
 
     /// The first block of a read that does not match its checksum. The checksum of a block for which it is unknown is
@@ -301,9 +303,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("store");
         let head = [FORMER.as_slice(), &FORMER_CLOSED.to_le_bytes(), &7_u64.to_le_bytes()].concat();
-        let body =
-            [2_u64.to_le_bytes().as_slice(), &checksum(&block(1)).to_le_bytes(), &checksum(&block(2)).to_le_bytes()];
-        let body = body.concat();
+        let mut body = 2_u64.to_le_bytes().to_vec();
+        for byte in [1, 2] {
+            body.extend_from_slice(&checksum(&block(byte)).to_le_bytes());
+        }
         let mut bytes = [head.as_slice(), &crc32fast::hash(&head).to_le_bytes()].concat();
         bytes.resize(64, 0);
         bytes.extend_from_slice(&[body.as_slice(), &crc32fast::hash(&body).to_le_bytes()].concat());

@@ -122,7 +122,10 @@ async fn a_read_that_fails_is_tried_again_once_the_disk_answers() {
     for n in 0..50 {
         send(&store, &format!("e{n}"), &payload(n)).await.unwrap();
     }
-    let trouble = Arc::clone(&store.db.engine().disk().trouble);
+    let engine = store.db.engine();
+    engine.checkpoint_with(&mut engine.appender.lock()).unwrap();
+    engine.disk.settle().unwrap();
+    let trouble = Arc::clone(&engine.disk().trouble);
     trouble.begin(Kind::ReadFails, 0);
     assert!(store.events.event(&SpaceId::main(), "e7", None).is_err());
     until("health", async || store.health().name() == "unavailable").await;
@@ -181,22 +184,51 @@ async fn new_events_are_refused_before_the_disk_is_full_and_what_is_in_progress_
     assert!(has(&store, "before"), "what is there is read all the same");
 }
 
-/// Fills a store and returns its folder, in the state after a clean shutdown or after a kill.
-async fn filled(killed: bool) -> (tempfile::TempDir, usize) {
-    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = Store::open(&options(dir.path())).unwrap();
+/// How the process that used a store ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was shut down.
+    Closed,
+    /// It was killed before a checkpoint: the events are in the log only.
+    Killed,
+    /// It was killed after one: half of them are in the file.
+    KilledLater,
+}
+
+/// Fills a store and returns its folder.
+async fn filled(end: End) -> (tempfile::TempDir, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&StoreOptions { checkpoint_every: Duration::MAX, ..options(dir.path()) }).unwrap();
     for n in 0..40 {
         send(&store, &format!("e{n}"), &payload(n)).await.unwrap();
-    }
-    if killed {
-        for file in ["hookwright.redb", "hookwright.redb.sums"] {
-            std::fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+        if n == 20 && end == End::KilledLater {
+            let engine = store.db.engine();
+            engine.checkpoint_with(&mut engine.appender.lock()).unwrap();
+            engine.disk.settle().unwrap();
         }
-        store.close().await;
-        return (copy, 40);
     }
+    if end == End::Closed {
+        store.close().await;
+        return (dir, 40);
+    }
+    let copy = tempfile::tempdir().unwrap();
+    copy_store(dir.path(), copy.path());
     store.close().await;
-    (dir, 40)
+    (copy, 40)
+}
+
+/// Copies a folder with everything in it.
+fn copy_store(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        let to = to.join(file.file_name());
+        if file.file_type().unwrap().is_dir() {
+            copy_store(&file.path(), &to);
+        } else {
+            std::fs::copy(file.path(), to).unwrap();
+        }
+    }
 }
 
 fn flip(file: &Path, byte: u64, bit: u8) {
@@ -231,40 +263,40 @@ async fn read_all(folder: &Path, count: usize) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_bit_that_flipped_is_refused_or_does_no_harm_but_is_never_served() {
-    for killed in [false, true] {
-        let (origin, count) = filled(killed).await;
-        let length = std::fs::metadata(origin.path().join("hookwright.redb")).unwrap().len();
+    for end in [End::Closed, End::Killed, End::KilledLater] {
+        let (origin, count) = filled(end).await;
+        let log = "commit-log/p00000/00000000000000000001.log";
         let mut refused = 0;
-        // The whole header, and three positions in every block.
-        let places = (0..320).chain((1..length / 4096).flat_map(|block| {
-            [block * 4096 + 3, block * 4096 + 40 + block % 900, block * 4096 + 2000 + (block * 37) % 2000]
-        }));
-        for (n, place) in places.enumerate() {
-            if n % if place < 320 { 5 } else { 11 } != 0 {
-                continue;
-            }
-            let copy = tempfile::tempdir().unwrap();
-            for file in ["hookwright.redb", "hookwright.redb.sums"] {
-                std::fs::copy(origin.path().join(file), copy.path().join(file)).unwrap();
-            }
-            flip(&copy.path().join("hookwright.redb"), place, u8::try_from(n / 4 % 8).unwrap());
-            if let Err(reason) = read_all(copy.path(), count).await {
-                refused += 1;
-                assert!(reason.contains("damaged"), "byte {place}: {reason}");
-                // It stays refused, or all data is intact: without our checksums redb verifies the whole file with its
-                // own, which do not cover unused parts.
+        for file in ["hookwright.redb", log] {
+            let length = std::fs::metadata(origin.path().join(file)).unwrap().len();
+            // The whole header, and three positions in every block.
+            let places = (0..320).chain((1..length / 4096).flat_map(|block| {
+                [block * 4096 + 3, block * 4096 + 40 + block % 900, block * 4096 + 2000 + (block * 37) % 2000]
+            }));
+            for (n, place) in places.enumerate() {
+                if n % if place < 320 { 5 } else { 11 } != 0 {
+                    continue;
+                }
+                let copy = tempfile::tempdir().unwrap();
+                copy_store(origin.path(), copy.path());
+                flip(&copy.path().join(file), place, u8::try_from(n / 4 % 8).unwrap());
                 if let Err(reason) = read_all(copy.path(), count).await {
-                    assert!(reason.contains("damaged"), "byte {place}, killed {killed}: {reason}");
+                    refused += 1;
+                    assert!(reason.contains("damaged"), "{file}, byte {place}, {end:?}: {reason}");
+                    // It stays refused, or all data is intact.
+                    if let Err(reason) = read_all(copy.path(), count).await {
+                        assert!(reason.contains("damaged"), "{file}, byte {place}, {end:?}: {reason}");
+                    }
                 }
             }
         }
-        assert!(refused > 10, "{refused} of the flips hit something");
+        assert!(refused > 10, "{refused} of the flips hit something, {end:?}");
     }
 }
 
 #[tokio::test]
 async fn damage_that_comes_to_light_while_the_store_serves_ends_it() {
-    let (dir, count) = filled(false).await;
+    let (dir, count) = filled(End::Closed).await;
     let file = dir.path().join("hookwright.redb");
     let bytes = std::fs::read(&file).unwrap();
     let needle = payload(3);
@@ -281,22 +313,61 @@ async fn damage_that_comes_to_light_while_the_store_serves_ends_it() {
 }
 
 #[tokio::test]
-async fn an_acknowledged_commit_that_a_repair_would_drop_is_missed() {
-    let (dir, count) = filled(true).await;
-    let file = dir.path().join("hookwright.redb");
-    let bytes = std::fs::read(&file).unwrap();
-    let needle = payload(count - 1);
-    let place = bytes.windows(needle.len()).position(|part| part == needle).unwrap();
-    flip(&file, u64::try_from(place + 5).unwrap(), 0);
-    for _ in 0..2 {
-        let error = read_all(dir.path(), count).await.unwrap_err();
-        assert!(error.contains("damaged"), "{error}");
+async fn what_a_crash_left_in_the_log_only_is_there_at_the_next_start() {
+    for end in [End::Closed, End::Killed, End::KilledLater] {
+        let (dir, count) = filled(end).await;
+        assert_eq!(read_all(dir.path(), count).await, Ok(()), "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_belong_to_the_store_is_refused() {
+    let (dir, count) = filled(End::Closed).await;
+    let (other, _) = filled(End::KilledLater).await;
+    let log = dir.path().join("commit-log");
+    let kept = dir.path().join("kept");
+    std::fs::rename(&log, &kept).unwrap();
+    let error = read_all(dir.path(), count).await.unwrap_err();
+    assert!(error.contains("the log ends with position 0, and the store has everything up to"), "{error}");
+    std::fs::remove_dir_all(&log).unwrap();
+    copy_store(&other.path().join("commit-log"), &log);
+    let error = read_all(dir.path(), count).await.unwrap_err();
+    assert!(error.contains("does not belong to"), "{error}");
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(&kept, &log).unwrap();
+    assert_eq!(read_all(dir.path(), count).await, Ok(()));
+    // A log without its store is no new store.
+    std::fs::remove_file(dir.path().join("hookwright.redb")).unwrap();
+    std::fs::remove_file(dir.path().join("hookwright.redb.sums")).unwrap();
+    let error = read_all(dir.path(), count).await.unwrap_err();
+    assert!(error.contains("commit-log shows that there was a store"), "{error}");
+}
+
+#[tokio::test]
+async fn checkpoints_let_the_log_forget_and_happen_by_bytes_and_by_time() {
+    for options in [
+        |folder: &Path| StoreOptions { checkpoint_bytes: 100_000, checkpoint_every: Duration::MAX, ..options(folder) },
+        |folder: &Path| StoreOptions { checkpoint_every: Duration::from_millis(50), ..options(folder) },
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&options(dir.path())).unwrap();
+        let first = || store.db.engine().log.extent(PARTITION).unwrap().first;
+        let mut sent = 0;
+        until("trimmed", async || {
+            send(&store, &format!("e{sent}"), &[7; 20_000]).await.unwrap();
+            sent += 1;
+            first() > 1
+        })
+        .await;
+        store.close().await;
+        let store = Store::open(&options(dir.path())).unwrap();
+        assert_eq!(store.backlog.count(), sent);
     }
 }
 
 #[tokio::test]
 async fn a_store_without_its_checksums_is_read_as_a_whole_once() {
-    let (dir, count) = filled(false).await;
+    let (dir, count) = filled(End::Closed).await;
     std::fs::remove_file(dir.path().join("hookwright.redb.sums")).unwrap();
     assert_eq!(read_all(dir.path(), count).await, Ok(()));
     // The checksums exist again, so that damage is noticed without verifying the whole file.
@@ -312,24 +383,25 @@ async fn a_store_without_its_checksums_is_read_as_a_whole_once() {
 
 #[tokio::test]
 async fn a_check_finds_damage_and_changes_nothing() {
-    for killed in [false, true] {
-        let (dir, count) = filled(killed).await;
+    for end in [End::Closed, End::Killed, End::KilledLater] {
+        let (dir, count) = filled(end).await;
         let file = dir.path().join("hookwright.redb");
         let before = std::fs::read(&file).unwrap();
         let checked = crate::check(&file).unwrap();
         assert!(checked.intact(), "{checked:?}");
-        assert_eq!(checked.closed, !killed);
+        assert_eq!(checked.closed, end == End::Closed);
         let events = checked.tables.iter().find(|(name, _)| name == "events").unwrap().1;
         assert_eq!(events, u64::try_from(count).unwrap());
         for n in [0, count / 2, count - 1] {
+            if end == End::Killed || (end == End::KilledLater && n > 20) {
+                continue;
+            }
             let place = before.windows(2000).position(|part| part == payload(n)).unwrap();
             flip(&file, u64::try_from(place + 700).unwrap(), 2);
             let checked = crate::check(&file).unwrap();
             assert!(!checked.intact(), "{n}: {checked:?}");
-            if !killed {
-                let block = u64::try_from(place + 700).unwrap() / 4096 * 4096;
-                assert_eq!(checked.damaged, [block]);
-            }
+            let block = u64::try_from(place + 700).unwrap() / 4096 * 4096;
+            assert_eq!(checked.damaged, [block]);
             flip(&file, u64::try_from(place + 700).unwrap(), 2);
         }
         assert_eq!(std::fs::read(&file).unwrap(), before);
@@ -341,7 +413,7 @@ async fn a_check_finds_damage_and_changes_nothing() {
 
 #[tokio::test]
 async fn checksums_that_the_file_system_does_not_let_be_read_are_an_error_with_their_path() {
-    let (dir, count) = filled(false).await;
+    let (dir, count) = filled(End::Closed).await;
     let (file, sums) = (dir.path().join("hookwright.redb"), dir.path().join("hookwright.redb.sums"));
     let written = std::fs::read(&sums).unwrap();
     std::fs::remove_file(&sums).unwrap();
@@ -355,7 +427,7 @@ async fn checksums_that_the_file_system_does_not_let_be_read_are_an_error_with_t
     assert_eq!(failed(crate::check(&file).unwrap_err()), path);
     assert_eq!(failed(Store::open(&options(dir.path())).err().unwrap()), path);
     std::fs::remove_dir(&sums).unwrap();
-    assert!(!crate::check(&file).unwrap().closed, "without checksums nothing says that it was closed");
+    assert!(crate::check(&file).unwrap().intact());
     std::fs::write(&sums, &written).unwrap();
     assert!(crate::check(&file).unwrap().closed);
     assert_eq!(read_all(dir.path(), count).await, Ok(()));
@@ -363,19 +435,22 @@ async fn checksums_that_the_file_system_does_not_let_be_read_are_an_error_with_t
 
 #[tokio::test]
 async fn a_file_that_is_not_the_one_that_was_closed_is_refused_with_the_remedy() {
-    let (dir, count) = filled(false).await;
-    let (other, _) = filled(false).await;
+    let (dir, count) = filled(End::Closed).await;
+    let (other, _) = filled(End::Closed).await;
     std::fs::copy(other.path().join("hookwright.redb"), dir.path().join("hookwright.redb")).unwrap();
     let sums = dir.path().join("hookwright.redb.sums");
     let error = Store::open(&options(dir.path())).err().unwrap().to_string();
     assert!(error.contains("hookwright.redb.sums") && error.contains("delete"), "{error}");
     std::fs::remove_file(sums).unwrap();
+    let error = read_all(dir.path(), count).await.unwrap_err();
+    assert!(error.contains("commit-log is damaged: it does not belong to"), "{error}");
+    copy_store(other.path(), dir.path());
     assert_eq!(read_all(dir.path(), count).await, Ok(()));
 }
 
 #[tokio::test]
 async fn an_empty_file_where_there_was_a_store_is_refused() {
-    let (dir, count) = filled(false).await;
+    let (dir, count) = filled(End::Closed).await;
     let (file, sums) = (dir.path().join("hookwright.redb"), dir.path().join("hookwright.redb.sums"));
     std::fs::write(&file, b"").unwrap();
     let refused = || Store::open(&options(dir.path())).err().unwrap().to_string();
@@ -383,6 +458,8 @@ async fn an_empty_file_where_there_was_a_store_is_refused() {
     std::fs::remove_file(&file).unwrap();
     assert!(refused().contains("shows that there was a store"));
     std::fs::remove_file(&sums).unwrap();
+    assert!(refused().contains("commit-log shows that there was a store"), "{}", refused());
+    std::fs::remove_dir_all(dir.path().join("commit-log")).unwrap();
     std::fs::write(&file, b"").unwrap();
     std::fs::write(dir.path().join("secret.key"), b"x").unwrap();
     assert!(refused().contains("secret.key shows that there was a store"), "{}", refused());
@@ -423,7 +500,7 @@ async fn a_missing_or_wrong_secret_key_is_refused_and_a_new_one_is_made_for_a_ne
 #[tokio::test]
 async fn the_store_s_files_are_accessible_to_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (dir, count) = filled(false).await;
+    let (dir, count) = filled(End::Closed).await;
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     for file in ["hookwright.redb", "hookwright.redb.sums"] {
         std::fs::set_permissions(dir.path().join(file), std::fs::Permissions::from_mode(0o644)).unwrap();

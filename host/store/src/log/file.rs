@@ -37,7 +37,7 @@ pub struct FileLog {
     medium: Medium,
     partitions: Mutex<BTreeMap<Partition, Arc<PartitionLog>>>,
     /// Locked while the log is open.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 impl FileLog {
@@ -49,7 +49,12 @@ impl FileLog {
         Self::open_on(Medium::default(), options)
     }
 
-    pub(super) fn open_on(medium: Medium, options: FileLogOptions) -> Result<Self, LogError> {
+    /// Lets others open it. It is not used any more.
+    pub(crate) fn close(&self) {
+        self.lock.lock().take();
+    }
+
+    pub(crate) fn open_on(medium: Medium, options: FileLogOptions) -> Result<Self, LogError> {
         let folder = &options.folder;
         std::fs::create_dir_all(folder).map_err(|error| LogError::io(folder, "creating", &error))?;
         medium.flush_folder(folder)?;
@@ -71,7 +76,7 @@ impl FileLog {
                 partitions.insert(number, Arc::new(partition));
             }
         }
-        Ok(Self { options, medium, partitions: Mutex::new(partitions), _lock: file })
+        Ok(Self { options, medium, partitions: Mutex::new(partitions), lock: Mutex::new(Some(file)) })
     }
 
     fn partition(&self, number: Partition) -> Option<Arc<PartitionLog>> {

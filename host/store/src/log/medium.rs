@@ -7,21 +7,31 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::LogError;
-use crate::disk::private;
 #[cfg(test)]
 use crate::disk::trouble::Trouble;
+use crate::disk::{Disk, private};
 
 /// How much is zeroed at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// The disk that a log is on.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Medium {
+pub(crate) struct Medium {
     #[cfg(test)]
     pub(super) trouble: Arc<Trouble>,
 }
 
 impl Medium {
+    /// The disk that a store's file is on.
+    pub(crate) fn of(disk: &Disk) -> Self {
+        #[cfg(not(test))]
+        let _ = disk;
+        Self {
+            #[cfg(test)]
+            trouble: Arc::clone(&disk.trouble),
+        }
+    }
+
     /// Creates a file of this length. Its blocks are written, not only reserved: a later write to them changes nothing
     /// but their content, which is what makes its flush fast.
     pub(super) fn create(&self, path: &Path, bytes: usize) -> Result<File, LogError> {

@@ -23,7 +23,7 @@ use super::error::LogError;
 use super::file::FileLogOptions;
 use super::frame::MAX_ENTRY;
 use super::medium::Medium;
-use super::segment::{SEGMENT_HEAD, Segment};
+use super::segment::Segment;
 use super::{Appended, Extent};
 
 /// The length of the first segment. Each one is twice as long as the one before it, up to the limit of the options.
