@@ -72,7 +72,7 @@ impl FileLog {
         for found in std::fs::read_dir(folder).map_err(failed)? {
             let found = found.map_err(failed)?;
             if let Some(number) = found.file_name().to_str().and_then(number_of) {
-                let partition = PartitionLog::open(number, found.path(), &options, medium.clone())?;
+                let partition = PartitionLog::open(number, found.path(), options.segment_bytes, medium.clone())?;
                 partitions.insert(number, Arc::new(partition));
             }
         }
@@ -90,7 +90,7 @@ impl FileLog {
             return Ok(Arc::clone(partition));
         }
         let folder = self.options.folder.join(name_of(number));
-        let partition = Arc::new(PartitionLog::open(number, folder, &self.options, self.medium.clone())?);
+        let partition = Arc::new(PartitionLog::open(number, folder, self.options.segment_bytes, self.medium.clone())?);
         partitions.insert(number, Arc::clone(&partition));
         Ok(partition)
     }

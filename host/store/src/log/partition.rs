@@ -20,7 +20,6 @@ use twox_hash::XxHash3_64;
 
 use super::entry::{Entry, Partition, Position, chunk};
 use super::error::LogError;
-use super::file::FileLogOptions;
 use super::frame::MAX_ENTRY;
 use super::medium::Medium;
 use super::segment::Segment;
@@ -62,7 +61,7 @@ impl PartitionLog {
     pub(super) fn open(
         number: Partition,
         folder: PathBuf,
-        options: &FileLogOptions,
+        segment_bytes: usize,
         medium: Medium,
     ) -> Result<Self, LogError> {
         let failed = |error| LogError::io(&folder, "creating", &error);
@@ -87,7 +86,7 @@ impl PartitionLog {
             let reason = format!("it ends with position {last}, and position {position} was acknowledged");
             return Err(LogError::damaged(path, 0, reason));
         }
-        Ok(Self { number, folder, most: options.segment_bytes.max(FIRST_SEGMENT), medium, state: Mutex::new(state) })
+        Ok(Self { number, folder, most: segment_bytes.max(FIRST_SEGMENT), medium, state: Mutex::new(state) })
     }
 
     pub(super) fn extent(&self) -> Extent {
