@@ -20,7 +20,7 @@ Sections: accept, pipeline, hot, call, languages, swap, start, many, deliver, ma
 commits, which are built in target/bench/COMMIT, or paths of `hookwright` binaries. Sections: those that measure the server
 as a process, which are accept, pipeline, hot, start, deliver, match, records and share. None named: all of these.
 
-  --quick             fewer and shorter rounds: to see that it works, not to quote
+  --quick             shorter rounds and smaller sizes: to see that it works, not to quote
   --rounds N          rounds, which take turns: 1 to 50 (default 3)
   --seconds S         how long a round loads a server: 0.1 to 60 (default 2.5; quick: 0.7)
   --warm-up S         how long it does so before it counts: 0 to 60 (default 0.5; quick: 0.2)
