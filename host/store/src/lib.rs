@@ -40,6 +40,7 @@ mod key_values;
 mod keys;
 mod kinds;
 mod lanes;
+pub mod log;
 mod mails;
 mod migrate;
 mod options;

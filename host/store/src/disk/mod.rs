@@ -220,9 +220,11 @@ impl DiskBackend {
     }
 
     fn file_write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let write = |data: &[u8]| self.file.write(offset, data);
         #[cfg(test)]
-        self.disk.trouble.write(&self.file, offset, data)?;
-        self.file.write(offset, data)
+        return self.disk.trouble.write(data, write);
+        #[cfg(not(test))]
+        write(data)
     }
 
     fn file_sync(&self) -> io::Result<()> {

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redb::StorageBackend as _;
-use redb::backends::FileBackend;
 
 /// The kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,20 +49,21 @@ impl Trouble {
         kind.filter(|_| !spared)
     }
 
-    pub(super) fn write(&self, file: &FileBackend, offset: u64, data: &[u8]) -> io::Result<()> {
+    /// Writes data, or a part of it, unless that fails.
+    pub(crate) fn write(&self, data: &[u8], write: impl FnOnce(&[u8]) -> io::Result<()>) -> io::Result<()> {
         match self.kind() {
             Some(Kind::Full) => Err(io::ErrorKind::StorageFull.into()),
             Some(Kind::WriteFails) => Err(io::Error::from_raw_os_error(5)),
             Some(Kind::ReadOnly) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
             Some(Kind::Torn) => {
-                file.write(offset, &data[..data.len() / 2])?;
+                write(&data[..data.len() / 2])?;
                 Err(io::Error::from_raw_os_error(5))
             }
-            _ => Ok(()),
+            _ => write(data),
         }
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         match self.kind() {
             Some(Kind::FlushFails) => Err(io::Error::from_raw_os_error(5)),
             Some(Kind::Slow(ms)) => {
@@ -84,7 +83,7 @@ impl Trouble {
         }
     }
 
-    pub(super) fn read(&self) -> io::Result<()> {
+    pub(crate) fn read(&self) -> io::Result<()> {
         match *self.kind.lock() {
             Some(Kind::ReadFails) => Err(io::Error::from_raw_os_error(5)),
             _ => Ok(()),

@@ -89,7 +89,8 @@ fn open_sealed(vault: &Vault, within: &mut Value) {
     match within {
         Value::String(text) if text.starts_with(SEALED) => {
             let plain = vault.open_sealed(text).unwrap();
-            *text = format!("opened: {}", String::from_utf8(plain).unwrap());
+            let shown = String::from_utf8(plain).unwrap_or_else(|key| key.as_bytes().escape_ascii().to_string());
+            *text = format!("opened: {shown}");
         }
         Value::Array(values) => values.iter_mut().for_each(|value| open_sealed(vault, value)),
         Value::Object(members) => members.values_mut().for_each(|value| open_sealed(vault, value)),

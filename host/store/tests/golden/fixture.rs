@@ -86,13 +86,14 @@ pub(crate) fn pack(from: &Path, into: &Path, expected: &Value) {
         std::fs::write(into.join(name), packed).unwrap();
     }
     std::fs::write(into.join(KEY), read(&from.join(KEY))).unwrap();
-    std::fs::write(into.join(EXPECTED), format!("{expected:#}\n")).unwrap();
+    describe(into, expected);
 }
 
 /// A copy of a golden store that can be opened.
 pub(crate) fn unpack(from: &Path) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for name in [STORE, SUMS] {
+    // A store of an early format has no checksums beside it.
+    for name in [STORE, SUMS].into_iter().filter(|name| *name == STORE || has_checksums(from)) {
         let packed = read(&from.join(format!("{name}.gz")));
         let mut bytes = Vec::new();
         GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
@@ -100,6 +101,21 @@ pub(crate) fn unpack(from: &Path) -> TempDir {
     }
     write_private(&dir.path().join(KEY), &read(&from.join(KEY)));
     dir
+}
+
+/// Whether a golden store has checksums beside it.
+pub(crate) fn has_checksums(folder: &Path) -> bool {
+    folder.join(format!("{SUMS}.gz")).exists()
+}
+
+/// Whether it is known what a golden store contains.
+pub(crate) fn is_described(folder: &Path) -> bool {
+    folder.join(EXPECTED).exists()
+}
+
+/// Writes what a golden store contains.
+pub(crate) fn describe(folder: &Path, expected: &Value) {
+    std::fs::write(folder.join(EXPECTED), format!("{expected:#}\n")).unwrap();
 }
 
 /// What was put into a golden store.

@@ -84,8 +84,10 @@ async fn events(store: &Store) {
     let caused = Event {
         ingress: Some(Ingress::Internal),
         cause: Some(cause),
+        content_type: Some("application/x-www-form-urlencoded".to_owned()),
+        payload: Bytes::from_static(b"derived=true"),
         data: Data::Json("{\"derived\": true}".to_owned()),
-        ..event(&main, "evt-caused", "order.replayed", 4, b"derived=true")
+        ..event(&main, "evt-caused", "order.replayed", 4, b"{}")
     };
     append(store, caused, considered(AutomationId::from(AUTOMATION))).await;
     let elsewhere = event(&other(), "evt-plain", "order.paid", 5, b"[1, 2]");

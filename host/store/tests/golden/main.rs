@@ -80,6 +80,18 @@ async fn generate() {
     fixture::pack(dir.path(), &folder, &expected);
 }
 
+/// Describes golden stores that a server of an earlier version made, as this version reads them.
+#[tokio::test]
+#[ignore = "is executed once, when such a store is added"]
+async fn describe() {
+    for folder in fixture::all().iter().filter(|folder| !fixture::is_described(folder)) {
+        let dir = fixture::unpack(folder);
+        let (store, vault) = open(dir.path()).await;
+        fixture::describe(folder, &dump::everything(&store, &vault).await);
+        store.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_golden_store_of_every_format_opens_with_everything_in_it() {
     let present = fixture::present_format().await;
@@ -93,7 +105,8 @@ async fn a_golden_store_of_every_format_opens_with_everything_in_it() {
         assert_eq!(fixture::folder(&fixture::format_of(&fixture::unpack(&folder).path().join(STORE))), folder);
         let dir = fixture::unpack(&folder);
         let checked = check(&dir.path().join(STORE)).unwrap();
-        assert!(checked.intact() && checked.closed, "{}: {checked:?}", folder.display());
+        assert!(checked.intact(), "{}: {checked:?}", folder.display());
+        assert_eq!(checked.closed, fixture::has_checksums(&folder), "{}", folder.display());
         let (store, vault) = open(dir.path()).await;
         let found = dump::everything(&store, &vault).await;
         let differences = compare::differences(&fixture::expected(&folder), &found);
@@ -123,7 +136,8 @@ fn run_in(store: &Store, state: RunStateName) -> Run {
 #[tokio::test]
 async fn a_golden_store_continues_where_it_stopped() {
     let main = SpaceId::main();
-    for folder in fixture::all() {
+    // Those that were generated contain what follows; one that a server made has no checksums.
+    for folder in fixture::all().into_iter().filter(|folder| fixture::has_checksums(folder)) {
         let expected = fixture::expected(&folder);
         let dir = fixture::unpack(&folder);
         let (store, _) = open(dir.path()).await;
