@@ -77,10 +77,14 @@ Python through HOOKWRIGHT_PYTHON; the task sets all four.
     (
         "bench",
         "\
-cargo xtask bench [ARGUMENTS]
+cargo xtask bench [OPTIONS] [SECTION..]
+cargo xtask bench compare A B [OPTIONS] [SECTION..]
 
 Builds the server and runs the benchmarks in tests/bench, which print ratios of two things measured in one run.
-ARGUMENTS are passed on: `cargo xtask bench --help` shows this text, `cargo xtask bench help` shows theirs.
+`compare` measures two servers in alternation: A and B are commits, each built once in a git worktree of its own in
+target/bench/COMMIT (some minutes, and some gigabytes until you remove it with `git worktree remove --force`), or paths of
+`hookwright` binaries.
+`cargo xtask bench --help` shows this text, `cargo xtask bench help` shows all options and sections.
 ",
     ),
     (

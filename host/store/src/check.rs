@@ -60,7 +60,8 @@ pub fn check(path: &Path) -> Result<Checked, OpenError> {
         Ok(Err(error)) => Seen { problem: Some(error.to_string()), ..Seen::default() },
         Err(reason) => Seen { problem: Some(reason), ..Seen::default() },
     };
-    let mut closed = true;
+    // A store of an earlier version has no log; it had valid checksums beside it if it was closed.
+    let mut closed = matches!(log, Ok(Some(_))) || found == Found::Checksums;
     match (&log, &seen.db) {
         (Err(error), _) => seen.problem = seen.problem.or_else(|| Some(error.to_string())),
         (Ok(Some(log)), Some(db)) => match guarded(|| behind(db, log)) {

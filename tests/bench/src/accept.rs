@@ -1,4 +1,5 @@
-//! Durable accepted events a second, beside a bare hyper server that only answers and one that only journals.
+//! Durable accepted events, beside a bare hyper server that only answers and one that only journals: how many a second in
+//! a closed loop, and how soon at set rates in an open loop.
 
 use std::time::Duration;
 
@@ -6,16 +7,20 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::bare_server::Kind;
+use crate::figures::{Row, Sheet, Unit};
 use crate::load::{Order, Report};
-use crate::machine::{sync_line, sync_time};
+use crate::machine::{sync_sheet, sync_time};
 use crate::options::Effort;
 use crate::place::Place;
+use crate::schedule::Pace;
 use crate::server::Server;
-use crate::statistics::{over, ratio};
-use crate::table::{Table, count, short};
+use crate::statistics::{each, micros, ratios};
 use crate::{Failed, worker};
 
+const SECTION: &str = "accept";
 const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
+/// Connections of the open loop: enough that a request seldom waits for one.
+const OPEN_CONNECTIONS: usize = 64;
 /// Size of a body in bytes.
 const BODY: usize = 1024;
 const NAMES: [&str; 3] = ["hyper, echo only", "hyper + redb journal", "Hookwright"];
@@ -27,22 +32,32 @@ struct Round {
     processor: f64,
 }
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let head = ["connections", "server", "events/s", "p50 ms", "p99 ms", "processor us/event", "beside the journal"];
-    let mut table = Table::new("Durable accepted events, 1 KiB each", &head);
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
     let mut syncs = Vec::new();
+    let heads = ["connections", "server"];
+    let mut closed = Sheet::new(SECTION, "Durable accepted events, 1 KiB each", &heads);
     for connections in CONNECTIONS {
         eprintln!("accept: {connections} connections");
         // Fresh servers at each level, so that no level finds a larger journal than another.
         let mut contest = Contest::start(place).await?;
-        for round in 0..effort.rounds {
+        for round in effort.turns() {
             syncs.push(sync_time(place)?);
-            contest.round(round, connections, effort).await?;
+            contest.round(round, connections, None, effort).await?;
         }
-        contest.rows(connections, &mut table);
+        closed.rows.extend(contest.rows(&connections.to_string(), "rate")?);
     }
-    println!("{table}\n{}", sync_line(&syncs));
-    Ok(())
+    let heads = ["sent events/s", "server"];
+    let mut open = Sheet::new(SECTION, "Accepting events at a set rate (open loop)", &heads);
+    for rate in &effort.rates {
+        eprintln!("accept: {rate} events/s");
+        let mut contest = Contest::start(place).await?;
+        for round in effort.turns() {
+            syncs.push(sync_time(place)?);
+            contest.round(round, OPEN_CONNECTIONS, Some(effort.pace(*rate, round)), effort).await?;
+        }
+        open.rows.extend(contest.rows(&rate.to_string(), "p99")?);
+    }
+    Ok(vec![closed, open, sync_sheet(SECTION, syncs)])
 }
 
 /// An event of exactly [`BODY`] bytes, with the kind of data that a ticket system sends.
@@ -86,50 +101,61 @@ impl Contest {
     }
 
     /// Loads one server after the other; each round begins with another.
-    async fn round(&mut self, round: usize, connections: usize, effort: &Effort) -> Result<(), Failed> {
+    async fn round(
+        &mut self,
+        round: usize,
+        connections: usize,
+        pace: Option<Pace>,
+        effort: &Effort,
+    ) -> Result<(), Failed> {
         let most = self.servers.len();
         for place in (0..most).map(|place| (place + round) % most) {
             let Some((server, rounds)) = self.servers.get_mut(place) else { continue };
-            let order = Order {
-                address: server.address,
-                connections,
-                warm_up: effort.warm_up,
-                time: effort.load,
-                path: "/v1/events".to_owned(),
-                body: body("bench.accepted"),
-            };
+            let order = order(server, connections, pace, effort);
             let before = server.processor_time()?;
-            let report: Report = worker::ask("load", &order).await?;
+            let report = worker::ask::<Report>("load", &order).await?.all_accepted()?;
             let used = server.processor_time()?.saturating_sub(before);
-            if report.refused > 0 {
-                return Err(format!("{} of the events were refused", report.refused).into());
-            }
             // The warm-up uses the processor too, and its events are not in the report.
             let share = effort.load.as_secs_f64() / (effort.load + effort.warm_up).as_secs_f64();
-            let events = report.rate * effort.load.as_secs_f64();
-            rounds.push(Round { report, processor: micros(used) * share / events });
+            let processor = micros(used) * share / report.events();
+            rounds.push(Round { report, processor });
         }
         Ok(())
     }
 
-    fn rows(&self, connections: usize, table: &mut Table) {
-        let Some((_, journal)) = self.servers.get(1) else { return };
+    /// A row for each server, with `beside` of each in terms of the journal.
+    fn rows(&self, level: &str, beside: &str) -> Result<Vec<Row>, Failed> {
+        let mut rows: Vec<Row> = Vec::new();
         for ((_, rounds), name) in self.servers.iter().zip(NAMES) {
-            table.row(vec![
-                connections.to_string(),
-                name.to_owned(),
-                count(over(rounds, |round| round.report.rate)),
-                short(over(rounds, |round| f64::from(round.report.p50) / 1e3)),
-                short(over(rounds, |round| f64::from(round.report.p99) / 1e3)),
-                short(over(rounds, |round| round.processor)),
-                short(ratio(rounds, journal, |round| round.report.rate, |round| round.report.rate)),
-            ]);
+            let row = Row::new([level.to_owned(), name.to_owned()]);
+            let row = row.with("rate", Unit::EVENTS_PER_SECOND, each(rounds, |round| round.report.rate));
+            let row = row.with_latencies(rounds.iter().map(|round| &round.report.latencies))?;
+            rows.push(row.with("processor", Unit::new("us/event"), each(rounds, |round| round.processor)));
         }
+        let journal = rows.get(1).map(|row| row.rounds(beside).to_vec()).unwrap_or_default();
+        let compared = rows.into_iter().map(|row| {
+            let ratios = ratios(row.rounds(beside), &journal);
+            row.with(&format!("{beside} beside the journal"), Unit::RATIO, ratios)
+        });
+        Ok(compared.collect())
     }
 }
 
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
+fn order(server: &Server, connections: usize, pace: Option<Pace>, effort: &Effort) -> Order {
+    Order {
+        address: server.address,
+        connections,
+        warm_up: effort.warm_up,
+        time: effort.load,
+        path: "/v1/events".to_owned(),
+        body: body("bench.accepted"),
+        pace,
+    }
+}
+
+/// A closed loop of events on so many connections, as [`run`] makes it.
+pub(crate) fn closed_loop(server: &Server, connections: usize, warm_up: Duration, effort: &Effort) -> Order {
+    Order { warm_up, ..order(server, connections, None, effort) }
 }
 
 #[cfg(test)]

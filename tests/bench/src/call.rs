@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use crate::Failed;
 use crate::accept::body;
 use crate::bare_call::{self, Bare};
+use crate::figures::{Row, Sheet, Unit};
+use crate::latencies::Latencies;
 use crate::options::Effort;
 use crate::place::Place;
-use crate::statistics::{over, quantile, ratio};
-use crate::table::{Table, count, short};
+use crate::statistics::{each, number, ratios};
 
+const SECTION: &str = "call";
 const THREADS: [usize; 2] = [1, 2];
 /// Rounds here are short, so there can be more of them.
 const ROUNDS_EACH: usize = 4;
@@ -38,52 +40,49 @@ enum Side {
 
 /// One side, once, on all threads.
 struct Round {
-    /// The median of single calls, in microseconds.
-    p50: f64,
-    p99: f64,
+    /// Of single calls on all threads.
+    latencies: Latencies,
     /// Calls a second, over all threads.
     rate: f64,
 }
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let (component, effort) = (std::fs::read(&place.component)?, *effort);
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
+    let (component, effort) = (std::fs::read(&place.component)?, effort.clone());
     // Its threads have runtimes of their own.
-    tokio::task::spawn_blocking(move || compare(component, effort)).await?
+    Ok(vec![tokio::task::spawn_blocking(move || compare(component, &effort)).await??])
 }
 
 /// The median of single bare calls on one thread, in microseconds.
 pub(crate) async fn bare(place: &Place, effort: &Effort) -> Result<f64, Failed> {
     let (component, calls) = (std::fs::read(&place.component)?, effort.calls);
     let round = move || round(&Arc::new(prepare(component)?), Side::Bare, 1, calls);
-    Ok(tokio::task::spawn_blocking(round).await??.p50)
+    Ok(tokio::task::spawn_blocking(round).await??.latencies.millis(0.5) * 1e3)
 }
 
-fn compare(component: Vec<u8>, effort: Effort) -> Result<(), Failed> {
+fn compare(component: Vec<u8>, effort: &Effort) -> Result<Sheet, Failed> {
     let subject = Arc::new(prepare(component)?);
-    let mut table = Table::new(
-        "One call of `match` in a fresh instance, 1 KiB event",
-        &["threads", "what", "p50 us", "p99 us", "calls/s", "p50 beside bare"],
-    );
+    let title = "One call of `match` in a fresh instance, 1 KiB event";
+    let mut sheet = Sheet::new(SECTION, title, &["threads", "what"]);
     for threads in THREADS {
         eprintln!("call: {threads} threads");
         let (mut bare, mut ours) = (Vec::new(), Vec::new());
-        for _ in 0..effort.rounds * ROUNDS_EACH {
+        for _ in 0..effort.rounds.saturating_mul(ROUNDS_EACH) {
             bare.push(round(&subject, Side::Bare, threads, effort.calls)?);
             ours.push(round(&subject, Side::Hookwright, threads, effort.calls)?);
         }
+        let mut least = Vec::new();
         for (name, rounds) in [("bare wasmtime", &bare), ("Hookwright", &ours)] {
-            table.row(vec![
-                threads.to_string(),
-                name.to_owned(),
-                short(over(rounds, |round| round.p50)),
-                short(over(rounds, |round| round.p99)),
-                count(over(rounds, |round| round.rate)),
-                short(ratio(rounds, &bare, |round| round.p50, |round| round.p50)),
-            ]);
+            let row = Row::new([threads.to_string(), name.to_owned()]);
+            let row = row.with_short_latencies(rounds.iter().map(|round| &round.latencies))?;
+            let row = row.with("rate", Unit::whole("calls/s"), each(rounds, |round| round.rate));
+            if least.is_empty() {
+                least = row.rounds("p50").to_vec();
+            }
+            let beside = ratios(row.rounds("p50"), &least);
+            sheet.rows.push(row.with("p50 beside bare", Unit::RATIO, beside));
         }
     }
-    println!("{table}");
-    Ok(())
+    Ok(sheet)
 }
 
 fn prepare(component: Vec<u8>) -> Result<Subject, Failed> {
@@ -108,7 +107,7 @@ fn round(subject: &Arc<Subject>, side: Side, threads: usize, calls: usize) -> Re
     let workers: Vec<_> = (0..threads)
         .map(|_| {
             let (subject, barrier) = (Arc::clone(subject), Arc::clone(&barrier));
-            std::thread::spawn(move || -> Result<(Vec<u32>, Duration), Failed> {
+            std::thread::spawn(move || -> Result<(Latencies, Duration), Failed> {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 runtime.block_on(async {
                     // The first calls of a thread find nothing warm.
@@ -120,22 +119,18 @@ fn round(subject: &Arc<Subject>, side: Side, threads: usize, calls: usize) -> Re
             })
         })
         .collect();
-    let (mut times, mut rate) = (Vec::new(), 0.0);
+    let (mut latencies, mut rate) = (Latencies::new()?, 0.0);
     for worker in workers {
         let (own, took) = worker.join().map_err(|_| "a thread panicked")??;
-        #[allow(clippy::cast_precision_loss)]
-        let own_rate = own.len() as f64 / took.as_secs_f64();
-        rate += own_rate;
-        times.extend(own);
+        rate += number(own.count()) / took.as_secs_f64();
+        latencies.add(&own)?;
     }
-    times.sort_unstable();
-    let micros = |nanos: u32| f64::from(nanos) / 1e3;
-    Ok(Round { p50: micros(quantile(&times, 0.5)), p99: micros(quantile(&times, 0.99)), rate })
+    Ok(Round { latencies, rate })
 }
 
-/// How long each call took, in nanoseconds.
-async fn call(subject: &Subject, side: Side, calls: usize) -> Result<Vec<u32>, Failed> {
-    let mut times = Vec::with_capacity(calls);
+/// How long each call took.
+async fn call(subject: &Subject, side: Side, calls: usize) -> Result<Latencies, Failed> {
+    let mut latencies = Latencies::new()?;
     let access = Arc::new(Access::new("match", Limits::default()));
     for _ in 0..calls {
         let start = Instant::now();
@@ -147,12 +142,12 @@ async fn call(subject: &Subject, side: Side, calls: usize) -> Result<Vec<u32>, F
                 called.result.map_err(|failure| failure.to_string())?.holds
             }
         };
-        times.push(u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        latencies.record(start.elapsed());
         if !holds {
             return Err("the condition does not hold, so something else is measured".into());
         }
     }
-    Ok(times)
+    Ok(latencies)
 }
 
 fn event(subject: &Subject) -> bare_call::Event<'_> {

@@ -3,7 +3,7 @@
 //! The server's backlog (`/healthz`) says how many accepted events are not done, which tells when to send the next. Some
 //! of the senders watch their own event instead: they ask for its story until it says `done`, and so measure the time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use crate::Failed;
 use crate::client::{Connection, request};
-use crate::statistics::quantile;
+use crate::latencies::Latencies;
+use crate::statistics::number;
 
 /// How often the server is asked how far it is. Timers are not finer.
 const ASK: Duration = Duration::from_millis(1);
@@ -34,16 +35,13 @@ pub(crate) struct Order {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) events: u64,
     /// Events a second, from the first request until nothing is left to be done.
     pub(crate) rate: f64,
-    /// Events that were watched.
-    pub(crate) watched: usize,
-    /// From the request until the story says `done`, in microseconds.
-    pub(crate) p50: u32,
-    pub(crate) p99: u32,
+    /// Of the events that were watched: from the request until the story says `done`.
+    pub(crate) latencies: Latencies,
 }
 
 pub(crate) fn run(order: &Order) -> Result<Report, Failed> {
@@ -60,6 +58,7 @@ struct Shared {
     ends: Instant,
     sent: Cell<usize>,
     accepted: Cell<u64>,
+    latencies: RefCell<Latencies>,
 }
 
 async fn send(order: &Order) -> Result<Report, Failed> {
@@ -76,35 +75,32 @@ async fn send(order: &Order) -> Result<Report, Failed> {
         ends: start + order.time,
         sent: Cell::new(0),
         accepted: Cell::new(0),
+        latencies: RefCell::new(Latencies::new()?),
     });
     let watchers = order.watchers.min(order.in_flight);
-    let senders: Vec<JoinHandle<Result<Vec<u32>, Failed>>> = connections
+    let senders: Vec<JoinHandle<Result<(), Failed>>> = connections
         .into_iter()
         .enumerate()
         .map(|(place, connection)| tokio::task::spawn_local(sender(connection, Rc::clone(&shared), place < watchers)))
         .collect();
     let asking = tokio::task::spawn_local(ask(Rc::clone(&shared)));
-    let mut times = Vec::new();
     for sender in senders {
-        times.extend(sender.await??);
+        sender.await??;
     }
     asking.await??;
     let took = start.elapsed();
-    times.sort_unstable();
     let events = shared.accepted.get();
-    #[allow(clippy::cast_precision_loss)]
-    let rate = events as f64 / took.as_secs_f64();
-    Ok(Report { events, rate, watched: times.len(), p50: quantile(&times, 0.5), p99: quantile(&times, 0.99) })
+    let latencies = shared.latencies.borrow().clone();
+    Ok(Report { events, rate: number(events) / took.as_secs_f64(), latencies })
 }
 
-async fn sender(mut connection: Connection, shared: Rc<Shared>, watches: bool) -> Result<Vec<u32>, Failed> {
-    let mut times = Vec::new();
+async fn sender(mut connection: Connection, shared: Rc<Shared>, watches: bool) -> Result<(), Failed> {
     loop {
         // Given back by `ask`, once the event is done.
         shared.room.acquire().await?.forget();
         if Instant::now() >= shared.ends {
             shared.room.add_permits(1);
-            return Ok(times);
+            return Ok(());
         }
         let turn = shared.sent.get();
         shared.sent.set(turn + 1);
@@ -119,7 +115,7 @@ async fn sender(mut connection: Connection, shared: Rc<Shared>, watches: bool) -
         if watches {
             let accepted: Accepted = serde_json::from_slice(answer.body)?;
             watch(&mut connection, &accepted.id).await?;
-            times.push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
+            shared.latencies.borrow_mut().record(start.elapsed());
         }
     }
 }

@@ -4,14 +4,16 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::api::Api;
-use crate::flow::{Order, Report};
+use crate::figures::{Row, Sheet, Unit};
+use crate::flow::Order;
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
-use crate::statistics::{over, ratio};
-use crate::table::{Table, count, short};
-use crate::{Failed, pipeline, worker};
+use crate::statistics::{each, median, ratios};
+use crate::steady::{self, Round};
+use crate::{Failed, pipeline};
 
+const SECTION: &str = "hot";
 /// How many events are in flight at a time.
 const IN_FLIGHT: usize = 64;
 /// The least that one record may have of the rate of distinct ones where notes are added.
@@ -44,13 +46,7 @@ impl Way {
     }
 }
 
-struct Round {
-    report: Report,
-    /// Processor time of the server for one event, in microseconds.
-    processor: f64,
-}
-
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
     let home: TempDir = place.fresh()?;
     let mut server = Server::hookwright(place, home.path())?;
     server.serving().await?;
@@ -64,7 +60,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     }
     let tickets = pipeline::make_tickets(&server).await?;
     let mut rounds: [Vec<Round>; 4] = Default::default();
-    for round in 0..effort.rounds {
+    for round in effort.turns() {
         for turn in 0..Way::ALL.len() {
             let place = (turn + round) % Way::ALL.len();
             let (Some(way), Some(rounds)) = (Way::ALL.get(place), rounds.get_mut(place)) else { continue };
@@ -72,39 +68,27 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
             let bodies = way.tickets(&tickets).iter();
             let bodies = bodies.map(|id| json!({"type": way.event_type(), "data": {"ticket": id}}).to_string());
             let time = effort.load;
-            let order =
+            let mut order =
                 Order { address: server.address, in_flight: IN_FLIGHT, time, watchers: 0, bodies: bodies.collect() };
-            let before = server.processor_time()?;
-            let report: Report = worker::ask("flow", &order).await?;
-            let used = server.processor_time()?.saturating_sub(before);
-            #[allow(clippy::cast_precision_loss)]
-            let processor = used.as_secs_f64() * 1e6 / report.events as f64;
-            rounds.push(Round { report, processor });
+            let warm_up = rounds.is_empty().then_some(effort.warm_up);
+            rounds.push(steady::round(&server, &mut order, warm_up).await?);
         }
     }
-    let head = ["action", "tickets", "events/s", "processor us/event", "beside distinct"];
-    let mut table = Table::new("One record with many concurrent changes", &head);
-    let mut noted = 0.0;
+    let mut sheet = Sheet::new(SECTION, "One record with many concurrent changes", &["action", "tickets"]);
     for (place, way) in Way::ALL.iter().enumerate() {
         let (Some(own), Some(distinct)) = (rounds.get(place), rounds.get(place - place % 2)) else { continue };
-        let beside = ratio(own, distinct, |round| round.report.rate, |round| round.report.rate);
-        if way.one && way.action == "note-add" {
-            noted = beside;
+        let rate = each(own, |round| round.report.rate);
+        let beside = ratios(&rate, &each(distinct, |round| round.report.rate));
+        let noted = median(beside.iter().copied());
+        if way.one && way.action == "note-add" && noted < GOAL {
+            let missed =
+                format!("notes on one ticket have {noted:.2} of the rate of distinct tickets: {GOAL} is the least");
+            sheet.missed.push(missed);
         }
-        table.row(vec![
-            way.action.to_owned(),
-            way.tickets(&tickets).len().to_string(),
-            count(over(own, |round| round.report.rate)),
-            short(over(own, |round| round.processor)),
-            short(beside),
-        ]);
+        let row = Row::new([way.action.to_owned(), way.tickets(&tickets).len().to_string()]);
+        let row = row.with("rate", Unit::EVENTS_PER_SECOND, rate);
+        let row = row.with("processor", Unit::new("us/event"), each(own, |round| round.processor));
+        sheet.rows.push(row.with("beside distinct", Unit::RATIO, beside));
     }
-    println!("{table}");
-    if noted < GOAL {
-        return Err(format!(
-            "notes on one ticket have {noted:.2} of the rate of distinct tickets: {GOAL} is the least"
-        )
-        .into());
-    }
-    Ok(())
+    Ok(vec![sheet])
 }

@@ -11,32 +11,41 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::Failed;
+use crate::figures::{Row, Sheet, Unit};
+use crate::latencies::Latencies;
 use crate::options::Effort;
 use crate::place::Place;
-use crate::statistics::quantile;
-use crate::table::{Table, count, short};
+use crate::statistics::{each, micros, millis, number};
 
+const SECTION: &str = "languages";
 /// How a component is found: `LANGUAGE-action.wasm`.
 const SUFFIX: &str = "-action.wasm";
 
-/// What was seen of one language.
+/// What was seen of one language in one round.
 struct Seen {
     size: usize,
     compile: Duration,
     cached: Duration,
-    /// Median calls in a fresh and in a warm instance, and the first one, in microseconds.
-    fresh: f64,
-    warm: f64,
-    first: f64,
+    /// Calls in a fresh and in a warm instance.
+    fresh: Calls,
+    warm: Calls,
+}
+
+/// Some calls, one after the other.
+struct Calls {
+    /// The median, in microseconds.
+    median: f64,
+    first: Duration,
+    /// The most memory that one had, in bytes.
     memory: usize,
 }
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let (examples, home, calls) = (place.examples.clone(), place.fresh()?, effort.calls);
-    tokio::task::spawn_blocking(move || compare(&examples, &home, calls)).await?
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
+    let (examples, home, effort) = (place.examples.clone(), place.fresh()?, effort.clone());
+    Ok(vec![tokio::task::spawn_blocking(move || compare(&examples, &home, &effort)).await??])
 }
 
-fn compare(examples: &Path, home: &TempDir, calls: usize) -> Result<(), Failed> {
+fn compare(examples: &Path, home: &TempDir, effort: &Effort) -> Result<Sheet, Failed> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(examples)? {
         let path = entry?.path();
@@ -48,35 +57,28 @@ fn compare(examples: &Path, home: &TempDir, calls: usize) -> Result<(), Failed> 
     }
     found.sort();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let head = [
-        "language",
-        "bytes",
-        "compile ms",
-        "cached load ms",
-        "first call us",
-        "fresh call us",
-        "warm call us",
-        "memory KiB",
-    ];
-    let mut table = Table::new("The same action in every language, 200 bytes of payload", &head);
+    let title = "The same action in every language, 200 bytes of payload";
+    let mut sheet = Sheet::new(SECTION, title, &["language"]);
     for (name, path) in found {
-        eprintln!("languages: {name}");
         let bytes = Bytes::from(std::fs::read(path)?);
-        let seen = runtime.block_on(look(bytes, &home.path().join(&name), calls))?;
-        #[allow(clippy::cast_precision_loss)]
-        table.row(vec![
-            name,
-            count(seen.size as f64),
-            short(seen.compile.as_secs_f64() * 1e3),
-            short(seen.cached.as_secs_f64() * 1e3),
-            short(seen.first),
-            short(seen.fresh),
-            short(seen.warm),
-            count(seen.memory as f64 / 1024.0),
-        ]);
+        let mut rounds = Vec::new();
+        for round in effort.turns() {
+            eprintln!("languages: {name}, round {}", round + 1);
+            // A cache of its own, so that each round compiles.
+            let cache = home.path().join(format!("{name}-{round}"));
+            rounds.push(runtime.block_on(look(bytes.clone(), &cache, effort.calls))?);
+        }
+        let whole = |size: usize| number(size as u64);
+        let row = Row::new([name]).with("size", Unit::BYTES, each(&rounds, |seen| whole(seen.size)));
+        let row = row.with("compile", Unit::MILLIS, each(&rounds, |seen| millis(seen.compile)));
+        let row = row.with("cached load", Unit::MILLIS, each(&rounds, |seen| millis(seen.cached)));
+        let row = row.with("first call", Unit::MICROS, each(&rounds, |seen| micros(seen.fresh.first)));
+        let row = row.with("fresh call", Unit::MICROS, each(&rounds, |seen| seen.fresh.median));
+        let row = row.with("warm call", Unit::MICROS, each(&rounds, |seen| seen.warm.median));
+        let memory = each(&rounds, |seen| whole(seen.fresh.memory) / 1024.0);
+        sheet.rows.push(row.with("memory", Unit::KIBIBYTES, memory));
     }
-    println!("{table}");
-    Ok(())
+    Ok(sheet)
 }
 
 async fn look(bytes: Bytes, cache: &Path, calls: usize) -> Result<Seen, Failed> {
@@ -92,19 +94,18 @@ async fn look(bytes: Bytes, cache: &Path, calls: usize) -> Result<Seen, Failed> 
     let (_registry, plugin) = load(bytes).await?;
     // Heavy guests take milliseconds a fresh call.
     let fresh_calls = (calls / 10).max(20);
-    let (fresh, first, memory) = times(&plugin, InstancePolicy::Fresh {}, fresh_calls).await?;
-    let (warm, ..) = times(&plugin, InstancePolicy::warm(), calls).await?;
-    Ok(Seen { size: plugin.size(), compile, cached: plugin.load_time(), fresh, warm, first, memory })
+    let fresh = times(&plugin, InstancePolicy::Fresh {}, fresh_calls).await?;
+    let warm = times(&plugin, InstancePolicy::warm(), calls).await?;
+    Ok(Seen { size: plugin.size(), compile, cached: plugin.load_time(), fresh, warm })
 }
 
-/// The median of single calls and the first of them, in microseconds, and the most memory that one had.
-async fn times(plugin: &Arc<Plugin>, policy: InstancePolicy, calls: usize) -> Result<(f64, f64, usize), Failed> {
+async fn times(plugin: &Arc<Plugin>, policy: InstancePolicy, calls: usize) -> Result<Calls, Failed> {
     let limits = Limits { memory_bytes: Limits::MOST.memory_bytes, cpu_ms: 10_000, ..Limits::default() };
     let access = Arc::new(Access { instance: Some(policy), ..Access::new("probe", limits) });
     let event = event()?;
     let parameters = json!({"do": "echo"});
     let view = Arc::new(MemoryView::default());
-    let (mut times, mut memory) = (Vec::with_capacity(calls), 0);
+    let (mut latencies, mut first, mut memory) = (Latencies::new()?, None, 0);
     for _ in 0..calls {
         let view = Arc::<MemoryView>::clone(&view);
         let bench = Workbench::new(view, SpaceId::main(), Timestamp::from_millis(0), "bench", Cause::api());
@@ -114,13 +115,13 @@ async fn times(plugin: &Arc<Plugin>, policy: InstancePolicy, calls: usize) -> Re
         };
         let start = Instant::now();
         let called = plugin.run(call, &event, &parameters).await;
-        times.push(u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        let took = start.elapsed();
         called.result.map_err(|failure| failure.to_string())?;
+        latencies.record(took);
+        first = first.or(Some(took));
         memory = memory.max(called.usage.memory_peak);
     }
-    let first = times.first().copied().map_or(0.0, |nanos| f64::from(nanos) / 1e3);
-    times.sort_unstable();
-    Ok((f64::from(quantile(&times, 0.5)) / 1e3, first, memory))
+    Ok(Calls { median: latencies.millis(0.5) * 1e3, first: first.unwrap_or_default(), memory })
 }
 
 fn event() -> Result<Event, Failed> {

@@ -1,15 +1,19 @@
-//! `cargo xtask bench [--quick] [SECTION..]`: measures Hookwright beside the least that its parts can do.
+//! `cargo xtask bench [OPTIONS] [SECTION..]`: measures Hookwright beside the least that its parts can do.
 //!
 //! Every comparison is made in one run, in rounds that take turns (A B C, B C A, ..), and what is printed is the median
-//! of the rounds: so what else the machine does meets all of them alike, and the ratios hold where the numbers do not.
+//! of the rounds with their spread: so what else the machine does meets all of them alike, and the ratios hold where the
+//! numbers do not. Latencies are counted in HDR histograms, which are merged and never averaged. `compare A B` measures two
+//! servers in the same way. A section returns figures (`figures.rs`); tables, JSON and charts are made from those.
 //!
 //! | section | what is compared |
 //! |---|---|
-//! | `accept` | durable accepted events, beside a bare hyper server and one that only journals |
+//! | `accept` | durable accepted events, in a closed loop and at set rates, beside a bare hyper server and one that only journals |
 //! | `pipeline` | a condition and an action end to end, beside accepting alone |
 //! | `hot` | actions that all change one record, beside the same for distinct ones |
 //! | `call` | one call of the condition `match` in a fresh instance, beside bare wasmtime |
+//! | `languages` | the same action in every language |
 //! | `swap` | a new version of a plugin under load, compiled and from the cache |
+//! | `many` | a thousand plugins: what each adds to a start and to memory |
 //! | `deliver` | webhooks out: how many, how soon, with dead receivers, and a million that wait |
 //! | `match` | one event against 10 to 100,000 automations, and against 1,000 that all want it, beside bare calls |
 //! | `records` | a million tickets: listed by their fields, and one changed |
@@ -24,11 +28,15 @@ mod api;
 mod bare_call;
 mod bare_server;
 mod call;
+mod chart;
 mod client;
+mod compare;
 mod deliver;
+mod figures;
 mod flow;
 mod hot;
 mod languages;
+mod latencies;
 mod load;
 mod machine;
 mod many;
@@ -38,18 +46,23 @@ mod pipeline;
 mod place;
 mod receive;
 mod records;
+mod report;
+mod schedule;
+mod section;
 mod server;
+mod session;
 mod share;
 mod start;
 mod statistics;
+mod steady;
 mod swap;
 mod table;
 mod worker;
 
 use std::process::ExitCode;
 
-use crate::options::{Options, Section};
-use crate::place::Place;
+use crate::options::Options;
+use crate::session::Session;
 
 /// Why a measurement could not be made.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -63,6 +76,8 @@ fn main() -> ExitCode {
         }
         // What the program starts of itself; see `worker`.
         Some(worker::WORD) => worker::run(words.get(1..).unwrap_or_default()),
+        // What `cargo xtask bench` asks before it builds the servers, which takes minutes.
+        Some("check") => Options::read(words.get(1..).unwrap_or_default()).map(drop),
         _ => Options::read(&words).and_then(|options| measure(&options)),
     };
     match done {
@@ -76,38 +91,22 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut session = Session::new(options)?;
     let done = runtime.block_on(async {
         tokio::select! {
-            done = sections(options) => done,
+            done = session.measure() => done,
             // Ending here, rather than at once, ends the servers too and removes what they wrote.
             () = stop_signal() => Err("stopped before the end".into()),
+            () = tokio::time::sleep(options.limit) => {
+                let minutes = options.limit.as_secs() / 60;
+                Err(format!("ended before all was measured, after the {minutes} minutes of `--limit`").into())
+            }
         }
     });
     runtime.shutdown_background();
-    done
-}
-
-async fn sections(options: &Options) -> Result<(), Failed> {
-    let place = Place::find()?;
-    println!("{}", machine::described()?);
-    for section in &options.sections {
-        eprintln!("== {} ==", section.name());
-        match section {
-            Section::Accept => accept::run(&place, &options.effort).await?,
-            Section::Pipeline => pipeline::run(&place, &options.effort).await?,
-            Section::Hot => hot::run(&place, &options.effort).await?,
-            Section::Call => call::run(&place, &options.effort).await?,
-            Section::Languages => languages::run(&place, &options.effort).await?,
-            Section::Swap => swap::run(&place, &options.effort).await?,
-            Section::Start => start::run(&place, &options.effort).await?,
-            Section::Deliver => deliver::run(&place, &options.effort).await?,
-            Section::Match => matching::run(&place, &options.effort).await?,
-            Section::Records => records::run(&place, &options.effort).await?,
-            Section::Share => share::run(&place, &options.effort).await?,
-            Section::Many => many::run(&place, &options.effort).await?,
-        }
-    }
-    Ok(())
+    // Sections that were measured are written also if a later one failed.
+    let written = session.write();
+    done.and(written)
 }
 
 async fn stop_signal() {

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::Failed;
 use crate::api::Api;
+use crate::figures::{Row, Sheet, Unit};
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
-use crate::statistics::millis;
-use crate::table::{Table, short};
+use crate::statistics::{each, millis, number};
 
+const SECTION: &str = "many";
 /// How long a server is left alone before its memory is looked at.
 const IDLE: Duration = Duration::from_millis(1500);
 
@@ -21,8 +22,8 @@ struct Start {
     resident: f64,
 }
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let plugins: u32 = if effort.rounds > 3 { 1000 } else { 100 };
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
+    let plugins: u32 = if effort.full { 1000 } else { 100 };
     let component = std::fs::read(&place.small)?;
     let home = place.fresh()?;
     eprintln!("many: installing {plugins} plugins");
@@ -30,20 +31,22 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     let none = starts(place, home.path(), effort).await?;
     put_in(place, home.path(), &component, plugins).await?;
     let all = starts(place, home.path(), effort).await?;
-    let head = ["plugins besides the server's own", "serves after ms", "resident MiB idle"];
-    let mut table = Table::new(format!("{plugins} plugins, compiled before"), &head);
-    for (count, start) in [(0, &none), (plugins, &all)] {
-        table.row(vec![count.to_string(), short(start.serving), short(start.resident / 1024.0)]);
+    let title = format!("{plugins} plugins, compiled before");
+    let mut sheet = Sheet::new(SECTION, title, &["plugins besides the server's own"]);
+    for (count, starts) in [(0, &none), (plugins, &all)] {
+        let row = Row::new([count.to_string()]);
+        let row = row.with("serves after", Unit::MILLIS, each(starts, |start| start.serving));
+        sheet.rows.push(row.with("resident idle", Unit::MEBIBYTES, each(starts, |start| start.resident / 1024.0)));
     }
-    println!("{table}");
-    let each = f64::from(plugins);
-    println!(
-        "A plugin of {} bytes adds {} ms to a start and {} KiB of resident memory while idle.",
-        component.len(),
-        short((all.serving - none.serving) / each),
-        short((all.resident - none.resident) / each)
-    );
-    Ok(())
+    // Of a round without them and one with them.
+    let adds = |read: fn(&Start) -> f64| {
+        let pairs = none.iter().zip(&all);
+        pairs.map(|(without, with)| (read(with) - read(without)) / f64::from(plugins)).collect::<Vec<_>>()
+    };
+    let row = Row::new(["one plugin".to_owned()]).with_one("size", Unit::BYTES, number(component.len() as u64));
+    let row = row.with("adds to a start", Unit::MILLIS, adds(|start| start.serving));
+    let row = row.with("adds idle", Unit::KIBIBYTES, adds(|start| start.resident));
+    Ok(vec![sheet, Sheet::single(SECTION, "What each plugin adds", "what", row)])
 }
 
 /// Puts in so many plugins, each another component, so that no two share their code.
@@ -61,19 +64,17 @@ async fn put_in(place: &Place, home: &Path, component: &[u8], plugins: u32) -> R
     Ok(())
 }
 
-/// The median of some starts.
-async fn starts(place: &Place, home: &Path, effort: &Effort) -> Result<Start, Failed> {
+/// A start for each round.
+async fn starts(place: &Place, home: &Path, effort: &Effort) -> Result<Vec<Start>, Failed> {
     let mut starts = Vec::new();
-    for _ in 0..effort.rounds.min(5) {
+    for _ in effort.turns() {
         let mut server = Server::hookwright(place, home)?;
         let serving = millis(server.serving().await?);
         tokio::time::sleep(IDLE).await;
         starts.push(Start { serving, resident: server.status_kib("VmRSS:")? });
         server.stop().await?;
     }
-    starts.sort_by(|a, b| a.serving.total_cmp(&b.serving));
-    let middle = starts.len() / 2;
-    starts.into_iter().nth(middle).ok_or_else(|| "nothing was started".into())
+    Ok(starts)
 }
 
 /// The component with a custom section more (WebAssembly core specification, section 5.5.3), so that its digest is another.

@@ -7,14 +7,17 @@ use tempfile::TempDir;
 
 use crate::accept::body;
 use crate::api::Api;
-use crate::flow::{Order, Report};
+use crate::figures::{Row, Sheet, Unit};
+use crate::flow::Order;
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
-use crate::statistics::{over, ratio};
-use crate::table::{Table, count, short};
-use crate::{Failed, call, worker};
+use crate::statistics::{each, ratios};
+use crate::steady::{self, Round};
+use crate::table::count;
+use crate::{Failed, call};
 
+const SECTION: &str = "match";
 /// Automations of a space, of which one wants the event.
 const FULL: [u32; 3] = [10, 1000, 100_000];
 const QUICK: [u32; 3] = [10, 1000, 10_000];
@@ -25,9 +28,8 @@ const WANTING: u32 = 1000;
 /// How many makers make automations side by side.
 const MAKERS: u32 = 32;
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    others(place, effort).await?;
-    wanting(place, effort).await
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
+    Ok(vec![others(place, effort).await?, wanting(place, effort).await?])
 }
 
 /// A server with so many automations, and how it did.
@@ -36,12 +38,6 @@ struct Run {
     server: Server,
     rounds: Vec<Round>,
     _home: TempDir,
-}
-
-struct Round {
-    report: Report,
-    /// Processor time of the server for one event, in microseconds.
-    processor: f64,
 }
 
 impl Run {
@@ -76,17 +72,9 @@ impl Run {
 
     async fn round(&mut self, effort: &Effort, in_flight: usize) -> Result<(), Failed> {
         let bodies = vec![body("bench.wanted")];
-        let mut order = Order { address: self.server.address, in_flight, time: effort.warm_up, watchers: 0, bodies };
-        if self.rounds.is_empty() {
-            let _: Report = worker::ask("flow", &order).await?;
-        }
-        order.time = effort.load;
-        let before = self.server.processor_time()?;
-        let report: Report = worker::ask("flow", &order).await?;
-        let used = self.server.processor_time()?.saturating_sub(before);
-        #[allow(clippy::cast_precision_loss)]
-        let processor = used.as_secs_f64() * 1e6 / report.events as f64;
-        self.rounds.push(Round { report, processor });
+        let mut order = Order { address: self.server.address, in_flight, time: effort.load, watchers: 0, bodies };
+        let warm_up = self.rounds.is_empty().then_some(effort.warm_up);
+        self.rounds.push(steady::round(&self.server, &mut order, warm_up).await?);
         Ok(())
     }
 }
@@ -106,13 +94,13 @@ fn one_of_many(number: u32) -> Value {
     })
 }
 
-async fn others(place: &Place, effort: &Effort) -> Result<(), Failed> {
+async fn others(place: &Place, effort: &Effort) -> Result<Sheet, Failed> {
     let mut runs = Vec::new();
-    for automations in if effort.rounds > 3 { FULL } else { QUICK } {
+    for automations in if effort.full { FULL } else { QUICK } {
         eprintln!("match: making {automations} automations");
         runs.push(Run::start(place, automations, one_of_many).await?);
     }
-    for round in 0..effort.rounds {
+    for round in effort.turns() {
         let most = runs.len();
         for turn in (0..most).map(|turn| (turn + round) % most) {
             if let Some(run) = runs.get_mut(turn) {
@@ -120,20 +108,19 @@ async fn others(place: &Place, effort: &Effort) -> Result<(), Failed> {
             }
         }
     }
-    let head = ["automations", "events/s", "processor us/event", "beside 10", "resident MiB"];
-    let mut table = Table::new(format!("One event that matches one automation, {IN_FLIGHT} in flight"), &head);
-    let Some(least) = runs.first() else { return Ok(()) };
+    let title = format!("One event that matches one automation, {IN_FLIGHT} in flight");
+    let mut sheet = Sheet::new(SECTION, title, &["automations"]);
+    let processor = |run: &Run| each(&run.rounds, |round| round.processor);
+    let least = runs.first().map(processor).unwrap_or_default();
     for run in &runs {
-        table.row(vec![
-            count(f64::from(run.automations)),
-            count(over(&run.rounds, |round| round.report.rate)),
-            short(over(&run.rounds, |round| round.processor)),
-            short(ratio(&run.rounds, &least.rounds, |round| round.processor, |round| round.processor)),
-            short(run.server.status_kib("VmRSS:")? / 1024.0),
-        ]);
+        let resident = run.server.status_kib("VmRSS:")? / 1024.0;
+        let row = Row::new([count(f64::from(run.automations))]);
+        let row = row.with("rate", Unit::EVENTS_PER_SECOND, each(&run.rounds, |round| round.report.rate));
+        let row = row.with("processor", Unit::new("us/event"), processor(run));
+        let row = row.with("beside 10", Unit::RATIO, ratios(&processor(run), &least));
+        sheet.rows.push(row.with_one("resident", Unit::MEBIBYTES, resident));
     }
-    println!("{table}");
-    Ok(())
+    Ok(sheet)
 }
 
 /// All want the event, and no condition holds: so what is measured is what deciding costs.
@@ -146,25 +133,26 @@ fn one_that_declines(number: u32) -> Value {
     })
 }
 
-async fn wanting(place: &Place, effort: &Effort) -> Result<(), Failed> {
+async fn wanting(place: &Place, effort: &Effort) -> Result<Sheet, Failed> {
     eprintln!("match: {WANTING} automations that match the event");
     let mut run = Run::start(place, WANTING, one_that_declines).await?;
     let mut bare = Vec::new();
-    for _ in 0..effort.rounds {
+    for _ in effort.turns() {
         bare.push(call::bare(place, effort).await?);
         run.round(effort, 2).await?;
     }
-    let each = |round: &Round| round.processor / f64::from(WANTING);
-    let head = ["what", "processor us/condition", "beside bare"];
-    let mut table = Table::new(format!("One event that matches {WANTING} automations, each with a condition"), &head);
-    table.row(vec!["bare wasmtime, a fresh instance a call".to_owned(), short(over(&bare, |us| *us)), short(1.0)]);
-    table.row(vec![
-        "Hookwright, with the decision stored".to_owned(),
-        short(over(&run.rounds, each)),
-        short(ratio(&run.rounds, &bare, each, |us| *us)),
-    ]);
-    println!("{table}");
-    let rate = over(&run.rounds, |round| round.report.rate * f64::from(WANTING));
-    println!("{} conditions per second were evaluated, and their verdicts stored.", count(rate));
-    Ok(())
+    let title = format!("One event that matches {WANTING} automations, each with a condition");
+    let mut sheet = Sheet::new(SECTION, title, &["what"]);
+    let (processor, beside) = ("processor", "beside bare");
+    let unit = Unit::new("us/condition");
+    let row = Row::new(["bare wasmtime, a fresh instance a call".to_owned()]).with(processor, unit, bare.clone());
+    sheet.rows.push(row.with_one(beside, Unit::RATIO, 1.0));
+    let own = each(&run.rounds, |round| round.processor / f64::from(WANTING));
+    let ratios = ratios(&own, &bare);
+    let rate = each(&run.rounds, |round| round.report.rate * f64::from(WANTING));
+    let row = Row::new(["Hookwright, with the decision stored".to_owned()]).with(processor, unit, own);
+    let row = row.with(beside, Unit::RATIO, ratios);
+    // Evaluated, and their verdicts stored.
+    sheet.rows.push(row.with("rate", Unit::whole("conditions/s"), rate));
+    Ok(sheet)
 }

@@ -3,17 +3,19 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::Failed;
 use crate::accept::body;
 use crate::api::{Api, number};
-use crate::flow::{Order, Report};
-use crate::machine::{sync_line, sync_time};
+use crate::figures::{Row, Sheet, Unit};
+use crate::flow::Order;
+use crate::machine::{sync_sheet, sync_time};
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
-use crate::statistics::{over, ratio};
-use crate::table::{Table, count, short};
-use crate::{Failed, worker};
+use crate::statistics::{each, ratios};
+use crate::steady::{self, Round};
 
+const SECTION: &str = "pipeline";
 /// How many events are in flight at a time.
 const LEVELS: [usize; 4] = [1, 16, 64, 256];
 /// How many of the senders watch their event, which tells how long it took.
@@ -66,21 +68,19 @@ impl Way {
     }
 }
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
-    let head = ["in flight", "work", "events/s", "p50 ms", "p99 ms", "processor us/event", "beside accept only"];
-    let mut table = Table::new("One condition and one action end to end", &head);
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
+    let mut sheet = Sheet::new(SECTION, "One condition and one action end to end", &["in flight", "work"]);
     let mut syncs = Vec::new();
     for in_flight in LEVELS {
         eprintln!("pipeline: {in_flight} in flight");
         let mut run = Run::start(place, in_flight).await?;
-        for round in 0..effort.rounds {
+        for round in effort.turns() {
             syncs.push(sync_time(place)?);
             run.round(round, effort).await?;
         }
-        run.rows(&mut table);
+        sheet.rows.extend(run.rows()?);
     }
-    println!("{table}\n{}", sync_line(&syncs));
-    Ok(())
+    Ok(vec![sheet, sync_sheet(SECTION, syncs)])
 }
 
 struct Run {
@@ -89,12 +89,6 @@ struct Run {
     tickets: Vec<u64>,
     rounds: Vec<(Way, Vec<Round>)>,
     _home: TempDir,
-}
-
-struct Round {
-    report: Report,
-    /// Processor time of the server for one event, in microseconds.
-    processor: f64,
 }
 
 impl Run {
@@ -124,41 +118,27 @@ impl Run {
             let mut order = Order {
                 address: self.server.address,
                 in_flight: self.in_flight,
-                time: effort.warm_up,
+                time: effort.load,
                 watchers: WATCHERS,
                 bodies: bodies(*way, &self.tickets)?,
             };
-            if round == 0 {
-                let _: Report = worker::ask("flow", &order).await?;
-            }
-            order.time = effort.load;
-            let before = self.server.processor_time()?;
-            let report: Report = worker::ask("flow", &order).await?;
-            let used = self.server.processor_time()?.saturating_sub(before);
-            #[allow(clippy::cast_precision_loss)]
-            let processor = used.as_secs_f64() * 1e6 / report.events as f64;
-            rounds.push(Round { report, processor });
+            let warm_up = rounds.is_empty().then_some(effort.warm_up);
+            rounds.push(steady::round(&self.server, &mut order, warm_up).await?);
         }
         Ok(())
     }
 
-    fn rows(&self, table: &mut Table) {
-        let Some((_, alone)) = self.rounds.first() else { return };
-        for (way, rounds) in &self.rounds {
-            table.row(vec![
-                self.in_flight.to_string(),
-                way.name().to_owned(),
-                count(over(rounds, |round| round.report.rate)),
-                short(over(rounds, |round| f64::from(round.report.p50) / 1e3)),
-                short(over(rounds, |round| f64::from(round.report.p99) / 1e3)),
-                short(over(rounds, |round| round.processor)),
-                short(ratio(rounds, alone, |round| round.report.rate, |round| round.report.rate)),
-            ]);
-        }
-        for (way, rounds) in &self.rounds {
-            let watched: usize = rounds.iter().map(|round| round.report.watched).sum();
-            eprintln!("pipeline: {} at {}: {watched} events watched for their time", way.name(), self.in_flight);
-        }
+    fn rows(&self) -> Result<Vec<Row>, Failed> {
+        let rate = |rounds: &[Round]| each(rounds, |round| round.report.rate);
+        let alone = self.rounds.first().map(|(_, rounds)| rate(rounds)).unwrap_or_default();
+        let rows = self.rounds.iter().map(|(way, rounds)| {
+            let row = Row::new([self.in_flight.to_string(), way.name().to_owned()]);
+            let row = row.with("rate", Unit::EVENTS_PER_SECOND, rate(rounds));
+            let row = row.with_latencies(rounds.iter().map(|round| &round.report.latencies))?;
+            let row = row.with("processor", Unit::new("us/event"), each(rounds, |round| round.processor));
+            Ok::<_, Failed>(row.with("beside accept only", Unit::RATIO, ratios(&rate(rounds), &alone)))
+        });
+        rows.collect()
     }
 }
 

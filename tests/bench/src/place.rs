@@ -22,11 +22,20 @@ pub(crate) struct Place {
 impl Place {
     /// `HOOKWRIGHT_BIN` and `HOOKWRIGHT_PLUGINS` say where; without them, it is where `cargo xtask build` puts them.
     pub(crate) fn find() -> Result<Self, Failed> {
-        let program = std::env::current_exe()?;
-        let folder = program.parent().unwrap_or(Path::new(".")).to_owned();
-        let named = |name| std::env::var_os(name).map(PathBuf::from);
+        let folder = own_folder()?;
         let binary = named("HOOKWRIGHT_BIN").unwrap_or_else(|| folder.join("hookwright"));
-        let plugins = named("HOOKWRIGHT_PLUGINS").unwrap_or_else(|| folder.join("../plugins"));
+        Self::of(folder, binary, None)
+    }
+
+    /// One of two servers that are compared, `A` or `B`: `HOOKWRIGHT_BIN_A` and `HOOKWRIGHT_PLUGINS_A` say where it is;
+    /// without them, `name` is the path of its binary, and the plugins are those of [`find`](Self::find).
+    pub(crate) fn side(side: &str, name: &str) -> Result<Self, Failed> {
+        let binary = named(&format!("HOOKWRIGHT_BIN_{side}")).unwrap_or_else(|| PathBuf::from(name));
+        Self::of(own_folder()?, binary, named(&format!("HOOKWRIGHT_PLUGINS_{side}")))
+    }
+
+    fn of(folder: PathBuf, binary: PathBuf, plugins: Option<PathBuf>) -> Result<Self, Failed> {
+        let plugins = plugins.or_else(|| named("HOOKWRIGHT_PLUGINS")).unwrap_or_else(|| folder.join("../plugins"));
         let (component, small) = (plugins.join("match.wasm"), plugins.join("ticket-update.wasm"));
         let examples = named("HOOKWRIGHT_EXAMPLES").unwrap_or_else(|| folder.join("../plugins-examples"));
         for file in [&binary, &component, &small] {
@@ -34,6 +43,8 @@ impl Place {
                 return Err(format!("{} is missing: run `cargo xtask build` first", file.display()).into());
             }
         }
+        // As seen from any folder: a name without a slash would be looked up in PATH.
+        let binary = binary.canonicalize()?;
         Ok(Self { binary, component, small, examples, folder })
     }
 
@@ -41,4 +52,13 @@ impl Place {
     pub(crate) fn fresh(&self) -> Result<TempDir, Failed> {
         Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(&self.folder)?)
     }
+}
+
+fn own_folder() -> Result<PathBuf, Failed> {
+    let program = std::env::current_exe()?;
+    Ok(program.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+fn named(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from)
 }

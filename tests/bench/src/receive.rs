@@ -1,4 +1,5 @@
-//! Deliveries end to end: events go in, and each is counted when a receiver in this process gets it.
+//! Deliveries end to end: events go in, in a closed loop or at set times, and each is counted when a receiver in this
+//! process gets it.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -14,15 +15,22 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::LocalSet;
 
 use crate::Failed;
 use crate::client::{Connection, request};
-use crate::statistics::quantile;
+use crate::latencies::Latencies;
+use crate::schedule::release;
+use crate::statistics::number;
 
 /// How long the last delivery may take.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the answers to the last deliveries may take to go out. One that is lost is delivered again, in a later round.
+const FAREWELL: Duration = Duration::from_millis(50);
+/// How long before the first event of an open loop its times are set.
+const LEAD: Duration = Duration::from_millis(20);
 
 /// What to send, and what is to arrive.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,16 +44,21 @@ pub(crate) struct Order {
     pub(crate) in_flight: usize,
     /// How many deliveries are to arrive.
     pub(crate) deliveries: usize,
+    /// When each event is due, in an open loop; empty: the loop is closed.
+    pub(crate) due: Vec<Duration>,
+    /// Latencies of the first so many events do not count.
+    pub(crate) uncounted: usize,
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Deliveries a second, from the first event until the last arrived.
     pub(crate) rate: f64,
-    /// From an event's 202 until a delivery of it arrived, in microseconds.
-    pub(crate) p50: u32,
-    pub(crate) p99: u32,
+    /// From an event's 202 until a delivery of it arrived.
+    pub(crate) from_accepted: Latencies,
+    /// From when an event was due until a delivery of it arrived; none in a closed loop.
+    pub(crate) from_due: Latencies,
 }
 
 pub(crate) fn run(order: &Order) -> Result<Report, Failed> {
@@ -53,25 +66,79 @@ pub(crate) fn run(order: &Order) -> Result<Report, Failed> {
     runtime.block_on(LocalSet::new().run_until(measure(order)))
 }
 
+/// An event, as far as it has come.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    due: Option<Instant>,
+    accepted: Option<Instant>,
+}
+
 /// What sender and receiver share. They run on one thread.
 struct Shared {
     wanted: usize,
+    uncounted: usize,
     arrived: Cell<usize>,
     all: Notify,
-    /// When each event was accepted, by its number.
-    accepted: RefCell<Vec<Option<Instant>>>,
-    times: RefCell<Vec<u32>>,
+    /// Each event, by its number.
+    events: RefCell<Vec<Sent>>,
+    from_accepted: RefCell<Latencies>,
+    from_due: RefCell<Latencies>,
     next: Cell<usize>,
+    /// When the events of an open loop are due.
+    due: Option<Mutex<UnboundedReceiver<Instant>>>,
+}
+
+impl Shared {
+    /// The number of the next event, once it is due; `None` if all were sent.
+    async fn next_event(&self) -> Option<usize> {
+        let due = match &self.due {
+            // Whoever is free first waits for the next event, the others wait for the lock.
+            Some(due) => Some(due.lock().await.recv().await?),
+            None => None,
+        };
+        let place = self.next.get();
+        self.events.borrow_mut().get_mut(place)?.due = due;
+        self.next.set(place + 1);
+        Some(place)
+    }
+
+    fn accepted(&self, place: usize) {
+        if let Some(sent) = self.events.borrow_mut().get_mut(place) {
+            sent.accepted = Some(Instant::now());
+        }
+    }
+
+    /// A delivery of an event arrived.
+    fn arrived(&self, place: usize) {
+        let now = Instant::now();
+        let sent = self.events.borrow().get(place).copied().filter(|_| place >= self.uncounted);
+        if let Some(sent) = sent {
+            // One that arrives before its 202 is read took no time.
+            self.from_accepted.borrow_mut().record(now.duration_since(sent.accepted.unwrap_or(now)));
+            if let Some(due) = sent.due {
+                self.from_due.borrow_mut().record(now.duration_since(due));
+            }
+        }
+        self.arrived.set(self.arrived.get() + 1);
+        if self.arrived.get() >= self.wanted {
+            self.all.notify_one();
+        }
+    }
 }
 
 async fn measure(order: &Order) -> Result<Report, Failed> {
+    let start = Instant::now();
+    let due = if order.due.is_empty() { None } else { Some(Mutex::new(release(order.due.clone(), start + LEAD)?)) };
     let shared = Rc::new(Shared {
         wanted: order.deliveries,
+        uncounted: order.uncounted,
         arrived: Cell::new(0),
         all: Notify::new(),
-        accepted: RefCell::new(vec![None; order.events]),
-        times: RefCell::new(Vec::with_capacity(order.deliveries)),
+        events: RefCell::new(vec![Sent::default(); order.events]),
+        from_accepted: RefCell::new(Latencies::new()?),
+        from_due: RefCell::new(Latencies::new()?),
         next: Cell::new(0),
+        due,
     });
     let listener = TcpListener::bind(order.receiver).await?;
     let receiving = tokio::task::spawn_local(receive(listener, Rc::clone(&shared)));
@@ -79,11 +146,10 @@ async fn measure(order: &Order) -> Result<Report, Failed> {
         Some(address) => (address, "/v1/events"),
         None => (order.receiver, "/"),
     };
-    let start = Instant::now();
     let mut senders = Vec::new();
     for _ in 0..order.in_flight {
         let connection = Connection::open(target).await?;
-        senders.push(tokio::task::spawn_local(send(connection, path, Rc::clone(&shared), order.events)));
+        senders.push(tokio::task::spawn_local(send(connection, path, Rc::clone(&shared))));
     }
     for sender in senders {
         sender.await??;
@@ -97,21 +163,15 @@ async fn measure(order: &Order) -> Result<Report, Failed> {
         return Err(format!("{} of {} deliveries arrived", shared.arrived.get(), shared.wanted).into());
     }
     let took = start.elapsed();
+    tokio::time::sleep(FAREWELL).await;
     receiving.abort();
-    let mut times = shared.times.borrow_mut();
-    times.sort_unstable();
-    #[allow(clippy::cast_precision_loss)]
-    let rate = order.deliveries as f64 / took.as_secs_f64();
-    Ok(Report { rate, p50: quantile(&times, 0.5), p99: quantile(&times, 0.99) })
+    let rate = number(order.deliveries as u64) / took.as_secs_f64();
+    let (from_accepted, from_due) = (shared.from_accepted.borrow().clone(), shared.from_due.borrow().clone());
+    Ok(Report { rate, from_accepted, from_due })
 }
 
-async fn send(mut connection: Connection, path: &str, shared: Rc<Shared>, events: usize) -> Result<(), Failed> {
-    loop {
-        let place = shared.next.get();
-        if place >= events {
-            return Ok(());
-        }
-        shared.next.set(place + 1);
+async fn send(mut connection: Connection, path: &str, shared: Rc<Shared>) -> Result<(), Failed> {
+    while let Some(place) = shared.next_event().await {
         let filler = "x".repeat(200);
         let body = format!("{{\"type\":\"bench.sent\",\"data\":{{\"filler\":\"{filler}\",\"n\":{place}}}}}");
         let answer = connection.exchange(&request("POST", path, "application/json", body.as_bytes())).await?;
@@ -119,10 +179,9 @@ async fn send(mut connection: Connection, path: &str, shared: Rc<Shared>, events
             let said = String::from_utf8_lossy(answer.body).into_owned();
             return Err(format!("an event was answered {}: {said}", answer.status).into());
         }
-        if let Some(accepted) = shared.accepted.borrow_mut().get_mut(place) {
-            *accepted = Some(Instant::now());
-        }
+        shared.accepted(place);
     }
+    Ok(())
 }
 
 async fn receive(listener: TcpListener, shared: Rc<Shared>) -> Result<(), std::io::Error> {
@@ -142,13 +201,6 @@ async fn take(request: Request<Incoming>, shared: Rc<Shared>) -> Result<Response
     let number = std::str::from_utf8(&body).ok().and_then(|text| text.rsplit_once("\"n\":"));
     let digits = number.map(|(_, rest)| rest.trim_end_matches(|c: char| !c.is_ascii_digit()));
     let place = digits.and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(usize::MAX);
-    // One that arrives before its 202 is read counts as none.
-    let accepted = shared.accepted.borrow().get(place).copied().flatten();
-    let time = accepted.map_or(0, |accepted| u32::try_from(accepted.elapsed().as_micros()).unwrap_or(u32::MAX));
-    shared.times.borrow_mut().push(time);
-    shared.arrived.set(shared.arrived.get() + 1);
-    if shared.arrived.get() >= shared.wanted {
-        shared.all.notify_one();
-    }
+    shared.arrived(place);
     Ok(Response::new(Full::new(Bytes::new())))
 }

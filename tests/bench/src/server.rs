@@ -125,6 +125,7 @@ impl Drop for Server {
     }
 }
 
-fn free_address() -> Result<SocketAddr, Failed> {
+/// An address on loopback where nobody listens.
+pub(crate) fn free_address() -> Result<SocketAddr, Failed> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::accept::body;
+use crate::accept::closed_loop;
 use crate::api::Api;
-use crate::load::{Order, Report};
+use crate::figures::{Row, Sheet, Unit};
+use crate::load::Report;
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
-use crate::statistics::{millis, over, ratio};
-use crate::table::{Table, count, short};
+use crate::statistics::{each, millis, number, ratios};
 use crate::{Failed, worker};
+
+const SECTION: &str = "start";
 
 /// How long a server is left alone before its memory is looked at.
 const IDLE: Duration = Duration::from_millis(1500);
@@ -26,13 +28,13 @@ struct Start {
     resident: f64,
     /// The part of it that is not pages of files.
     own: f64,
-    plugins: usize,
-    compiled: usize,
+    plugins: f64,
+    compiled: f64,
 }
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
     let (mut cold, mut cached, mut killed, mut events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for round in 0..effort.rounds {
+    for round in effort.turns() {
         eprintln!("start: round {}", round + 1);
         let home = place.fresh()?;
         cold.push(start(place, home.path()).await?);
@@ -40,58 +42,39 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
         events.push(kill_under_load(place, home.path(), effort).await?);
         killed.push(start(place, home.path()).await?);
     }
-    let head = [
-        "start",
-        "serves after ms",
-        "beside cold",
-        "resident MiB idle",
-        "of it own",
-        "stops within ms",
-        "plugins",
-        "compiled",
-    ];
-    let mut table = Table::new("Start-up and rest", &head);
+    let mut sheet = Sheet::new(SECTION, "Start-up and rest", &["start"]);
+    let plugins = Unit::whole("plugins");
+    let cold_serving = each(&cold, |start| start.serving);
     for (name, starts) in [
         ("cold: empty data folder", &cold),
         ("cached: second start", &cached),
         ("after kill -9, right after load", &killed),
     ] {
-        let last = starts.last().ok_or("nothing was started")?;
-        table.row(vec![
-            name.to_owned(),
-            short(over(starts, |start| start.serving)),
-            short(ratio(starts, &cold, |start| start.serving, |start| start.serving)),
-            short(over(starts, |start| start.resident)),
-            short(over(starts, |start| start.own)),
-            short(over(starts, |start| start.stopped)),
-            last.plugins.to_string(),
-            last.compiled.to_string(),
-        ]);
+        let serving = each(starts, |start| start.serving);
+        let beside = ratios(&serving, &cold_serving);
+        let row = Row::new([name.to_owned()]).with("serves after", Unit::MILLIS, serving);
+        let row = row.with("beside cold", Unit::RATIO, beside);
+        let row = row.with("resident idle", Unit::MEBIBYTES, each(starts, |start| start.resident));
+        let row = row.with("of it own", Unit::MEBIBYTES, each(starts, |start| start.own));
+        let row = row.with("stops within", Unit::MILLIS, each(starts, |start| start.stopped));
+        let row = row.with("all", plugins, each(starts, |start| start.plugins));
+        sheet.rows.push(row.with("compiled", plugins, each(starts, |start| start.compiled)));
     }
-    println!("{table}");
-    #[allow(clippy::cast_precision_loss)]
-    let size = std::fs::metadata(&place.binary)?.len() as f64;
-    println!("The server that was killed had accepted {} events.", count(over(&events, |events| *events)));
-    println!("The program is one file of {} bytes, debug lines included, with its plugins inside.", count(size));
-    Ok(())
+    let bytes = number(std::fs::metadata(&place.binary)?.len());
+    let row = Row::new(["the program, with its plugins inside".to_owned()]).with_one("size", Unit::BYTES, bytes);
+    let row = row.with("accepted before kill -9", Unit::whole("events"), events);
+    Ok(vec![sheet, Sheet::single(SECTION, "What was started", "what", row)])
 }
 
 /// Kills a server right after 64 connections sent to it, with no chance to close its store; returns how many events it had accepted.
 async fn kill_under_load(place: &Place, home: &Path, effort: &Effort) -> Result<f64, Failed> {
     let mut server = Server::hookwright(place, home)?;
     server.serving().await?;
-    let order = Order {
-        address: server.address,
-        connections: 64,
-        warm_up: Duration::ZERO,
-        time: effort.load,
-        path: "/v1/events".to_owned(),
-        body: body("bench.accepted"),
-    };
+    let order = closed_loop(&server, 64, Duration::ZERO, effort);
     let report: Report = worker::ask("load", &order).await?;
     // Which kills it.
     drop(server);
-    Ok(report.rate * effort.load.as_secs_f64())
+    Ok(report.events())
 }
 
 async fn start(place: &Place, home: &Path) -> Result<Start, Failed> {
@@ -109,8 +92,8 @@ async fn start(place: &Place, home: &Path) -> Result<Start, Failed> {
         serving,
         resident,
         own,
-        plugins: plugins.len(),
-        compiled: plugins.iter().filter(is("/compiled")).count(),
+        plugins: number(plugins.len() as u64),
+        compiled: number(plugins.iter().filter(is("/compiled")).count() as u64),
         stopped: millis(server.stop().await?),
     })
 }

@@ -1,14 +1,6 @@
-//! Medians and quantiles.
+//! Medians, and how far rounds are apart.
 
 use std::time::Duration;
-
-/// The value at `quantile` (0 to 1) of sorted `values`, by nearest rank; 0 if there are none.
-pub(crate) fn quantile<T: Copy + Default>(values: &[T], quantile: f64) -> T {
-    let last = values.len().saturating_sub(1);
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let place = (last as f64 * quantile.clamp(0.0, 1.0)).round() as usize;
-    values.get(place).copied().unwrap_or_default()
-}
 
 /// The median; the mean of the two in the middle where their number is even.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
@@ -22,18 +14,45 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// The median over the rounds of what `read` takes from each.
-pub(crate) fn over<R>(rounds: &[R], read: impl Fn(&R) -> f64) -> f64 {
-    median(rounds.iter().map(read))
+/// What the rounds of a figure come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Summary {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) greatest: f64,
 }
 
-/// The median over the rounds of one thing divided by another, both of the same round.
-pub(crate) fn ratio<A, B>(these: &[A], those: &[B], this: impl Fn(&A) -> f64, that: impl Fn(&B) -> f64) -> f64 {
-    median(these.iter().zip(those).map(|(a, b)| this(a) / that(b)))
+impl Summary {
+    /// Of the values of all rounds; all 0 if there are none.
+    pub(crate) fn of(rounds: &[f64]) -> Self {
+        let least = rounds.iter().copied().min_by(f64::total_cmp).unwrap_or_default();
+        let greatest = rounds.iter().copied().max_by(f64::total_cmp).unwrap_or_default();
+        Self { median: median(rounds.iter().copied()), least, greatest }
+    }
+}
+
+/// One thing divided by another, both of the same round.
+pub(crate) fn ratios(these: &[f64], those: &[f64]) -> Vec<f64> {
+    these.iter().zip(those).map(|(this, that)| this / that).collect()
+}
+
+/// What `read` takes from each round.
+pub(crate) fn each<R>(rounds: &[R], read: impl Fn(&R) -> f64) -> Vec<f64> {
+    rounds.iter().map(read).collect()
 }
 
 pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
+}
+
+pub(crate) fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+/// A number of things; exact up to 2^53.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn number(things: u64) -> f64 {
+    things as f64
 }
 
 #[cfg(test)]
@@ -41,13 +60,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_and_quantiles_match_the_reference() {
+    fn medians_and_ratios_match_the_reference() {
         assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median([]), 0.0);
-        let values: Vec<u32> = (0..=100).collect();
-        assert_eq!((quantile(&values, 0.5), quantile(&values, 0.99), quantile(&values, 1.0)), (50, 99, 100));
-        assert_eq!(quantile::<u32>(&[], 0.5), 0);
-        assert_eq!(ratio(&[2.0, 9.0, 4.0], &[1.0, 3.0, 4.0], |a| *a, |b| *b), 2.0);
+        assert_eq!(ratios(&[2.0, 9.0, 4.0], &[1.0, 3.0, 4.0]), [2.0, 3.0, 1.0]);
+        assert_eq!(ratios(&[2.0, 9.0], &[1.0]), [2.0]);
+    }
+
+    #[test]
+    fn a_summary_has_the_least_and_the_greatest_round() {
+        assert_eq!(Summary::of(&[3.0, 1.0, 2.0]), Summary { median: 2.0, least: 1.0, greatest: 3.0 });
+        assert_eq!(Summary::of(&[]), Summary::default());
     }
 }

@@ -10,12 +10,14 @@ use crate::Failed;
 use crate::accept::body;
 use crate::api::{Api, number, text};
 use crate::client::{Connection, request};
+use crate::figures::{Row, Sheet, Unit};
+use crate::latencies::Latencies;
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
-use crate::statistics::{median, millis, quantile};
-use crate::table::{Table, count, short};
+use crate::statistics::{each, millis, number as whole};
 
+const SECTION: &str = "swap";
 /// Senders, and how long each rests between two events: some 300 events a second.
 const SENDERS: usize = 4;
 const REST: Duration = Duration::from_millis(10);
@@ -34,7 +36,7 @@ struct Swap {
     slowest: f64,
 }
 
-pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
+pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
     let home = place.fresh()?;
     let mut server = Server::hookwright(place, home.path())?;
     server.serving().await?;
@@ -52,44 +54,37 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<(), Failed> {
     let (mut compiled, mut cached) = (Vec::new(), Vec::new());
 
     swap(&mut api, &known, true).await?;
-    for round in 0..effort.rounds {
+    for round in effort.turns() {
         eprintln!("swap: round {}", round + 1);
         compiled.push(swap(&mut api, &versions.next()?, true).await?);
         cached.push(swap(&mut api, &known, false).await?);
     }
-    let (sent, times) = load.end().await?;
-    for swap in compiled.iter_mut().chain(&mut cached) {
-        swap.0.slowest =
-            times.iter().filter(|time| time.within(&swap.1)).map(|time| millis(time.took)).fold(0.0, f64::max);
+    let waits = load.end().await?;
+    for (swap, span) in compiled.iter_mut().chain(&mut cached) {
+        swap.slowest = waits.iter().filter(|wait| wait.within(span)).map(|wait| millis(wait.took)).fold(0.0, f64::max);
     }
     let failed = failed_runs(&mut api).await?;
 
-    let head = ["new version", "upload ms", "first decision ms", "of it loading ms", "slowest 202 in the meantime ms"];
-    let mut table = Table::new("Swapping `match` under load", &head);
+    let mut sheet = Sheet::new(SECTION, "Swapping `match` under load", &["new version"]);
     for (name, swaps) in [("compiled", &compiled), ("from the cache", &cached)] {
-        let of = |read: fn(&Swap) -> f64| short(median(swaps.iter().map(|(swap, _)| read(swap))));
-        table.row(vec![
-            name.to_owned(),
-            of(|swap| swap.answered),
-            of(|swap| swap.decided),
-            of(|swap| swap.load),
-            of(|swap| swap.slowest),
-        ]);
+        let of = |read: fn(&Swap) -> f64| each(swaps, |(swap, _)| read(swap));
+        let row = Row::new([name.to_owned()]).with("upload", Unit::MILLIS, of(|swap| swap.answered));
+        let row = row.with("first decision", Unit::MILLIS, of(|swap| swap.decided));
+        let row = row.with("of it loading", Unit::MILLIS, of(|swap| swap.load));
+        sheet.rows.push(row.with("slowest 202 in the meantime", Unit::MILLIS, of(|swap| swap.slowest)));
     }
-    println!("{table}");
-    println!("{} events were sent in the meantime; failed runs: {failed}.", count(f64::from(sent)));
-    let during = |wait: &&Wait| compiled.iter().chain(&cached).any(|swap| wait.within(&swap.1));
-    let tail = |waits: &mut dyn Iterator<Item = &Wait>| {
-        let mut micros: Vec<u32> = waits.map(|wait| u32::try_from(wait.took.as_micros()).unwrap_or(u32::MAX)).collect();
-        micros.sort_unstable();
-        short(f64::from(quantile(&micros, 0.999)) / 1e3)
-    };
-    println!(
-        "p99.9 of the responses to events: {} ms while a version was installed, {} ms otherwise.",
-        tail(&mut times.iter().filter(during)),
-        tail(&mut times.iter().filter(|wait| !during(wait)))
-    );
-    Ok(())
+    let (mut during, mut otherwise) = (Latencies::new()?, Latencies::new()?);
+    for wait in &waits {
+        let meets = compiled.iter().chain(&cached).any(|(_, span)| wait.within(span));
+        if meets { during.record(wait.took) } else { otherwise.record(wait.took) }
+    }
+    let mut responses = Sheet::new(SECTION, "Responses to events in the meantime", &["when"]);
+    for (name, latencies) in [("while a version was installed", &during), ("otherwise", &otherwise)] {
+        let row = Row::new([name.to_owned()]).with_one("sent", Unit::whole("events"), whole(latencies.count()));
+        responses.rows.push(row.with_latencies([latencies])?);
+    }
+    let row = Row::new(["all".to_owned()]).with_one("failed", Unit::whole("runs"), whole(failed as u64));
+    Ok(vec![sheet, responses, Sheet::single(SECTION, "Runs of the swapped condition", "of", row)])
 }
 
 /// When an upload was in flight.
@@ -176,13 +171,13 @@ impl Load {
         Self { senders, stop }
     }
 
-    async fn end(&mut self) -> Result<(u32, Vec<Wait>), Failed> {
+    async fn end(&mut self) -> Result<Vec<Wait>, Failed> {
         self.stop.send_replace(true);
         let mut waits = Vec::new();
         for sender in self.senders.drain(..) {
             waits.extend(sender.await??);
         }
-        Ok((u32::try_from(waits.len())?, waits))
+        Ok(waits)
     }
 }
 

@@ -6,12 +6,14 @@ use std::fmt;
 pub(crate) struct Table {
     title: String,
     head: Vec<String>,
+    /// How many of the columns are labels, which come first.
+    labels: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(title: impl Into<String>, head: &[&str]) -> Self {
-        Self { title: title.into(), head: head.iter().map(ToString::to_string).collect(), rows: Vec::new() }
+    pub(crate) fn new(title: impl Into<String>, head: Vec<String>, labels: usize) -> Self {
+        Self { title: title.into(), head, labels, rows: Vec::new() }
     }
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {
@@ -23,7 +25,8 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n**{}**\n", self.title)?;
         writeln!(f, "| {} |", self.head.join(" | "))?;
-        let rule: Vec<&str> = (0..self.head.len()).map(|place| if place == 0 { "---" } else { "---:" }).collect();
+        let rule: Vec<&str> =
+            (0..self.head.len()).map(|place| if place < self.labels { "---" } else { "---:" }).collect();
         writeln!(f, "|{}|", rule.join("|"))?;
         for row in &self.rows {
             writeln!(f, "| {} |", row.join(" | "))?;
@@ -68,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_table_is_markdown() {
-        let mut table = Table::new("T", &["a", "b"]);
+        let mut table = Table::new("T", vec!["a".into(), "b".into()], 1);
         table.row(vec!["1".into(), "2".into()]);
         assert_eq!(table.to_string(), "\n**T**\n\n| a | b |\n|---|---:|\n| 1 | 2 |\n");
     }
