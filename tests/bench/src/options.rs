@@ -178,7 +178,7 @@ impl Options {
             }
             "--json" => self.json = Some(value("a file")?.into()),
             "--chart" => self.chart = Some(value("a file")?.into()),
-            _ => return Err(format!("there is no option `{option}`\n\n{HELP}").into()),
+            _ => return Err(format!("unknown option `{option}`\n\n{HELP}").into()),
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Options {
     fn select(&mut self, name: &str) -> Result<(), Failed> {
         let section = Section::ALL.into_iter().find(|section| section.name() == name);
         let section = section
-            .ok_or_else(|| format!("there is no section `{name}`; the sections are {}", Section::names(|_| true)))?;
+            .ok_or_else(|| format!("unknown section `{name}`; the sections are {}", Section::names(|_| true)))?;
         if let (Some(why), true) = (section.incomparable(), self.sides.is_some()) {
             let others = Section::names(|section| section.incomparable().is_none());
             return Err(format!("`{name}` cannot be compared: {why}. Compare one of {others}").into());
@@ -280,7 +280,7 @@ mod tests {
         ] {
             assert_eq!(error(line), expected);
         }
-        assert!(error("--fast").starts_with("there is no option `--fast`"));
+        assert!(error("--fast").starts_with("unknown option `--fast`"));
     }
 
     #[test]

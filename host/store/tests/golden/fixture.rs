@@ -37,7 +37,10 @@ pub(crate) fn all() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root()).unwrap().flatten().filter(|entry| entry.path().is_dir());
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     folders.sort();
-    assert!(!folders.is_empty(), "there is no golden store: run `{GENERATE}` once, and commit what it writes");
+    assert!(
+        !folders.is_empty(),
+        "no golden store was found: run `{GENERATE}` once, and commit the folder that it writes"
+    );
     folders
 }
 
