@@ -346,6 +346,22 @@ impl Server {
         self.wait()
     }
 
+    /// Starts it again with other options under which it may die by itself before it serves. Returns whether it serves.
+    #[track_caller]
+    pub fn starts_with(&mut self, options: Options) -> bool {
+        self.kill();
+        self.options = options;
+        self.port = free_port();
+        self.client = Client::new(&format!("http://{}", self.address()), Some(ADMIN_KEY));
+        *self.process.lock().unwrap() = Some(self.spawn());
+        within(PATIENCE, || match self.client.try_send("GET", "/healthz", &[], b"") {
+            _ if !self.lives() => Ok(false),
+            Ok(answer) if answer.status == 200 => Ok(true),
+            Ok(answer) => Err(answer.to_string()),
+            Err(error) => Err(error),
+        })
+    }
+
     #[track_caller]
     fn launch(&mut self) {
         if !self.options.cold {

@@ -10,7 +10,7 @@ use hookwright_model::{Clock, SpaceId, SystemClock};
 use hookwright_pipeline::Pipeline;
 use hookwright_plugin::{Engine, EngineOptions, Registry, folder};
 use hookwright_server::{App, VERSION};
-use hookwright_store::{StorageHealth, Store, StoreOptions};
+use hookwright_store::{StorageHealth, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -75,16 +75,9 @@ async fn serve(settings: Settings, workers: tokio::runtime::Handle) -> Result<()
     if let Some(clock) = &test_clock {
         clock.check_address(listener.local_addr()?)?;
     }
-    let options = StoreOptions {
-        cache_bytes: settings.cache_bytes,
-        queue: settings.max_queue,
-        max_backlog: settings.max_backlog,
-        min_free_bytes: settings.min_free_bytes,
-        ..StoreOptions::new(data.join("hookwright.redb"))
-    };
-    let store = Store::open(&options)?;
+    let store = Store::open(&settings.store)?;
     let served = serve_store(&settings, &store, listener, test_clock, signals, workers).await;
-    // Also after a failure: a store that is not closed is read as a whole at the next start.
+    // Also after a failure: the next start has to replay the log of a store that is not closed.
     store.close().await;
     if served.is_ok() {
         tracing::info!("stopped");

@@ -10,6 +10,7 @@ use hookwright_model::{LimitChanges, Limits, PluginPolicy, Rate, RetrySchedule};
 use hookwright_pipeline::{BreakerSettings, EgressPolicy, PipelineSettings, Proxy, SmtpSettings};
 use hookwright_plugin::Trust;
 use hookwright_server::{BodyLimits, ConnectionLimits};
+use hookwright_store::StoreOptions;
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -166,6 +167,12 @@ pub(crate) struct SettingArguments {
     /// Memory for the store's page cache, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_CACHE_BYTES", value_name = "N")]
     cache_bytes: Option<usize>,
+    /// The store's file is made current after this many bytes in its commit log [default: 67108864]
+    #[arg(long, env = "HOOKWRIGHT_CHECKPOINT_BYTES", value_name = "N")]
+    checkpoint_bytes: Option<u64>,
+    /// and at least this often while something is written, in seconds [default: 5]
+    #[arg(long, env = "HOOKWRIGHT_CHECKPOINT_SECONDS", value_name = "N")]
+    checkpoint_seconds: Option<u64>,
     /// Format of log lines: text or json [default: text]
     #[arg(long, env = "HOOKWRIGHT_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<String>,
@@ -173,6 +180,11 @@ pub(crate) struct SettingArguments {
     #[arg(skip)]
     plugin_config: HashMap<String, String>,
 }
+
+/// The maximum of `checkpoint_bytes`. A start after a crash replays as much as this.
+const MOST_CHECKPOINT_BYTES: u64 = 1024 * 1024 * 1024;
+/// The maximum of `checkpoint_seconds`.
+const MOST_CHECKPOINT_SECONDS: u64 = 3600;
 
 /// Validated settings.
 pub(crate) struct Settings {
@@ -183,10 +195,7 @@ pub(crate) struct Settings {
     pub(crate) bodies: BodyLimits,
     pub(crate) connections: ConnectionLimits,
     pub(crate) wrong_keys_per_minute: u32,
-    pub(crate) max_queue: usize,
-    pub(crate) max_backlog: usize,
-    pub(crate) min_free_bytes: Option<u64>,
-    pub(crate) cache_bytes: usize,
+    pub(crate) store: StoreOptions,
     pub(crate) plugin_limits: Limits,
     pub(crate) plugin_memory_total: u64,
     pub(crate) trust: Trust,
@@ -252,6 +261,8 @@ impl Settings {
             source_log_days,
             max_source_log,
             cache_bytes,
+            checkpoint_bytes,
+            checkpoint_seconds,
             log_format,
         );
         given.check()
@@ -321,6 +332,24 @@ impl SettingArguments {
             let reason = "0: give at least 1, the seconds for which an idempotency key is remembered".to_owned();
             return Err(SettingsError::Value { name: "idempotency_ttl_seconds", reason });
         }
+        for (name, given, most) in [
+            ("checkpoint_bytes", self.checkpoint_bytes, MOST_CHECKPOINT_BYTES),
+            ("checkpoint_seconds", self.checkpoint_seconds, MOST_CHECKPOINT_SECONDS),
+        ] {
+            if let Some(given) = given.filter(|given| !(1..=most).contains(given)) {
+                return Err(SettingsError::Value { name, reason: format!("{given}: give 1 to {most}") });
+            }
+        }
+        let store = StoreOptions::new(data_dir.join("hookwright.redb"));
+        let store = StoreOptions {
+            cache_bytes: self.cache_bytes.unwrap_or(store.cache_bytes),
+            queue: self.max_queue.unwrap_or(store.queue),
+            max_backlog: self.max_backlog.unwrap_or(store.max_backlog),
+            min_free_bytes: self.min_free_bytes,
+            checkpoint_bytes: self.checkpoint_bytes.unwrap_or(store.checkpoint_bytes),
+            checkpoint_every: self.checkpoint_seconds.map_or(store.checkpoint_every, Duration::from_secs),
+            ..store
+        };
         let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
         if let Some(reason) = self.public_url.as_deref().and_then(public_url_problem) {
             return Err(SettingsError::Value { name: "public_url", reason });
@@ -344,10 +373,7 @@ impl SettingArguments {
                 grace: Duration::from_secs(10),
             },
             wrong_keys_per_minute: self.wrong_keys_per_minute.unwrap_or(60),
-            max_queue: self.max_queue.unwrap_or(8192),
-            max_backlog: self.max_backlog.unwrap_or(100_000),
-            min_free_bytes: self.min_free_bytes,
-            cache_bytes: self.cache_bytes.unwrap_or(64 * 1024 * 1024),
+            store,
             plugin_limits,
             plugin_memory_total,
             trust,
@@ -451,7 +477,7 @@ mod tests {
         let flags = SettingArguments { listen: Some("127.0.0.1:2".into()), ..SettingArguments::default() };
         let settings = Settings::resolve(flags, Some(&file)).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:2");
-        assert_eq!((settings.max_backlog, settings.max_queue), (7, 8192));
+        assert_eq!((settings.store.max_backlog, settings.store.queue), (7, 8192));
         assert_eq!(settings.pipeline.egress.allow_networks.len(), 1);
     }
 
@@ -465,6 +491,8 @@ mod tests {
             ("log_format = \"xml\"", "log_format"),
             ("recordings = 10001", "give 0 to 10000"),
             ("idempotency_ttl_seconds = 0", "idempotency_ttl_seconds: 0: give at least 1"),
+            ("checkpoint_bytes = 0", "checkpoint_bytes: 0: give 1 to"),
+            ("checkpoint_seconds = 3601", "checkpoint_seconds: 3601: give 1 to 3600"),
             ("public_url = \"foo\"", "public_url: `foo` is not a URL"),
             ("public_url = \"ftp://example.com\"", "has the scheme ftp"),
             ("public_url = \"https://example.com/?a=b\"", "has a query"),

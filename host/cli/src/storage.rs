@@ -38,7 +38,7 @@ fn report(path: &Path, checked: &Checked) -> Done {
     let mut say = |line: String| writeln!(out, "{line}").map_err(Failed::from);
     say(format!("{}: {} bytes", path.display(), checked.bytes))?;
     if !checked.closed {
-        say("the server was not shut down cleanly; the next start repairs the store".to_owned())?;
+        say("the server was not shut down cleanly; the next start replays the commit log".to_owned())?;
     }
     for (table, rows) in &checked.tables {
         say(format!("  {table}: {rows} rows"))?;
@@ -56,7 +56,7 @@ fn report(path: &Path, checked: &Checked) -> Done {
         say("intact".to_owned())?;
         return Ok(ExitCode::SUCCESS);
     }
-    say("restore a copy of hookwright.redb with its hookwright.redb.sums".to_owned())?;
+    say("restore a backup: hookwright.redb and hookwright.redb.sums, without commit-log".to_owned())?;
     Ok(ExitCode::FAILURE)
 }
 

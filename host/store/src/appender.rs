@@ -27,17 +27,17 @@ impl Appender {
         self.applied
     }
 
-    /// Begins the next epoch.
-    pub(crate) fn claim(&mut self, log: &dyn Log) -> Result<(), LogError> {
+    /// Begins the next epoch, for the store of this instance.
+    pub(crate) fn claim(&mut self, log: &dyn Log, instance: &str) -> Result<(), LogError> {
         self.applied.epoch = self.applied.epoch.saturating_add(1);
-        self.append(log, EntryKind::Claim, Vec::new())
+        self.append(log, EntryKind::Claim, instance.into())
     }
 
     /// Appends an entry, and returns when it is durable.
     pub(crate) fn append(&mut self, log: &dyn Log, kind: EntryKind, body: Vec<u8>) -> Result<(), LogError> {
         self.counter = self.counter.saturating_add(1);
         self.time_ms = self.time_ms.max(SystemClock.now().millis());
-        let Applied { position, hash, epoch } = self.applied;
+        let Applied { position, hash, epoch, .. } = self.applied;
         let entry = Entry {
             partition: PARTITION,
             position: position.saturating_add(1),
@@ -52,7 +52,7 @@ impl Appender {
             // Nobody else appends to a log in files, which is locked.
             Appended::Taken(_) => return Err(LogError::Diverged(entry.position)),
         }
-        self.applied = Applied { position: entry.position, hash: log.extent(PARTITION)?.hash, epoch };
+        self.applied = Applied { position: entry.position, hash: log.extent(PARTITION)?.hash, epoch, closed: false };
         self.bytes = self.bytes.saturating_add(u64::try_from(entry.encoded_len()).unwrap_or(u64::MAX));
         Ok(())
     }

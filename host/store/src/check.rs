@@ -60,16 +60,16 @@ pub fn check(path: &Path) -> Result<Checked, OpenError> {
         Ok(Err(error)) => Seen { problem: Some(error.to_string()), ..Seen::default() },
         Err(reason) => Seen { problem: Some(reason), ..Seen::default() },
     };
-    // A store of an earlier version has no log; it had valid checksums beside it if it was closed.
-    let mut closed = matches!(log, Ok(Some(_))) || found == Found::Checksums;
+    let mut closed = false;
     match (&log, &seen.db) {
         (Err(error), _) => seen.problem = seen.problem.or_else(|| Some(error.to_string())),
-        (Ok(Some(log)), Some(db)) => match guarded(|| behind(db, log)) {
-            Ok(Ok(behind)) => closed = !behind,
-            Ok(Err(error)) => seen.problem = seen.problem.or_else(|| Some(format!("its log: {error}"))),
+        (Ok(log), Some(db)) => match guarded(|| behind(db, log.as_ref())) {
+            // A store of an earlier version has no log; it had valid checksums beside it if it was closed.
+            Ok(Ok(applied)) => closed = applied.closed || (applied == Applied::NOTHING && found == Found::Checksums),
+            Ok(Err(error)) => seen.problem = seen.problem.or_else(|| Some(error.to_string())),
             Err(reason) => seen.problem = seen.problem.or(Some(reason)),
         },
-        (Ok(_), _) => {}
+        (Ok(_), None) => {}
     }
     let tables = match seen.db.as_ref().map(|db| guarded(|| rows(db))) {
         None => Vec::new(),
@@ -105,10 +105,12 @@ fn look(path: &Path) -> Result<Seen, DatabaseError> {
     Ok(Seen { problem: (!intact).then(|| "the last commit is not intact".to_owned()), db: Some(db) })
 }
 
-/// Replays the log, and returns whether the database lacked anything of it.
-fn behind(db: &Database, log: &FileLog) -> Result<bool, ReplayError> {
-    let before = Applied::read(db)?;
-    Ok(replay(db, log)?.position != before.position)
+/// Replays the log, and returns up to where.
+fn behind(db: &Database, log: Option<&FileLog>) -> Result<Applied, ReplayError> {
+    match log {
+        Some(log) => replay(db, log),
+        None => Applied::read(db)?.without_log(),
+    }
 }
 
 fn rows(db: &Database) -> Result<Vec<(String, u64)>, StoreError> {

@@ -178,9 +178,6 @@ pub(crate) fn check(db: &Database) -> Result<Checked, StoreError> {
 /// Fills [`LIVE`] in a file without that table, and repairs the runs that nothing continues.
 pub(crate) fn adopt(db: &Database) -> Result<Checked, StoreError> {
     let mut checked = Checked::default();
-    let transaction = db.begin_write()?;
-    transaction.open_table(RUNS)?;
-    transaction.commit()?;
     let mut from = Some((0, 0, 0));
     while let Some(first) = from {
         let mut live = Vec::new();

@@ -121,7 +121,8 @@ impl Engine {
                 None => {}
             }
             disk.start().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
-            let mut applied = replay(&db, &log).map_err(|error| refused_replay(path, &log_folder, error))?;
+            let replayed = replay(&db, &log).map_err(|error| refused_replay(path, &log_folder, error))?;
+            let applied = Applied { epoch: replayed.epoch.max(1), closed: false, ..replayed };
             // What follows is not in the log: it is on the disk before anything is that builds on it, and an opening
             // that is interrupted does it again.
             migrate::to_newest(&db).map_err(|error| unreadable(error.to_string()))?;
@@ -129,7 +130,6 @@ impl Engine {
             migrate::report(continuation::check(&db).map_err(|error| unreadable(error.to_string()))?);
             checkpoint(&db, &applied).map_err(|error| unreadable(error.to_string()))?;
             disk.settle().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
-            applied.epoch = applied.epoch.max(1);
             let instance = tables::instance(&db).map_err(|error| unreadable(error.to_string()))?;
             Ok((instance, applied))
         });
@@ -146,7 +146,7 @@ impl Engine {
             }
         })?;
         let mut appender = Appender::new(applied);
-        appender.claim(&log).map_err(|error| refused_log(&log_folder, error))?;
+        appender.claim(&log, &instance).map_err(|error| refused_log(&log_folder, error))?;
         let engine = Self {
             path: path.clone(),
             folder: folder.to_owned(),
@@ -219,7 +219,7 @@ impl Engine {
         let mut appender = self.appender.lock();
         if appender.is_due(self.checkpoint_bytes.saturating_mul(LATE), Duration::MAX) {
             // The disk cannot keep up.
-            self.checkpoint_with(&mut appender)?;
+            self.checkpoint_with(&mut appender, false)?;
         }
         let opened = self.opened.read();
         let Some(db) = &*opened else { return Err(self.refusal()) };
@@ -248,7 +248,6 @@ impl Engine {
 
     /// Fills a transaction, appends what it wrote to the log, and commits it. Returns the result of the commit, which is
     /// not that of the group: the log has that.
-    #[expect(clippy::type_complexity, reason = "the only caller takes it apart")]
     fn group<T>(
         &self,
         db: &Database,
@@ -346,14 +345,14 @@ impl Engine {
         &self.disk
     }
 
-    /// Makes the database as durable as the log, in a moment: the disk is behind.
-    fn checkpoint_with(&self, appender: &mut Appender) -> Result<(), StoreError> {
+    /// Makes the database as durable as the log, in a moment: the disk is behind. `closed`: nothing follows.
+    fn checkpoint_with(&self, appender: &mut Appender, closed: bool) -> Result<(), StoreError> {
         // One at a time, so that the disk is never more than one behind.
         self.disk.settle().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         self.trim();
         let opened = self.opened.read();
         let Some(db) = &*opened else { return Err(self.refusal()) };
-        let has = appender.applied();
+        let has = Applied { closed, ..appender.applied() };
         checkpoint(db, &has)?;
         appender.checkpointed();
         *self.checkpoint.lock() = Some(Checkpoint { flush: self.disk.flushes(), has });
@@ -368,6 +367,7 @@ impl Engine {
             if let Err(error) = self.log.trim(PARTITION, has.position) {
                 tracing::warn!(%error, "the log was not trimmed");
             }
+            fault_point("log.after-trim");
         }
     }
 
@@ -378,7 +378,7 @@ impl Engine {
         let many = self.disk.behind_bytes() >= MOST_BEHIND;
         if many || appender.is_due(self.checkpoint_bytes, self.checkpoint_every) {
             let waits = self.checkpoint.lock().is_some();
-            if !waits && let Err(error) = self.checkpoint_with(&mut appender) {
+            if !waits && let Err(error) = self.checkpoint_with(&mut appender, false) {
                 tracing::warn!(%error, "the database is behind its log: a checkpoint failed");
             }
         }
@@ -480,18 +480,18 @@ impl Engine {
         let db = open_file(&self.path, &self.disk, self.cache_bytes, Known { checksums: true, new: false })?;
         let failed = |reason: String| OpenError::Io { path: shown.clone(), reason };
         self.disk.start().map_err(|error| failed(error.to_string()))?;
-        let loaded = guarded(|| -> Result<Applied, OpenError> {
+        let loaded = guarded(|| -> Result<(Applied, String), OpenError> {
             let applied = replay(&db, &self.log).map_err(|error| refused_replay(&self.path, &log_folder, error))?;
             self.load(&db).map_err(|error| failed(error.to_string()))?;
-            Ok(applied)
+            Ok((applied, tables::instance(&db).map_err(|error| failed(error.to_string()))?))
         });
-        let applied =
+        let (applied, instance) =
             loaded.unwrap_or_else(|reason| Err(failed(reason))).map_err(|error| match self.disk.failure() {
                 Some(DiskFailure::Damaged(reason)) => damaged(&self.path, &reason),
                 _ => error,
             })?;
         *appender = Appender::new(applied);
-        appender.claim(&self.log).map_err(|error| refused_log(&log_folder, error))?;
+        appender.claim(&self.log, &instance).map_err(|error| refused_log(&log_folder, error))?;
         *opened = Some(db);
         Ok(())
     }
@@ -504,7 +504,7 @@ impl Engine {
         self.disk.alarm.ring();
         let mut appender = self.appender.lock();
         if self.disk.failure().is_none() {
-            let done = guarded(|| self.checkpoint_with(&mut appender));
+            let done = guarded(|| self.checkpoint_with(&mut appender, true));
             if !matches!(done, Ok(Ok(()))) {
                 tracing::warn!("the last checkpoint failed: the next start replays the log");
             }

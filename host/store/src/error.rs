@@ -46,6 +46,19 @@ pub enum OpenError {
         /// The file of checksums.
         sums: String,
     },
+    /// Its commit log is missing, or is that of another store or another state of it.
+    #[error(
+        "{path} does not fit its commit log in {folder}: {reason}. If you restored a copy, restore the file, its .sums \
+         and that folder from the same copy"
+    )]
+    Apart {
+        /// The file.
+        path: String,
+        /// The folder of the commit log.
+        folder: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// A store existed, and is missing.
     #[error(
         "{path} is missing or empty, but {witness} shows that there was a store: restore a copy of it. To begin with a \

@@ -2,7 +2,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Every point at which tests can end the process.
-pub const FAULT_POINTS: [&str; 31] = [
+pub const FAULT_POINTS: [&str; 34] = [
     "append.before-commit",
     "append.after-commit",
     "run.before-conditions",
@@ -30,7 +30,10 @@ pub const FAULT_POINTS: [&str; 31] = [
     "log.before-append",
     "log.after-append",
     "log.after-apply",
+    "log.before-rotate",
+    "log.after-rotate",
     "log.before-trim",
+    "log.after-trim",
     "checkpoint.before-write",
     "checkpoint.before-flush",
     "checkpoint.after-flush",

@@ -7,6 +7,7 @@
 //! | 2 | queues | webhooks have a number, `enabled` and `keys` for `state` and `secret`; pending deliveries lie in `queue`, no longer in `due`; finished ones in `finished`; attempts in `attempt_log`, and are counted |
 //! | 3 | recovery | runs in progress outside of their event's work are listed in `live`, and each has a row by which it is continued |
 //! | 4 | keys that expire | idempotency keys have their time of arrival, and a row in `idempotency_times` |
+//! | 5 | the commit log | what the file lacks is in the commit log beside it; `meta` says how much of it the file has |
 
 use std::collections::HashMap;
 
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use crate::continuation::{self, Checked};
 use crate::tables::{
     ATTEMPT_COUNT, ATTEMPT_LOG, ATTEMPTS, CONFIG, COUNTERS, DELIVERIES, DUE, FINISHED, FORMAT, IDEMPOTENCY_KEYS,
-    IDEMPOTENCY_TIMES, META, QUEUE, WEBHOOK, WEBHOOK_NUMBER, format,
+    IDEMPOTENCY_TIMES, META, QUEUE, RUNS, WEBHOOK, WEBHOOK_NUMBER, format,
 };
 use crate::{StoreError, rows};
 
@@ -46,6 +47,9 @@ pub(crate) fn to_newest(db: &Database) -> Result<(), StoreError> {
     }
     if found == "1" || found == "2" {
         // If it is interrupted, it is repeated from the beginning: a run that has its rows is not changed.
+        let transaction = db.begin_write()?;
+        transaction.open_table(RUNS)?;
+        transaction.commit()?;
         report(continuation::adopt(db)?);
     }
     let transaction = db.begin_write()?;

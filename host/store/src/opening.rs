@@ -8,7 +8,7 @@ use std::sync::Arc;
 use redb::{Database, DatabaseError, Durability, StorageError};
 
 use crate::applied::{Applied, ReplayError};
-use crate::disk::{Disk, DiskFailure, Found, Sums};
+use crate::disk::{Disk, DiskFailure, Found, Sums, wrong_block};
 use crate::log::LogError;
 use crate::{OpenError, StoreError, index, tables};
 
@@ -56,6 +56,9 @@ pub(crate) fn examine(path: &Path, found: Found, sums: &Sums, logged: Option<&Pa
     }
     if found == Found::Checksums && !sums.fits(path).map_err(failed)? {
         return Err(OpenError::Mismatch { path: shown, sums: beside.display().to_string() });
+    }
+    if let Some(block) = sums.still_damaged(path).map_err(failed)? {
+        return Err(damaged(path, &wrong_block(block)));
     }
     Ok(Known { checksums: found == Found::Checksums, new: false })
 }
@@ -157,9 +160,10 @@ pub(crate) fn refused_replay(store: &Path, folder: &Path, error: ReplayError) ->
         ReplayError::Store(error) => {
             OpenError::Unreadable { path: store.display().to_string(), reason: error.to_string() }
         }
-        error => OpenError::Damaged {
-            path: folder.display().to_string(),
-            reason: format!("it does not belong to {}: {error}", store.display()),
+        error => OpenError::Apart {
+            path: store.display().to_string(),
+            folder: folder.display().to_string(),
+            reason: error.to_string(),
         },
     }
 }

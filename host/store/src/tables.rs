@@ -121,7 +121,9 @@ pub(crate) const DUE_SCHEDULE: u8 = 3;
 pub(crate) const DUE_POLL: u8 = 4;
 
 /// The format of this version.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
+/// The first format whose store has a commit log.
+pub(crate) const LOGGED: u32 = 5;
 
 /// Creates every table, so that reads find them.
 pub(crate) fn create(transaction: &redb::WriteTransaction) -> Result<(), redb::Error> {

@@ -47,8 +47,9 @@ impl Scene {
         let db = Database::open(&path).unwrap();
         change(&db);
         drop(db);
-        // The checksums belong to the file as the store left it.
+        // The checksums and the log belong to the file as the store left it.
         std::fs::remove_file(path.with_extension("redb.sums")).unwrap();
+        std::fs::remove_dir_all(self.dir.path().join("commit-log")).unwrap();
         Self { dir: self.dir, store: Store::open(&StoreOptions::new(path)).unwrap() }
     }
 

@@ -9,6 +9,7 @@ mod selection;
 mod text;
 mod tree;
 mod wit;
+mod writes;
 
 use tree::Tree;
 
@@ -34,6 +35,11 @@ fn every_selection_of_packages_gives_dependencies_the_same_features() {
 #[test]
 fn only_the_store_uses_redb_and_only_the_plugin_crate_uses_wasmtime() {
     assert_none(&rooms::names(&Tree::of_the_checkout()));
+}
+
+#[test]
+fn every_row_that_a_commit_writes_is_in_its_write_set() {
+    assert_none(&writes::past_the_log(&Tree::of_the_checkout()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! and nothing is done twice or by half.
 
 mod installs;
+mod log;
 mod states;
 mod world;
 
@@ -21,7 +22,7 @@ const SIGABRT: i32 = 6;
 /// At which pass the process dies.
 const PASSES: [u32; 3] = [1, 2, 7];
 /// The parts whose fault points are tried, each by a test of its own.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 13] = [
     "append",
     "run",
     "decide",
@@ -33,6 +34,8 @@ const PARTS: [&str; 11] = [
     "install",
     "uninstall",
     "move-up",
+    "log",
+    "checkpoint",
 ];
 /// Where a message has left and nobody has written it down.
 const SENT_BUT_NOT_NOTED: [&str; 2] = ["delivery.after-send", "attempt.before-commit"];

@@ -187,6 +187,11 @@ impl Disk {
     }
 }
 
+/// Why a block is not used.
+pub(crate) fn wrong_block(block: u64) -> String {
+    format!("the block at byte {} is not what was written there", block.saturating_mul(BLOCK))
+}
+
 /// One opening of the file.
 #[derive(Debug)]
 struct Opening {
@@ -283,8 +288,10 @@ impl Opening {
         match wrong {
             None => Ok(()),
             Some(block) => {
-                let reason = format!("the block at byte {} is not what was written there", block.saturating_mul(BLOCK));
-                self.noted(Err(io::Error::new(io::ErrorKind::InvalidData, reason)), "reading")
+                if let Err(error) = self.disk.sums.remember(block) {
+                    tracing::warn!(%error, "the damaged block is not recorded");
+                }
+                self.noted(Err(io::Error::new(io::ErrorKind::InvalidData, wrong_block(block))), "reading")
             }
         }
     }

@@ -2,7 +2,8 @@
 //! every block that is read can be compared with what was written there, after a crash too.
 //!
 //! ```text
-//! sums file: magic (8 bytes), zeros to 64 bytes, then the checksum of each block (4 bytes); 0: unknown
+//! sums file: magic (8 bytes), 1 + the number of a block that was found damaged, or 0 (8 bytes), zeros to 64 bytes, then
+//!            the checksum of each block (4 bytes); 0: unknown
 //! ```
 //!
 //! Before blocks are changed, their checksums become unknown on the disk; once the blocks are on the disk, the new ones
@@ -28,6 +29,8 @@ const MAGIC: &[u8; 8] = b"hwsums2\n";
 const FORMER: &[u8; 8] = b"hwsums1\n";
 /// What that head said if they were.
 const FORMER_CLOSED: u64 = 2;
+/// Where the damaged block stands.
+const DAMAGED: u64 = 8;
 const BODY: u64 = 64;
 /// The number of checksums that are written together.
 const PART: usize = 1024;
@@ -50,6 +53,8 @@ pub(crate) enum Found {
 pub(crate) struct Sums {
     path: PathBuf,
     known: RwLock<Vec<AtomicU32>>,
+    /// The block that an earlier opening found damaged, if any.
+    damaged: Option<u64>,
     file: Mutex<Option<File>>,
 }
 
@@ -67,13 +72,42 @@ impl Sums {
     /// They cannot be read.
     pub(crate) fn load(store: &Path) -> io::Result<(Self, Found)> {
         let path = Self::beside(store);
+        let mut damaged = None;
         let (known, found) = match std::fs::read(&path) {
-            Ok(bytes) => parse(&bytes).map_or((Vec::new(), Found::Unreadable), |known| (known, Found::Checksums)),
+            Ok(bytes) => {
+                damaged = damaged_in(&bytes);
+                parse(&bytes).map_or((Vec::new(), Found::Unreadable), |known| (known, Found::Checksums))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), Found::Nothing),
             Err(error) => return Err(error),
         };
         let known = RwLock::new(known.into_iter().map(AtomicU32::new).collect());
-        Ok((Self { path, known, file: Mutex::new(None) }, found))
+        Ok((Self { path, known, damaged, file: Mutex::new(None) }, found))
+    }
+
+    /// Records that a block is damaged, so that the next opening looks at it first.
+    pub(super) fn remember(&self, damaged: u64) -> io::Result<()> {
+        self.with_file(|file| {
+            write_at(file, &damaged.saturating_add(1).to_le_bytes(), DAMAGED)?;
+            file.sync_data()
+        })
+    }
+
+    /// The block that an earlier opening found damaged, if it still is.
+    pub(crate) fn still_damaged(&self, store: &Path) -> io::Result<Option<u64>> {
+        let Some(block) = self.damaged else { return Ok(None) };
+        let known = self.known.read();
+        let sum = usize::try_from(block)
+            .ok()
+            .and_then(|block| known.get(block))
+            .map_or(UNKNOWN, |sum| sum.load(Ordering::Acquire));
+        let mut source = File::open(store)?;
+        if sum != UNKNOWN && block < source.metadata()?.len() / BLOCK && read_sum(&mut source, block)? != sum {
+            return Ok(Some(block));
+        }
+        drop(known);
+        self.with_file(|file| write_at(file, &0_u64.to_le_bytes(), DAMAGED))?;
+        Ok(None)
     }
 
     /// Makes the checksums of blocks that are about to change unknown, durably.
@@ -209,6 +243,13 @@ fn blocks_len() -> usize {
 
 fn blocks(data: &[u8]) -> std::slice::Chunks<'_, u8> {
     data.chunks(blocks_len())
+}
+
+/// The damaged block that a file names.
+fn damaged_in(bytes: &[u8]) -> Option<u64> {
+    let (magic, rest) = bytes.split_first_chunk::<8>()?;
+    let (number, _) = rest.split_first_chunk::<8>()?;
+    if magic == MAGIC { u64::from_le_bytes(*number).checked_sub(1) } else { None }
 }
 
 /// The checksum of a block. Never [`UNKNOWN`].

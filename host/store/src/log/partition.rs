@@ -24,6 +24,7 @@ use super::frame::MAX_ENTRY;
 use super::medium::Medium;
 use super::segment::Segment;
 use super::{Appended, Extent};
+use crate::fault_point;
 
 /// The length of the first segment. Each one is twice as long as the one before it, up to the limit of the options.
 const FIRST_SEGMENT: usize = 256 * 1024;
@@ -134,8 +135,10 @@ impl PartitionLog {
 
     fn write(&self, state: &mut State, entry: &Entry) -> Result<(), LogError> {
         if !state.segments.back().is_some_and(|segment| segment.has_room_for(entry)) {
+            fault_point("log.before-rotate");
             let segment = self.next_segment(state, Segment::size_for(entry))?;
             state.segments.push_back(segment);
+            fault_point("log.after-rotate");
         }
         if let Some(segment) = state.segments.back_mut() {
             segment.append(&self.medium, entry)?;
