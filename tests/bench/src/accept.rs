@@ -90,11 +90,14 @@ impl Contest {
         let homes = vec![place.fresh()?, place.fresh()?, place.fresh()?];
         let mut servers = Vec::with_capacity(homes.len());
         for (home, kind) in homes.iter().zip([Some(Kind::Echo), Some(Kind::Journal), None]) {
-            let mut server = match kind {
-                Some(kind) => Server::bare(kind, home.path())?,
-                None => Server::hookwright(place, home.path())?,
+            let server = match kind {
+                Some(kind) => {
+                    let mut server = Server::bare(kind, home.path())?;
+                    server.serving().await?;
+                    server
+                }
+                None => Server::settled(place, home.path()).await?,
             };
-            server.serving().await?;
             servers.push((server, Vec::new()));
         }
         Ok(Self { servers, _homes: homes })

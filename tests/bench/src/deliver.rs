@@ -50,8 +50,7 @@ impl Scene {
     /// `dead` of the webhooks have a receiver where nobody listens.
     async fn start(place: &Place, webhooks: usize, dead: usize, more: &serde_json::Value) -> Result<Self, Failed> {
         let home = place.fresh()?;
-        let mut server = Server::hookwright(place, home.path())?;
-        server.serving().await?;
+        let server = Server::settled(place, home.path()).await?;
         let mut api = Api::connect(server.address).await?;
         let (receiver, nobody) = (free_address()?, free_address()?);
         for number in 0..webhooks {

@@ -48,8 +48,7 @@ impl Way {
 
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
     let home: TempDir = place.fresh()?;
-    let mut server = Server::hookwright(place, home.path())?;
-    server.serving().await?;
+    let server = Server::settled(place, home.path()).await?;
     let mut api = Api::connect(server.address).await?;
     for (event_type, action, with) in [
         ("hot.note", "note-add", json!({"id": "{{event.data.ticket}}", "text": "Closed: {{event.id}}"})),

@@ -48,8 +48,7 @@ impl Run {
         automation: impl Fn(u32) -> Value + Send + Sync + 'static,
     ) -> Result<Self, Failed> {
         let home = place.fresh()?;
-        let mut server = Server::hookwright(place, home.path())?;
-        server.serving().await?;
+        let server = Server::settled(place, home.path()).await?;
         let automation = Arc::new(automation);
         // Side by side, since each waits for the disk.
         let makers: Vec<_> = (0..MAKERS.min(automations))

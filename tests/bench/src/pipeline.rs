@@ -94,8 +94,7 @@ struct Run {
 impl Run {
     async fn start(place: &Place, in_flight: usize) -> Result<Self, Failed> {
         let home = place.fresh()?;
-        let mut server = Server::hookwright(place, home.path())?;
-        server.serving().await?;
+        let server = Server::settled(place, home.path()).await?;
         let mut api = Api::connect(server.address).await?;
         for way in Way::ALL {
             if let Some(step) = way.step() {

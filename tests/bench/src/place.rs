@@ -15,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) small: PathBuf,
     /// The folder with the built examples.
     pub(crate) examples: PathBuf,
+    /// The plugins that the program has compiled.
+    pub(crate) compiled: TempDir,
     /// The folder of this program: on the disk that the build is on, never in memory as `/tmp` can be.
     folder: PathBuf,
 }
@@ -45,13 +47,18 @@ impl Place {
         }
         // As seen from any folder: a name without a slash would be looked up in PATH.
         let binary = binary.canonicalize()?;
-        Ok(Self { binary, component, small, examples, folder })
+        let compiled = in_folder(&folder)?;
+        Ok(Self { binary, component, small, examples, compiled, folder })
     }
 
     /// A folder of its own, removed when it is dropped.
     pub(crate) fn fresh(&self) -> Result<TempDir, Failed> {
-        Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(&self.folder)?)
+        in_folder(&self.folder)
     }
+}
+
+fn in_folder(folder: &Path) -> Result<TempDir, Failed> {
+    Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(folder)?)
 }
 
 fn own_folder() -> Result<PathBuf, Failed> {

@@ -77,8 +77,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Fa
     for tickets in sizes {
         eprintln!("records: making {tickets} tickets");
         let home = place.fresh()?;
-        let mut server = Server::hookwright(place, home.path())?;
-        server.serving().await?;
+        let server = Server::settled(place, home.path()).await?;
         let began = Instant::now();
         fill(&server, tickets).await?;
         let took = began.elapsed().as_secs_f64();

@@ -46,6 +46,25 @@ impl Server {
         Self::start(command, home, address)
     }
 
+    /// The same, once its plugins are compiled and loaded: otherwise that takes the processors while it is measured. Each
+    /// program compiles them once.
+    pub(crate) async fn settled(place: &Place, home: &Path) -> Result<Self, Failed> {
+        let cache = home.join("data").join("cache");
+        copy_files(place.compiled.path(), &cache)?;
+        let mut server = Self::hookwright(place, home)?;
+        server.serving().await?;
+        let readyz = request("GET", "/readyz", "text/plain", b"");
+        let mut connection = Connection::open(server.address).await?;
+        while connection.exchange(&readyz).await?.status != 200 {
+            if server.started.elapsed() > PATIENCE {
+                return Err(server.complaint("does not load its plugins in time"));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        copy_files(&cache, place.compiled.path())?;
+        Ok(server)
+    }
+
     /// A bare server, with its data in `home`.
     pub(crate) fn bare(kind: Kind, home: &Path) -> Result<Self, Failed> {
         let address = free_address()?;
@@ -123,6 +142,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Copies what is in one folder and not in the other.
+fn copy_files(from: &Path, to: &Path) -> Result<(), Failed> {
+    std::fs::create_dir_all(to)?;
+    for file in std::fs::read_dir(from)? {
+        let file = file?;
+        let copy = to.join(file.file_name());
+        if file.file_type()?.is_file() && !copy.exists() {
+            std::fs::copy(file.path(), copy)?;
+        }
+    }
+    Ok(())
 }
 
 /// An address on loopback where nobody listens.

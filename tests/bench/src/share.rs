@@ -50,8 +50,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Fa
         for round in effort.turns() {
             eprintln!("share: {connections} connections, round {}", round + 1);
             let home = place.fresh()?;
-            let mut server = Server::hookwright(place, home.path())?;
-            server.serving().await?;
+            let server = Server::settled(place, home.path()).await?;
             let order = closed_loop(&server, connections, effort.warm_up, effort);
             quiet.reports.push(worker::ask::<Report>("load", &order).await?.all_accepted()?);
             quiet.waiting.push(0.0);

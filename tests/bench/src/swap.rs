@@ -38,8 +38,7 @@ struct Swap {
 
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
     let home = place.fresh()?;
-    let mut server = Server::hookwright(place, home.path())?;
-    server.serving().await?;
+    let server = Server::settled(place, home.path()).await?;
     let mut api = Api::connect(server.address).await?;
     let automation = json!({
         "name": "swap", "on": ["bench.swap"],
