@@ -1,22 +1,24 @@
-//! `unsafe`: one block, in the one place that was reviewed.
+//! `unsafe`: one block in the server, and an allocator in the SDK, whose code runs in the sandbox.
 
 use crate::tree::Tree;
 
 /// The file that loads code which the same server compiled before.
 const REVIEWED: &str = "host/plugin/src/cache.rs";
+/// The files that were reviewed, with how often each has the keyword.
+const ALLOWED: [(&str, usize); 2] = [(REVIEWED, 1), ("plugins/sdk/src/allocator.rs", 14)];
 
-/// Uses of the keyword, in all but comments and texts, outside of the one that is allowed.
+/// Uses of the keyword, in all but comments and texts, beyond those that are allowed.
 pub(crate) fn unsafe_blocks(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for (file, text) in tree.texts().filter(|(file, _)| file.ends(&["rs"])) {
         let found =
             code_of(text).split(|c: char| c != '_' && !c.is_alphanumeric()).filter(|word| *word == "unsafe").count();
-        let allowed = usize::from(file.path == REVIEWED);
+        let allowed = ALLOWED.iter().find(|(path, _)| *path == file.path).map_or(0, |(_, allowed)| *allowed);
         if found > allowed {
             complaints.push(format!("{}: {found} times `unsafe`, {allowed} allowed", file.path));
         }
         if found < allowed {
-            complaints.push(format!("{REVIEWED} needs no `unsafe` any more: correct this test"));
+            complaints.push(format!("{}: {found} times `unsafe`, {allowed} expected: correct this test", file.path));
         }
     }
     complaints

@@ -75,7 +75,7 @@ fn no_file_has_a_catch_all_name() {
 }
 
 #[test]
-fn there_is_one_unsafe_block_and_it_loads_precompiled_code() {
+fn unsafe_code_loads_precompiled_code_and_allocates_in_plugins_only() {
     assert_none(&code::unsafe_blocks(&Tree::of_the_checkout()));
 }
 
