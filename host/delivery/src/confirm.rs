@@ -180,7 +180,7 @@ impl Confirmations {
         }
         let data = json!({"id": webhook.number, "callback": self.transmit.link_of(webhook)?});
         let payload = Bytes::from(data.to_string());
-        let event = Event { data: Data::Span(0, payload.len()), payload, ..item.event.clone() };
+        let event = Event { data: Data::Span(0, payload.len()), payload, ..Event::clone(&item.event) };
         self.messages.shape(webhook, &item.delivery, &event).await
     }
 

@@ -9,7 +9,7 @@ use hookwright_foundation::outcome_log;
 use hookwright_foundation::settings::PipelineSettings;
 use hookwright_foundation::stopping::Stopping;
 use hookwright_foundation::watched_clock::WatchedClock;
-use hookwright_model::{DeliveryState, Failure, Purpose, Timestamp, Webhook};
+use hookwright_model::{DeliveryState, Event, Failure, Purpose, Timestamp, Webhook};
 use hookwright_routing::catalogue::Catalogue;
 use hookwright_store::{AttemptCommit, Store, Tried};
 
@@ -201,7 +201,7 @@ impl Deliveries {
             return self.transmit.unsendable(webhook, ready, error.into()).await;
         };
         let id = first.delivery.message_id.clone();
-        let mut event = first.event.clone();
+        let mut event = Event::clone(&first.event);
         // The batch has the cause of its deepest event, so that its hops are counted from the longest chain.
         let deepest = ready.iter().max_by_key(|item| item.event.depth());
         event.cause = deepest.and_then(|item| item.event.cause.clone());

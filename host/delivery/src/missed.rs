@@ -125,14 +125,14 @@ impl MissedEvents {
 }
 
 /// A new delivery of an event that the webhook missed.
-pub(crate) fn late(webhook: &Webhook, seq: u64, event: Event, now: Timestamp) -> Delivery {
-    let key = webhook.order.as_ref().map(|order| order.key_of(&event));
+pub(crate) fn late(webhook: &Webhook, seq: u64, event: &Event, now: Timestamp) -> Delivery {
+    let key = webhook.order.as_ref().map(|order| order.key_of(event));
     Delivery {
         id: DeliveryId { seq, ordinal: 0 },
-        space: event.space,
-        event: event.id,
-        event_type: event.event_type,
-        subject: event.subject,
+        space: event.space.clone(),
+        event: event.id.clone(),
+        event_type: event.event_type.clone(),
+        subject: event.subject.clone(),
         webhook: webhook.id.clone(),
         queue: webhook.number,
         key,

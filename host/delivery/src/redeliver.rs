@@ -323,7 +323,7 @@ impl Resending {
                 if let Some(ordinal) = ordinal {
                     wanted.push(SendAgain::Repeat(DeliveryId { seq, ordinal }));
                 } else if let (Some(missed), Some(event)) = (missed, self.store.events.event_at(space, seq)?) {
-                    wanted.push(SendAgain::Late(Box::new(late(&missed.webhook, seq, event, self.clock.now()))));
+                    wanted.push(SendAgain::Late(Box::new(late(&missed.webhook, seq, &event, self.clock.now()))));
                 }
             }
             // All are due at the same instant, so that the queue sends them in the order of their events.

@@ -135,7 +135,7 @@ impl Transmit {
 pub(crate) struct Item {
     pub(crate) due: Timestamp,
     pub(crate) delivery: Delivery,
-    pub(crate) event: Event,
+    pub(crate) event: Arc<Event>,
 }
 
 /// A request that was made, and its result.
@@ -525,7 +525,7 @@ struct Outcome {
     failed: Option<FailedRequest>,
     gone: bool,
     dies: bool,
-    exhausted: Vec<(Delivery, Event)>,
+    exhausted: Vec<(Delivery, Arc<Event>)>,
 }
 
 /// A request that could not be made.

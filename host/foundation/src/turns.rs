@@ -100,6 +100,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Whether the change has to take its turn before its first try.
+    pub fn is_contended(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// Waits for the turn, if the change needs one.
     pub async fn wait(&mut self) {
         if self.turn.is_none() && !self.keys.is_empty() {

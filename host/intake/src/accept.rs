@@ -122,7 +122,7 @@ impl Intake {
             let event = self.store.events.event_at(space, *seq)?;
             let event =
                 event.ok_or_else(|| StoreError::Corrupt(format!("event {seq} of an idempotency key is gone")))?;
-            Ok(Appended { seq: *seq, id: event.id, repeat: true, changed: false })
+            Ok(Appended { seq: *seq, id: event.id.clone(), repeat: true, changed: false })
         });
         again.collect()
     }

@@ -21,6 +21,11 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
+    /// The plugin with this name, until then.
+    pub fn until(plugin: String, reason: String, until: Timestamp) -> Self {
+        Self { plugin, reason, busy_until: Some(until) }
+    }
+
     /// The state of a run that needs the plugin.
     pub fn run_state(self, now: Timestamp) -> RunState {
         match self.busy_until {

@@ -66,6 +66,11 @@ impl Invoke {
         }
     }
 
+    /// Whether a call of the plugin may have an effect outside of the store. Not known of one that is missing.
+    pub fn may_send(&self, space: &SpaceId, name: &str) -> bool {
+        self.registry.resolve(space, name).is_none_or(|(_, plugin)| plugin.sends_requests())
+    }
+
     /// What the plugin may do, unless its concurrency limit is reached.
     pub(crate) fn access_with_capacity(
         &self,

@@ -157,6 +157,11 @@ impl Plugin {
         &self.wants
     }
 
+    /// Whether it can have an effect outside of the store.
+    pub fn sends_requests(&self) -> bool {
+        self.wants.iter().any(|interface| crate::capability::sends_requests(interface))
+    }
+
     /// Whether it prefers warm instances. An operator's policy takes precedence.
     pub fn prefers_warm(&self) -> bool {
         self.has_hint("instance", "warm")

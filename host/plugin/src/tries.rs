@@ -1,6 +1,7 @@
 //! The tries of one step, which re-runs after write conflicts: their common inputs, and their calls.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hookwright_model::{IssuedIds, Timestamp};
 use parking_lot::Mutex;
@@ -17,12 +18,38 @@ pub struct Tries {
     retained: Arc<Retained>,
     /// The calls of the tries so far, and their limits.
     called: Mutex<Option<(Arc<Plugin>, Arc<Access>)>>,
+    /// The decision of the run is not stored yet, so no request may be sent.
+    early: bool,
+    declined: AtomicBool,
 }
 
 impl Tries {
     /// Before the first try, which begins at `began`.
     pub fn new(began: Timestamp) -> Self {
-        Self { began, ids: Arc::default(), retained: Arc::default(), called: Mutex::default() }
+        Self {
+            began,
+            ids: Arc::default(),
+            retained: Arc::default(),
+            called: Mutex::default(),
+            early: false,
+            declined: AtomicBool::new(false),
+        }
+    }
+
+    /// The same for a step whose run has a decision that is not stored yet: after a crash it may be another one, so a
+    /// request that was sent would have no reason.
+    pub fn before_the_decision(began: Timestamp) -> Self {
+        Self { early: true, ..Self::new(began) }
+    }
+
+    /// Declines a call that may send requests, if it is too early for that; returns whether it is.
+    pub fn decline(&self) -> bool {
+        self.declined.fetch_or(self.early, Ordering::Relaxed) || self.early
+    }
+
+    /// Whether a call was declined: then the try has no result.
+    pub fn declined(&self) -> bool {
+        self.declined.load(Ordering::Relaxed)
     }
 
     /// Begins a re-run.

@@ -1,10 +1,11 @@
 //! Executes automations. Pending work is in the store; this takes it in the order of the journal, so that an event that just
 //! arrived and one that a crash interrupted take the same path.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, FusedFuture as _, MaybeDone, join_all, maybe_done};
 use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::outcome_log;
 use hookwright_foundation::outcome_log::RUN;
@@ -21,11 +22,11 @@ use hookwright_model::{
 };
 use hookwright_plugin::Tries;
 use hookwright_routing::catalogue::Catalogue;
-use hookwright_store::{StepCommit, StepCommitted, Store, StoreError, Work, fault_point};
+use hookwright_store::{Begun, Decided, FirstTry, StepCommit, StepCommitted, Store, StoreError, Work, fault_point};
 use tokio::sync::Semaphore;
 
 use crate::advance::Advanced;
-use crate::open_steps::{Task, task};
+use crate::open_steps::{Task, place, task};
 use crate::steps::Steps;
 use crate::stored::Runs;
 use crate::suspects::{MAX_INTERRUPTIONS, Suspects};
@@ -35,6 +36,35 @@ const CONFLICTS_BEFORE_PAUSE: u32 = 100;
 
 /// The pause after an error of the store, or after many write conflicts.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the decisions for an event wait for the first tries of its runs, to be committed together.
+const FIRST_TRY_TIME: Duration = Duration::from_millis(20);
+
+/// A try in progress; no result if it declined to be made.
+type Advancing<'a> = BoxFuture<'a, Result<Option<Advanced>, PipelineError>>;
+
+/// The first try of a run's first step, made before the run's decision is stored.
+struct First<'a> {
+    tries: Arc<Tries>,
+    advancing: Pin<Box<MaybeDone<Advancing<'a>>>>,
+}
+
+impl First<'_> {
+    async fn outcome(mut self) -> Result<Option<(Advanced, Arc<Tries>)>, PipelineError> {
+        self.advancing.as_mut().await;
+        let advanced = self.advancing.as_mut().take_output().transpose()?.flatten();
+        Ok(advanced.map(|advanced| (advanced, self.tries)))
+    }
+}
+
+/// What a run that is carried out has behind it.
+enum Before<'a> {
+    Nothing,
+    /// The first try of its first step is in progress.
+    Pending(First<'a>),
+    /// It has conflicted on this.
+    Conflict(Arc<Tries>, String),
+}
 
 /// Takes work from the store until the pipeline stops.
 pub async fn dispatch(runner: Arc<Runner>) {
@@ -136,35 +166,93 @@ impl Runner {
         if watched.interruptions >= MAX_INTERRUPTIONS {
             return self.dead_letter(work).await;
         }
-        self.work_on(work).await?;
+        self.work_on(work, watched.interruptions > 0).await?;
         self.suspects.progressed(&self.store, work.seq).await
     }
 
-    async fn work_on(&self, work: &Work) -> Result<(), PipelineError> {
+    /// `suspected`: the process ended before while the event was in flight.
+    async fn work_on(&self, work: &Work, suspected: bool) -> Result<(), PipelineError> {
         let Work { seq, space, automations, .. } = work;
         let Some(event) = self.store.events.event_at(space, *seq)? else {
             return Ok(self.store.backlog.close_work(*seq).await?);
         };
-        let mut runs = self.store.runs.runs_of(space, *seq)?;
-        if runs.is_empty() {
+        let known = self.store.runs.runs_of(space, *seq)?;
+        let begun: Vec<(Run, Before<'_>)> = if known.is_empty() {
             fault_point("run.before-conditions");
+            let mut runs = Vec::with_capacity(automations.len());
             for (place, id) in automations.iter().enumerate() {
                 let ordinal = u32::try_from(place).unwrap_or(u32::MAX);
                 let lane = work.lane(ordinal);
                 runs.push(self.decide_run(space, RunId { seq: *seq, ordinal }, id, &event, lane).await);
             }
             fault_point("run.after-conditions");
-            runs = self.store.runs.decide(space, *seq, runs).await?;
-            self.suspects.progressed(&self.store, *seq).await?;
-            runs.iter().for_each(|run| self.follow_up(run));
-        }
+            // A decision is no progress of an event that may crash the process in a step. It is stored without a first
+            // try then, so that the step that is at fault is known.
+            let begun = self.begin(work, runs, &event, suspected).await?;
+            begun.iter().for_each(|(run, _)| self.follow_up(run));
+            begun
+        } else {
+            known.into_iter().map(|run| (run, Before::Nothing)).collect()
+        };
         // Runs that have waited before have rows of their own, by which the scheduler finds them.
-        let here: Vec<Run> = runs.into_iter().filter(Run::in_work).collect();
+        let here: Vec<_> = begun.into_iter().filter(|(run, _)| run.in_work()).collect();
         if here.is_empty() {
             return Ok(self.store.backlog.close_work(*seq).await?);
         }
-        let ended = join_all(here.into_iter().map(|run| self.carry_out(run, &event))).await;
+        let ended = join_all(here.into_iter().map(|(run, before)| self.carry_out(run, &event, before))).await;
         ended.into_iter().collect()
+    }
+
+    /// Commits the decisions for an event, with the first tries of the runs that are done within a moment.
+    async fn begin<'a>(
+        &'a self,
+        work: &Work,
+        runs: Vec<Run>,
+        event: &'a Event,
+        suspected: bool,
+    ) -> Result<Vec<(Run, Before<'a>)>, PipelineError> {
+        let first = |run| if suspected { None } else { self.first_try(run, event) };
+        let mut firsts: Vec<_> = runs.iter().map(first).collect();
+        let tried = join_all(firsts.iter_mut().flatten().map(|first| first.advancing.as_mut()));
+        // A plugin that takes long does not delay the runs of other automations: the decisions go first.
+        let _ = tokio::time::timeout(FIRST_TRY_TIME, tried).await;
+        let mut decided = Vec::with_capacity(runs.len());
+        for (run, first) in runs.into_iter().zip(&mut firsts) {
+            let advanced = first.as_mut().and_then(|first| first.advancing.as_mut().take_output()).transpose()?;
+            let commit = advanced.flatten().map(|Advanced { run, effects, item }| StepCommit { run, item, effects });
+            decided.push(Decided { run, first: commit });
+        }
+        let begun = self.store.runs.decide(&work.space, work.seq, decided).await?;
+        let before = |(Begun { run, first }, tried): (Begun, Option<First<'a>>)| {
+            let before = match (first, tried) {
+                (FirstTry::Conflict(key), Some(First { tries, .. })) => Before::Conflict(tries, key),
+                (FirstTry::None, Some(tried)) if !tried.advancing.is_terminated() => Before::Pending(tried),
+                _ => Before::Nothing,
+            };
+            (run, before)
+        };
+        Ok(begun.into_iter().zip(firsts).map(before).collect())
+    }
+
+    /// Begins the first try of a run whose decision is not stored yet; none if its step could have an effect outside of the
+    /// store, or has to take its turn.
+    fn first_try<'a>(&'a self, run: &Run, event: &'a Event) -> Option<First<'a>> {
+        if run.state != RunState::Running || run.lane.is_some() || self.turns.line_of(run, event).is_contended() {
+            return None;
+        }
+        let automation = self.runs.procedure(run).ok()?;
+        let step = automation.then.get(place(run.next_step)?)?;
+        if self.steps.invoke.may_send(&run.space, &step.plugin) {
+            return None;
+        }
+        let tries = Arc::new(Tries::before_the_decision(self.clock.now()));
+        let (run, shared) = (run.clone(), Arc::clone(&tries));
+        let advancing = async move {
+            let advanced = self.steps.advance(&automation, &run, event, None, &shared).await?;
+            Ok((!shared.declined()).then_some(advanced))
+        };
+        let advancing: Advancing<'a> = Box::pin(advancing);
+        Some(First { tries, advancing: Box::pin(maybe_done(advancing)) })
     }
 
     pub(crate) async fn decide_run(
@@ -223,7 +311,11 @@ impl Runner {
         let Some(event) = self.store.events.event_at(&run.space, run.id.seq)? else {
             return self.end_early(run, "its event is no longer stored").await;
         };
-        if run.undecided() { self.decide_again(run, &event).await } else { self.carry_out(run, &event).await }
+        if run.undecided() {
+            self.decide_again(run, &event).await
+        } else {
+            self.carry_out(run, &event, Before::Nothing).await
+        }
     }
 
     /// Ends a run that cannot be continued.
@@ -243,7 +335,7 @@ impl Runner {
         let commit = StepCommit { run: next, item: None, effects: Effects::default() };
         let StepCommitted::Done(stored) = self.store.runs.complete_step(commit).await? else { return Ok(()) };
         match stored.state {
-            RunState::Running => self.carry_out(*stored, event).await,
+            RunState::Running => self.carry_out(*stored, event, Before::Nothing).await,
             _ => {
                 self.follow_up(&stored);
                 Ok(())
@@ -261,12 +353,22 @@ impl Runner {
     }
 
     /// Executes the remaining steps of a run, until it ends or waits, or the pipeline stops.
-    async fn carry_out(&self, mut run: Run, event: &Event) -> Result<(), PipelineError> {
+    async fn carry_out(&self, mut run: Run, event: &Event, before: Before<'_>) -> Result<(), PipelineError> {
         let automation = match self.runs.procedure(&run) {
             Err(error @ PipelineError::NotFound { .. }) => return self.end_early(run, &error.to_string()).await,
             other => other?,
         };
         let (mut tries, mut line) = (None, self.turns.line_of(&run, event));
+        let mut first = None;
+        match before {
+            Before::Nothing => {}
+            Before::Conflict(tried, key) => {
+                tried.again();
+                tries = Some(tried);
+                line.conflicted(key);
+            }
+            Before::Pending(pending) => first = Some(pending),
+        }
         let mut stopping = self.stopping.subscribe();
         loop {
             // A step that has sent requests runs to its end even if the pipeline stops: the next start would send them again.
@@ -282,9 +384,17 @@ impl Runner {
                     return Ok(());
                 }
             }
-            let tried = tries.get_or_insert_with(|| Arc::new(Tries::new(self.clock.now())));
-            let Advanced { run: next, effects, item } =
-                self.steps.advance(&automation, &run, event, None, tried).await?;
+            let begun = match first.take() {
+                Some(first) => first.outcome().await?,
+                None => None,
+            };
+            let (Advanced { run: next, effects, item }, tried) = match begun {
+                Some((advanced, tried)) => (advanced, &*tries.insert(tried)),
+                None => {
+                    let tried = tries.get_or_insert_with(|| Arc::new(Tries::new(self.clock.now())));
+                    (self.steps.advance(&automation, &run, event, None, tried).await?, &*tried)
+                }
+            };
             // The requests of the step depend on what it reads, so in future it takes its turn before it reads.
             if tried.changed_requests() > 0 {
                 self.turns.take_first(&run, event, &line);
@@ -346,7 +456,7 @@ impl Runner {
                     ..Run::undecided_for(&event, id, automation.clone(), name)
                 }
             });
-            self.store.runs.decide(space, *seq, failed.collect()).await?;
+            self.store.runs.decide(space, *seq, failed.map(Decided::from).collect()).await?;
         }
         for run in runs.iter().filter(|run| run.in_work()) {
             self.dead_letter_run(space, run.id, &reason).await?;

@@ -118,6 +118,10 @@ impl Steps {
         let available = self.invoke.available(occasion, name);
         let Some((plugin, access)) = bound else {
             let callable = available?;
+            if callable.plugin.sends_requests() && tries.decline() {
+                let (plugin, reason) = (name.to_owned(), "it may send requests".to_owned());
+                return Err(Unavailable::until(plugin, reason, self.clock.now()));
+            }
             tries.calls(&callable.plugin, &callable.access);
             return Ok(callable);
         };

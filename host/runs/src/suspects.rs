@@ -10,7 +10,7 @@ use hookwright_store::{InFlightMark, Store};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
 
-/// How often the process may end while an event is in flight, without a commit of the event in between.
+/// How often the process may end while an event is in flight, without a commit of a step of it in between.
 pub(crate) const MAX_INTERRUPTIONS: u32 = 3;
 
 /// The number of interruptions of each interrupted event, by its sequence number.

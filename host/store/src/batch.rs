@@ -6,6 +6,7 @@ use hookwright_model::SpaceId;
 use redb::{Table, Value, WriteTransaction};
 
 use crate::StoreError;
+use crate::recent::Newest;
 use crate::shared::Shared;
 use crate::tables;
 use crate::write_set::{Logged, WriteSet, Written};
@@ -37,6 +38,7 @@ pub(crate) struct Changes {
     pub(crate) due_added: bool,
     pub(crate) touched: HashSet<(u32, u64)>,
     pub(crate) new_spaces: HashMap<SpaceId, u32>,
+    pub(crate) newest: Vec<Newest>,
     /// The rows that were written.
     pub(crate) writes: WriteSet,
 }
@@ -59,6 +61,8 @@ macro_rules! batch {
             pub(crate) touched: HashSet<(u32, u64)>,
             shared: &'t Shared,
             new_spaces: HashMap<SpaceId, u32>,
+            /// New events to process or deliver.
+            pub(crate) newest: Vec<Newest>,
         }
 
         impl<'t> Batch<'t> {
@@ -74,6 +78,7 @@ macro_rules! batch {
                     touched: HashSet::new(),
                     shared,
                     new_spaces: HashMap::new(),
+                    newest: Vec::new(),
                 }
             }
 
@@ -86,6 +91,7 @@ macro_rules! batch {
                     due_added: self.due_added,
                     touched: self.touched,
                     new_spaces: self.new_spaces,
+                    newest: self.newest,
                     writes: self.writes,
                 }
             }

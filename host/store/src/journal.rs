@@ -1,10 +1,9 @@
 //! The journal: accepted events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hookwright_model::{
-    Delivery, DeliveryId, DeliveryState, Event, NewDelivery, NewEvent, SpaceId, Timestamp, scoped_source,
-};
+use hookwright_model::{Delivery, DeliveryId, DeliveryState, Event, NewDelivery, NewEvent, SpaceId, scoped_source};
 
 use crate::backlog::Backlog;
 use crate::batch::{Batch, Faults};
@@ -42,15 +41,7 @@ pub enum EventLookup {
 
 /// An event that the caller has prepared, so that the writer has little work.
 pub(crate) struct Prepared {
-    space: SpaceId,
-    id: String,
-    /// The scope in which the id is unique.
-    id_scope: String,
-    event_type: String,
-    subject: Option<String>,
-    received_at: Timestamp,
-    /// The root event that it was caused by, if automations emitted it.
-    root: Option<String>,
+    event: Arc<Event>,
     row: Vec<u8>,
     work: Option<Vec<u8>>,
     /// Ordinals with the names of their lanes.
@@ -73,19 +64,7 @@ impl Prepared {
             let (automations, lanes) = (plan.automations, plan.lanes);
             Some(rows::json(&WorkRow { space: event.space.clone(), automations, lanes })?)
         };
-        Ok(Self {
-            id_scope: event.id_scope().into_owned(),
-            space: event.space,
-            id: event.id,
-            event_type: event.event_type,
-            subject: event.subject,
-            received_at: event.received_at,
-            root: event.cause.and_then(|cause| cause.root),
-            row,
-            work,
-            lanes,
-            deliveries: plan.deliveries,
-        })
+        Ok(Self { event: Arc::new(event), row, work, lanes, deliveries: plan.deliveries })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -94,34 +73,39 @@ impl Prepared {
 }
 
 /// Writes an event, its work and its deliveries.
-pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended, StoreError> {
+pub(crate) fn append(batch: &mut Batch<'_>, prepared: Prepared) -> Result<Appended, StoreError> {
+    let Prepared { event, row, work, lanes, deliveries } = prepared;
     let space = batch.number(&event.space)?;
     let seq = batch.next_seq;
-    let id_key = (space, event.id.as_str(), event.id_scope.as_str());
+    let scope = event.id_scope();
+    let id_key = (space, event.id.as_str(), &*scope);
     let known = batch.event_ids()?.insert(id_key, seq)?.map(|known| known.value());
     if let Some(known) = known {
         batch.event_ids()?.insert(id_key, known)?;
         let changed = match batch.events()?.get((space, known))? {
-            Some(row) => rows::event_payload(row.value())? != rows::event_payload(&event.row)?,
+            Some(row) => rows::event_payload(row.value())? != event.payload.as_ref(),
             None => false,
         };
-        return Ok(Appended { seq: known, id: event.id, repeat: true, changed });
+        return Ok(Appended { seq: known, id: event.id.clone(), repeat: true, changed });
     }
     batch.next_seq = seq.saturating_add(1);
-    batch.events()?.insert((space, seq), event.row.as_slice())?;
-    if let Some(work) = event.work {
+    batch.events()?.insert((space, seq), row.as_slice())?;
+    if work.is_some() || !deliveries.is_empty() {
+        batch.newest.push(((space, seq), Arc::clone(&event), row.len()));
+    }
+    if let Some(work) = work {
         batch.work()?.insert(seq, work.as_slice())?;
         batch.work_opened.push((space, seq));
-        if let Some(root) = &event.root {
+        if let Some(root) = event.cause.as_ref().and_then(|cause| cause.root.as_ref()) {
             let key = (space, root.as_str());
             let made = batch.descendants()?.get(key)?.map_or(0, |count| count.value()).saturating_add(1);
             batch.descendants()?.insert(key, made)?;
         }
     }
-    for (ordinal, lane) in &event.lanes {
+    for (ordinal, lane) in &lanes {
         batch.lanes()?.insert((space, lane.as_str(), seq, *ordinal), ())?;
     }
-    for (place, new) in event.deliveries.into_iter().enumerate() {
+    for (place, new) in deliveries.into_iter().enumerate() {
         let ordinal = u32::try_from(place).unwrap_or(u32::MAX);
         let mut delivery = Delivery {
             id: DeliveryId { seq, ordinal },
@@ -147,7 +131,7 @@ pub(crate) fn append(batch: &mut Batch<'_>, event: Prepared) -> Result<Appended,
         queue::enqueue(batch, space, &mut delivery, due)?;
         queue::store(batch, space, &delivery)?;
     }
-    Ok(Appended { seq, id: event.id, repeat: false, changed: false })
+    Ok(Appended { seq, id: event.id.clone(), repeat: false, changed: false })
 }
 
 /// Prepares events, and refuses those beyond the limit of their space's backlog.
@@ -226,11 +210,14 @@ impl Events {
     }
 
     /// The event at a position in the journal.
-    pub fn event_at(&self, space: &SpaceId, seq: u64) -> Result<Option<Event>, StoreError> {
+    pub fn event_at(&self, space: &SpaceId, seq: u64) -> Result<Option<Arc<Event>>, StoreError> {
         let Some(number) = self.db.number(space) else { return Ok(None) };
+        if let Some(event) = self.db.shared().recent.get((number, seq)) {
+            return Ok(Some(event));
+        }
         let read = self.db.begin_read()?;
         let row = read.open_table(EVENTS)?.get((number, seq))?;
-        row.map(|row| rows::read_event(space, row.value())).transpose()
+        row.map(|row| rows::read_event(space, row.value()).map(Arc::new)).transpose()
     }
 
     /// The journal position of a space's newest event; `None`: it has no event.

@@ -2,7 +2,7 @@
 
 use hookwright_model::{Effects, ItemRecord, Run, RunId, RunState, SpaceId, Timestamp};
 
-use crate::batch::Faults;
+use crate::batch::{Batch, Faults};
 use crate::db::Db;
 use crate::effects::{ReadyEffects, apply, conflict};
 use crate::page::{Cursor, Listing, Page};
@@ -10,6 +10,8 @@ use crate::tables::{DUE_RUN, ITEMS, PARKED, RUNS};
 use crate::{StoreError, continuation, rows, work};
 
 const DECIDE: Faults = Faults { before: "decide.before-commit", after: "decide.after-commit" };
+/// About how many bytes the row of a run has.
+const ROW: usize = 1024;
 const STEP: Faults = Faults { before: "step.before-commit", after: "step.after-commit" };
 
 /// One try of a step, to be committed with its effects or not at all.
@@ -23,6 +25,41 @@ pub struct StepCommit {
     pub effects: Effects,
 }
 
+/// A run that is decided, perhaps with a first try of its first step.
+#[derive(Debug)]
+pub struct Decided {
+    /// The run.
+    pub run: Run,
+    /// The try, which is committed with the decision. A run that may have to wait in a lane has none.
+    pub first: Option<StepCommit>,
+}
+
+impl From<Run> for Decided {
+    fn from(run: Run) -> Self {
+        Self { run, first: None }
+    }
+}
+
+/// A run after its decision was committed.
+#[derive(Debug)]
+pub struct Begun {
+    /// The run as it is stored now.
+    pub run: Run,
+    /// What became of the first try that was given with it.
+    pub first: FirstTry,
+}
+
+/// What became of a first try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirstTry {
+    /// None was given, or the run was decided before.
+    None,
+    /// It is committed.
+    Done,
+    /// This was changed after it was read: only the decision is committed.
+    Conflict(String),
+}
+
 /// The result of committing a try of a step.
 #[derive(Debug)]
 pub enum StepCommitted {
@@ -34,6 +71,53 @@ pub enum StepCommitted {
     Superseded,
 }
 
+/// A try of a step that the caller has prepared, so that the writer has little work.
+struct ReadyStep {
+    run: Run,
+    /// Of an item: the step, the index, and the row.
+    item: Option<(u32, u32, Vec<u8>)>,
+    effects: ReadyEffects,
+}
+
+impl ReadyStep {
+    fn new(step: StepCommit) -> Result<Self, StoreError> {
+        let StepCommit { run, item, effects } = step;
+        let item = item.map(|(step, item)| Ok::<_, StoreError>((step, item.index, rows::json(&item)?))).transpose()?;
+        Ok(Self { run, item, effects: ReadyEffects::new(effects)? })
+    }
+
+    fn bytes(&self) -> usize {
+        self.effects.bytes().saturating_add(ROW)
+    }
+
+    /// Stores the run as it is after the try, and the effects, which conflict with nothing.
+    fn store(self, batch: &mut Batch<'_>, space: u32, stored: Option<&Run>) -> Result<Run, StoreError> {
+        let Self { mut run, item, effects } = self;
+        apply(batch, space, effects)?;
+        continuation::save(batch, space, stored, &mut run)?;
+        if let Some((step, index, row)) = item {
+            batch.items()?.insert((space, run.id.seq, run.id.ordinal, step, index), row.as_slice())?;
+        }
+        Ok(run)
+    }
+}
+
+/// Stores the decision of a run, with the first try if it conflicts with nothing.
+fn begin(batch: &mut Batch<'_>, space: u32, mut run: Run, first: Option<ReadyStep>) -> Result<Begun, StoreError> {
+    if let Some(run) = continuation::load(batch, space, run.id)? {
+        return Ok(Begun { run, first: FirstTry::None });
+    }
+    let mut outcome = FirstTry::None;
+    if let Some(first) = first {
+        match conflict(batch, space, &first.effects)? {
+            Some(key) => outcome = FirstTry::Conflict(key),
+            None => return Ok(Begun { run: first.store(batch, space, None)?, first: FirstTry::Done }),
+        }
+    }
+    continuation::save(batch, space, None, &mut run)?;
+    Ok(Begun { run, first: outcome })
+}
+
 /// Runs.
 #[derive(Clone)]
 pub struct Runs {
@@ -41,51 +125,44 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// Saves the decisions of automations for an event, and returns the resulting runs: a run whose turn it is not
-    /// waits in its lane. An existing decision is not changed.
-    pub async fn decide(&self, space: &SpaceId, seq: u64, runs: Vec<Run>) -> Result<Vec<Run>, StoreError> {
+    /// Saves the decisions of automations for an event, with the first tries that are given, and returns the resulting
+    /// runs: a run whose turn it is not waits in its lane. An existing decision is not changed.
+    pub async fn decide(&self, space: &SpaceId, seq: u64, runs: Vec<Decided>) -> Result<Vec<Begun>, StoreError> {
         let space = space.clone();
-        let bytes = runs.len().saturating_mul(1024);
+        let ready = |Decided { run, first }: Decided| {
+            let first = first.filter(|_| run.lane.is_none()).map(ReadyStep::new).transpose()?;
+            Ok((run, first))
+        };
+        let runs: Vec<(Run, Option<ReadyStep>)> = runs.into_iter().map(ready).collect::<Result<_, StoreError>>()?;
+        let bytes = runs.iter().map(|(_, first)| first.as_ref().map_or(ROW, ReadyStep::bytes)).sum();
         self.db
             .write(Some(DECIDE), bytes, move |batch| {
                 let number = batch.number(&space)?;
-                let mut decided = Vec::with_capacity(runs.len());
-                for mut run in runs {
-                    if let Some(known) = continuation::load(batch, number, run.id)? {
-                        decided.push(known);
-                        continue;
-                    }
-                    continuation::save(batch, number, None, &mut run)?;
-                    decided.push(run);
+                let mut begun = Vec::with_capacity(runs.len());
+                for (run, first) in runs {
+                    begun.push(begin(batch, number, run, first)?);
                 }
-                if !decided.iter().any(Run::in_work) {
+                if !begun.iter().any(|begun| begun.run.in_work()) {
                     work::close_work(batch, seq)?;
                 }
-                Ok(decided)
+                Ok(begun)
             })
             .await
     }
 
     /// Commits a step together with its effects.
     pub async fn complete_step(&self, step: StepCommit) -> Result<StepCommitted, StoreError> {
-        let StepCommit { mut run, item, effects } = step;
-        let item = item.map(|(step, item)| Ok::<_, StoreError>((step, item.index, rows::json(&item)?))).transpose()?;
-        let ready = ReadyEffects::new(effects)?;
-        let bytes = ready.bytes().saturating_add(1024);
+        let ready = ReadyStep::new(step)?;
         self.db
-            .write(Some(STEP), bytes, move |batch| {
-                let number = batch.number(&run.space)?;
-                let stored = continuation::load(batch, number, run.id)?;
-                let as_expected = |stored: &Run| stored.state.live() && stored.version == run.version;
+            .write(Some(STEP), ready.bytes(), move |batch| {
+                let number = batch.number(&ready.run.space)?;
+                let stored = continuation::load(batch, number, ready.run.id)?;
+                let as_expected = |stored: &Run| stored.state.live() && stored.version == ready.run.version;
                 let Some(stored) = stored.filter(as_expected) else { return Ok(StepCommitted::Superseded) };
-                if let Some(what) = conflict(batch, number, &ready)? {
+                if let Some(what) = conflict(batch, number, &ready.effects)? {
                     return Ok(StepCommitted::Conflict(what));
                 }
-                apply(batch, number, ready)?;
-                continuation::save(batch, number, Some(&stored), &mut run)?;
-                if let Some((step, index, row)) = item {
-                    batch.items()?.insert((number, run.id.seq, run.id.ordinal, step, index), row.as_slice())?;
-                }
+                let run = ready.store(batch, number, Some(&stored))?;
                 if stored.in_work() && !run.in_work() {
                     continuation::close_work_after(batch, number, run.id)?;
                 }

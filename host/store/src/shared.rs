@@ -8,12 +8,14 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::ready::Ready;
+use crate::recent::Recent;
 
 /// State that the writer shares with the readers.
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) spaces: RwLock<HashMap<SpaceId, u32>>,
     pub(crate) ready: Ready,
+    pub(crate) recent: Recent,
     pub(crate) work: Arc<Notify>,
     pub(crate) due: Arc<Notify>,
     /// Queues, by space and webhook, that received a row since they were last taken.

@@ -37,6 +37,7 @@ fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled)
             if !changes.new_spaces.is_empty() {
                 shared.spaces.write().extend(changes.new_spaces);
             }
+            shared.recent.add(changes.newest);
             let opened = announced.committed();
             shared.ready.closed(&changes.work_closed);
             let touched = !changes.touched.is_empty();

@@ -51,7 +51,7 @@ impl Scene {
         let mut run = Run::undecided_for(&event, id, AutomationId::from("aut_1"), "n".to_owned());
         run.decision.fired = true;
         change(&mut run);
-        self.store.runs.decide(&SpaceId::main(), seq, vec![run]).await.unwrap();
+        self.store.runs.decide(&SpaceId::main(), seq, vec![run.into()]).await.unwrap();
         (self.run(id), self.store.deliveries.deliveries_of(&SpaceId::main(), seq).unwrap().remove(0))
     }
 

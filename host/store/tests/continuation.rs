@@ -67,7 +67,9 @@ impl Scene {
             run.lane = key.map(|key| Lane { key: key.to_owned(), most: 1 });
             run
         });
-        self.store.runs.decide(&SpaceId::main(), seq, runs.collect()).await.unwrap()
+        let runs = runs.map(Into::into).collect();
+        let begun = self.store.runs.decide(&SpaceId::main(), seq, runs).await.unwrap();
+        begun.into_iter().map(|begun| begun.run).collect()
     }
 
     async fn commit(&self, run: Run) -> Run {

@@ -52,7 +52,7 @@ fn run(seq: u64, key: &str, most: u32, state: RunState) -> Run {
 
 async fn decide(store: &Store, run: Run) -> RunStateName {
     let seq = run.id.seq;
-    store.runs.decide(&SpaceId::main(), seq, vec![run]).await.unwrap()[0].state.name()
+    store.runs.decide(&SpaceId::main(), seq, vec![run.into()]).await.unwrap()[0].run.state.name()
 }
 
 fn state(store: &Store, seq: u64) -> RunStateName {

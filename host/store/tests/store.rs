@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookwright_model::{
-    AutomationId, Cause, Decision, DeliveryState, EventDraft, KvQuota, KvSize, NewDelivery, NewEvent, NoteInput, Plan,
-    Progress, Purpose, RecordKey, Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges, Timestamp,
-    WebhookId, Workbench,
+    AutomationId, Cause, Decision, DeliveryState, EventDraft, KvQuota, KvSize, Lane, NewDelivery, NewEvent, NoteInput,
+    Plan, Progress, Purpose, RecordKey, Run, RunId, RunState, SpaceId, StateView as _, Subscribers, TicketChanges,
+    Timestamp, WebhookId, Workbench,
 };
-use hookwright_store::{Committed, EventLookup, Page, StepCommit, StepCommitted, Store, StoreError, StoreOptions};
+use hookwright_store::{
+    Committed, Decided, EventLookup, FirstTry, Page, StepCommit, StepCommitted, Store, StoreError, StoreOptions,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -160,7 +162,7 @@ async fn a_space_never_reads_data_of_another() {
     let (ours, theirs) = (space("ours"), space("theirs"));
     let plan = Plan { lanes: vec![], automations: vec![AutomationId::from("aut_1")], deliveries: vec![delivery()] };
     let seq = store.events.append(vec![event(&ours, "1", "a", b"secret", plan)]).await.unwrap()[0].seq;
-    store.runs.decide(&ours, seq, vec![run(&ours, seq)]).await.unwrap();
+    store.runs.decide(&ours, seq, vec![run(&ours, seq).into()]).await.unwrap();
     let id = ticket(&store, &ours).await;
     store.ensure_space(&theirs).await.unwrap();
     let delivery = store.deliveries.deliveries_of(&ours, seq).unwrap()[0].id;
@@ -186,7 +188,7 @@ async fn a_step_commits_once_with_its_effects() {
     let (_dir, store) = open();
     let main = SpaceId::main();
     let seq = store.events.append(vec![event(&main, "1", "a", b"{}", work())]).await.unwrap()[0].seq;
-    store.runs.decide(&main, seq, vec![run(&main, seq)]).await.unwrap();
+    store.runs.decide(&main, seq, vec![run(&main, seq).into()]).await.unwrap();
     let id = ticket(&store, &main).await.to_string();
     let step = |store: &Store| {
         let mut bench = bench(store, &main);
@@ -217,6 +219,41 @@ async fn a_step_commits_once_with_its_effects() {
             "test.made"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_first_try_commits_with_the_decision_unless_it_conflicts() {
+    let (_dir, store) = open();
+    let main = SpaceId::main();
+    let id = ticket(&store, &main).await.to_string();
+    let aut = AutomationId::from("aut_1");
+    let plan = Plan { automations: vec![aut.clone(), aut.clone(), aut], ..Plan::default() };
+    let seq = store.events.append(vec![event(&main, "1", "a", b"{}", plan)]).await.unwrap()[0].seq;
+    let closes = |ordinal| {
+        let mut bench = bench(&store, &main);
+        bench.update_ticket(&id, changes(json!({"status": "closed"}))).unwrap();
+        let run = Run { id: RunId { seq, ordinal }, ..run(&main, seq) };
+        let done = Run { next_step: 1, state: RunState::Done { at: Timestamp::from_millis(0) }, ..run.clone() };
+        let effects = bench.finish(&Subscribers::default());
+        Decided { run, first: Some(StepCommit { run: done, item: None, effects }) }
+    };
+    let queued = Run { lane: Some(Lane { key: "k".into(), most: 1 }), ..closes(2).run };
+    let given = vec![closes(0), closes(1), Decided { run: queued, ..closes(2) }];
+    let again = vec![closes(0), closes(1), closes(2)];
+    let begun = store.runs.decide(&main, seq, given).await.unwrap();
+    let firsts: Vec<&FirstTry> = begun.iter().map(|begun| &begun.first).collect();
+    assert_eq!(firsts, [&FirstTry::Done, &FirstTry::Conflict("ticket/1".to_owned()), &FirstTry::None]);
+    assert!(matches!(begun[0].run.state, RunState::Done { .. }));
+    assert_eq!((&begun[1].run.state, begun[1].run.next_step), (&RunState::Running, 0), "its decision is stored");
+    assert_eq!(begun[2].run.next_step, 0, "a run in a lane may have to wait first");
+    let states = |runs: &[Run]| runs.iter().map(|run| (run.state.clone(), run.version)).collect::<Vec<_>>();
+    let returned: Vec<Run> = begun.iter().map(|begun| begun.run.clone()).collect();
+    assert_eq!(states(&store.runs.runs_of(&main, seq).unwrap()), states(&returned));
+    assert_eq!(store.record(&main, &RecordKey::ticket(1)).unwrap().unwrap().version, 2, "changed once");
+    assert_eq!(store.backlog.work_of(seq).unwrap().map(|work| work.seq), Some(seq), "two runs are in progress");
+    let known = store.runs.decide(&main, seq, again).await.unwrap();
+    assert!(known.iter().all(|begun| begun.first == FirstTry::None), "a stored decision is not changed");
+    assert_eq!(store.record(&main, &RecordKey::ticket(1)).unwrap().unwrap().version, 2);
 }
 
 #[tokio::test]

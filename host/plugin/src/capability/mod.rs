@@ -44,6 +44,11 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|capability| capability.interface)
 }
 
+/// Whether an interface has effects outside of the server.
+pub(crate) fn sends_requests(interface: &str) -> bool {
+    interface == http::CAPABILITY.interface
+}
+
 /// Refuses grants of unknown interfaces: otherwise a misspelt grant would silently have no effect.
 ///
 /// # Errors

@@ -158,7 +158,7 @@ async fn decide_as(store: &Store, id: &str, key: Option<&str>, change: impl FnOn
     run.revision = 2;
     run.decision = decision(true);
     run.lane = key.map(|key| Lane { key: key.to_owned(), most: 1 });
-    store.runs.decide(&main, seq, vec![change(run)]).await.unwrap().remove(0)
+    store.runs.decide(&main, seq, vec![change(run).into()]).await.unwrap().remove(0).run
 }
 
 async fn step(store: &Store, run: Run, item: Option<ItemRecord>) -> Run {
@@ -269,7 +269,7 @@ async fn started(store: &Store) {
     let seq = append(store, event.clone(), plan).await;
     let mut run = Run::undecided_for(&event, RunId { seq, ordinal: 0 }, Workflow::id("onboard"), "onboard".to_owned());
     run.decision = decision(true);
-    store.runs.decide(&main, seq, vec![run]).await.unwrap();
+    store.runs.decide(&main, seq, vec![run.into()]).await.unwrap();
 }
 
 fn to(webhook: &str, queue: u64, key: Option<&str>, message: &str) -> NewDelivery {

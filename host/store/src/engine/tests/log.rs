@@ -92,7 +92,7 @@ fn set_format(file: &Path, format: &str) {
     transaction.open_table(tables::META).unwrap().insert("format", format).unwrap();
     transaction.commit().unwrap();
     drop(db);
-    std::fs::remove_file(file.with_extension("redb.sums")).unwrap();
+    std::fs::remove_file(file.with_file_name("hookwright.redb.sums")).unwrap();
 }
 
 #[tokio::test]
