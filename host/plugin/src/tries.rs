@@ -19,7 +19,7 @@ pub struct Tries {
     /// The calls of the tries so far, and their limits.
     called: Mutex<Option<(Arc<Plugin>, Arc<Access>)>>,
     /// The decision of the run is not stored yet, so no request may be sent.
-    early: bool,
+    early: AtomicBool,
     declined: AtomicBool,
 }
 
@@ -31,7 +31,7 @@ impl Tries {
             ids: Arc::default(),
             retained: Arc::default(),
             called: Mutex::default(),
-            early: false,
+            early: AtomicBool::new(false),
             declined: AtomicBool::new(false),
         }
     }
@@ -39,12 +39,19 @@ impl Tries {
     /// The same for a step whose run has a decision that is not stored yet: after a crash it may be another one, so a
     /// request that was sent would have no reason.
     pub fn before_the_decision(began: Timestamp) -> Self {
-        Self { early: true, ..Self::new(began) }
+        Self { early: AtomicBool::new(true), ..Self::new(began) }
     }
 
     /// Declines a call that may send requests, if it is too early for that; returns whether it is.
     pub fn decline(&self) -> bool {
-        self.declined.fetch_or(self.early, Ordering::Relaxed) || self.early
+        let early = self.early.load(Ordering::Relaxed);
+        self.declined.fetch_or(early, Ordering::Relaxed);
+        early
+    }
+
+    /// Records that the decision is stored now.
+    pub fn decided(&self) {
+        self.early.store(false, Ordering::Relaxed);
     }
 
     /// Whether a call was declined: then the try has no result.

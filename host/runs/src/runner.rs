@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FusedFuture as _, MaybeDone, join_all, maybe_done};
+use futures_util::future::{BoxFuture, MaybeDone, join_all, maybe_done};
 use hookwright_foundation::error::PipelineError;
 use hookwright_foundation::outcome_log;
 use hookwright_foundation::outcome_log::RUN;
@@ -37,8 +37,11 @@ const CONFLICTS_BEFORE_PAUSE: u32 = 100;
 /// The pause after an error of the store, or after many write conflicts.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long the decisions for an event wait for the first tries of its runs, to be committed together.
+/// How long the decisions for an event wait for the first tries of its runs, to be committed together. A call that computes
+/// is interrupted every 10 ms only.
 const FIRST_TRY_TIME: Duration = Duration::from_millis(20);
+/// How many runs of an event have a first try before their decisions are stored.
+const MOST_FIRST_TRIES: usize = 8;
 
 /// A try in progress; no result if it declined to be made.
 type Advancing<'a> = BoxFuture<'a, Result<Option<Advanced>, PipelineError>>;
@@ -49,7 +52,22 @@ struct First<'a> {
     advancing: Pin<Box<MaybeDone<Advancing<'a>>>>,
 }
 
-impl First<'_> {
+impl<'a> First<'a> {
+    /// What is committed with the decision, and what the run has behind it if that conflicts.
+    fn so_far(mut self) -> (Option<StepCommit>, Before<'a>) {
+        match self.advancing.as_mut().take_output() {
+            Some(Ok(Some(Advanced { run, effects, item }))) => {
+                (Some(StepCommit { run, item, effects }), Before::Conflict(self.tries, String::new()))
+            }
+            Some(Ok(None)) => (None, Before::Nothing),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the first try of a step failed; it is made again after the decision");
+                (None, Before::Nothing)
+            }
+            None => (None, Before::Pending(self)),
+        }
+    }
+
     async fn outcome(mut self) -> Result<Option<(Advanced, Arc<Tries>)>, PipelineError> {
         self.advancing.as_mut().await;
         let advanced = self.advancing.as_mut().take_output().transpose()?.flatten();
@@ -62,7 +80,7 @@ enum Before<'a> {
     Nothing,
     /// The first try of its first step is in progress.
     Pending(First<'a>),
-    /// It has conflicted on this.
+    /// The first try is given to the store, and may conflict on this.
     Conflict(Arc<Tries>, String),
 }
 
@@ -177,7 +195,7 @@ impl Runner {
             return Ok(self.store.backlog.close_work(*seq).await?);
         };
         let known = self.store.runs.runs_of(space, *seq)?;
-        let begun: Vec<(Run, Before<'_>)> = if known.is_empty() {
+        let here: Vec<(Run, Before<'_>)> = if known.is_empty() {
             fault_point("run.before-conditions");
             let mut runs = Vec::with_capacity(automations.len());
             for (place, id) in automations.iter().enumerate() {
@@ -190,20 +208,22 @@ impl Runner {
             // try then, so that the step that is at fault is known.
             let begun = self.begin(work, runs, &event, suspected).await?;
             begun.iter().for_each(|(run, _)| self.follow_up(run));
-            begun
+            // If no run is left, this has closed the work.
+            begun.into_iter().filter(|(run, _)| run.in_work()).collect()
         } else {
-            known.into_iter().map(|run| (run, Before::Nothing)).collect()
+            // Runs that have waited before have rows of their own, by which the scheduler finds them.
+            let here = known.into_iter().filter(Run::in_work).map(|run| (run, Before::Nothing));
+            let here: Vec<_> = here.collect();
+            if here.is_empty() {
+                return Ok(self.store.backlog.close_work(*seq).await?);
+            }
+            here
         };
-        // Runs that have waited before have rows of their own, by which the scheduler finds them.
-        let here: Vec<_> = begun.into_iter().filter(|(run, _)| run.in_work()).collect();
-        if here.is_empty() {
-            return Ok(self.store.backlog.close_work(*seq).await?);
-        }
         let ended = join_all(here.into_iter().map(|(run, before)| self.carry_out(run, &event, before))).await;
         ended.into_iter().collect()
     }
 
-    /// Commits the decisions for an event, with the first tries of the runs that are done within a moment.
+    /// Commits the decisions for an event, with the first tries of its first runs that are done within a moment.
     async fn begin<'a>(
         &'a self,
         work: &Work,
@@ -211,27 +231,44 @@ impl Runner {
         event: &'a Event,
         suspected: bool,
     ) -> Result<Vec<(Run, Before<'a>)>, PipelineError> {
-        let first = |run| if suspected { None } else { self.first_try(run, event) };
-        let mut firsts: Vec<_> = runs.iter().map(first).collect();
+        // Few, since all of them are one operation of the writer, and wait for one another.
+        let most = if suspected { 0 } else { MOST_FIRST_TRIES };
+        let first = |(place, run)| if place < most { self.first_try(run, event) } else { None };
+        let mut firsts: Vec<_> = runs.iter().enumerate().map(first).collect();
         let tried = join_all(firsts.iter_mut().flatten().map(|first| first.advancing.as_mut()));
-        // A plugin that takes long does not delay the runs of other automations: the decisions go first.
         let _ = tokio::time::timeout(FIRST_TRY_TIME, tried).await;
+        let mut befores = Vec::with_capacity(runs.len());
         let mut decided = Vec::with_capacity(runs.len());
-        for (run, first) in runs.into_iter().zip(&mut firsts) {
-            let advanced = first.as_mut().and_then(|first| first.advancing.as_mut().take_output()).transpose()?;
-            let commit = advanced.flatten().map(|Advanced { run, effects, item }| StepCommit { run, item, effects });
+        for (run, first) in runs.into_iter().zip(firsts) {
+            let (commit, before) = first.map_or((None, Before::Nothing), First::so_far);
+            befores.push(before);
             decided.push(Decided { run, first: commit });
         }
-        let begun = self.store.runs.decide(&work.space, work.seq, decided).await?;
-        let before = |(Begun { run, first }, tried): (Begun, Option<First<'a>>)| {
-            let before = match (first, tried) {
-                (FirstTry::Conflict(key), Some(First { tries, .. })) => Before::Conflict(tries, key),
-                (FirstTry::None, Some(tried)) if !tried.advancing.is_terminated() => Before::Pending(tried),
+        let pending = befores.iter_mut().filter_map(|before| match before {
+            Before::Pending(first) => Some(first.advancing.as_mut()),
+            Before::Nothing | Before::Conflict(..) => None,
+        });
+        let pending = join_all(pending);
+        // Calls in progress go on meanwhile, since their time does.
+        let begun = tokio::select! {
+            begun = self.store.runs.decide(&work.space, work.seq, decided) => begun?,
+            never = async { drop(pending.await); std::future::pending::<Vec<Begun>>().await } => never,
+        };
+        let before = |(Begun { run, first }, before)| {
+            let before = match (first, before) {
+                (FirstTry::Conflict(key), Before::Conflict(tries, _)) => {
+                    tries.decided();
+                    Before::Conflict(tries, key)
+                }
+                (FirstTry::None, Before::Pending(first)) => {
+                    first.tries.decided();
+                    Before::Pending(first)
+                }
                 _ => Before::Nothing,
             };
             (run, before)
         };
-        Ok(begun.into_iter().zip(firsts).map(before).collect())
+        Ok(begun.into_iter().zip(befores).map(before).collect())
     }
 
     /// Begins the first try of a run whose decision is not stored yet; none if its step could have an effect outside of the

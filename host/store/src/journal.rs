@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hookwright_model::{Delivery, DeliveryId, DeliveryState, Event, NewDelivery, NewEvent, SpaceId, scoped_source};
 
 use crate::backlog::Backlog;
@@ -51,7 +52,11 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) fn new(new: NewEvent) -> Result<Self, StoreError> {
-        let NewEvent { event, plan } = new;
+        let NewEvent { mut event, plan } = new;
+        if !plan.automations.is_empty() || !plan.deliveries.is_empty() {
+            // It is kept in memory for a while, without the body of the request that it is a part of.
+            event.payload = Bytes::copy_from_slice(&event.payload);
+        }
         let row = rows::event_row(&event)?;
         let lanes = plan.lanes.iter().filter_map(|lane| {
             let automation = plan.automations.get(usize::try_from(lane.ordinal).ok()?)?;

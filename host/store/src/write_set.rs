@@ -143,8 +143,11 @@ impl<'b, 't, K: Key + 'static, V: Value + 'static> Logged<'b, 't, K, V> {
         key: impl Borrow<K::SelfType<'k>>,
     ) -> Result<Option<AccessGuard<'b, V>>, StorageError> {
         let key = key.borrow();
-        self.writes.push(Written { table: self.number, key: K::as_bytes(key).as_ref(), value: None });
-        self.table.remove(key)
+        let removed = self.table.remove(key)?;
+        if removed.is_some() {
+            self.writes.push(Written { table: self.number, key: K::as_bytes(key).as_ref(), value: None });
+        }
+        Ok(removed)
     }
 
     /// Removes the rows of a range.
