@@ -102,8 +102,12 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
 }
 
-/// Writes into the database what the log has and it lacks. Durable at the next checkpoint.
-pub(crate) fn replay(db: &Database, log: &dyn Log) -> Result<Applied, ReplayError> {
+/// Writes into the database what the log has and it lacks, in parts; `after` each of them may make it durable.
+pub(crate) fn replay(
+    db: &Database,
+    log: &dyn Log,
+    mut after: impl FnMut(&Applied) -> Result<(), StoreError>,
+) -> Result<Applied, ReplayError> {
     let mut applied = Applied::read(db)?;
     let (store, Extent { first, last, .. }) = (applied.position, log.extent(PARTITION)?);
     if last == 0 {
@@ -147,6 +151,7 @@ pub(crate) fn replay(db: &Database, log: &dyn Log) -> Result<Applied, ReplayErro
             }
         }
         transaction.commit().map_err(StoreError::from)?;
+        after(&applied)?;
     }
     if last > store {
         tracing::info!(from = store, to = last, "what the store lacked was replayed from its log");

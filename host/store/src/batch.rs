@@ -82,6 +82,11 @@ macro_rules! batch {
                 }
             }
 
+            /// The bytes of the rows that were written so far.
+            pub(crate) fn bytes(&self) -> usize {
+                self.writes.len()
+            }
+
             /// Closes the tables, and returns what the commit changes besides them.
             pub(crate) fn finish(self) -> Changes {
                 Changes {

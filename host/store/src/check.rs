@@ -108,7 +108,7 @@ fn look(path: &Path) -> Result<Seen, DatabaseError> {
 /// Replays the log, and returns up to where.
 fn behind(db: &Database, log: Option<&FileLog>) -> Result<Applied, ReplayError> {
     match log {
-        Some(log) => replay(db, log),
+        Some(log) => replay(db, log, |_| Ok(())),
         None => Applied::read(db)?.without_log(),
     }
 }

@@ -51,6 +51,7 @@ impl Db {
 
     /// Commits the waiting operations, ends the writer and closes the file.
     pub(crate) async fn close(&self) {
+        self.inner.engine.begin_to_close();
         self.inner.letters.close().await;
         let writer = self.inner.writer.lock().take();
         if let Some(writer) = writer

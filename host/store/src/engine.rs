@@ -27,7 +27,8 @@ use crate::applied::{Applied, PARTITION, replay};
 use crate::disk::{Disk, DiskFailure, space};
 use crate::log::{EntryKind, FileLog, FileLogOptions, Log as _, LogError, Medium};
 use crate::opening::{
-    Known, checkpoint, create, damaged, examine, guarded, load_sums, open_file, refused_log, refused_replay,
+    Creation, Known, checkpoint, create, damaged, examine, guarded, load_sums, open_file, refused_log, refused_replay,
+    settle_files,
 };
 use crate::shared::Shared;
 use crate::write_set::WriteSet;
@@ -95,6 +96,8 @@ pub(crate) struct Engine {
     /// Bytes written since the free space was last checked.
     spent: AtomicU64,
     closed: AtomicBool,
+    /// It is about to be closed: nobody waits for a failed disk any more.
+    closing: AtomicBool,
 }
 
 impl Engine {
@@ -103,6 +106,9 @@ impl Engine {
     pub(crate) fn open(options: &StoreOptions) -> Result<(Self, String), OpenError> {
         let path = &options.path;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let creation = Creation::of(path);
+        creation.undo()?;
+        settle_files(path)?;
         let (sums, found) = load_sums(path)?;
         let disk = Arc::new(Disk::new(path, sums));
         let log_folder = folder.join(LOG_FOLDER);
@@ -111,6 +117,9 @@ impl Engine {
         let log = log.map_err(|error| refused_log(&log_folder, error))?;
         let has_entries = log.extent(PARTITION).is_ok_and(|extent| extent.last > 0);
         let known = examine(path, found, disk.sums(), (logged && has_entries).then_some(&*log_folder))?;
+        if known.new {
+            creation.begin()?;
+        }
         let db = open_file(path, &disk, options.cache_bytes, known)?;
         let shown = path.display().to_string();
         let unreadable = |reason: String| OpenError::Unreadable { path: shown.clone(), reason };
@@ -121,7 +130,8 @@ impl Engine {
                 None => {}
             }
             disk.start().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
-            let replayed = replay(&db, &log).map_err(|error| refused_replay(path, &log_folder, error))?;
+            let replayed = replay(&db, &log, |has| keep_up(&disk, &db, has))
+                .map_err(|error| refused_replay(path, &log_folder, error))?;
             let applied = Applied { epoch: replayed.epoch.max(1), closed: false, ..replayed };
             // What follows is not in the log: it is on the disk before anything is that builds on it, and an opening
             // that is interrupted does it again.
@@ -130,6 +140,7 @@ impl Engine {
             migrate::report(continuation::check(&db).map_err(|error| unreadable(error.to_string()))?);
             checkpoint(&db, &applied).map_err(|error| unreadable(error.to_string()))?;
             disk.settle().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
+            creation.end()?;
             let instance = tables::instance(&db).map_err(|error| unreadable(error.to_string()))?;
             Ok((instance, applied))
         });
@@ -166,6 +177,7 @@ impl Engine {
             watch_every: options.watch_every,
             spent: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
         };
         let loaded = engine.load(&db).and_then(|()| engine.line_up(&db));
         loaded.map_err(|error| unreadable(error.to_string()))?;
@@ -217,7 +229,9 @@ impl Engine {
             return Err(refusal);
         }
         let mut appender = self.appender.lock();
-        if appender.is_due(self.checkpoint_bytes.saturating_mul(LATE), Duration::MAX) {
+        if appender.is_due(self.checkpoint_bytes.saturating_mul(LATE), Duration::MAX)
+            || self.disk.behind_bytes() >= MOST_BEHIND.saturating_mul(4)
+        {
             // The disk cannot keep up.
             self.checkpoint_with(&mut appender, false)?;
         }
@@ -234,10 +248,13 @@ impl Engine {
                 return Err(StoreError::Unavailable(reason));
             }
         };
-        drop((opened, appender));
-        if let Err(error) = committed {
-            // The log has it, so it is written whatever happens. Nobody is told before it can be read.
+        if let Err(error) = &committed {
+            // Before anything else can make a checkpoint, which would lack it.
             self.disk.fail(DiskFailure::Io(error.to_string()));
+        }
+        drop((opened, appender));
+        if committed.is_err() {
+            // The log has it, so it is written whatever happens. Nobody is told before it can be read.
             self.until_reopened()?;
         } else {
             self.next_seq.store(next_seq, Ordering::Relaxed);
@@ -284,13 +301,17 @@ impl Engine {
             _ => DiskFailure::Io(error.to_string()),
         };
         self.disk.fail(failure);
+        // What is refused must not come back, even if the process ends before the store is opened again.
+        if let Err(error) = self.log.recover() {
+            tracing::warn!(%error, "the log cannot be recovered yet: a change that is refused now may be there later");
+        }
         StoreError::Unavailable(error.to_string())
     }
 
     /// Waits until the file was reopened after a failure.
     fn until_reopened(&self) -> Result<(), StoreError> {
         loop {
-            if self.closed.load(Ordering::Acquire) {
+            if self.closing.load(Ordering::Acquire) {
                 return Err(StoreError::Closed);
             }
             if self.disk.failure().is_none() && self.opened.read().is_some() {
@@ -375,6 +396,9 @@ impl Engine {
     fn maintain(&self) {
         self.trim();
         let mut appender = self.appender.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
         let many = self.disk.behind_bytes() >= MOST_BEHIND;
         if many || appender.is_due(self.checkpoint_bytes, self.checkpoint_every) {
             let waits = self.checkpoint.lock().is_some();
@@ -470,6 +494,9 @@ impl Engine {
     /// Recovers the log, opens the file as it is on the disk, and replays the rest.
     fn reopen(&self) -> Result<(), OpenError> {
         let mut appender = self.appender.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let mut opened = self.opened.write();
         self.disk.end();
         opened.take();
@@ -477,18 +504,25 @@ impl Engine {
         let shown = self.path.display().to_string();
         let log_folder = self.folder.join(LOG_FOLDER);
         self.log.recover().map_err(|error| refused_log(&log_folder, error))?;
+        let again = self.disk.write_again();
+        again.map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
         let db = open_file(&self.path, &self.disk, self.cache_bytes, Known { checksums: true, new: false })?;
         let failed = |reason: String| OpenError::Io { path: shown.clone(), reason };
         self.disk.start().map_err(|error| failed(error.to_string()))?;
         let loaded = guarded(|| -> Result<(Applied, String), OpenError> {
-            let applied = replay(&db, &self.log).map_err(|error| refused_replay(&self.path, &log_folder, error))?;
+            let applied = replay(&db, &self.log, |has| keep_up(&self.disk, &db, has))
+                .map_err(|error| refused_replay(&self.path, &log_folder, error))?;
+            // It works again only if the file takes writes.
+            checkpoint(&db, &applied).map_err(|error| failed(error.to_string()))?;
+            self.disk.settle().map_err(|error| failed(error.to_string()))?;
             self.load(&db).map_err(|error| failed(error.to_string()))?;
             Ok((applied, tables::instance(&db).map_err(|error| failed(error.to_string()))?))
         });
         let (applied, instance) =
             loaded.unwrap_or_else(|reason| Err(failed(reason))).map_err(|error| match self.disk.failure() {
                 Some(DiskFailure::Damaged(reason)) => damaged(&self.path, &reason),
-                _ => error,
+                Some(DiskFailure::Full(reason) | DiskFailure::Io(reason)) => failed(reason),
+                None => error,
             })?;
         *appender = Appender::new(applied);
         appender.claim(&self.log, &instance).map_err(|error| refused_log(&log_folder, error))?;
@@ -496,8 +530,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends waits for a failed disk, before the file is closed.
+    pub(crate) fn begin_to_close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
     /// Makes everything durable, and closes the file.
     pub(crate) fn close(&self) {
+        self.begin_to_close();
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -508,6 +548,8 @@ impl Engine {
             if !matches!(done, Ok(Ok(()))) {
                 tracing::warn!("the last checkpoint failed: the next start replays the log");
             }
+        } else if let Err(error) = self.log.recover() {
+            tracing::warn!(%error, "the log cannot be recovered: a change that was refused may be there at the next start");
         }
         let Some(db) = self.opened.write().take() else { return };
         let closed = guarded(|| drop(db));
@@ -523,6 +565,15 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Makes what a replay has written so far durable, if it is much.
+fn keep_up(disk: &Disk, db: &Database, has: &Applied) -> Result<(), StoreError> {
+    if disk.behind_bytes() < MOST_BEHIND {
+        return Ok(());
+    }
+    checkpoint(db, has)?;
+    disk.settle().map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
 /// Checks the engine's disk periodically, and at once after a failure, until the engine is dropped.

@@ -16,6 +16,9 @@ use crate::{StoreError, lanes, queue, rows};
 
 pub(crate) const FAULTS: Faults = Faults { before: "append.before-commit", after: "append.after-commit" };
 
+/// About how many bytes the rows of a delivery have.
+const DELIVERY: usize = 512;
+
 /// The result of appending an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -73,7 +76,9 @@ impl Prepared {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.row.len()
+        let work = self.work.as_ref().map_or(0, Vec::len);
+        let deliveries = self.deliveries.len().saturating_mul(DELIVERY);
+        self.row.len().saturating_add(work).saturating_add(deliveries)
     }
 }
 

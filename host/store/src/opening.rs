@@ -1,8 +1,9 @@
 //! Opens the store's file: examines what is there, and verifies it as far as its checksums are not known.
 
 use std::any::Any;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Database, DatabaseError, Durability, StorageError};
@@ -27,6 +28,73 @@ pub(crate) fn load_sums(path: &Path) -> Result<(Sums, Found), OpenError> {
         let sums = Sums::beside(path);
         OpenError::Io { path: sums.display().to_string(), reason: error.to_string() }
     })
+}
+
+/// Makes what was written to the file and its checksums durable, before anything is built on it: what is read may be in
+/// memory only.
+pub(crate) fn settle_files(path: &Path) -> Result<(), OpenError> {
+    for path in [path.to_owned(), Sums::beside(path)] {
+        match File::open(&path).and_then(|file| file.sync_all()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed_at(&path, &error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn failed_at(path: &Path, error: &std::io::Error) -> OpenError {
+    OpenError::Io { path: path.display().to_string(), reason: error.to_string() }
+}
+
+/// The creation of a store, in which nothing is acknowledged. A file beside it says that it is in progress, so that one that
+/// was interrupted is not taken for a store that was damaged.
+pub(crate) struct Creation {
+    store: PathBuf,
+    marker: PathBuf,
+}
+
+impl Creation {
+    pub(crate) fn of(store: &Path) -> Self {
+        let mut marker = store.as_os_str().to_owned();
+        marker.push(".new");
+        Self { store: store.to_owned(), marker: marker.into() }
+    }
+
+    /// Removes what an interrupted creation has left.
+    pub(crate) fn undo(&self) -> Result<(), OpenError> {
+        if !self.marker.exists() {
+            return Ok(());
+        }
+        tracing::info!(store = %self.store.display(), "the creation of the store was interrupted; it begins anew");
+        for path in [&self.store, &Sums::beside(&self.store), &self.marker] {
+            remove(path)?;
+        }
+        self.flush_folder()
+    }
+
+    pub(crate) fn begin(&self) -> Result<(), OpenError> {
+        File::create(&self.marker).map_err(|error| failed_at(&self.marker, &error))?;
+        self.flush_folder()
+    }
+
+    pub(crate) fn end(&self) -> Result<(), OpenError> {
+        if self.marker.exists() {
+            remove(&self.marker)?;
+        }
+        self.flush_folder()
+    }
+
+    fn flush_folder(&self) -> Result<(), OpenError> {
+        let folder = self.store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed_at(folder, &error))
+    }
+}
+
+fn remove(path: &Path) -> Result<(), OpenError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed_at(path, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Examines the path of the store. `logged`: there is a commit log beside it that is not empty, at this path.

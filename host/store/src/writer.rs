@@ -11,6 +11,9 @@ use crate::shared::Shared;
 use crate::tables::SEQ;
 use crate::{StoreError, fault_point};
 
+/// The bytes of rows in one commit beyond which no operation is added.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+
 /// The writer's thread.
 pub(crate) fn run(engine: &Engine, mut inbox: Inbox) {
     loop {
@@ -81,13 +84,15 @@ struct Done<'a> {
 fn fill<'a>(
     transaction: &WriteTransaction,
     shared: &'a Shared,
-    writes: impl Iterator<Item = Write>,
+    mut writes: impl Iterator<Item = Write>,
     next_seq: u64,
     answers: &mut Vec<Answer>,
 ) -> Result<Group<Done<'a>>, StoreError> {
     let mut faults: Vec<Faults> = Vec::new();
     let mut batch = Batch::open(transaction, shared, next_seq);
-    for Write { apply, fault, .. } in writes {
+    while batch.bytes() < MAX_BYTES
+        && let Some(Write { apply, fault, .. }) = writes.next()
+    {
         faults.extend(fault);
         answers.push(apply(&mut batch)?);
     }

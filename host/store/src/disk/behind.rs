@@ -67,6 +67,8 @@ impl State {
 
     pub(super) fn set_length(&mut self, length: u64) {
         self.open.length = Some(length);
+        // What was written behind the end is gone with it.
+        self.open.blocks.split_off(&length.div_ceil(BLOCK));
     }
 
     /// The bytes of the open batch.

@@ -12,6 +12,7 @@ mod sums;
 #[cfg(test)]
 pub(crate) mod trouble;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
@@ -29,6 +30,7 @@ use crate::fault_point;
 use behind::{Batch, Behind, block_len};
 #[cfg(unix)]
 use file::make_private;
+use file::read_at;
 pub(crate) use file::{private, write_at};
 pub(crate) use overlay::Overlay;
 pub(crate) use space::space;
@@ -89,6 +91,8 @@ pub(crate) struct Disk {
     path: PathBuf,
     sums: Sums,
     failure: Mutex<Option<DiskFailure>>,
+    /// The blocks whose write or flush has failed.
+    unsure: Mutex<BTreeSet<u64>>,
     opening: Mutex<Option<Arc<Opening>>>,
     pub(crate) alarm: Arc<Alarm>,
     #[cfg(test)]
@@ -102,6 +106,7 @@ impl Disk {
             path: path.to_owned(),
             sums,
             failure: Mutex::new(None),
+            unsure: Mutex::default(),
             opening: Mutex::new(None),
             alarm: Arc::default(),
             #[cfg(test)]
@@ -128,6 +133,31 @@ impl Disk {
         });
         *self.opening.lock() = Some(Arc::clone(&opening));
         Ok(DiskBackend(opening))
+    }
+
+    /// Writes the blocks again whose write or flush has failed: after a failed flush the system takes them for written, so
+    /// they are read as if they were on the disk, and no later flush writes them.
+    pub(crate) fn write_again(&self) -> io::Result<()> {
+        let mut unsure = self.unsure.lock();
+        if unsure.is_empty() {
+            return Ok(());
+        }
+        let file = File::options().read(true).write(true).open(&self.path)?;
+        let blocks = file.metadata()?.len() / BLOCK;
+        let mut content = vec![0; block_len()];
+        for block in unsure.iter().filter(|block| **block < blocks) {
+            let offset = block.saturating_mul(BLOCK);
+            read_at(&file, &mut content, offset)?;
+            write_at(&file, &content, offset)?;
+        }
+        file.sync_all()?;
+        unsure.clear();
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_unsure_blocks(&self) -> bool {
+        !self.unsure.lock().is_empty()
     }
 
     /// Begins to write what the opened file lacks.
@@ -221,7 +251,10 @@ impl Opening {
         while let Some(batch) = self.behind.next() {
             match self.noted(self.write_batch(&batch), "writing") {
                 Ok(()) => self.behind.done(),
-                Err(_) => return self.behind.stop(),
+                Err(_) => {
+                    self.disk.unsure.lock().extend(batch.blocks.keys());
+                    return self.behind.stop();
+                }
             }
         }
     }
@@ -233,8 +266,14 @@ impl Opening {
             self.file_write(offset, &bytes)?;
         }
         if let Some(length) = batch.length {
-            self.file.set_len(length)?;
-            self.disk.sums.set_len(length)?;
+            // There are never checksums of more blocks than there are.
+            if length < self.file.len()? {
+                self.disk.sums.set_len(length)?;
+                self.file.set_len(length)?;
+            } else {
+                self.file.set_len(length)?;
+                self.disk.sums.set_len(length)?;
+            }
         }
         fault_point("checkpoint.before-flush");
         self.file_sync()?;

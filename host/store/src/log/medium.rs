@@ -35,6 +35,13 @@ impl Medium {
     /// Creates a file of this length. Its blocks are written, not only reserved: a later write to them changes nothing
     /// but their content, which is what makes its flush fast.
     pub(super) fn create(&self, path: &Path, bytes: usize) -> Result<File, LogError> {
+        self.fill(path, bytes).inspect_err(|_| {
+            // Otherwise it would keep the disk full.
+            let _ = std::fs::remove_file(path);
+        })
+    }
+
+    fn fill(&self, path: &Path, bytes: usize) -> Result<File, LogError> {
         let failed = |error| LogError::io(path, "creating", &error);
         let mut options = File::options();
         let file = private(options.read(true).write(true).create(true).truncate(true)).open(path).map_err(failed)?;
@@ -52,6 +59,11 @@ impl Medium {
     /// Opens a file that exists.
     pub(super) fn open(&self, path: &Path) -> Result<File, LogError> {
         File::options().read(true).write(true).open(path).map_err(|error| LogError::io(path, "opening", &error))
+    }
+
+    /// Makes what was written to a file durable.
+    pub(super) fn settle(&self, file: &File, path: &Path) -> Result<(), LogError> {
+        self.flush(file, File::sync_data).map_err(|error| LogError::io(path, "flushing", &error))
     }
 
     /// Writes at an offset, and returns when that is durable.

@@ -201,13 +201,25 @@ impl PartitionLog {
         };
         // The longest one is used again.
         let reused = if keeps_spare { None } else { trimmed.iter().map(|segment| segment.capacity).max() };
-        for segment in trimmed {
-            if reused == Some(segment.capacity) && self.keep_as_spare(&segment.path, segment.capacity)? {
-                continue;
+        let mut trimmed = trimmed.into_iter();
+        while let Some(segment) = trimmed.next() {
+            if let Err(error) = self.discard(&segment, reused) {
+                // Those that are left are still there, and there must be no gap behind them.
+                let mut state = self.state.lock();
+                for segment in std::iter::once(segment).chain(trimmed).collect::<Vec<_>>().into_iter().rev() {
+                    state.segments.push_front(segment);
+                }
+                return Err(error);
             }
-            self.medium.remove(&segment.path)?;
         }
         Ok(())
+    }
+
+    fn discard(&self, segment: &Segment, reused: Option<usize>) -> Result<(), LogError> {
+        if reused == Some(segment.capacity) && self.keep_as_spare(&segment.path, segment.capacity)? {
+            return Ok(());
+        }
+        self.medium.remove(&segment.path)
     }
 
     /// Makes a file the next segment to be, unless there is one already.

@@ -90,6 +90,9 @@ impl Segment {
         partition: Partition,
         previous: Option<(Position, EntryHash)>,
     ) -> Result<Self, LogError> {
+        let file = medium.open(path)?;
+        // What is read may be in memory only, after a process that ended within an append.
+        medium.settle(&file, path)?;
         let content = Bytes::from(medium.read(path)?);
         let head = Head::of(path, &content)?;
         let named = path.file_name().and_then(|name| Self::first_of(name.to_str()?));
@@ -105,7 +108,7 @@ impl Segment {
         let Head { first, previous, seed, .. } = head;
         let mut segment = Self {
             path: path.to_owned(),
-            file: medium.open(path)?,
+            file,
             seed,
             first,
             previous,

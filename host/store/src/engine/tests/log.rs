@@ -116,3 +116,63 @@ async fn checkpoints_let_the_log_forget_and_happen_by_bytes_and_by_time() {
         assert_eq!(store.backlog.count(), sent);
     }
 }
+
+#[tokio::test]
+async fn a_creation_that_was_interrupted_begins_anew() {
+    let (dir, _) = filled(End::Closed).await;
+    let file = dir.path().join("hookwright.redb");
+    // As after its first writes, whatever they were.
+    for content in [&b""[..], b"redb", &[7; 10_000]] {
+        let new = tempfile::tempdir().unwrap();
+        let path = new.path().join("hookwright.redb");
+        std::fs::write(&path, content).unwrap();
+        std::fs::copy(file.with_file_name("hookwright.redb.sums"), new.path().join("hookwright.redb.sums")).unwrap();
+        assert!(Store::open(&options(new.path())).is_err(), "it could be a store that was damaged");
+        std::fs::write(new.path().join("hookwright.redb.new"), b"").unwrap();
+        let store = Store::open(&options(new.path())).unwrap();
+        assert!(!new.path().join("hookwright.redb.new").exists());
+        send(&store, "first", b"x").await.unwrap();
+        store.close().await;
+        assert!(has(&Store::open(&options(new.path())).unwrap(), "first"));
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_does_not_come_back_after_a_stop_during_the_failure() {
+    for kind in [Kind::FlushFails, Kind::Torn] {
+        let dir = tempfile::tempdir().unwrap();
+        // Nothing is opened again before the end.
+        let store = Store::open(&StoreOptions { watch_every: Duration::from_hours(1), ..options(dir.path()) }).unwrap();
+        send(&store, "first", b"x").await.unwrap();
+        let trouble = Arc::clone(&store.db.engine().disk().trouble);
+        trouble.begin(kind, 0);
+        assert!(send(&store, "refused", b"x").await.is_err(), "{kind:?}");
+        trouble.end();
+        store.close().await;
+        drop(store);
+        let store = Store::open(&options(dir.path())).unwrap();
+        assert!(has(&store, "first") && !has(&store, "refused"), "{kind:?}");
+        memory_fits(&store);
+    }
+}
+
+#[tokio::test]
+async fn blocks_whose_flush_failed_are_written_again_before_the_file_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(dir.path())).unwrap();
+    for n in 0..20 {
+        send(&store, &format!("e{n}"), &payload(n)).await.unwrap();
+    }
+    let engine = store.db.engine();
+    let trouble = Arc::clone(&engine.disk().trouble);
+    trouble.begin(Kind::FlushFails, 0);
+    // The disk fails behind it.
+    let _ = engine.checkpoint_with(&mut engine.appender.lock(), false);
+    until("the failure", async || engine.disk().failure().is_some()).await;
+    assert!(engine.disk().has_unsure_blocks());
+    trouble.end();
+    until("recovery", async || store.health() == StorageHealth::Writable && send(&store, "more", b"x").await.is_ok())
+        .await;
+    assert!(!engine.disk().has_unsure_blocks());
+    assert!((0..20).all(|n| has(&store, &format!("e{n}"))));
+}
