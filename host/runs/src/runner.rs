@@ -204,8 +204,8 @@ impl Runner {
                 runs.push(self.decide_run(space, RunId { seq: *seq, ordinal }, id, &event, lane).await);
             }
             fault_point("run.after-conditions");
-            // A decision is no progress of an event that may crash the process in a step. It is stored without a first
-            // try then, so that the step that is at fault is known.
+            // The decision of an event that was interrupted does not clear its interruptions, since a step may be what ends
+            // the process. It is stored without a first try, so that the step at fault is known.
             let begun = self.begin(work, runs, &event, suspected).await?;
             begun.iter().for_each(|(run, _)| self.follow_up(run));
             // If no run is left, this has closed the work.

@@ -107,11 +107,11 @@ impl Engine {
         let path = &options.path;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let creation = Creation::of(path);
-        creation.undo()?;
+        let log_folder = folder.join(LOG_FOLDER);
+        creation.undo(&log_folder)?;
         settle_files(path)?;
         let (sums, found) = load_sums(path)?;
         let disk = Arc::new(Disk::new(path, sums));
-        let log_folder = folder.join(LOG_FOLDER);
         let logged = log_folder.exists();
         let log = FileLog::open_on(Medium::of(&disk), FileLogOptions::new(&log_folder));
         let log = log.map_err(|error| refused_log(&log_folder, error))?;

@@ -10,7 +10,7 @@ use redb::{Database, DatabaseError, Durability, StorageError};
 
 use crate::applied::{Applied, ReplayError};
 use crate::disk::{Disk, DiskFailure, Found, Sums, wrong_block};
-use crate::log::LogError;
+use crate::log::{FileLog, FileLogOptions, LogError};
 use crate::{OpenError, StoreError, index, tables};
 
 /// The state of a file before it is opened.
@@ -60,11 +60,14 @@ impl Creation {
         Self { store: store.to_owned(), marker: marker.into() }
     }
 
-    /// Removes what an interrupted creation has left.
-    pub(crate) fn undo(&self) -> Result<(), OpenError> {
+    /// Removes what an interrupted creation has left. Another server may be creating the store right now: it has the log, in
+    /// `log_folder`, open.
+    pub(crate) fn undo(&self, log_folder: &Path) -> Result<(), OpenError> {
         if !self.marker.exists() {
             return Ok(());
         }
+        let log = FileLog::open(FileLogOptions::new(log_folder));
+        let _held = log.map_err(|error| refused_log(log_folder, error))?;
         tracing::info!(store = %self.store.display(), "the creation of the store was interrupted; it begins anew");
         for path in [&self.store, &Sums::beside(&self.store), &self.marker] {
             remove(path)?;

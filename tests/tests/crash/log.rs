@@ -1,10 +1,10 @@
 //! The process dies around the commit log and the checkpoints of the store behind it.
 
-use hookwright_tests::{Client, Options, Server, workspace};
+use hookwright_tests::{Client, Options, Server};
 use serde_json::json;
 
 use crate::world::{Progress, World};
-use crate::{EVENTS, aborting_at, assert_died_at_fault_point};
+use crate::{EVENTS, aborting_at, assert_died_at_fault_point, points_of};
 
 /// At which pass the process dies. The first ones of some points are within the start.
 const PASSES: [u32; 3] = [1, 3, 5];
@@ -34,10 +34,7 @@ fn large_events(client: &Client, what: &str) -> Vec<String> {
 }
 
 fn wherever_the_process_dies_within(part: &str) {
-    let points = workspace::fault_points();
-    let points: Vec<&String> = points.iter().filter(|point| point.split('.').next() == Some(part)).collect();
-    assert!(!points.is_empty());
-    for point in points {
+    for point in &points_of(part) {
         for pass in PASSES {
             let what = format!("{point}@{pass}");
             let mut server = Server::start(Options::default());

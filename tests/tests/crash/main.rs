@@ -49,11 +49,16 @@ fn assert_died_at_fault_point(status: ExitStatus, what: &str) {
     assert_eq!(status.signal(), Some(SIGABRT), "{what}: {status}");
 }
 
+/// The fault points of a part.
+fn points_of(part: &str) -> Vec<String> {
+    let mut points = workspace::fault_points();
+    points.retain(|point| point.split('.').next() == Some(part));
+    assert!(!points.is_empty(), "{part} has no fault points");
+    points
+}
+
 fn wherever_the_process_dies_within(part: &str) {
-    let points = workspace::fault_points();
-    let points: Vec<&String> = points.iter().filter(|point| point.split('.').next() == Some(part)).collect();
-    assert!(!points.is_empty());
-    for point in points {
+    for point in &points_of(part) {
         for pass in PASSES {
             let what = format!("{point}@{pass}");
             let mut server = Server::start(Options::default());

@@ -129,6 +129,11 @@ async fn a_creation_that_was_interrupted_begins_anew() {
         std::fs::copy(file.with_file_name("hookwright.redb.sums"), new.path().join("hookwright.redb.sums")).unwrap();
         assert!(Store::open(&options(new.path())).is_err(), "it could be a store that was damaged");
         std::fs::write(new.path().join("hookwright.redb.new"), b"").unwrap();
+        // Another server may be about to create it.
+        let other = FileLog::open(FileLogOptions::new(new.path().join("commit-log"))).unwrap();
+        assert!(matches!(Store::open(&options(new.path())), Err(OpenError::InUse(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), content, "nothing is removed from under it");
+        drop(other);
         let store = Store::open(&options(new.path())).unwrap();
         assert!(!new.path().join("hookwright.redb.new").exists());
         send(&store, "first", b"x").await.unwrap();
