@@ -18,14 +18,18 @@ use super::sums::BLOCK;
 
 /// The bytes of sealed batches beyond which the database waits until one of them is written.
 const MOST_SEALED: usize = 64 * 1024 * 1024;
+/// A block that was never written.
+static EMPTY: [u8; 4096] = [0; 4096];
 
 /// What was written between two flushes.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Blocks by their number, the last content of each.
     pub(super) blocks: BTreeMap<u64, Bytes>,
-    /// The length of the file afterwards, if it changed.
+    /// The length of the file afterwards, if it changed,
     pub(super) length: Option<u64>,
+    /// and the shortest one that it had until then: what was behind that before is gone.
+    pub(super) cut: Option<u64>,
 }
 
 impl Batch {
@@ -55,10 +59,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The block, if it is not in the file yet.
-    pub(super) fn block(&self, number: u64) -> Option<&Bytes> {
-        let newest_first = std::iter::once(&self.open).chain(self.waiting.iter().rev().map(Arc::as_ref));
-        newest_first.filter_map(|batch| batch.blocks.get(&number)).next()
+    /// The block, if it is not in the file yet, or not there any more.
+    pub(super) fn block(&self, number: u64) -> Option<Bytes> {
+        let mut newest_first = std::iter::once(&self.open).chain(self.waiting.iter().rev().map(Arc::as_ref));
+        newest_first.find_map(|batch| {
+            let gone = || batch.cut.is_some_and(|cut| number >= cut.div_ceil(BLOCK));
+            batch.blocks.get(&number).cloned().or_else(|| gone().then(|| Bytes::from_static(&EMPTY)))
+        })
     }
 
     pub(super) fn put(&mut self, number: u64, block: Bytes) {
@@ -67,6 +74,7 @@ impl State {
 
     pub(super) fn set_length(&mut self, length: u64) {
         self.open.length = Some(length);
+        self.open.cut = Some(self.open.cut.map_or(length, |cut| cut.min(length)));
         // What was written behind the end is gone with it.
         self.open.blocks.split_off(&length.div_ceil(BLOCK));
     }

@@ -5,6 +5,8 @@
 //! redb itself compares checksums only when it repairs a file after a crash, not when it reads a page.
 
 mod behind;
+#[cfg(test)]
+mod cached;
 mod file;
 mod overlay;
 mod space;
@@ -27,6 +29,7 @@ use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
 
 use crate::fault_point;
+use crate::opening::guarded;
 use behind::{Batch, Behind, block_len};
 #[cfg(unix)]
 use file::make_private;
@@ -241,7 +244,6 @@ impl Opening {
     fn stop(&self) {
         self.behind.stop();
         if let Some(writer) = self.writer.lock().take() {
-            // A panic of it was recorded as a failure.
             let _ = writer.join();
         }
     }
@@ -249,7 +251,8 @@ impl Opening {
     /// Writes batches until the opening ends or the disk fails.
     fn write_behind(&self) {
         while let Some(batch) = self.behind.next() {
-            match self.noted(self.write_batch(&batch), "writing") {
+            let written = guarded(|| self.write_batch(&batch));
+            match self.noted(written.unwrap_or_else(|panic| Err(io::Error::other(panic))), "writing") {
                 Ok(()) => self.behind.done(),
                 Err(_) => {
                     self.disk.unsure.lock().extend(batch.blocks.keys());
@@ -261,19 +264,21 @@ impl Opening {
 
     fn write_batch(&self, batch: &Batch) -> io::Result<()> {
         fault_point("checkpoint.before-write");
+        // What was cut off is gone even if the file has grown again since.
+        if let Some(cut) = batch.cut
+            && cut < self.file.len()?
+        {
+            // There are never checksums of more blocks than there are.
+            self.disk.sums.set_len(cut)?;
+            self.file.set_len(cut)?;
+        }
         self.disk.sums.doubt(batch.blocks.keys().copied())?;
         for (offset, bytes) in behind::runs(batch, RUN) {
             self.file_write(offset, &bytes)?;
         }
         if let Some(length) = batch.length {
-            // There are never checksums of more blocks than there are.
-            if length < self.file.len()? {
-                self.disk.sums.set_len(length)?;
-                self.file.set_len(length)?;
-            } else {
-                self.file.set_len(length)?;
-                self.disk.sums.set_len(length)?;
-            }
+            self.file.set_len(length)?;
+            self.disk.sums.set_len(length)?;
         }
         fault_point("checkpoint.before-flush");
         self.file_sync()?;
@@ -283,6 +288,8 @@ impl Opening {
 
     fn file_write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let write = |data: &[u8]| self.file.write(offset, data);
+        #[cfg(test)]
+        self.disk.trouble.pass();
         #[cfg(test)]
         return self.disk.trouble.write(data, write);
         #[cfg(not(test))]
@@ -309,7 +316,7 @@ impl Opening {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let state = self.behind.lock();
         let blocks: Vec<Option<Bytes>> =
-            overlay::parts(offset, out.len()).map(|(block, ..)| state.block(block).cloned()).collect();
+            overlay::parts(offset, out.len()).map(|(block, ..)| state.block(block)).collect();
         drop(state);
         if blocks.iter().any(Option::is_none) {
             self.noted(self.file_read(offset, out), "reading")?;
@@ -412,3 +419,6 @@ impl StorageBackend for DiskBackend {
         self.0.file.query_lock_range(start, end)
     }
 }
+
+#[cfg(test)]
+mod tests;

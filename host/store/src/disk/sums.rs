@@ -182,8 +182,15 @@ impl Sums {
     /// Follows a change of the length of the store's file.
     pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
         let blocks = len.div_ceil(BLOCK);
-        self.known.write().resize_with(usize::try_from(blocks).unwrap_or(usize::MAX), || AtomicU32::new(UNKNOWN));
-        self.with_file(|file| file.set_len(blocks.saturating_mul(4).saturating_add(BODY)))
+        let (mut known, most) = (self.known.write(), usize::try_from(blocks).unwrap_or(usize::MAX));
+        let shorter = most < known.len();
+        known.resize_with(most, || AtomicU32::new(UNKNOWN));
+        drop(known);
+        self.with_file(|file| {
+            file.set_len(blocks.saturating_mul(4).saturating_add(BODY))?;
+            // Before the store's file is: after a power failure too there are none of blocks that are gone.
+            if shorter { file.sync_data() } else { Ok(()) }
+        })
     }
 
     /// The first block of a read that does not match its checksum. The checksum of a block for which it is unknown is

@@ -77,6 +77,8 @@ impl Medium {
     pub(super) fn write_at(&self, file: &File, bytes: &[u8], offset: usize) -> io::Result<()> {
         let write = |bytes: &[u8]| crate::disk::write_at(file, bytes, u64::try_from(offset).unwrap_or(u64::MAX));
         #[cfg(test)]
+        self.trouble.wrote(file, u64::try_from(offset).unwrap_or(u64::MAX), bytes.len());
+        #[cfg(test)]
         return self.trouble.write(bytes, write);
         #[cfg(not(test))]
         write(bytes)
@@ -89,8 +91,11 @@ impl Medium {
 
     fn flush(&self, file: &File, flush: fn(&File) -> io::Result<()>) -> io::Result<()> {
         #[cfg(test)]
-        self.trouble.sync()?;
-        flush(file)
+        self.trouble.sync().inspect_err(|_| self.trouble.flushed(file, false))?;
+        flush(file)?;
+        #[cfg(test)]
+        self.trouble.flushed(file, true);
+        Ok(())
     }
 
     /// Gives a file a name in the same folder, durably.
@@ -108,6 +113,8 @@ impl Medium {
 
     /// Removes a file, if it is there.
     pub(super) fn remove(&self, path: &Path) -> Result<(), LogError> {
+        #[cfg(test)]
+        self.trouble.remove().map_err(|error| LogError::io(path, "removing", &error))?;
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io(path, "removing", &error)),
             _ => Ok(()),

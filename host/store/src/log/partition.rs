@@ -10,6 +10,9 @@
 //! A torn last entry is cut off when the partition is opened, since nobody was told that it is stored. A last entry that
 //! was damaged later looks the same, and is recognized by the position in `acknowledged`, which is never too high. It
 //! may be too low after a power failure.
+//!
+//! Only the last entry can be in memory alone, since an entry is appended once the one before it is durable. So the last
+//! one is written again when the partition is opened, before anything is built on it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -37,6 +40,8 @@ pub(super) struct PartitionLog {
     most: usize,
     medium: Medium,
     state: Mutex<State>,
+    /// Locked while files of segments that are not in the state any more may be there.
+    trimming: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -71,12 +76,17 @@ impl PartitionLog {
         for unfinished in ["new", "prepared"] {
             medium.remove(&folder.join(unfinished))?;
         }
+        // A name that is read may be in memory only.
+        medium.flush_folder(&folder.join("acknowledged"))?;
         let mut segments = VecDeque::new();
         let mut previous = None;
         for path in segment_files(&folder)? {
             let segment = Segment::open(&medium, &path, number, previous)?;
             previous = Some((segment.last, segment.hash));
             segments.push_back(segment);
+        }
+        if let Some(last) = segments.back() {
+            last.write_last_again(&medium)?;
         }
         let spare = std::fs::metadata(folder.join("spare")).ok().and_then(|found| usize::try_from(found.len()).ok());
         let (acknowledged, position) = open_acknowledged(&folder)?;
@@ -87,7 +97,8 @@ impl PartitionLog {
             let reason = format!("it ends with position {last}, and position {position} was acknowledged");
             return Err(LogError::damaged(path, 0, reason));
         }
-        Ok(Self { number, folder, most: segment_bytes.max(FIRST_SEGMENT), medium, state: Mutex::new(state) })
+        let most = segment_bytes.max(FIRST_SEGMENT);
+        Ok(Self { number, folder, most, medium, state: Mutex::new(state), trimming: Mutex::default() })
     }
 
     pub(super) fn extent(&self) -> Extent {
@@ -113,10 +124,10 @@ impl PartitionLog {
         if entry.encoded_len() > MAX_ENTRY {
             return Err(LogError::TooLarge { bytes: entry.encoded_len(), most: MAX_ENTRY });
         }
+        // Unless it returns: it may panic.
+        state.failed = Some("an append did not end".to_owned());
         let done = self.write(&mut state, entry);
-        if let Err(error) = &done {
-            state.failed = Some(error.to_string());
-        }
+        state.failed = done.as_ref().err().map(ToString::to_string);
         done.map(|()| Appended::Stored)
     }
 
@@ -188,6 +199,7 @@ impl PartitionLog {
     }
 
     pub(super) fn trim(&self, to: Position) -> Result<(), LogError> {
+        let _one_at_a_time = self.trimming.lock();
         let mut trimmed = Vec::new();
         let keeps_spare = {
             let mut state = self.state.lock();
@@ -204,11 +216,12 @@ impl PartitionLog {
         let mut trimmed = trimmed.into_iter();
         while let Some(segment) = trimmed.next() {
             if let Err(error) = self.discard(&segment, reused) {
-                // Those that are left are still there, and there must be no gap behind them.
+                // Those that are left are still there, and there must be no gap behind them. This one is not if it got
+                // another name, and only the flush of the names failed.
+                let there = segment.path.try_exists().unwrap_or(true);
+                let left: Vec<_> = std::iter::once(segment).filter(|_| there).chain(trimmed).collect();
                 let mut state = self.state.lock();
-                for segment in std::iter::once(segment).chain(trimmed).collect::<Vec<_>>().into_iter().rev() {
-                    state.segments.push_front(segment);
-                }
+                left.into_iter().rev().for_each(|segment| state.segments.push_front(segment));
                 return Err(error);
             }
         }
@@ -234,6 +247,7 @@ impl PartitionLog {
     }
 
     pub(super) fn recover(&self) -> Result<(), LogError> {
+        let _no_trim = self.trimming.lock();
         let mut state = self.state.lock();
         if state.failed.is_none() {
             return Ok(());
@@ -247,10 +261,11 @@ impl PartitionLog {
         // Its length is not known to be what it was.
         self.medium.remove(&self.folder.join("spare"))?;
         state.spare = None;
-        self.medium.flush_folder(&self.folder.join("acknowledged"))?;
+        // Before anything is flushed, which may fail again: even then the next process does not read the entry.
         if let Some(segment) = state.segments.back_mut() {
             segment.cut(&self.medium, self.number)?;
         }
+        self.medium.flush_folder(&self.folder.join("acknowledged"))?;
         state.failed = None;
         Ok(())
     }

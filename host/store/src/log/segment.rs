@@ -40,7 +40,8 @@ pub(super) struct Segment {
     /// The position of its last entry, and its hash. Without entries, those of the entry before the first one.
     pub(super) last: Position,
     pub(super) hash: EntryHash,
-    /// Where the next frame begins.
+    /// Where its last frame begins, and the next one.
+    last_frame: usize,
     end: usize,
     /// The length of the file.
     pub(super) capacity: usize,
@@ -79,7 +80,8 @@ impl Segment {
         medium.write_durably(&file, from, &head(partition, first, previous, seed), 0)?;
         medium.rename(from, &path)?;
         let last = first.saturating_sub(1);
-        Ok(Self { path, file, seed, first, previous, last, hash: previous, end: SEGMENT_HEAD, capacity })
+        let (last_frame, end) = (SEGMENT_HEAD, SEGMENT_HEAD);
+        Ok(Self { path, file, seed, first, previous, last, hash: previous, last_frame, end, capacity })
     }
 
     /// Opens a segment and verifies everything in it. `previous`: the entry that has to be before its first one, where
@@ -114,6 +116,7 @@ impl Segment {
             previous,
             last: first.saturating_sub(1),
             hash: previous,
+            last_frame: SEGMENT_HEAD,
             end: SEGMENT_HEAD,
             capacity: content.len(),
         };
@@ -128,7 +131,8 @@ impl Segment {
                 let reason = format!("position {} does not follow position {}", frame.entry.position, self.last);
                 return Err(LogError::damaged(&self.path, self.end, reason));
             }
-            (self.last, self.hash, self.end) = (frame.entry.position, frame.hash, frame.next);
+            (self.last, self.hash) = (frame.entry.position, frame.hash);
+            (self.last_frame, self.end) = (self.end, frame.next);
         }
         // An entry is written only when the one before it is durable. So the last one may be torn, and no other.
         match frame_after(content, self.end, self.seed) {
@@ -156,9 +160,19 @@ impl Segment {
     pub(super) fn append(&mut self, medium: &Medium, entry: &Entry) -> Result<(), LogError> {
         let (frame, hash) = framed(entry, self.seed);
         medium.write_durably(&self.file, &self.path, &frame, self.end)?;
-        self.end = self.end.saturating_add(frame.len());
+        (self.last_frame, self.end) = (self.end, self.end.saturating_add(frame.len()));
         (self.last, self.hash) = (entry.position, hash);
         Ok(())
+    }
+
+    /// Writes the last frame once more: if the flush of its append failed, and the process ended, the system takes it for
+    /// written, so it is read, but no later flush writes it.
+    pub(super) fn write_last_again(&self, medium: &Medium) -> Result<(), LogError> {
+        let content = medium.read(&self.path)?;
+        match content.get(self.last_frame..self.end.min(content.len())) {
+            Some(frame) if !frame.is_empty() => medium.write_durably(&self.file, &self.path, frame, self.last_frame),
+            _ => Ok(()),
+        }
     }
 
     /// Makes sure that nothing follows the last entry, whatever an append that failed has written, and that everything

@@ -303,3 +303,134 @@ fn names_of_files_are_those_of_no_other() {
     );
     assert_eq!(name_of(65535), "p65535");
 }
+
+/// The disk as it is on Linux: after a failed flush what was written is read, and no later flush writes it.
+#[test]
+fn a_power_failure_after_a_failed_flush_loses_nothing_that_was_acknowledged_or_replayed() {
+    for after in 0..8 {
+        // One is in the page of the entry before it, one in many pages, one needs a new segment.
+        for bytes in [10, 20_000, 200_000] {
+            for recovers in [true, false] {
+                let what = format!("{after} {bytes} {recovers}");
+                let mut files = Files::new();
+                let mut log = files.log();
+                let mut entries = fill(&*log, 0, 3, bytes);
+                let trouble = Arc::clone(&files.medium.trouble);
+                trouble.tell_apart(files.folder.path());
+                trouble.begin(Kind::FlushFails, after);
+                let refused = loop {
+                    let entry = next(0, log.extent(0).unwrap(), id(2, 7), vec![9; bytes]);
+                    if log.append(&entry).is_err() {
+                        break entry;
+                    }
+                    entries.push(entry);
+                };
+                trouble.end();
+                if recovers {
+                    log.recover().unwrap();
+                } else {
+                    // The process is killed, and the next one reads what is in memory.
+                    drop(log);
+                    files.crash();
+                    log = files.log();
+                    let read = all(&*log, 0);
+                    if read.len() > entries.len() {
+                        entries.push(refused);
+                    }
+                    assert_eq!(read, entries, "{what}");
+                }
+                entries.extend(fill(&*log, 0, 1, 10));
+                drop(log);
+                files.close();
+                trouble.lose_power(files.folder.path());
+                files.crash();
+                assert_eq!(all(&*files.log(), 0), entries, "{what}");
+                fill(&*files.log(), 0, 2, bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_replayed_entry_survives_a_power_failure_before_the_next_append() {
+    let mut files = Files::new();
+    let log = files.log();
+    let mut entries = fill(&*log, 0, 2, 20_000);
+    let trouble = Arc::clone(&files.medium.trouble);
+    trouble.tell_apart(files.folder.path());
+    // It is written, and not flushed.
+    trouble.begin(Kind::FlushFails, 1);
+    entries.push(next(0, log.extent(0).unwrap(), id(2, 7), vec![9; 20_000]));
+    assert!(log.append(&entries[2]).is_err());
+    drop(log);
+    files.close();
+    // An opening on which nothing can be built is none.
+    assert!(matches!(files.open(), Err(LogError::Io(_))));
+    trouble.end();
+    files.crash();
+    assert_eq!(all(&*files.log(), 0), entries);
+    files.close();
+    trouble.lose_power(files.folder.path());
+    files.crash();
+    assert_eq!(all(&*files.log(), 0), entries);
+}
+
+/// There are no other files than those of the segments that the log knows, one spare, and what was acknowledged.
+fn nothing_is_left_behind(files: &Files) {
+    let first =
+        files.segments().first().map(|path| path.file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap());
+    assert_eq!(first, Some(files.log().extent(0).unwrap().first));
+    let there = fs::read_dir(files.partition()).unwrap().map(|file| file.unwrap().path());
+    let others: Vec<_> = there.filter(|path| path.extension().is_none_or(|end| end != "log")).collect();
+    let known = ["acknowledged", "spare"].map(|name| files.partition().join(name));
+    assert!(others.iter().all(|path| known.contains(path)), "{others:?}");
+}
+
+#[test]
+fn a_trim_that_fails_halfway_leaves_no_gap_and_the_next_one_succeeds() {
+    // With and without a spare segment, since the first file that is not needed becomes one.
+    for (kind, prepares) in [(Kind::RemoveFails, true), (Kind::RemoveFails, false), (Kind::FlushFails, false)] {
+        for after in [0, 1, 3] {
+            for crashes in [false, true] {
+                let what = format!("{kind:?} {prepares} {after} {crashes}");
+                let mut files = Files::new();
+                let mut log = files.log();
+                let mut entries = fill(&*log, 0, 60, 60_000);
+                if prepares {
+                    while !files.partition().join("spare").exists() {
+                        entries.extend(fill(&*log, 0, 1, 60_000));
+                        log.prepare().unwrap();
+                    }
+                }
+                let before = files.segments().len();
+                assert!(before >= 6, "{before}");
+                files.medium.trouble.begin(kind, after);
+                let done = log.trim(0, 55);
+                // Only the flush of one name can fail.
+                assert_eq!(done.is_ok(), kind == Kind::FlushFails && after > 0, "{what}: {done:?}");
+                files.medium.trouble.end();
+                let removed = before - files.segments().len();
+                let spared = usize::try_from(after).unwrap();
+                // One more can have become the spare segment.
+                assert!(kind == Kind::FlushFails || (spared..=spared + 1).contains(&removed), "{what}: {removed}");
+                let from = |log: &dyn Log| usize::try_from(log.extent(0).unwrap().first - 1).unwrap();
+                assert_eq!(all(&*log, 0), entries[from(&*log)..], "{what}");
+                nothing_is_left_behind(&files);
+                entries.extend(fill(&*log, 0, 2, 60_000));
+                if crashes {
+                    drop(log);
+                    files.crash();
+                    log = files.log();
+                }
+                assert_eq!(all(&*log, 0), entries[from(&*log)..], "{what}");
+                log.trim(0, 55).unwrap();
+                assert!(from(&*log) > 40, "{what}: {}", from(&*log));
+                nothing_is_left_behind(&files);
+                entries.extend(fill(&*log, 0, 20, 60_000));
+                drop(log);
+                files.crash();
+                assert_eq!(all(&*files.log(), 0), entries[from(&*files.log())..], "{what}");
+            }
+        }
+    }
+}
