@@ -205,6 +205,7 @@ impl From<StoreError> for Problem {
                 let detail = "the server's storage is damaged, and the server stops: its log says what to do";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store.damaged", detail)
             }
+            StoreError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "change.too_large", detail),
             other => {
                 tracing::error!(error = %other, "the store failed");
                 Self::new(

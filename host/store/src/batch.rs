@@ -1,6 +1,6 @@
 //! One commit: its tables, and the operations that it consists of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use hookwright_model::SpaceId;
 use redb::{Table, Value, WriteTransaction};
@@ -34,13 +34,23 @@ pub(crate) struct Faults {
 pub(crate) struct Changes {
     pub(crate) next_seq: u64,
     pub(crate) work_opened: Vec<(u32, u64)>,
-    pub(crate) work_closed: HashMap<u32, usize>,
+    pub(crate) work_closed: Vec<u32>,
     pub(crate) due_added: bool,
     pub(crate) touched: HashSet<(u32, u64)>,
-    pub(crate) new_spaces: HashMap<SpaceId, u32>,
+    pub(crate) new_spaces: Vec<(SpaceId, u32)>,
     pub(crate) newest: Vec<Newest>,
     /// The rows that were written.
     pub(crate) writes: WriteSet,
+}
+
+/// A place between two operations of a commit.
+pub(crate) struct Mark {
+    pub(crate) rows: usize,
+    next_seq: u64,
+    work_opened: usize,
+    work_closed: usize,
+    new_spaces: usize,
+    newest: usize,
 }
 
 macro_rules! batch {
@@ -54,13 +64,13 @@ macro_rules! batch {
             pub(crate) next_seq: u64,
             /// New events to process, with the numbers of their spaces.
             pub(crate) work_opened: Vec<(u32, u64)>,
-            /// The number of events that were finished, by space.
-            pub(crate) work_closed: HashMap<u32, usize>,
+            /// The space of each event that was finished.
+            pub(crate) work_closed: Vec<u32>,
             pub(crate) due_added: bool,
-            /// Queues that received a row.
+            /// Queues that received a row. What an operation that was undone has added does no harm: they are looked at.
             pub(crate) touched: HashSet<(u32, u64)>,
             shared: &'t Shared,
-            new_spaces: HashMap<SpaceId, u32>,
+            new_spaces: Vec<(SpaceId, u32)>,
             /// New events to process or deliver.
             pub(crate) newest: Vec<Newest>,
         }
@@ -73,11 +83,11 @@ macro_rules! batch {
                     $($name: None,)*
                     next_seq,
                     work_opened: Vec::new(),
-                    work_closed: HashMap::new(),
+                    work_closed: Vec::new(),
                     due_added: false,
                     touched: HashSet::new(),
                     shared,
-                    new_spaces: HashMap::new(),
+                    new_spaces: Vec::new(),
                     newest: Vec::new(),
                 }
             }
@@ -85,6 +95,28 @@ macro_rules! batch {
             /// The bytes of the rows that were written so far.
             pub(crate) fn bytes(&self) -> usize {
                 self.writes.len()
+            }
+
+            /// What the operations so far have done.
+            pub(crate) fn mark(&self) -> Mark {
+                Mark {
+                    rows: self.writes.len(),
+                    next_seq: self.next_seq,
+                    work_opened: self.work_opened.len(),
+                    work_closed: self.work_closed.len(),
+                    new_spaces: self.new_spaces.len(),
+                    newest: self.newest.len(),
+                }
+            }
+
+            /// Forgets what was done since. The rows are still in the transaction, which has to be filled anew.
+            pub(crate) fn forget(&mut self, since: &Mark) {
+                self.writes.truncate(since.rows);
+                self.next_seq = since.next_seq;
+                self.work_opened.truncate(since.work_opened);
+                self.work_closed.truncate(since.work_closed);
+                self.new_spaces.truncate(since.new_spaces);
+                self.newest.truncate(since.newest);
             }
 
             /// Closes the tables, and returns what the commit changes besides them.
@@ -176,7 +208,8 @@ batch! {
 impl Batch<'_> {
     /// The space's number; a new space gets the next one.
     pub(crate) fn number(&mut self, space: &SpaceId) -> Result<u32, StoreError> {
-        if let Some(number) = self.shared.number(space).or_else(|| self.new_spaces.get(space).copied()) {
+        let new = || self.new_spaces.iter().find(|(new, _)| new == space).map(|(_, number)| *number);
+        if let Some(number) = self.shared.number(space).or_else(new) {
             return Ok(number);
         }
         let mut highest = 0;
@@ -185,7 +218,7 @@ impl Batch<'_> {
         }
         let number = highest.saturating_add(1);
         self.spaces()?.insert(space.as_str(), number)?;
-        self.new_spaces.insert(space.clone(), number);
+        self.new_spaces.push((space.clone(), number));
         Ok(number)
     }
 

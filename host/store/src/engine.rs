@@ -1,6 +1,6 @@
-//! The open database and its commit log. A group of operations is written into a transaction, its write set is appended
-//! to the log, and only then the transaction is committed, without a flush. A checkpoint makes the database durable now
-//! and then, and lets the log forget what it has. What the database lacks after a crash is replayed.
+//! The open database and its commit log. A group of operations is appended to the log and then applied (`commit.rs`). A
+//! checkpoint makes the database durable now and then, and lets the log forget what it has. What the database lacks
+//! after a crash is replayed.
 //!
 //! After an input/output error redb refuses everything until the file is reopened, and the log until it is recovered; the
 //! engine does both when the disk works again.
@@ -11,6 +11,8 @@
 //!                                              └──────something is damaged──────> refused for good: the process ends
 //! ```
 
+mod commit;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,19 +21,18 @@ use std::time::{Duration, Instant};
 
 use hookwright_model::SpaceId;
 use parking_lot::{Mutex, RwLock};
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 use tokio::sync::watch;
 
 use crate::appender::Appender;
 use crate::applied::{Applied, PARTITION, replay};
 use crate::disk::{Disk, DiskFailure, space};
-use crate::log::{EntryKind, FileLog, FileLogOptions, Log as _, LogError, Medium};
+use crate::log::{FileLog, FileLogOptions, Log as _, Medium};
 use crate::opening::{
     Creation, Known, checkpoint, create, damaged, examine, guarded, load_sums, open_file, refused_log, refused_replay,
     settle_files,
 };
 use crate::shared::Shared;
-use crate::write_set::WriteSet;
 use crate::{OpenError, StorageHealth, StoreError, StoreOptions, continuation, fault_point, migrate, tables, work};
 
 /// The maximum backoff between two attempts to reopen the file.
@@ -48,22 +49,13 @@ const FLOOR_LEAST: u64 = 256 * 1024;
 pub(crate) const LOG_FOLDER: &str = "commit-log";
 /// The bytes that the file may lack before a checkpoint is made, whatever the log has.
 const MOST_BEHIND: usize = 32 * 1024 * 1024;
-/// How often a commit that waits for the file to be reopened looks.
-const RECHECK: Duration = Duration::from_millis(10);
-/// How many times the bytes after which a checkpoint is due may be in the log before operations wait for one.
-const LATE: u64 = 4;
+
+pub(crate) use commit::Group;
 
 /// The schedule of attempts to reopen the file.
 struct Attempts {
     next: Instant,
     pause: Duration,
-}
-
-/// What a group of operations has written.
-pub(crate) struct Group<T> {
-    pub(crate) writes: WriteSet,
-    pub(crate) next_seq: u64,
-    pub(crate) value: T,
 }
 
 /// A checkpoint that is not known to be on the disk.
@@ -218,112 +210,6 @@ impl Engine {
         }
     }
 
-    /// Runs a transaction of the writer, which gets the next seq and returns what it wrote: appends that to the log, and
-    /// then makes it visible. A panic counts as a failure of the disk: the database is not used any more until it is
-    /// reopened.
-    pub(crate) fn transact<T>(
-        &self,
-        fill: impl FnOnce(&WriteTransaction, u64) -> Result<Group<T>, StoreError>,
-    ) -> Result<T, StoreError> {
-        if let Some(refusal) = self.health.borrow().refuses_writes() {
-            return Err(refusal);
-        }
-        let mut appender = self.appender.lock();
-        if appender.is_due(self.checkpoint_bytes.saturating_mul(LATE), Duration::MAX)
-            || self.disk.behind_bytes() >= MOST_BEHIND.saturating_mul(4)
-        {
-            // The disk cannot keep up.
-            self.checkpoint_with(&mut appender, false)?;
-        }
-        let opened = self.opened.read();
-        let Some(db) = &*opened else { return Err(self.refusal()) };
-        let seq = self.next_seq.load(Ordering::Relaxed);
-        let done = guarded(|| self.group(db, &mut appender, seq, fill));
-        let (next_seq, bytes, value, committed) = match done {
-            Ok(Ok(done)) => done,
-            Ok(Err(error)) => return Err(self.explained(error)),
-            Err(reason) => {
-                let reason = format!("a commit panicked: {reason}");
-                self.disk.fail(DiskFailure::Io(reason.clone()));
-                return Err(StoreError::Unavailable(reason));
-            }
-        };
-        if let Err(error) = &committed {
-            // Before anything else can make a checkpoint, which would lack it.
-            self.disk.fail(DiskFailure::Io(error.to_string()));
-        }
-        drop((opened, appender));
-        if committed.is_err() {
-            // The log has it, so it is written whatever happens. Nobody is told before it can be read.
-            self.until_reopened()?;
-        } else {
-            self.next_seq.store(next_seq, Ordering::Relaxed);
-        }
-        self.spend(bytes);
-        Ok(value)
-    }
-
-    /// Fills a transaction, appends what it wrote to the log, and commits it. Returns the result of the commit, which is
-    /// not that of the group: the log has that.
-    fn group<T>(
-        &self,
-        db: &Database,
-        appender: &mut Appender,
-        seq: u64,
-        fill: impl FnOnce(&WriteTransaction, u64) -> Result<Group<T>, StoreError>,
-    ) -> Result<(u64, usize, T, Result<(), StoreError>), StoreError> {
-        let mut transaction = db.begin_write()?;
-        transaction
-            .set_durability(Durability::None)
-            .map_err(|error| StoreError::Storage(format!("durability: {error}")))?;
-        let Group { writes, next_seq, value } = fill(&transaction, seq)?;
-        if writes.is_empty() {
-            transaction.abort()?;
-            return Ok((next_seq, 0, value, Ok(())));
-        }
-        let body = writes.into_bytes();
-        let bytes = body.len();
-        fault_point("log.before-append");
-        appender.append(&self.log, EntryKind::Writes, body).map_err(|error| self.log_failed(&error))?;
-        fault_point("log.after-append");
-        let committed = transaction.commit().map_err(StoreError::from);
-        fault_point("log.after-apply");
-        Ok((next_seq, bytes, value, committed))
-    }
-
-    /// Records a failure of the log, like one of the file.
-    fn log_failed(&self, error: &LogError) -> StoreError {
-        let failure = match error {
-            LogError::Full(reason) => DiskFailure::Full(reason.clone()),
-            LogError::Damaged { .. } => DiskFailure::Damaged(error.to_string()),
-            // Nothing was written, and the next group can be.
-            LogError::TooLarge { .. } => return StoreError::Storage(error.to_string()),
-            _ => DiskFailure::Io(error.to_string()),
-        };
-        self.disk.fail(failure);
-        // What is refused must not come back, even if the process ends before the store is opened again.
-        if let Err(error) = self.log.recover() {
-            tracing::warn!(%error, "the log cannot be recovered yet: a change that is refused now may be there later");
-        }
-        StoreError::Unavailable(error.to_string())
-    }
-
-    /// Waits until the file was reopened after a failure.
-    fn until_reopened(&self) -> Result<(), StoreError> {
-        loop {
-            if self.closing.load(Ordering::Acquire) {
-                return Err(StoreError::Closed);
-            }
-            if self.disk.failure().is_none() && self.opened.read().is_some() {
-                return Ok(());
-            }
-            if let StorageHealth::Damaged(reason) = &*self.health.borrow() {
-                return Err(StoreError::Damaged(reason.clone()));
-            }
-            std::thread::sleep(RECHECK);
-        }
-    }
-
     /// Replaces an error of redb by the failure that the disk reported.
     fn explained(&self, error: StoreError) -> StoreError {
         match (error, self.disk.failure()) {
@@ -368,6 +254,10 @@ impl Engine {
 
     /// Makes the database as durable as the log, in a moment: the disk is behind. `closed`: nothing follows.
     fn checkpoint_with(&self, appender: &mut Appender, closed: bool) -> Result<(), StoreError> {
+        // After a failure the database may lack what was appended.
+        if self.disk.failure().is_some() {
+            return Err(self.refusal());
+        }
         // One at a time, so that the disk is never more than one behind.
         self.disk.settle().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         self.trim();
@@ -401,7 +291,8 @@ impl Engine {
         }
         let many = self.disk.behind_bytes() >= MOST_BEHIND;
         if many || appender.is_due(self.checkpoint_bytes, self.checkpoint_every) {
-            let waits = self.checkpoint.lock().is_some();
+            // It would wait for what the database has flushed before, such as the length of its file, and commits for it.
+            let waits = self.checkpoint.lock().is_some() || self.disk.flushed() < self.disk.flushes();
             if !waits && let Err(error) = self.checkpoint_with(&mut appender, false) {
                 tracing::warn!(%error, "the database is behind its log: a checkpoint failed");
             }

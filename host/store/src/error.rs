@@ -101,6 +101,14 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// The operation writes more than one may.
+    #[error("one change would write {bytes} bytes, and at most {most} are possible: divide it into several")]
+    TooLarge {
+        /// The bytes of its rows.
+        bytes: usize,
+        /// The maximum.
+        most: usize,
+    },
     /// The file could not be read or written.
     #[error("the store's file: {0}")]
     Storage(String),
@@ -115,6 +123,8 @@ impl From<StoreError> for Failure {
             StoreError::Busy => "store.busy",
             StoreError::Full(_) => Failure::STORE_FULL,
             StoreError::Unavailable(_) => "store.unavailable",
+            // It would write as much the next time.
+            StoreError::TooLarge { .. } => return Self::permanent("change.too_large", error.to_string()),
             _ => "store.failed",
         };
         Self::transient(code, error.to_string())

@@ -53,9 +53,9 @@ impl Ready {
         Announced { ready: self, opened }
     }
 
-    /// Records that events are finished.
-    pub(crate) fn closed(&self, closed: &HashMap<u32, usize>) {
-        self.with(|ready| closed.iter().for_each(|(space, count)| ready.uncount(*space, *count)));
+    /// Records that events are finished, by the space of each.
+    pub(crate) fn closed(&self, spaces: &[u32]) {
+        self.with(|ready| spaces.iter().for_each(|space| ready.uncount(*space)));
     }
 
     /// The number of events that are not finished.
@@ -107,11 +107,11 @@ impl Ready {
 }
 
 impl Spaces {
-    /// Takes events of a space out of the backlog.
-    fn uncount(&mut self, space: u32, count: usize) {
-        self.backlog = self.backlog.saturating_sub(count);
+    /// Takes an event of a space out of the backlog.
+    fn uncount(&mut self, space: u32) {
+        self.backlog = self.backlog.saturating_sub(1);
         if let Some(line) = self.spaces.get_mut(&space) {
-            line.backlog = line.backlog.saturating_sub(count);
+            line.backlog = line.backlog.saturating_sub(1);
             if line.is_empty() {
                 self.spaces.remove(&space);
             }
@@ -140,7 +140,7 @@ impl Announced<'_> {
 
 impl Drop for Announced<'_> {
     fn drop(&mut self) {
-        self.ready.with(|ready| self.opened.iter().for_each(|(space, _)| ready.uncount(*space, 1)));
+        self.ready.with(|ready| self.opened.iter().for_each(|(space, _)| ready.uncount(*space)));
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
         assert!(ready.ended(1));
         assert_eq!(ready.next(4), Some((1, 4)));
         assert!(!ready.ended(3));
-        ready.closed(&[(1, 5), (2, 2), (3, 1)].into());
+        ready.closed(&[1, 2, 1, 1, 3, 2, 1, 1]);
         assert_eq!((ready.backlog(), ready.backlog_of(1), ready.backlog_of(3)), (95, 95, 0));
     }
 }

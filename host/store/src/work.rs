@@ -44,8 +44,7 @@ pub(crate) fn close_work(batch: &mut Batch<'_>, seq: u64) -> Result<(), StoreErr
     let closed = batch.work()?.remove(seq)?.map(|row| rows::read::<WorkRow>(row.value())).transpose()?;
     if let Some(WorkRow { space, .. }) = closed {
         let space = batch.number(&space)?;
-        let count = batch.work_closed.entry(space).or_default();
-        *count = count.saturating_add(1);
+        batch.work_closed.push(space);
     }
     Ok(())
 }

@@ -41,6 +41,15 @@ impl WriteSet {
         self.0
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Forgets the rows behind this many bytes, which are whole rows.
+    pub(crate) fn truncate(&mut self, bytes: usize) {
+        self.0.truncate(bytes);
+    }
+
     fn push(&mut self, written: Written<'_>) {
         self.0.extend([written.table, if written.value.is_some() { INSERTED } else { REMOVED }]);
         self.push_bytes(written.key);

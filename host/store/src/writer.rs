@@ -6,6 +6,7 @@ use redb::WriteTransaction;
 use crate::batch::{Answer, Batch, Changes, Faults, Write};
 use crate::engine::{Engine, Group};
 use crate::inbox::{Filled, Inbox};
+use crate::log::MAX_ENTRY;
 use crate::ready::Announced;
 use crate::shared::Shared;
 use crate::tables::SEQ;
@@ -13,6 +14,9 @@ use crate::{StoreError, fault_point};
 
 /// The bytes of rows in one commit beyond which no operation is added.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// The most bytes of rows of one operation, so that those of a commit always fit in one entry of the log, with its head
+/// and the row of the counter.
+pub(crate) const MOST_OF_ONE: usize = MAX_ENTRY - MAX_BYTES - 4096;
 
 /// The writer's thread.
 pub(crate) fn run(engine: &Engine, mut inbox: Inbox) {
@@ -30,7 +34,7 @@ fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled)
     let done = engine.transact(|transaction, next_seq| {
         let mut next = Some(first);
         let writes = std::iter::from_fn(|| next.take().or_else(|| inbox.next(filled)));
-        fill(transaction, shared, writes, next_seq, &mut answers)
+        fill(transaction, shared, writes, next_seq, &mut answers, MOST_OF_ONE)
     });
     match done {
         Ok(Done { changes, announced, faults }) => {
@@ -80,21 +84,32 @@ struct Done<'a> {
     faults: Vec<Faults>,
 }
 
-/// Applies operations to a transaction.
+/// Applies operations to a transaction. One that writes more than `most` bytes of rows is refused, and has no effect.
 fn fill<'a>(
     transaction: &WriteTransaction,
     shared: &'a Shared,
     mut writes: impl Iterator<Item = Write>,
     next_seq: u64,
     answers: &mut Vec<Answer>,
+    most: usize,
 ) -> Result<Group<Done<'a>>, StoreError> {
-    let mut faults: Vec<Faults> = Vec::new();
+    let (mut faults, mut anew): (Vec<Faults>, bool) = (Vec::new(), false);
     let mut batch = Batch::open(transaction, shared, next_seq);
     while batch.bytes() < MAX_BYTES
         && let Some(Write { apply, fault, .. }) = writes.next()
     {
+        let before = batch.mark();
+        let answer = apply(&mut batch)?;
+        let bytes = batch.bytes().saturating_sub(before.rows);
+        if bytes > most {
+            batch.forget(&before);
+            anew = true;
+            answer(Err(&StoreError::TooLarge { bytes, most }));
+            // The next operation must not see its rows.
+            break;
+        }
         faults.extend(fault);
-        answers.push(apply(&mut batch)?);
+        answers.push(answer);
     }
     if batch.next_seq != next_seq {
         let next_seq = batch.next_seq;
@@ -106,5 +121,5 @@ fn fill<'a>(
     }
     let announced = shared.ready.announce(std::mem::take(&mut changes.work_opened));
     let (writes, next_seq) = (std::mem::take(&mut changes.writes), changes.next_seq);
-    Ok(Group { writes, next_seq, value: Done { changes, announced, faults } })
+    Ok(Group { writes, next_seq, anew, value: Done { changes, announced, faults } })
 }

@@ -5,7 +5,10 @@
 #[allow(unreachable_pub, reason = "it is public for the tests of others")]
 mod small_disk;
 
+mod closing;
+mod commits;
 mod log;
+mod pace;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

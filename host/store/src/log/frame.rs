@@ -17,8 +17,8 @@ const MAGIC: [u8; 4] = *b"hwle";
 pub(super) const FRAME_HEAD: usize = 32;
 /// Frames begin at multiples of this.
 const ALIGN: usize = 8;
-/// The largest entry: a group of operations is cut far below it, and a single operation has limits of its own.
-pub(super) const MAX_ENTRY: usize = 256 * 1024 * 1024;
+/// The largest entry. The writer keeps a group of operations below it.
+pub(crate) const MAX_ENTRY: usize = 256 * 1024 * 1024;
 
 /// The number of bytes of the frame of an entry of this size.
 pub(super) fn frame_len(entry: usize) -> usize {

@@ -24,6 +24,7 @@ mod segment;
 pub use entry::{Entry, EntryHash, EntryId, EntryKind, Partition, Position};
 pub use error::LogError;
 pub use file::{FileLog, FileLogOptions};
+pub(crate) use frame::MAX_ENTRY;
 pub(crate) use medium::Medium;
 
 /// The outcome of an append.
