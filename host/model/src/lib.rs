@@ -105,7 +105,6 @@ pub use run::{
     ConditionRecord, Decision, EmittedEvent, Found, ItemRecord, OpenStep, Progress, Run, RunState, RunStateName,
     StepOutcome, StepRecord, StepWait,
 };
-pub use run_row::InWork;
 pub use schedule::{ForEachRecord, Missed, Past, Schedule, ScheduleId, ScheduleInput, ScheduleStatus};
 pub use secret::Secret;
 pub use signing::{

@@ -155,19 +155,13 @@ impl Run {
 
     /// Whether it is executed as part of its event's open work.
     pub fn in_work(&self) -> bool {
-        self.state == RunState::Running && !self.resumed
+        self.state.in_work(self.resumed)
     }
 
     /// When it is due, if it continues by itself: at its time while it waits; at once if it is in progress and is not
     /// part of its event's work. "At once" is the earliest instant, so that it does not depend on the clock.
     pub fn due_at(&self) -> Option<Timestamp> {
-        match self.state {
-            RunState::Waiting { until, .. } => Some(self.first_retry().map_or(until, |retry| retry.min(until))),
-            RunState::Running if self.resumed => Some(Timestamp::default()),
-            // Its next step waits for a plugin; those that later ones went past do not wait for that.
-            RunState::Parked { .. } => self.first_retry(),
-            _ => None,
-        }
+        self.state.due_at(self.resumed, self.first_retry())
     }
 
     /// When the first of its open steps is tried again.
@@ -177,7 +171,7 @@ impl Run {
 
     /// Whether its conditions are still to be asked: a plugin for one of them could not be called.
     pub fn undecided(&self) -> bool {
-        matches!(self.state, RunState::Parked { .. } | RunState::Waiting { .. }) && !self.decision.fired
+        self.state.undecided(self.decision.fired)
     }
 
     /// The run, failed for good: none of its open steps is tried again.
@@ -283,6 +277,27 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// [`Run::in_work`] of a run in this state.
+    pub fn in_work(&self, resumed: bool) -> bool {
+        *self == Self::Running && !resumed
+    }
+
+    /// [`Run::due_at`] of a run in this state, of whose open steps the first is tried again at `first_retry`.
+    pub fn due_at(&self, resumed: bool, first_retry: Option<Timestamp>) -> Option<Timestamp> {
+        match *self {
+            Self::Waiting { until, .. } => Some(first_retry.map_or(until, |retry| retry.min(until))),
+            Self::Running if resumed => Some(Timestamp::default()),
+            // Its next step waits for a plugin; those that later ones went past do not wait for that.
+            Self::Parked { .. } => first_retry,
+            _ => None,
+        }
+    }
+
+    /// [`Run::undecided`] of a run in this state.
+    pub fn undecided(&self, fired: bool) -> bool {
+        matches!(self, Self::Parked { .. } | Self::Waiting { .. }) && !fired
+    }
+
     /// Whether something is still to come.
     pub fn live(&self) -> bool {
         self.finished_at().is_none()

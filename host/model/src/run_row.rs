@@ -161,22 +161,5 @@ impl<'de> Deserialize<'de> for Run {
     }
 }
 
-/// [`Run::in_work`], read from a stored run without the rest of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InWork(pub bool);
-
-impl<'de> Deserialize<'de> for InWork {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Place {
-            state: RunStateName,
-            #[serde(default)]
-            resumed: bool,
-        }
-        let Place { state, resumed } = Place::deserialize(deserializer)?;
-        Ok(Self(state == RunStateName::Running && !resumed))
-    }
-}
-
 #[cfg(test)]
 mod tests;

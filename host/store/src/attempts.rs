@@ -232,8 +232,9 @@ fn log(
     let place = (space, attempt.started_at.millis(), seq, ordinal, attempt.number);
     batch.attempt_log()?.insert(place, rows::log_summary(delivery.queue, attempt))?;
     if !former {
-        let count = batch.counters()?.get(ATTEMPT_COUNT)?.map_or(0, |count| count.value());
-        batch.counters()?.insert(ATTEMPT_COUNT, count.saturating_add(1))?;
+        let (everywhere, name) = ATTEMPT_COUNT;
+        let count = batch.counter(everywhere, name)?;
+        count.value = count.value.saturating_add(1);
     }
     Ok(())
 }

@@ -66,7 +66,14 @@ impl Backlog {
     pub fn next_work(&self, most: usize) -> Result<Option<(Work, Turn)>, StoreError> {
         while let Some((space, seq)) = self.db.shared().ready.next(most.max(1)) {
             let turn = Turn { db: self.db.clone(), space };
-            match self.work_of(seq) {
+            let new = self.db.shared().recent.take_work((space, seq));
+            let found = match new {
+                Some(WorkRow { space, automations, lanes }) => {
+                    Ok(Some(Work { seq, space, automations, lanes, fresh: true }))
+                }
+                None => self.work_of(seq),
+            };
+            match found {
                 Ok(Some(work)) => return Ok(Some((work, turn))),
                 // It was closed by another task in the meantime.
                 Ok(None) => {}
@@ -88,7 +95,7 @@ impl Backlog {
         for row in table.range(after.saturating_add(1)..)?.take(limit) {
             let (seq, row) = row?;
             let WorkRow { space, automations, lanes } = rows::read(row.value())?;
-            work.push(Work { seq: seq.value(), space, automations, lanes });
+            work.push(Work { seq: seq.value(), space, automations, lanes, fresh: false });
         }
         Ok(work)
     }

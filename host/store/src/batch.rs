@@ -1,6 +1,6 @@
 //! One commit: its tables, and the operations that it consists of.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hookwright_model::SpaceId;
 use redb::{Table, Value, WriteTransaction};
@@ -30,6 +30,13 @@ pub(crate) struct Faults {
     pub(crate) after: &'static str,
 }
 
+/// A counter, as a commit leaves it.
+pub(crate) struct Counter {
+    name: String,
+    pub(crate) value: u64,
+    stored: u64,
+}
+
 /// What a commit changes besides the tables.
 pub(crate) struct Changes {
     pub(crate) next_seq: u64,
@@ -51,6 +58,7 @@ pub(crate) struct Mark {
     work_closed: usize,
     new_spaces: usize,
     newest: usize,
+    counter_uses: usize,
 }
 
 macro_rules! batch {
@@ -71,6 +79,10 @@ macro_rules! batch {
             pub(crate) touched: HashSet<(u32, u64)>,
             shared: &'t Shared,
             new_spaces: Vec<(SpaceId, u32)>,
+            /// The counters that were read or changed, by space. Each is written once, at the end.
+            counted: HashMap<u32, Vec<Counter>>,
+            /// Their values before each use: the space, the place among its counters, and the value.
+            counter_uses: Vec<(u32, usize, u64)>,
             /// New events to process or deliver.
             pub(crate) newest: Vec<Newest>,
         }
@@ -79,7 +91,7 @@ macro_rules! batch {
             pub(crate) fn open(transaction: &'t WriteTransaction, shared: &'t Shared, next_seq: u64) -> Self {
                 Self {
                     transaction,
-                    writes: WriteSet::default(),
+                    writes: WriteSet::to_be_filled(),
                     $($name: None,)*
                     next_seq,
                     work_opened: Vec::new(),
@@ -88,6 +100,8 @@ macro_rules! batch {
                     touched: HashSet::new(),
                     shared,
                     new_spaces: Vec::new(),
+                    counted: HashMap::new(),
+                    counter_uses: Vec::new(),
                     newest: Vec::new(),
                 }
             }
@@ -106,6 +120,7 @@ macro_rules! batch {
                     work_closed: self.work_closed.len(),
                     new_spaces: self.new_spaces.len(),
                     newest: self.newest.len(),
+                    counter_uses: self.counter_uses.len(),
                 }
             }
 
@@ -117,6 +132,11 @@ macro_rules! batch {
                 self.work_closed.truncate(since.work_closed);
                 self.new_spaces.truncate(since.new_spaces);
                 self.newest.truncate(since.newest);
+                for (space, place, value) in self.counter_uses.drain(since.counter_uses..).rev() {
+                    if let Some(counter) = self.counted.get_mut(&space).and_then(|all| all.get_mut(place)) {
+                        counter.value = value;
+                    }
+                }
             }
 
             /// Closes the tables, and returns what the commit changes besides them.
@@ -222,19 +242,53 @@ impl Batch<'_> {
         Ok(number)
     }
 
+    /// A counter, which is 0 at first.
+    pub(crate) fn counter(&mut self, space: u32, name: &str) -> Result<&mut Counter, StoreError> {
+        let known = self.counted.get(&space).and_then(|counters| counters.iter().position(|one| one.name == name));
+        let value = match known {
+            Some(_) => 0,
+            None => self.counters()?.get((space, name))?.map_or(0, |value| value.value()),
+        };
+        let counters = self.counted.entry(space).or_default();
+        let place = known.unwrap_or_else(|| {
+            counters.push(Counter { name: name.to_owned(), value, stored: value });
+            counters.len().saturating_sub(1)
+        });
+        let counter = counters.get_mut(place);
+        let counter = counter.ok_or_else(|| StoreError::Storage("a counter is not there".to_owned()))?;
+        self.counter_uses.push((space, place, counter.value));
+        Ok(counter)
+    }
+
+    /// Removes a counter, which begins at 0 again.
+    pub(crate) fn remove_counter(&mut self, space: u32, name: &str) -> Result<(), StoreError> {
+        self.counters()?.remove((space, name))?;
+        let counter = self.counter(space, name)?;
+        (counter.value, counter.stored) = (0, 0);
+        Ok(())
+    }
+
+    /// Writes the counters that were changed.
+    pub(crate) fn write_counters(&mut self) -> Result<(), StoreError> {
+        for (space, counters) in std::mem::take(&mut self.counted) {
+            for Counter { name, value, .. } in counters.iter().filter(|counter| counter.value != counter.stored) {
+                self.counters()?.insert((space, name.as_str()), *value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Records that ids up to `id` were assigned.
     pub(crate) fn count(&mut self, space: u32, kind: &str, id: u64) -> Result<(), StoreError> {
-        let highest = self.counters()?.get((space, kind))?.map_or(0, |value| value.value());
-        if id > highest {
-            self.counters()?.insert((space, kind), id)?;
-        }
+        let counter = self.counter(space, kind)?;
+        counter.value = counter.value.max(id);
         Ok(())
     }
 
     /// The next id of a kind whose ids are assigned in the commit itself.
     pub(crate) fn next(&mut self, space: u32, kind: &str) -> Result<u64, StoreError> {
-        let next = self.counters()?.get((space, kind))?.map_or(0, |value| value.value()).saturating_add(1);
-        self.counters()?.insert((space, kind), next)?;
-        Ok(next)
+        let counter = self.counter(space, kind)?;
+        counter.value = counter.value.saturating_add(1);
+        Ok(counter.value)
     }
 }

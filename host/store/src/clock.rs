@@ -7,6 +7,7 @@ use hookwright_model::{DeliveryId, DeliveryState, Mail, MailState, Run, RunId, R
 
 use crate::batch::Batch;
 use crate::due::Timetable;
+use crate::rows::run::Head;
 use crate::tables::{COUNTERS, DUE, DUE_MAIL, DUE_RUN, QUEUE};
 use crate::{StoreError, continuation, idempotency, mails, queue, rows};
 
@@ -151,7 +152,8 @@ fn pull_back_run(batch: &mut Batch<'_>, key: DueKey, now: Timestamp) -> Result<b
     if run.due_at() == Some(at) {
         return Ok(false);
     }
-    continuation::save(batch, space, Some(&stored), &mut run)?;
+    let json = rows::json(&run)?;
+    continuation::save(batch, space, Some(&Head::of(&stored)), &mut run, &json)?;
     Ok(true)
 }
 

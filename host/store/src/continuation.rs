@@ -14,10 +14,11 @@
 //! [`LIVE`](crate::tables::LIVE) lists the runs that have left their event's work and have not ended, so that each of
 //! them can be checked at the start without reading all runs.
 
-use hookwright_model::{InWork, Run, RunId, RunState, Timestamp};
+use hookwright_model::{Run, RunId, RunState, Timestamp};
 use redb::{Database, ReadableDatabase as _};
 
 use crate::batch::Batch;
+use crate::rows::run::{self, Head};
 use crate::shared::Shared;
 use crate::tables::{DUE_RUN, LIVE, RUNS};
 use crate::{StoreError, lanes, rows, work};
@@ -39,28 +40,35 @@ enum Row {
 }
 
 /// The rows of a run; empty if it has ended.
-fn rows_of(run: &Run) -> Vec<Row> {
-    match &run.state {
+fn rows_of(head: &Head) -> Vec<Row> {
+    match &head.state {
         RunState::Queued => vec![Row::Lane],
         RunState::Parked { plugin } => {
-            std::iter::once(Row::Parked(plugin.clone())).chain(run.due_at().map(Row::Due)).collect()
+            std::iter::once(Row::Parked(plugin.clone())).chain(head.due_at().map(Row::Due)).collect()
         }
-        RunState::Running | RunState::Waiting { .. } => vec![run.due_at().map_or(Row::Work, Row::Due)],
+        RunState::Running | RunState::Waiting { .. } => vec![head.due_at().map_or(Row::Work, Row::Due)],
         RunState::Skipped { .. } | RunState::Done { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => {
             Vec::new()
         }
     }
 }
 
-/// Replaces the stored run, and moves its rows.
-pub(crate) fn save(batch: &mut Batch<'_>, space: u32, stored: Option<&Run>, run: &mut Run) -> Result<(), StoreError> {
-    settle(batch, space, run, stored.is_none_or(Run::undecided))?;
+/// Replaces the stored run, and moves its rows. `json`: the run, before this has set what is in its head.
+pub(crate) fn save(
+    batch: &mut Batch<'_>,
+    space: u32,
+    stored: Option<&Head>,
+    run: &mut Run,
+    json: &[u8],
+) -> Result<(), StoreError> {
+    settle(batch, space, run, stored.is_none_or(Head::undecided))?;
     let waited = stored.is_some_and(|stored| stored.resumed || stored.state != RunState::Running);
     run.resumed = run.state.live() && (waited || run.state != RunState::Running);
     run.version = stored.map_or(0, |stored| stored.version.saturating_add(1));
     let RunId { seq, ordinal } = run.id;
-    batch.runs()?.insert((space, seq, ordinal), rows::json(run)?.as_slice())?;
-    let (old, new) = (stored.map(rows_of).unwrap_or_default(), rows_of(run));
+    let head = Head::of(run);
+    batch.runs()?.insert((space, seq, ordinal), head.row(json).as_slice())?;
+    let (old, new) = (stored.map(rows_of).unwrap_or_default(), rows_of(&head));
     for row in old.iter().filter(|row| !new.contains(row)) {
         remove(batch, space, run, row)?;
     }
@@ -128,11 +136,8 @@ fn remove(batch: &mut Batch<'_>, space: u32, run: &Run, row: &Row) -> Result<(),
 pub(crate) fn close_work_after(batch: &mut Batch<'_>, space: u32, left: RunId) -> Result<(), StoreError> {
     for row in batch.runs()?.range((space, left.seq, 0)..=(space, left.seq, u32::MAX))? {
         let (key, row) = row?;
-        if key.value().2 != left.ordinal {
-            let InWork(in_work) = rows::read(row.value())?;
-            if in_work {
-                return Ok(());
-            }
+        if key.value().2 != left.ordinal && run::read_head(row.value())?.in_work() {
+            return Ok(());
         }
     }
     work::close_work(batch, left.seq)
@@ -141,14 +146,21 @@ pub(crate) fn close_work_after(batch: &mut Batch<'_>, space: u32, left: RunId) -
 /// The stored run.
 pub(crate) fn load(batch: &mut Batch<'_>, space: u32, id: RunId) -> Result<Option<Run>, StoreError> {
     let row = batch.runs()?.get((space, id.seq, id.ordinal))?;
-    row.map(|row| rows::read(row.value())).transpose()
+    row.map(|row| run::read_run(row.value())).transpose()
+}
+
+/// The head of the stored run.
+pub(crate) fn load_head(batch: &mut Batch<'_>, space: u32, id: RunId) -> Result<Option<Head>, StoreError> {
+    let row = batch.runs()?.get((space, id.seq, id.ordinal))?;
+    row.map(|row| run::read_head(row.value())).transpose()
 }
 
 /// Makes a parked or queued run due `now`.
 pub(crate) fn go_on(batch: &mut Batch<'_>, space: u32, stored: &Run, now: Timestamp) -> Result<(), StoreError> {
     let released = RunState::Waiting { until: now, since: Some(now), plugin: None };
     let mut run = Run { state: released, ..stored.clone() };
-    save(batch, space, Some(stored), &mut run)
+    let json = rows::json(&run)?;
+    save(batch, space, Some(&Head::of(stored)), &mut run, &json)
 }
 
 /// The result of a check of the runs that have not ended.
@@ -187,7 +199,7 @@ pub(crate) fn adopt(db: &Database) -> Result<Checked, StoreError> {
             for row in table.range(first..)?.take(CHUNK) {
                 let (key, row) = row?;
                 last = Some(key.value());
-                if rows::read::<Run>(row.value())?.state.live() {
+                if run::read_head(row.value())?.state.live() {
                     live.push(key.value());
                 }
             }
@@ -235,12 +247,13 @@ fn check_run(batch: &mut Batch<'_>, space: u32, mut run: Run, checked: &mut Chec
             return Ok(());
         }
         run.resumed = true;
-        batch.runs()?.insert((space, seq, ordinal), rows::json(&run)?.as_slice())?;
+        let row = Head::of(&run).row(&rows::json(&run)?);
+        batch.runs()?.insert((space, seq, ordinal), row.as_slice())?;
     }
     checked.live = checked.live.saturating_add(1);
     batch.live()?.insert((space, seq, ordinal), ())?;
     let mut complete = true;
-    for row in rows_of(&run) {
+    for row in rows_of(&Head::of(&run)) {
         complete &= match &row {
             Row::Work => true,
             Row::Due(at) => batch.due()?.get((at.millis(), space, seq, ordinal, DUE_RUN))?.is_some(),

@@ -10,6 +10,7 @@ use crate::backlog::Backlog;
 use crate::batch::{Batch, Faults};
 use crate::db::Db;
 use crate::page::{Cursor, Listing, Page};
+use crate::recent::Newest;
 use crate::tables::{DESCENDANTS, EVENT_IDS, EVENTS};
 use crate::work::WorkRow;
 use crate::{StoreError, lanes, queue, rows};
@@ -47,7 +48,8 @@ pub enum EventLookup {
 pub(crate) struct Prepared {
     event: Arc<Event>,
     row: Vec<u8>,
-    work: Option<Vec<u8>>,
+    /// What is to be done for it, and the row that says so.
+    work: Option<(WorkRow, Vec<u8>)>,
     /// Ordinals with the names of their lanes.
     lanes: Vec<(u32, String)>,
     deliveries: Vec<NewDelivery>,
@@ -70,13 +72,15 @@ impl Prepared {
             None
         } else {
             let (automations, lanes) = (plan.automations, plan.lanes);
-            Some(rows::json(&WorkRow { space: event.space.clone(), automations, lanes })?)
+            let work = WorkRow { space: event.space.clone(), automations, lanes };
+            let row = rows::json(&work)?;
+            Some((work, row))
         };
         Ok(Self { event: Arc::new(event), row, work, lanes, deliveries: plan.deliveries })
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let work = self.work.as_ref().map_or(0, Vec::len);
+        let work = self.work.as_ref().map_or(0, |(_, row)| row.len());
         let deliveries = self.deliveries.len().saturating_mul(DELIVERY);
         self.row.len().saturating_add(work).saturating_add(deliveries)
     }
@@ -100,10 +104,7 @@ pub(crate) fn append(batch: &mut Batch<'_>, prepared: Prepared) -> Result<Append
     }
     batch.next_seq = seq.saturating_add(1);
     batch.events()?.insert((space, seq), row.as_slice())?;
-    if work.is_some() || !deliveries.is_empty() {
-        batch.newest.push(((space, seq), Arc::clone(&event), row.len()));
-    }
-    if let Some(work) = work {
+    if let Some((_, work)) = &work {
         batch.work()?.insert(seq, work.as_slice())?;
         batch.work_opened.push((space, seq));
         if let Some(root) = event.cause.as_ref().and_then(|cause| cause.root.as_ref()) {
@@ -111,6 +112,11 @@ pub(crate) fn append(batch: &mut Batch<'_>, prepared: Prepared) -> Result<Append
             let made = batch.descendants()?.get(key)?.map_or(0, |count| count.value()).saturating_add(1);
             batch.descendants()?.insert(key, made)?;
         }
+    }
+    if work.is_some() || !deliveries.is_empty() {
+        let bytes = row.len().saturating_add(work.as_ref().map_or(0, |(_, row)| row.len()));
+        let work = work.map(|(work, _)| work);
+        batch.newest.push(Newest { place: (space, seq), event: Arc::clone(&event), work, bytes });
     }
     for (ordinal, lane) in &lanes {
         batch.lanes()?.insert((space, lane.as_str(), seq, *ordinal), ())?;

@@ -8,6 +8,7 @@
 //! | 3 | recovery | runs in progress outside of their event's work are listed in `live`, and each has a row by which it is continued |
 //! | 4 | keys that expire | idempotency keys have their time of arrival, and a row in `idempotency_times` |
 //! | 5 | the commit log | what the file lacks is in the commit log beside it; `meta` says how much of it the file has |
+//! | 6 | short heads | the row of a run begins with a head (`rows/run.rs`); rows without one are read as they are |
 
 use std::collections::HashMap;
 

@@ -55,7 +55,7 @@ pub(crate) fn write(batch: &mut Batch<'_>, space: u32, note: ReadyNote) -> Resul
 /// Deletes a source's log.
 pub(crate) fn forget(batch: &mut Batch<'_>, space: u32, source: &str) -> Result<(), StoreError> {
     batch.requests()?.remove_range((space, source, 0)..=(space, source, u64::MAX))?;
-    batch.counters()?.remove((space, counter(source).as_str()))?;
+    batch.remove_counter(space, &counter(source))?;
     Ok(())
 }
 

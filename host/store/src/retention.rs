@@ -91,9 +91,9 @@ fn remove_attempts(batch: &mut Batch<'_>, places: &[Place]) -> Result<usize, Sto
             removed = removed.saturating_add(1);
         }
     }
-    let count = batch.counters()?.get(ATTEMPT_COUNT)?.map_or(0, |count| count.value());
-    let left = count.saturating_sub(u64::try_from(removed).unwrap_or(u64::MAX));
-    batch.counters()?.insert(ATTEMPT_COUNT, left)?;
+    let (everywhere, name) = ATTEMPT_COUNT;
+    let count = batch.counter(everywhere, name)?;
+    count.value = count.value.saturating_sub(u64::try_from(removed).unwrap_or(u64::MAX));
     Ok(removed)
 }
 

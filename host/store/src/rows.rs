@@ -1,5 +1,7 @@
 //! The encoding of rows.
 
+pub(crate) mod run;
+
 use bytes::Bytes;
 use hookwright_model::{Attempt, Event, SpaceId, StoredNote, StoredRecord, Version};
 use serde::Serialize;

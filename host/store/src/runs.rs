@@ -6,12 +6,11 @@ use crate::batch::{Batch, Faults};
 use crate::db::Db;
 use crate::effects::{ReadyEffects, apply, conflict};
 use crate::page::{Cursor, Listing, Page};
+use crate::rows::run::{Head, read_run};
 use crate::tables::{DUE_RUN, ITEMS, PARKED, RUNS};
 use crate::{StoreError, continuation, rows, work};
 
 const DECIDE: Faults = Faults { before: "decide.before-commit", after: "decide.after-commit" };
-/// About how many bytes the row of a run has.
-const ROW: usize = 1024;
 const STEP: Faults = Faults { before: "step.before-commit", after: "step.after-commit" };
 
 /// One try of a step, to be committed with its effects or not at all.
@@ -71,9 +70,33 @@ pub enum StepCommitted {
     Superseded,
 }
 
+/// A run that the caller has encoded, so that the writer has little work.
+struct ReadyRun {
+    run: Run,
+    /// `None`: it is seldom stored.
+    json: Option<Vec<u8>>,
+}
+
+impl ReadyRun {
+    fn new(run: Run) -> Result<Self, StoreError> {
+        Ok(Self { json: Some(rows::json(&run)?), run })
+    }
+
+    fn bytes(&self) -> usize {
+        self.json.as_ref().map_or(0, Vec::len)
+    }
+
+    fn store(self, batch: &mut Batch<'_>, space: u32, stored: Option<&Head>) -> Result<Run, StoreError> {
+        let Self { mut run, json } = self;
+        let json = json.map_or_else(|| rows::json(&run), Ok)?;
+        continuation::save(batch, space, stored, &mut run, &json)?;
+        Ok(run)
+    }
+}
+
 /// A try of a step that the caller has prepared, so that the writer has little work.
 struct ReadyStep {
-    run: Run,
+    run: ReadyRun,
     /// Of an item: the step, the index, and the row.
     item: Option<(u32, u32, Vec<u8>)>,
     effects: ReadyEffects,
@@ -83,18 +106,19 @@ impl ReadyStep {
     fn new(step: StepCommit) -> Result<Self, StoreError> {
         let StepCommit { run, item, effects } = step;
         let item = item.map(|(step, item)| Ok::<_, StoreError>((step, item.index, rows::json(&item)?))).transpose()?;
-        Ok(Self { run, item, effects: ReadyEffects::new(effects)? })
+        Ok(Self { run: ReadyRun::new(run)?, item, effects: ReadyEffects::new(effects)? })
     }
 
     fn bytes(&self) -> usize {
-        self.effects.bytes().saturating_add(ROW)
+        let item = self.item.as_ref().map_or(0, |(_, _, row)| row.len());
+        self.effects.bytes().saturating_add(self.run.bytes()).saturating_add(item)
     }
 
     /// Stores the run as it is after the try, and the effects, which conflict with nothing.
-    fn store(self, batch: &mut Batch<'_>, space: u32, stored: Option<&Run>) -> Result<Run, StoreError> {
-        let Self { mut run, item, effects } = self;
+    fn store(self, batch: &mut Batch<'_>, space: u32, stored: Option<&Head>) -> Result<Run, StoreError> {
+        let Self { run, item, effects } = self;
         apply(batch, space, effects)?;
-        continuation::save(batch, space, stored, &mut run)?;
+        let run = run.store(batch, space, stored)?;
         if let Some((step, index, row)) = item {
             batch.items()?.insert((space, run.id.seq, run.id.ordinal, step, index), row.as_slice())?;
         }
@@ -103,8 +127,8 @@ impl ReadyStep {
 }
 
 /// Stores the decision of a run, with the first try if it conflicts with nothing.
-fn begin(batch: &mut Batch<'_>, space: u32, mut run: Run, first: Option<ReadyStep>) -> Result<Begun, StoreError> {
-    if let Some(run) = continuation::load(batch, space, run.id)? {
+fn begin(batch: &mut Batch<'_>, space: u32, run: ReadyRun, first: Option<ReadyStep>) -> Result<Begun, StoreError> {
+    if let Some(run) = continuation::load(batch, space, run.run.id)? {
         return Ok(Begun { run, first: FirstTry::None });
     }
     let mut outcome = FirstTry::None;
@@ -114,8 +138,7 @@ fn begin(batch: &mut Batch<'_>, space: u32, mut run: Run, first: Option<ReadySte
             None => return Ok(Begun { run: first.store(batch, space, None)?, first: FirstTry::Done }),
         }
     }
-    continuation::save(batch, space, None, &mut run)?;
-    Ok(Begun { run, first: outcome })
+    Ok(Begun { run: run.store(batch, space, None)?, first: outcome })
 }
 
 /// Runs.
@@ -131,10 +154,13 @@ impl Runs {
         let space = space.clone();
         let ready = |Decided { run, first }: Decided| {
             let first = first.filter(|_| run.lane.is_none()).map(ReadyStep::new).transpose()?;
+            // With a first try, the decision alone is stored only after a write conflict.
+            let run = if first.is_some() { ReadyRun { run, json: None } } else { ReadyRun::new(run)? };
             Ok((run, first))
         };
-        let runs: Vec<(Run, Option<ReadyStep>)> = runs.into_iter().map(ready).collect::<Result<_, StoreError>>()?;
-        let bytes = runs.iter().map(|(_, first)| first.as_ref().map_or(ROW, ReadyStep::bytes)).sum();
+        let runs: Vec<(ReadyRun, Option<ReadyStep>)> =
+            runs.into_iter().map(ready).collect::<Result<_, StoreError>>()?;
+        let bytes = runs.iter().map(|(run, first)| first.as_ref().map_or(run.bytes(), ReadyStep::bytes)).sum();
         self.db
             .write(Some(DECIDE), bytes, move |batch| {
                 let number = batch.number(&space)?;
@@ -155,9 +181,9 @@ impl Runs {
         let ready = ReadyStep::new(step)?;
         self.db
             .write(Some(STEP), ready.bytes(), move |batch| {
-                let number = batch.number(&ready.run.space)?;
-                let stored = continuation::load(batch, number, ready.run.id)?;
-                let as_expected = |stored: &Run| stored.state.live() && stored.version == ready.run.version;
+                let number = batch.number(&ready.run.run.space)?;
+                let stored = continuation::load_head(batch, number, ready.run.run.id)?;
+                let as_expected = |stored: &Head| stored.state.live() && stored.version == ready.run.run.version;
                 let Some(stored) = stored.filter(as_expected) else { return Ok(StepCommitted::Superseded) };
                 if let Some(what) = conflict(batch, number, &ready.effects)? {
                     return Ok(StepCommitted::Conflict(what));
@@ -177,7 +203,7 @@ impl Runs {
         self.db
             .write(None, 32, move |batch| {
                 let number = batch.number(&space)?;
-                if continuation::load(batch, number, id)?.and_then(|run| run.due_at()) != Some(due) {
+                if continuation::load_head(batch, number, id)?.and_then(|head| head.due_at()) != Some(due) {
                     batch.due()?.remove((due.millis(), number, id.seq, id.ordinal, DUE_RUN))?;
                 }
                 Ok(())
@@ -272,7 +298,7 @@ impl Runs {
         let Some(number) = self.db.number(space) else { return Ok(None) };
         let read = self.db.begin_read()?;
         let row = read.open_table(RUNS)?.get((number, id.seq, id.ordinal))?;
-        row.map(|row| rows::read(row.value())).transpose()
+        row.map(|row| read_run(row.value())).transpose()
     }
 
     /// All runs for an event.
@@ -280,7 +306,7 @@ impl Runs {
         let Some(number) = self.db.number(space) else { return Ok(Vec::new()) };
         let read = self.db.begin_read()?;
         let table = read.open_table(RUNS)?;
-        table.range((number, seq, 0)..=(number, seq, u32::MAX))?.map(|row| rows::read(row?.1.value())).collect()
+        table.range((number, seq, 0)..=(number, seq, u32::MAX))?.map(|row| read_run(row?.1.value())).collect()
     }
 
     /// Runs for which `keep` returns true, newest first.
@@ -294,7 +320,7 @@ impl Runs {
             page.limit,
             rows,
             |(key, _)| Cursor { seq: key.value().1, ordinal: key.value().2 },
-            |(_, row)| Ok(Some(rows::read::<Run>(row.value())?).filter(|run| keep(run))),
+            |(_, row)| Ok(Some(read_run(row.value())?).filter(|run| keep(run))),
         )
     }
 }

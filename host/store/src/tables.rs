@@ -121,7 +121,7 @@ pub(crate) const DUE_SCHEDULE: u8 = 3;
 pub(crate) const DUE_POLL: u8 = 4;
 
 /// The format of this version.
-pub(crate) const FORMAT: u32 = 5;
+pub(crate) const FORMAT: u32 = 6;
 /// The first format whose store has a commit log.
 pub(crate) const LOGGED: u32 = 5;
 

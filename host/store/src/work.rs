@@ -21,6 +21,8 @@ pub struct Work {
     pub automations: Vec<AutomationId>,
     /// The lanes of their runs.
     pub lanes: Vec<NewLane>,
+    /// It has just been accepted: nothing is decided for it yet.
+    pub fresh: bool,
 }
 
 impl Work {
@@ -31,7 +33,7 @@ impl Work {
 }
 
 /// The stored form.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WorkRow {
     pub(crate) space: SpaceId,
     pub(crate) automations: Vec<AutomationId>,

@@ -14,6 +14,8 @@ use crate::StoreError;
 const REMOVED: u8 = 0;
 const INSERTED: u8 = 1;
 
+const ROOM: usize = 16 * 1024;
+
 /// The rows that a commit has written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WriteSet(Vec<u8>);
@@ -29,6 +31,11 @@ pub(crate) struct Written<'a> {
 }
 
 impl WriteSet {
+    /// With room for what a few operations write.
+    pub(crate) fn to_be_filled() -> Self {
+        Self(Vec::with_capacity(ROOM))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

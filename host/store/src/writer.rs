@@ -111,6 +111,7 @@ fn fill<'a>(
         faults.extend(fault);
         answers.push(answer);
     }
+    batch.write_counters()?;
     if batch.next_seq != next_seq {
         let next_seq = batch.next_seq;
         batch.counters()?.insert(SEQ, next_seq)?;

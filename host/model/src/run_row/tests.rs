@@ -119,21 +119,6 @@ fn a_contradictory_row_never_stops_a_run() {
     }
 }
 
-#[test]
-fn whether_a_run_is_part_of_its_events_work_is_read_without_the_rest() {
-    for (name, waits) in [
-        ("running", ""),
-        ("running", r#","resumed":true"#),
-        ("waiting", r#","retry_at":"2026-01-01T00:00:20.000Z","resumed":true"#),
-        ("queued", r#","resumed":true"#),
-        ("skipped", ""),
-    ] {
-        let row = row(name, waits, "");
-        let InWork(in_work) = serde_json::from_str(&row).unwrap();
-        assert_eq!(in_work, read(&row).in_work(), "{name}{waits}");
-    }
-}
-
 fn time() -> impl Strategy<Value = Timestamp> {
     (0..4_000_000_000_000_i64).prop_map(Timestamp::from_millis)
 }

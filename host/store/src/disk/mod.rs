@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
@@ -253,9 +252,9 @@ impl Opening {
         while let Some(batch) = self.behind.next() {
             let written = guarded(|| self.write_batch(&batch));
             match self.noted(written.unwrap_or_else(|panic| Err(io::Error::other(panic))), "writing") {
-                Ok(()) => self.behind.done(),
+                Ok(()) => self.behind.done(batch),
                 Err(_) => {
-                    self.disk.unsure.lock().extend(batch.blocks.keys());
+                    self.disk.unsure.lock().extend(batch.numbers());
                     return self.behind.stop();
                 }
             }
@@ -272,8 +271,9 @@ impl Opening {
             self.disk.sums.set_len(cut)?;
             self.file.set_len(cut)?;
         }
-        self.disk.sums.doubt(batch.blocks.keys().copied())?;
-        for (offset, bytes) in behind::runs(batch, RUN) {
+        let blocks = batch.blocks();
+        self.disk.sums.doubt(blocks.iter().map(|(number, _)| *number))?;
+        for (offset, bytes) in behind::runs(&blocks, RUN) {
             self.file_write(offset, &bytes)?;
         }
         if let Some(length) = batch.length {
@@ -283,7 +283,7 @@ impl Opening {
         fault_point("checkpoint.before-flush");
         self.file_sync()?;
         fault_point("checkpoint.after-flush");
-        self.disk.sums.settle(batch.blocks.iter().map(|(number, block)| (*number, checksum(block))))
+        self.disk.sums.settle(blocks.iter().map(|(number, block)| (*number, checksum(block))))
     }
 
     fn file_write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -314,22 +314,25 @@ impl Opening {
 
     /// Reads blocks, the newest content of each.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        // The parts of the range that the file has, each as long as can be: where it begins and ends.
+        let mut missing: Vec<(usize, usize)> = Vec::new();
         let state = self.behind.lock();
-        let blocks: Vec<Option<Bytes>> =
-            overlay::parts(offset, out.len()).map(|(block, ..)| state.block(block)).collect();
-        drop(state);
-        if blocks.iter().any(Option::is_none) {
-            self.noted(self.file_read(offset, out), "reading")?;
-        }
-        let mut wrong = None;
-        for ((block, within, from, length), newest) in overlay::parts(offset, out.len()).zip(blocks) {
-            let Some(out) = out.get_mut(from..from.saturating_add(length)) else { continue };
-            match newest.as_ref().and_then(|newest| newest.get(within..within.saturating_add(length))) {
-                Some(newest) => out.copy_from_slice(newest),
-                None => {
-                    wrong = wrong.or(self.disk.sums.wrong(block.saturating_mul(BLOCK), out).filter(|_| within == 0))
-                }
+        for (block, within, from, length) in overlay::parts(offset, out.len()) {
+            let to = from.saturating_add(length);
+            let newest = state.block(block).and_then(|newest| newest.get(within..within.saturating_add(length)));
+            match (newest, out.get_mut(from..to), missing.last_mut()) {
+                (Some(newest), Some(out), _) => out.copy_from_slice(newest),
+                (_, _, Some((_, end))) if *end == from => *end = to,
+                _ => missing.push((from, to)),
             }
+        }
+        drop(state);
+        let mut wrong = None;
+        for (from, to) in missing {
+            let Some(out) = out.get_mut(from..to) else { continue };
+            let place = offset.saturating_add(u64::try_from(from).unwrap_or(u64::MAX));
+            self.noted(self.file_read(place, out), "reading")?;
+            wrong = wrong.or(self.disk.sums.wrong(place, out));
         }
         match wrong {
             None => Ok(()),
@@ -343,20 +346,18 @@ impl Opening {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let data = Bytes::copy_from_slice(data);
         for (block, within, from, length) in overlay::parts(offset, data.len()) {
-            let part = data.slice(from..from.saturating_add(length));
-            let whole = if length == block_len() {
-                part
-            } else {
-                let mut whole = vec![0; block_len()];
-                self.read(block.saturating_mul(BLOCK), &mut whole)?;
-                if let Some(place) = whole.get_mut(within..within.saturating_add(length)) {
-                    place.copy_from_slice(&part);
-                }
-                whole.into()
-            };
-            self.behind.lock().put(block, whole);
+            let Some(part) = data.get(from..from.saturating_add(length)) else { continue };
+            if length == block_len() {
+                self.behind.lock().put(block, part);
+                continue;
+            }
+            let mut whole = vec![0; block_len()];
+            self.read(block.saturating_mul(BLOCK), &mut whole)?;
+            if let Some(place) = whole.get_mut(within..within.saturating_add(length)) {
+                place.copy_from_slice(part);
+            }
+            self.behind.lock().put(block, &whole);
         }
         let mut length = self.length.lock();
         *length = (*length).max(offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX)));

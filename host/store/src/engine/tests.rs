@@ -312,6 +312,7 @@ async fn damage_that_comes_to_light_while_the_store_serves_ends_it() {
     assert!(matches!(found, Some(StoreError::Damaged(_))), "{found:?}");
     until("health", async || store.health().name() == "damaged").await;
     assert!(matches!(send(&store, "new", b"x").await, Err(StoreError::Damaged(_))));
+    store.close().await;
     drop(store);
     // It is not opened again, although nothing has read that place yet, until the file is intact.
     let refused = Store::open(&options(dir.path())).err().unwrap().to_string();

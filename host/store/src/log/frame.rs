@@ -25,11 +25,12 @@ pub(super) fn frame_len(entry: usize) -> usize {
     FRAME_HEAD.saturating_add(entry).next_multiple_of(ALIGN)
 }
 
-/// The frame of an entry, and the entry's hash.
-pub(super) fn framed(entry: &Entry, seed: u64) -> (Vec<u8>, EntryHash) {
-    let mut frame = Vec::with_capacity(frame_len(entry.encoded_len()));
+/// Writes the frame of an entry into a buffer, in place of what is there; returns the entry's hash.
+pub(super) fn write_frame(entry: &Entry, seed: u64, frame: &mut Vec<u8>) -> EntryHash {
+    frame.clear();
+    frame.reserve(frame_len(entry.encoded_len()));
     frame.resize(FRAME_HEAD, 0);
-    entry.encode(&mut frame);
+    entry.encode(frame);
     let encoded = frame.get(FRAME_HEAD..).unwrap_or_default();
     let (length, hash) = (u32::try_from(encoded.len()).unwrap_or(u32::MAX), EntryHash::of(encoded));
     let head = head(length, hash, seed);
@@ -37,7 +38,7 @@ pub(super) fn framed(entry: &Entry, seed: u64) -> (Vec<u8>, EntryHash) {
         *byte = new;
     }
     frame.resize(frame.len().next_multiple_of(ALIGN), 0);
-    (frame, hash)
+    hash
 }
 
 fn head(length: u32, hash: EntryHash, seed: u64) -> [u8; FRAME_HEAD] {
@@ -99,6 +100,12 @@ pub(super) fn frame_after(content: &Bytes, offset: usize, seed: u64) -> Option<(
 mod tests {
     use super::super::entry::{EntryId, EntryKind};
     use super::*;
+
+    fn framed(entry: &Entry, seed: u64) -> (Vec<u8>, EntryHash) {
+        let mut frame = b"of an entry before".to_vec();
+        let hash = write_frame(entry, seed, &mut frame);
+        (frame, hash)
+    }
 
     fn entry(position: u64, body: &'static [u8]) -> Entry {
         Entry {

@@ -32,6 +32,10 @@ use crate::fault_point;
 /// The length of the first segment. Each one is twice as long as the one before it, up to the limit of the options.
 const FIRST_SEGMENT: usize = 256 * 1024;
 
+/// The memory for frames that is kept between two appends. Memory that is new has to be cleared first, which takes longer
+/// than to write to it.
+const MOST_KEPT: usize = 1024 * 1024;
+
 /// A partition.
 #[derive(Debug)]
 pub(super) struct PartitionLog {
@@ -51,6 +55,8 @@ struct State {
     /// The length of the file that becomes the next segment.
     spare: Option<usize>,
     acknowledged: File,
+    /// Memory for the frame of the next entry.
+    frame: Vec<u8>,
     /// Why the last append failed.
     failed: Option<String>,
 }
@@ -90,7 +96,7 @@ impl PartitionLog {
         }
         let spare = std::fs::metadata(folder.join("spare")).ok().and_then(|found| usize::try_from(found.len()).ok());
         let (acknowledged, position) = open_acknowledged(&folder)?;
-        let state = State { segments, spare, acknowledged, failed: None };
+        let state = State { segments, spare, acknowledged, frame: Vec::new(), failed: None };
         let last = state.extent().last;
         if last < position {
             let path = state.segments.back().map_or(folder.as_path(), |segment| &segment.path);
@@ -151,8 +157,13 @@ impl PartitionLog {
             state.segments.push_back(segment);
             fault_point("log.after-rotate");
         }
-        if let Some(segment) = state.segments.back_mut() {
-            segment.append(&self.medium, entry)?;
+        let State { segments, frame, .. } = state;
+        if let Some(segment) = segments.back_mut() {
+            let appended = segment.append(&self.medium, entry, frame);
+            if frame.capacity() > MOST_KEPT {
+                *frame = Vec::new();
+            }
+            appended?;
         }
         if let Err(error) = acknowledge(&self.medium, &state.acknowledged, entry.position) {
             tracing::warn!(%error, "what was acknowledged is not recorded: damage to the end of the log may not be noticed");

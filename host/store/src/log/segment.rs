@@ -17,7 +17,7 @@ use twox_hash::XxHash3_64;
 
 use super::entry::{Entry, EntryHash, Partition, Position, chunk};
 use super::error::LogError;
-use super::frame::{frame_after, frame_at, frame_len, framed};
+use super::frame::{frame_after, frame_at, frame_len, write_frame};
 use super::medium::Medium;
 
 const MAGIC: [u8; 8] = *b"hwlogseg";
@@ -157,9 +157,10 @@ impl Segment {
     }
 
     /// Writes the next entry, and returns when it is durable.
-    pub(super) fn append(&mut self, medium: &Medium, entry: &Entry) -> Result<(), LogError> {
-        let (frame, hash) = framed(entry, self.seed);
-        medium.write_durably(&self.file, &self.path, &frame, self.end)?;
+    /// Appends an entry. `frame`: memory for its frame.
+    pub(super) fn append(&mut self, medium: &Medium, entry: &Entry, frame: &mut Vec<u8>) -> Result<(), LogError> {
+        let hash = write_frame(entry, self.seed, frame);
+        medium.write_durably(&self.file, &self.path, frame, self.end)?;
         (self.last_frame, self.end) = (self.end, self.end.saturating_add(frame.len()));
         (self.last, self.hash) = (entry.position, hash);
         Ok(())
