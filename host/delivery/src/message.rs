@@ -65,7 +65,7 @@ impl Messages {
         delivery: &Delivery,
         event: &Event,
     ) -> Result<Shape, PipelineError> {
-        let occasion = Occasion { space: &webhook.space, event, by: By::Webhook(delivery.id) };
+        let occasion = Occasion { space: &webhook.space, event, by: By::Webhook(delivery.id), shared: None };
         if let (Some(when), Purpose::Event | Purpose::Redelivery) = (&webhook.when, delivery.purpose) {
             let (decision, waits) = decide(&self.invoke, occasion, Some(when), Default::default()).await;
             match waits {

@@ -131,7 +131,7 @@ impl DryRuns {
     ) -> Result<DryRunReport, PipelineError> {
         self.loading.loaded(space, &automation.plugins()).await;
         let triggered = automation.on.iter().any(|pattern| pattern.takes(&event.event_type));
-        let occasion = Occasion { space, event, by: By::DryRun };
+        let occasion = Occasion { space, event, by: By::DryRun, shared: None };
         let (decision, waits) =
             decide(&self.steps.invoke, occasion, automation.when.as_ref(), automation.on_unavailable).await;
         let send = send.then(|| Arc::clone(&self.egress) as Arc<dyn Outbound>);

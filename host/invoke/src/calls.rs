@@ -208,6 +208,7 @@ impl Invoke {
             tape: None,
             tries: None,
             body_bytes: 0,
+            shared: None,
         }
     }
 
@@ -281,7 +282,7 @@ mod tests {
         let called = |id: &str, by| {
             let mut event = event("go", &json!({}));
             id.clone_into(&mut event.id);
-            stage.invoke.canary(&Occasion { space: &space, event: &event, by }, CONDITION)
+            stage.invoke.canary(&Occasion { space: &space, event: &event, by, shared: None }, CONDITION)
         };
         let ids: Vec<String> = (0..64).map(|number| format!("evt_{number}")).collect();
         let (taken, left): (Vec<&String>, Vec<&String>) = ids.iter().partition(|id| active.rollout.takes(id));
@@ -300,7 +301,7 @@ mod tests {
         let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
         stage.roll_out(RolloutMode::Shadow, 100);
         let event = event("go", &json!({}));
-        let occasion = Occasion { space: &space, event: &event, by: RUN };
+        let occasion = Occasion { space: &space, event: &event, by: RUN, shared: None };
         let callable = stage.invoke.available(&occasion, CONDITION).unwrap();
         assert!(matches!(callable.role, Role::Live));
         assert_eq!(callable.plugin.digest(), stage.plugin.digest());

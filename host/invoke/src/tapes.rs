@@ -269,7 +269,7 @@ mod tests {
         let (stage, space) = (PluginStage::open(PipelineSettings::default()).await, SpaceId::main());
         let active = stage.roll_out(RolloutMode::Shadow, 100);
         let event = event("go", &json!({}));
-        let occasion = Occasion { space: &space, event: &event, by: RUN };
+        let occasion = Occasion { space: &space, event: &event, by: RUN, shared: None };
         let callable = stage.invoke.present(&space, CONDITION).unwrap();
         let tapes = &stage.invoke.tapes;
         let permits = active.permits.available_permits();
@@ -289,7 +289,7 @@ mod tests {
         let when: When = serde_json::from_value(json!({"condition": CONDITION, "with": with})).unwrap();
         let decided = async |data: Value| {
             let event = event("go", &data);
-            let occasion = Occasion { space: &space, event: &event, by: RUN };
+            let occasion = Occasion { space: &space, event: &event, by: RUN, shared: None };
             decide(&stage.invoke, occasion, Some(&when), OnUnavailable::Park).await.0
         };
         let recorded = || stage.invoke.tapes.recorder.take().len();

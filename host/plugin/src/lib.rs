@@ -70,3 +70,4 @@ pub use schema::{DataSchema, InputSchema, NameOf};
 pub use secrets::Secrets;
 pub use tries::Tries;
 pub use trust::{Trust, signed_text};
+pub use warm::Shared;

@@ -24,7 +24,7 @@ use crate::meter::Usage;
 use crate::schema::{NameOf, Schema};
 use crate::state::State;
 use crate::stop;
-use crate::warm::{Bounds, Idle};
+use crate::warm::{Bounds, Idle, Shared};
 
 /// One version of one component, validated and compiled. Immutable: a new version is a new `Plugin`.
 ///
@@ -309,36 +309,40 @@ type Permits<'p> = (SemaphorePermit<'p>, SemaphorePermit<'p>, SemaphorePermit<'p
 struct Visit<'p> {
     store: Store<State>,
     instance: Option<Instance>,
-    /// Bounds of warm instances. `None`: this instance is not reused.
-    warm: Option<Kept>,
+    /// By whom this instance may be reused.
+    reuse: Reuse,
     was_warm: bool,
     started: Instant,
     permits: Permits<'p>,
 }
 
 impl<'p> Visit<'p> {
-    fn begin(plugin: &Plugin, call: Call, permits: Permits<'p>) -> Self {
+    fn begin(plugin: &Plugin, mut call: Call, permits: Permits<'p>) -> Self {
         let cpu = Duration::from_millis(call.limits().cpu_ms);
+        let memory = usize::try_from(call.limits().memory_bytes).unwrap_or(usize::MAX);
         let policy = call.access.instance.or_else(|| plugin.prefers_warm().then(InstancePolicy::warm));
         let started = Instant::now();
-        let wasm = &plugin.engine.wasm;
-        let held = plugin.engine.memory.open(&call.space);
-        let Some(InstancePolicy::Warm { calls, age_seconds, idle }) = policy else {
-            let store = State::store(wasm, cpu, call, held);
-            return Self { store, instance: None, warm: None, was_warm: false, started, permits };
+        // A recorded call is to give the same result when it is repeated alone.
+        let shared = call.shared.take().filter(|_| call.tape.is_none());
+        let (idle, reuse) = match (policy, shared) {
+            (Some(InstancePolicy::Warm { calls, age_seconds, idle }), _) => {
+                let bounds = Bounds { calls, age: Duration::from_secs(u64::from(age_seconds)), idle };
+                let found = plugin.engine.warm.take(&plugin.digest, &call.space, memory);
+                let (calls, born) = found.as_ref().map_or((0, started), |idle| (idle.calls, idle.born));
+                (found, Reuse::Warm(Kept { bounds, calls, born }))
+            }
+            (None, Some(shared)) => (shared.take(&plugin.digest, memory), Reuse::Shared(shared)),
+            (Some(InstancePolicy::Fresh {}), _) | (None, None) => (None, Reuse::None),
         };
-        let bounds = Bounds { calls, age: Duration::from_secs(u64::from(age_seconds)), idle };
-        let memory = usize::try_from(call.limits().memory_bytes).unwrap_or(usize::MAX);
-        match plugin.engine.warm.take(&plugin.digest, &call.space, memory) {
-            Some(Idle { mut store, instance, calls, born }) => {
+        match idle {
+            Some(Idle { mut store, instance, .. }) => {
                 State::renew(&mut store, cpu, call);
-                let warm = Some(Kept { bounds, calls, born });
-                Self { store, instance: Some(instance), warm, was_warm: true, started, permits }
+                Self { store, instance: Some(instance), reuse, was_warm: true, started, permits }
             }
             None => {
-                let store = State::store(wasm, cpu, call, held);
-                let warm = Some(Kept { bounds, calls: 0, born: started });
-                Self { store, instance: None, warm, was_warm: false, started, permits }
+                let held = plugin.engine.memory.open(&call.space);
+                let store = State::store(&plugin.engine.wasm, cpu, call, held);
+                Self { store, instance: None, reuse, was_warm: false, started, permits }
             }
         }
     }
@@ -398,20 +402,35 @@ impl<'p> Visit<'p> {
         // A lack of shared memory does not count against the plugin, but its instance was stopped all the same.
         let busy = result.as_ref().is_err_and(|failure| failure.kind() == FailureKind::PluginMemoryBusy);
         access.meter.count(&usage, result.is_err(), stopped && !busy);
-        let Self { store, instance, warm, permits, .. } = self;
-        if let (false, Some(Kept { bounds, calls, born }), Some(instance)) = (stopped, warm, instance) {
-            let space = store.data().call.space.clone();
-            let idle = Idle { store, instance, calls: calls.saturating_add(1), born };
-            plugin.engine.warm.keep(&plugin.digest, space, idle, bounds);
-        } else {
-            drop(store);
+        let Self { store, instance, reuse, started, permits, .. } = self;
+        match (reuse, instance.filter(|_| !stopped)) {
+            (Reuse::Warm(Kept { bounds, calls, born }), Some(instance)) => {
+                let space = store.data().call.space.clone();
+                let idle = Idle { store, instance, calls: calls.saturating_add(1), born };
+                plugin.engine.warm.keep(&plugin.digest, space, idle, bounds);
+            }
+            (Reuse::Shared(shared), Some(instance)) => {
+                let idle = Idle { store, instance, calls: 1, born: started };
+                plugin.engine.warm.share(&plugin.digest, idle, &shared);
+            }
+            _ => drop(store),
         }
         drop(permits);
         Called { result, workbench, log, usage, stopped: stopped && !busy, held }
     }
 }
 
-/// Whether an instance is new or warm.
+/// By whom an instance may be reused after a call.
+enum Reuse {
+    /// By nobody.
+    None,
+    /// By further calls of the space.
+    Warm(Kept),
+    /// By further conditions of the event.
+    Shared(Arc<Shared>),
+}
+
+/// The bounds of a warm instance, and what is used of them.
 struct Kept {
     bounds: Bounds,
     calls: u32,

@@ -1,7 +1,10 @@
 //! Warm instances, which are reused by further calls, for plugins that are expensive to start. One serves one space
 //! only, one call at a time, and is dropped after a number of calls, after some time, or when a call of it was stopped.
+//! Besides them, those that the conditions of one event share ([`Shared`]).
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hookwright_model::SpaceId;
@@ -31,8 +34,34 @@ pub(crate) struct Bounds {
 /// All idle instances.
 pub(crate) struct Warm {
     waiting: Mutex<Waiting>,
+    /// The number of idle instances that conditions share.
+    shared: Arc<AtomicUsize>,
     /// Maximum number of idle instances, so that they leave permits for calls of other plugins.
     most: usize,
+}
+
+/// The instances that the conditions of one event share, one of each plugin: the plugin is started once for all of them.
+/// It serves one space, one call at a time, with the limits of each call. One that was stopped is dropped.
+#[derive(Default)]
+pub struct Shared(Mutex<Vec<(String, Idle, Counted)>>);
+
+/// An idle instance that is counted until this is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// The instance of a plugin, unless it already holds more memory than the call may have.
+    pub(crate) fn take(&self, digest: &str, memory: usize) -> Option<Idle> {
+        let mut instances = self.0.lock();
+        let place = instances.iter().position(|(other, _, _)| other == digest)?;
+        let (_, idle, _) = instances.swap_remove(place);
+        Some(idle).filter(|idle| idle.store.data().budget.held() <= memory)
+    }
 }
 
 #[derive(Default)]
@@ -44,7 +73,7 @@ struct Waiting {
 
 impl Warm {
     pub(crate) fn new(most: usize) -> Self {
-        Self { waiting: Mutex::default(), most }
+        Self { waiting: Mutex::default(), shared: Arc::default(), most }
     }
 
     /// An idle instance, unless it already holds more memory than the call may have.
@@ -72,7 +101,7 @@ impl Warm {
             return;
         }
         let mut waiting = self.waiting.lock();
-        if waiting.count >= self.most {
+        if waiting.count.saturating_add(self.shared.load(Ordering::Relaxed)) >= self.most {
             return;
         }
         let instances = waiting.instances.entry((digest.to_owned(), space)).or_default();
@@ -80,6 +109,18 @@ impl Warm {
             instances.push((idle, until));
             waiting.count = waiting.count.saturating_add(1);
         }
+    }
+
+    /// Stores an instance for the next condition of its event, or drops it if too many are idle.
+    pub(crate) fn share(&self, digest: &str, idle: Idle, shared: &Shared) {
+        // Counted under the lock that `keep` holds while it counts, so that both together stay below the maximum.
+        let waiting = self.waiting.lock();
+        if waiting.count.saturating_add(self.shared.load(Ordering::Relaxed)) >= self.most {
+            return;
+        }
+        self.shared.fetch_add(1, Ordering::Relaxed);
+        drop(waiting);
+        shared.0.lock().push((digest.to_owned(), idle, Counted(Arc::clone(&self.shared))));
     }
 
     /// Drops expired instances.

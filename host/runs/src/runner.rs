@@ -162,7 +162,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    async fn handle(&self, work: Work) {
+    async fn handle(&self, mut work: Work) {
         loop {
             self.stopping.until_recording(&self.store).await;
             match self.handle_once(&work).await {
@@ -174,6 +174,7 @@ impl Runner {
                 Err(error) => {
                     tracing::error!(%error, seq = work.seq, "the event cannot be processed; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
+                    work.fresh = false;
                 }
             }
         }
@@ -190,19 +191,14 @@ impl Runner {
 
     /// `suspected`: the process ended before while the event was in flight.
     async fn work_on(&self, work: &Work, suspected: bool) -> Result<(), PipelineError> {
-        let Work { seq, space, automations, .. } = work;
+        let Work { seq, space, .. } = work;
         let Some(event) = self.store.events.event_at(space, *seq)? else {
             return Ok(self.store.backlog.close_work(*seq).await?);
         };
-        let known = self.store.runs.runs_of(space, *seq)?;
+        let known = if work.fresh { Vec::new() } else { self.store.runs.runs_of(space, *seq)? };
         let here: Vec<(Run, Before<'_>)> = if known.is_empty() {
             fault_point("run.before-conditions");
-            let mut runs = Vec::with_capacity(automations.len());
-            for (place, id) in automations.iter().enumerate() {
-                let ordinal = u32::try_from(place).unwrap_or(u32::MAX);
-                let lane = work.lane(ordinal);
-                runs.push(self.decide_run(space, RunId { seq: *seq, ordinal }, id, &event, lane).await);
-            }
+            let runs = self.decide_runs(work, &event).await;
             fault_point("run.after-conditions");
             // The decision of an event that was interrupted does not clear its interruptions, since a step may be what ends
             // the process. It is stored without a first try, so that the step at fault is known.
@@ -292,21 +288,32 @@ impl Runner {
         Some(First { tries, advancing: Box::pin(maybe_done(advancing)) })
     }
 
-    pub(crate) async fn decide_run(
+    /// Decides for each automation that an event may concern.
+    async fn decide_runs(&self, work: &Work, event: &Event) -> Vec<Run> {
+        let shared = Arc::default();
+        let mut runs = Vec::with_capacity(work.automations.len());
+        for (place, automation) in work.automations.iter().enumerate() {
+            let id = RunId { seq: work.seq, ordinal: u32::try_from(place).unwrap_or(u32::MAX) };
+            let occasion = Occasion { space: &work.space, event, by: By::Run(id), shared: Some(&shared) };
+            runs.push(self.decide_run(occasion, id, automation, work.lane(id.ordinal)).await);
+        }
+        runs
+    }
+
+    async fn decide_run(
         &self,
-        space: &SpaceId,
+        occasion: Occasion<'_>,
         id: RunId,
         automation: &AutomationId,
-        event: &Event,
         lane: Option<&str>,
     ) -> Run {
+        let Occasion { space, event, .. } = occasion;
         let found = match automation.workflow() {
             Some(name) => self.runs.started_version(space, name, event),
             None => self.considered(space, automation, event),
         };
         let (decision, waits) = match &found {
             Some(found) if found.enabled => {
-                let occasion = Occasion { space, event, by: By::Run(id) };
                 decide(&self.steps.invoke, occasion, found.when.as_ref(), found.on_unavailable).await
             }
             Some(_) => (refused("the automation was disabled before the event was processed"), None),
@@ -367,7 +374,7 @@ impl Runner {
     /// Evaluates the conditions of a run again that waited for one of them.
     async fn decide_again(&self, run: Run, event: &Event) -> Result<(), PipelineError> {
         let lane = run.lane.as_ref().map(|lane| lane.key.as_str());
-        let decided = self.decide_run(&run.space, run.id, &run.automation, event, lane).await;
+        let decided = self.decide_run(Occasion::of_run(&run, event), run.id, &run.automation, lane).await;
         let next = Run { version: run.version, created_at: run.created_at, ..decided };
         let commit = StepCommit { run: next, item: None, effects: Effects::default() };
         let StepCommitted::Done(stored) = self.store.runs.complete_step(commit).await? else { return Ok(()) };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookwright_model::{Failure, InstancePolicy, Limits, Verdict};
-use hookwright_plugin::{Access, Call, EngineOptions, Plugin};
+use hookwright_model::{Failure, InstancePolicy, Limits, Tape, Verdict};
+use hookwright_plugin::{Access, Call, EngineOptions, Plugin, Shared};
 use serde_json::json;
 
 use crate::guests::{LOG, action, component, condition, evaluate};
@@ -311,6 +311,61 @@ async fn a_warm_instance_is_reused_within_its_space_and_its_bounds() {
         was_warm.push(honest.evaluate(warm_call("one", bounded), &event, &parameters).await.usage.warm);
     }
     assert_eq!(was_warm, [false, true, false, true], "after two calls an instance is let go");
+}
+
+#[tokio::test]
+async fn the_conditions_of_an_event_share_an_instance_unless_a_policy_or_a_recording_forbids_it() {
+    let counting = plugin(&options(), condition(&counting(3))).await;
+    let other = plugin(&options(), condition("")).await;
+    let (event, parameters) = (event(&json!({})), json!({}));
+    let shared = Arc::<Shared>::default();
+    let call = |shared: &Arc<Shared>| Call {
+        shared: Some(Arc::clone(shared)),
+        ..Call::new("one".parse().unwrap(), now(), Arc::new(Access::new("test", limits())))
+    };
+    let mut was_warm = Vec::new();
+    for _ in 0..5 {
+        let called = counting.evaluate(call(&shared), &event, &parameters).await;
+        was_warm.push((called.usage.warm, called.result.is_ok()));
+        assert!(other.evaluate(call(&shared), &event, &parameters).await.result.is_ok());
+    }
+    // The third call traps, and the next one is fresh.
+    assert_eq!(was_warm, [(false, true), (true, true), (true, false), (false, true), (true, true)]);
+
+    let next = Arc::<Shared>::default();
+    assert!(!counting.evaluate(call(&next), &event, &parameters).await.usage.warm, "another event has its own");
+
+    let fresh = Access { instance: Some(InstancePolicy::Fresh {}), ..Access::new("test", limits()) };
+    let by_policy = Call { access: Arc::new(fresh), ..call(&shared) };
+    assert!(!counting.evaluate(by_policy, &event, &parameters).await.usage.warm);
+    let recorded = Call { tape: Some(Arc::new(Tape::recording(10_000))), ..call(&shared) };
+    assert!(!counting.evaluate(recorded, &event, &parameters).await.usage.warm);
+    let less = Access::new("test", Limits { memory_bytes: 1024, ..limits() });
+    let with_less = Call { access: Arc::new(less), ..call(&shared) };
+    assert!(!other.evaluate(with_less, &event, &parameters).await.usage.warm, "it holds more than this call may have");
+}
+
+#[tokio::test]
+async fn instances_that_conditions_share_leave_room_for_the_calls_of_others() {
+    let plugin = plugin(&EngineOptions { instances: 4, ..options() }, condition("")).await;
+    let (event, parameters) = (event(&json!({})), json!({}));
+    let access = Arc::new(Access::new("test", limits()));
+    // Two may be idle besides the four in use.
+    let events: Vec<Arc<Shared>> = std::iter::repeat_with(Arc::default).take(4).collect();
+    let mut was_warm = Vec::new();
+    for shared in events.iter().chain(&events) {
+        let call = Call::new("one".parse().unwrap(), now(), Arc::clone(&access));
+        let called = plugin.evaluate(Call { shared: Some(Arc::clone(shared)), ..call }, &event, &parameters).await;
+        was_warm.push(called.usage.warm);
+    }
+    assert_eq!(was_warm, [false, false, false, false, true, true, false, false]);
+    drop(events);
+    let shared = Arc::<Shared>::default();
+    for warm in [false, true] {
+        let call = Call::new("one".parse().unwrap(), now(), Arc::clone(&access));
+        let called = plugin.evaluate(Call { shared: Some(Arc::clone(&shared)), ..call }, &event, &parameters).await;
+        assert_eq!(called.usage.warm, warm, "those of events that are decided are gone");
+    }
 }
 
 #[tokio::test]
