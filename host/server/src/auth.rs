@@ -3,9 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{FromRequestParts, Request};
 use hookwright_model::{Author, KeyId, Role, SpaceId};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -74,25 +72,21 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 /// Our header and the one of the reference system.
 const SPACE_HEADERS: [&str; 2] = ["x-hookwright-id", "x-capacity-id"];
 
-pub(crate) async fn check(State((app, needs)): State<(Shared, Needs)>, mut request: Request, next: Next) -> Response {
+/// Authenticates a request, or refuses it.
+pub(crate) fn check(app: &Shared, needs: Needs, request: &mut Request) -> Result<(), Problem> {
     let extensions = request.extensions();
     let remote = extensions.get::<SocketAddr>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);
-    match caller(&app, needs, remote, request.headers()) {
-        Ok(caller) => {
-            if let Some(handle) = extensions.get::<ConnectionHandle>() {
-                handle.known();
-            }
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+    let caller = caller(app, needs, remote, request.headers()).inspect_err(|problem| {
+        if problem.status() == StatusCode::UNAUTHORIZED || problem.is("auth.throttled") {
+            let (path, key) = (request.uri().path(), bearer(request.headers()));
+            app.auth_log.refused(remote, path, key, problem, app.pipeline.now());
         }
-        Err(problem) => {
-            if problem.status() == StatusCode::UNAUTHORIZED || problem.is("auth.throttled") {
-                let (path, key) = (request.uri().path(), bearer(request.headers()));
-                app.auth_log.refused(remote, path, key, &problem, app.pipeline.now());
-            }
-            problem.unread(request.headers()).into_response()
-        }
+    })?;
+    if let Some(handle) = extensions.get::<ConnectionHandle>() {
+        handle.known();
     }
+    request.extensions_mut().insert(caller);
+    Ok(())
 }
 
 /// The key in the `Authorization` header.

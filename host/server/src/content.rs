@@ -1,9 +1,7 @@
 //! Compressed bodies (`Content-Encoding`). The limit of a body applies to its decoded size.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
 use hookwright_plugin::{ContentError, decode_content, is_encoded};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
@@ -14,26 +12,19 @@ use crate::{Shared, body};
 /// The maximum number of bodies that are decoded at a time: each holds a blocking thread, and memory up to the limit.
 static DECODERS: Semaphore = Semaphore::const_new(8);
 
-/// Passes requests to a route of the API with their bodies decoded.
-pub(crate) async fn decode(State(app): State<Shared>, request: Request, next: Next) -> Response {
+/// A request to a route of the API with its body decoded.
+pub(crate) async fn decode(app: &Shared, request: Request) -> Result<Request, Problem> {
     if !is_encoded(values(request.headers())) {
-        return next.run(request).await;
+        return Ok(request);
     }
     let (mut parts, body) = request.into_parts();
     let is_component = parts.uri.path().starts_with("/v1/plugins");
     let limit = if is_component { app.limits.plugin_bytes } else { app.limits.body_bytes };
-    let decoded = match body::read(body, limit, app.limits.time).await {
-        Ok(sent) => decoded(&parts.headers, sent, limit).await,
-        Err(problem) => Err(problem),
-    };
-    match decoded {
-        Ok(body) => {
-            parts.headers.remove(header::CONTENT_ENCODING);
-            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-            next.run(Request::from_parts(parts, Body::from(body))).await
-        }
-        Err(problem) => problem.into_response(),
-    }
+    let sent = body::read(body, limit, app.limits.time).await?;
+    let body = decoded(&parts.headers, sent, limit).await?;
+    parts.headers.remove(header::CONTENT_ENCODING);
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 /// The decoded bytes of a body that was sent with these headers.

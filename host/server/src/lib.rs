@@ -15,6 +15,7 @@ mod envelope;
 mod event_types;
 mod events;
 mod framing;
+mod gate;
 mod health;
 mod idempotency;
 mod keys;

@@ -4,23 +4,26 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::{IntoResponse as _, Response};
-use http::{Request, StatusCode};
+use axum::response::Response;
+use hookwright_model::{HOPS_HEADER, hops_of};
+use hookwright_pipeline::after_hops;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinError;
 use tower_service::Service as _;
 
 use crate::framing::{Framed, last_words, too_slow};
@@ -95,19 +98,55 @@ pub(crate) async fn serve(
 /// connection.
 async fn answer(mut router: Router, request: Request<Body>, permit: Arc<OwnedSemaphorePermit>) -> Response {
     let follows_link = request.uri().path().starts_with("/confirm/");
-    if request.method().is_safe() && !follows_link {
-        return router.call(request).await.unwrap_or_else(|never| match never {});
-    }
-    let work = tokio::spawn(async move {
-        let response = router.call(request).await.unwrap_or_else(|never| match never {});
+    let runs_to_its_end = !request.method().is_safe() || follows_link;
+    // Everything that the request causes continues its hop counter.
+    let hops = hops_of(request.headers().get_all(HOPS_HEADER).iter().filter_map(|value| value.to_str().ok()));
+    let handling = router.call(request);
+    let handled = async move {
+        let response = match hops {
+            0 => handling.await,
+            hops => after_hops(hops, handling).await,
+        };
         drop(permit);
-        response
-    });
-    match work.await.map_err(JoinError::try_into_panic) {
-        Ok(response) => response,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // Only at the end of the process.
-        Err(Err(_)) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        response.unwrap_or_else(|never| match never {})
+    };
+    if runs_to_its_end { ToItsEnd(Some(Box::pin(handled))).await } else { handled.await }
+}
+
+/// Work that goes on in a task of its own once nobody waits for it any more.
+struct ToItsEnd<F>(Option<Pin<Box<F>>>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send;
+
+impl<F> Future for ToItsEnd<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        // Taken out, so that work that panics does not go on.
+        let Some(mut work) = self.0.take() else { return Poll::Pending };
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
+    }
+}
+
+impl<F> Drop for ToItsEnd<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn drop(&mut self) {
+        // There is no runtime any more only at the end of the process.
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
     }
 }
 

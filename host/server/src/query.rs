@@ -4,8 +4,6 @@
 use std::error::Error as _;
 
 use axum::extract::{FromRequestParts, Request};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{Method, header};
 use serde::de::DeserializeOwned;
@@ -148,21 +146,19 @@ fn unevaluated(request: &Request, path: &str) -> Option<Problem> {
 }
 
 /// Refuses a request whose query has a name that the route does not accept. HEAD is treated as GET.
-pub(crate) async fn check(path: &'static str, mut request: Request, next: Next) -> Response {
+pub(crate) fn check(path: &str, request: &mut Request) -> Result<(), Problem> {
     let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-    if let Some(problem) = unevaluated(&request, path) {
-        return problem.unread(request.headers()).into_response();
+    if let Some(problem) = unevaluated(request, path) {
+        return Err(problem);
     }
-    if let Err(problem) = idempotency::check(path, &mut request) {
-        return problem.unread(request.headers()).into_response();
-    }
+    idempotency::check(path, request)?;
     let query = request.uri().query().unwrap_or_default();
     if let (false, Some(known)) = (query.is_empty(), names(&method, path))
         && let Some(problem) = unknown(query, &known)
     {
-        return problem.unread(request.headers()).into_response();
+        return Err(problem);
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// The first unknown name.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hookwright_model::Told;
 use hookwright_pipeline::Arrival;
+use http::{HeaderMap, Method, Uri};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 
@@ -23,40 +23,61 @@ use crate::source_log::RequestView;
 /// The size of the part of a body that is examined, in bytes; the log stores 16 KiB of it.
 const MAX_EXAMINED_BYTES: usize = 32 * 1024;
 
-/// Logs the request, if it is refused, with the beginning of its body, as far as the handler read it.
-pub(crate) async fn note(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let remote = parts.extensions.get::<SocketAddr>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip);
-    let seen = Arc::new(Mutex::new((0, Vec::<Bytes>::new())));
-    let copy = Arc::clone(&seen);
-    let body = Body::new(body.map_frame(move |frame| {
-        if let Some(data) = frame.data_ref() {
-            let (bytes, parts) = &mut *copy.lock();
-            if *bytes < MAX_EXAMINED_BYTES {
-                *bytes = bytes.saturating_add(data.len());
-                parts.push(data.clone());
-            }
-        }
-        frame
-    }));
-    let method = parts.method.as_str().to_owned();
-    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
-    let fields = parts.headers.clone();
-    let response = next.run(Request::from_parts(parts, body)).await;
-    let Some(problem) = response.extensions().get::<Problem>() else { return response };
-    let Some((space, stranger)) = claimed_space(&app, &fields) else {
-        tracing::debug!(%remote, path, code = problem.code(), "a request that names no space was refused");
-        return response;
-    };
-    let headers = fields
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    let (_, parts) = std::mem::take(&mut *seen.lock());
-    let body = Bytes::from(parts.concat());
-    let arrival = Arrival { method, path, query, headers: headers.collect(), sent: body.clone(), body, remote };
-    let refusal = Told::refused(problem.status().as_u16(), problem.code(), problem.detail());
-    app.pipeline.intake.source_log.log_refused_push(&space, &arrival, stranger, refusal);
-    response
+/// A request that is logged if it is refused, with the beginning of its body, as far as the handler read it.
+pub(crate) struct Noted {
+    remote: IpAddr,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    /// The bytes that were read so far, and the parts of them that are examined.
+    body: Arc<Mutex<(usize, Vec<Bytes>)>>,
+}
+
+impl Noted {
+    /// Takes note of a request that is about to be handled.
+    pub(crate) fn of(request: Request) -> (Self, Request) {
+        let seen = Arc::new(Mutex::new((0, Vec::<Bytes>::new())));
+        let noted = Self {
+            remote: request.extensions().get::<SocketAddr>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::ip),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            body: Arc::clone(&seen),
+        };
+        let request = request.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                if let Some(data) = frame.data_ref() {
+                    let (bytes, parts) = &mut *seen.lock();
+                    if *bytes < MAX_EXAMINED_BYTES {
+                        *bytes = bytes.saturating_add(data.len());
+                        parts.push(data.clone());
+                    }
+                }
+                frame
+            }))
+        });
+        (noted, request)
+    }
+
+    /// Logs the request if this response refuses it.
+    pub(crate) fn answered(self, app: &Shared, response: &Response) {
+        let Some(problem) = response.extensions().get::<Problem>() else { return };
+        let Self { remote, method, uri, headers, body } = self;
+        let path = uri.path().to_owned();
+        let Some((space, stranger)) = claimed_space(app, &headers) else {
+            tracing::debug!(%remote, path, code = problem.code(), "a request that names no space was refused");
+            return;
+        };
+        let (method, query) = (method.as_str().to_owned(), uri.query().unwrap_or_default().to_owned());
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        let (_, parts) = std::mem::take(&mut *body.lock());
+        let body = Bytes::from(parts.concat());
+        let arrival = Arrival { method, path, query, headers: headers.collect(), sent: body.clone(), body, remote };
+        let refusal = Told::refused(problem.status().as_u16(), problem.code(), problem.detail());
+        app.pipeline.intake.source_log.log_refused_push(&space, &arrival, stranger, refusal);
+    }
 }
 
 pub(crate) async fn list(State(app): State<Shared>, caller: Caller, paging: Paging) -> Result<Response, Problem> {

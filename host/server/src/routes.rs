@@ -1,21 +1,21 @@
 //! The table of routes: the only place that defines each route, its permission, and its handler.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
-use hookwright_model::{HOPS_HEADER, hops_of};
-use hookwright_pipeline::after_hops;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::auth::{self, Needs};
+use crate::auth::Needs;
 use crate::dialect::Dialect;
+use crate::gate::{self, Gate};
 use crate::problem::Problem;
 use crate::{
-    Shared, attempts, automations, configuration, content, event_types, events, health, keys, kinds, mails, outcomes,
-    plugins, policies, query, records, refusals, replays, resthooks, rollouts, schedules, secrets, source_log, sources,
-    tickets, versions, webhook_policies, webhooks, workflows, xurrent,
+    Shared, attempts, automations, configuration, event_types, events, health, keys, kinds, mails, outcomes, plugins,
+    policies, records, refusals, replays, resthooks, rollouts, schedules, secrets, source_log, sources, tickets,
+    versions, webhook_policies, webhooks, workflows, xurrent,
 };
 
 /// A route, for tests and documentation.
@@ -202,19 +202,9 @@ routes! {
 }
 
 fn guarded(app: &Shared, path: &'static str, needs: Needs, route: MethodRouter<Shared>) -> MethodRouter<Shared> {
-    // Inside the check of the key, so that a caller without a key does not learn which parameters a route accepts.
-    let route = route.layer(from_fn(move |request, next| query::check(path, request, next)));
-    if needs == Needs::Nothing {
-        return route;
-    }
-    // The last layer is the first one that a request passes: no body is decoded for an unauthenticated caller.
-    let route = route.layer(from_fn_with_state(app.clone(), content::decode));
-    let mut route = route.layer(from_fn_with_state((app.clone(), needs), auth::check));
-    if matches!(needs, Needs::Ingest | Needs::IngestNamed) {
-        // Outermost, so that requests that are refused because of their key are logged too.
-        route = route.layer(from_fn_with_state(app.clone(), refusals::note));
-    }
-    match Dialect::of(path) {
+    let gate = Arc::new(Gate { app: app.clone(), path, needs });
+    let route = route.layer(from_fn_with_state(gate, gate::pass));
+    match Dialect::of(path).filter(|_| needs != Needs::Nothing) {
         Some(dialect) => route.layer(map_response(move |response: Response| async move { dialect.spoken(response) })),
         None => route,
     }
@@ -223,16 +213,7 @@ fn guarded(app: &Shared, path: &'static str, needs: Needs, route: MethodRouter<S
 /// The router of all routes.
 pub(crate) fn router(app: Shared) -> Router {
     let table = table(&app).fallback(nowhere).method_not_allowed_fallback(wrong_method);
-    table.layer(from_fn(count_hops)).with_state(app)
-}
-
-/// Continues the request's hop counter in everything that it causes.
-async fn count_hops(request: Request, next: Next) -> Response {
-    let values = request.headers().get_all(HOPS_HEADER).iter().filter_map(|value| value.to_str().ok());
-    match hops_of(values) {
-        0 => next.run(request).await,
-        hops => after_hops(hops, next.run(request)).await,
-    }
+    table.with_state(app)
 }
 
 async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
