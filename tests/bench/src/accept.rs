@@ -1,5 +1,5 @@
-//! Durable accepted events, beside a bare hyper server that only answers and one that only journals: how many a second in
-//! a closed loop, and how soon at set rates in an open loop.
+//! Durable accepted events, beside bare hyper servers that only answer or only store: how many a second in a closed loop,
+//! and how soon at set rates in an open loop.
 
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
 const OPEN_CONNECTIONS: usize = 64;
 /// Size of a body in bytes.
 const BODY: usize = 1024;
-const NAMES: [&str; 3] = ["hyper, echo only", "hyper + redb journal", "Hookwright"];
+const NAMES: [&str; 4] = ["hyper, echo only", "hyper + redb journal", "hyper + log, redb behind it", "Hookwright"];
+/// What each is compared with: the name of the column, and which server.
+const BASES: [(&str, usize); 2] = [("the journal", 1), ("the log", 2)];
 
 /// One server under load, once.
 struct Round {
@@ -79,7 +81,7 @@ pub(crate) fn body(event_type: &str) -> String {
     text(BODY.saturating_sub(text(0).len()))
 }
 
-/// The three servers, with what was measured of each.
+/// The servers, with what was measured of each.
 struct Contest {
     servers: Vec<(Server, Vec<Round>)>,
     _homes: Vec<TempDir>,
@@ -87,9 +89,10 @@ struct Contest {
 
 impl Contest {
     async fn start(place: &Place) -> Result<Self, Failed> {
-        let homes = vec![place.fresh()?, place.fresh()?, place.fresh()?];
+        let kinds = [Some(Kind::Echo), Some(Kind::Journal), Some(Kind::Log), None];
+        let homes = kinds.iter().map(|_| place.fresh()).collect::<Result<Vec<_>, _>>()?;
         let mut servers = Vec::with_capacity(homes.len());
-        for (home, kind) in homes.iter().zip([Some(Kind::Echo), Some(Kind::Journal), None]) {
+        for (home, kind) in homes.iter().zip(kinds) {
             let server = match kind {
                 Some(kind) => {
                     let mut server = Server::bare(kind, home.path())?;
@@ -126,7 +129,7 @@ impl Contest {
         Ok(())
     }
 
-    /// A row for each server, with `beside` of each in terms of the journal.
+    /// A row for each server, with `beside` of each in terms of those that only store.
     fn rows(&self, level: &str, beside: &str) -> Result<Vec<Row>, Failed> {
         let mut rows: Vec<Row> = Vec::new();
         for ((_, rounds), name) in self.servers.iter().zip(NAMES) {
@@ -135,12 +138,16 @@ impl Contest {
             let row = row.with_latencies(rounds.iter().map(|round| &round.report.latencies))?;
             rows.push(row.with("processor", Unit::new("us/event"), each(rounds, |round| round.processor)));
         }
-        let journal = rows.get(1).map(|row| row.rounds(beside).to_vec()).unwrap_or_default();
-        let compared = rows.into_iter().map(|row| {
-            let ratios = ratios(row.rounds(beside), &journal);
-            row.with(&format!("{beside} beside the journal"), Unit::RATIO, ratios)
-        });
-        Ok(compared.collect())
+        for (base, place) in BASES {
+            let base_rounds = rows.get(place).map(|row| row.rounds(beside).to_vec()).unwrap_or_default();
+            let name = format!("{beside} beside {base}");
+            let compared = rows.into_iter().map(|row| {
+                let ratios = ratios(row.rounds(beside), &base_rounds);
+                row.with(&name, Unit::RATIO, ratios)
+            });
+            rows = compared.collect();
+        }
+        Ok(rows)
     }
 }
 

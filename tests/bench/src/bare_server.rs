@@ -1,12 +1,16 @@
-//! What Hookwright is compared with: hyper that only answers, and hyper that only journals.
+//! What Hookwright is compared with: hyper that only answers, and hyper that only stores, in two ways.
 //!
-//! The journal is the least that keeps the promise "acknowledged means durable": one redb table, one thread that writes
-//! what waits in one commit with one fsync, and each answer after the commit that holds its event.
+//! Both keep the promise "acknowledged means durable" with the least that it takes: one thread that writes what waits with
+//! one flush, and each answer after that. The journal is one redb table. The log is a file that is there in its whole
+//! length, behind which the same table is written without a flush and made durable once a second.
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -27,15 +31,21 @@ const MAX_BATCH: usize = 1024;
 const QUEUE: usize = 8192;
 /// Memory for the pages of the journal, as in Hookwright.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// The length of the log, which begins again at its start once it is full.
+const LOG_BYTES: usize = 128 * 1024 * 1024;
+/// How often what is behind the log is made durable.
+const CHECKPOINT: Duration = Duration::from_secs(1);
 const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 
-/// Which of the two.
+/// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// 202 once the body was read.
     Echo,
-    /// 202 once the body is durable.
+    /// 202 once the body is durable in redb.
     Journal,
+    /// 202 once the body is durable in a log, and in redb behind it.
+    Log,
 }
 
 impl Kind {
@@ -43,6 +53,7 @@ impl Kind {
         match self {
             Self::Echo => "echo",
             Self::Journal => "journal",
+            Self::Log => "log",
         }
     }
 }
@@ -51,7 +62,7 @@ impl FromStr for Kind {
     type Err = Failed;
 
     fn from_str(text: &str) -> Result<Self, Failed> {
-        [Self::Echo, Self::Journal]
+        [Self::Echo, Self::Journal, Self::Log]
             .into_iter()
             .find(|kind| kind.name() == text)
             .ok_or_else(|| format!("unknown server `{text}`").into())
@@ -68,7 +79,8 @@ struct Entry {
 pub(crate) fn run(kind: Kind, address: SocketAddr, home: &Path) -> Result<(), Failed> {
     let journal = match kind {
         Kind::Echo => None,
-        Kind::Journal => Some(open(home)?),
+        Kind::Journal => Some(open(home, None)?),
+        Kind::Log => Some(open(home, Some(Log::create(&home.join("log"))?))?),
     };
     // As Hookwright's.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -114,32 +126,43 @@ async fn answer(
     })
 }
 
-fn open(home: &Path) -> Result<mpsc::Sender<Entry>, Failed> {
+fn open(home: &Path, log: Option<Log>) -> Result<mpsc::Sender<Entry>, Failed> {
     let db = Database::builder().set_cache_size(CACHE_BYTES).create(home.join("journal.redb"))?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     std::thread::Builder::new().name("journal-writer".to_owned()).spawn(move || {
-        if let Err(error) = write(&db, receiver) {
+        if let Err(error) = write(&db, log, receiver) {
             eprintln!("the journal: {error}");
         }
     })?;
     Ok(sender)
 }
 
-fn write(db: &Database, mut entries: mpsc::Receiver<Entry>) -> Result<(), redb::Error> {
+fn write(db: &Database, mut log: Option<Log>, mut entries: mpsc::Receiver<Entry>) -> Result<(), redb::Error> {
     let mut next = 1;
     let mut waiting = Vec::with_capacity(MAX_BATCH);
+    let mut checkpoint = Instant::now();
     while let Some(first) = entries.blocking_recv() {
         let mut transaction = db.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
+        let durable = log.is_none() || checkpoint.elapsed() >= CHECKPOINT;
+        if durable {
+            checkpoint = Instant::now();
+        }
+        transaction.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
         {
             let mut events = transaction.open_table(EVENTS)?;
             let mut entry = Some(first);
             while let Some(Entry { body, durable }) = entry {
                 events.insert(next, body.as_ref())?;
+                if let Some(log) = &mut log {
+                    log.add(&body);
+                }
                 waiting.push((durable, next));
                 next += 1;
                 entry = if waiting.len() < MAX_BATCH { entries.try_recv().ok() } else { None };
             }
+        }
+        if let Some(log) = &mut log {
+            log.flush()?;
         }
         transaction.commit()?;
         for (durable, seq) in waiting.drain(..) {
@@ -147,4 +170,38 @@ fn write(db: &Database, mut entries: mpsc::Receiver<Entry>) -> Result<(), redb::
         }
     }
     Ok(())
+}
+
+/// A log of which nothing is read.
+struct Log {
+    file: File,
+    at: u64,
+    group: Vec<u8>,
+}
+
+impl Log {
+    /// Written in its whole length, so that a flush has nothing to write but the content.
+    fn create(path: &Path) -> Result<Self, Failed> {
+        let file = File::create(path)?;
+        file.write_all_at(&vec![0; LOG_BYTES], 0)?;
+        file.sync_all()?;
+        Ok(Self { file, at: 0, group: Vec::new() })
+    }
+
+    fn add(&mut self, body: &[u8]) {
+        self.group.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        self.group.extend_from_slice(body);
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let group = self.group.len() as u64;
+        if self.at + group > LOG_BYTES as u64 {
+            self.at = 0;
+        }
+        self.file.write_all_at(&self.group, self.at)?;
+        self.file.sync_data()?;
+        self.at += group;
+        self.group.clear();
+        Ok(())
+    }
 }

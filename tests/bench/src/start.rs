@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::accept::closed_loop;
 use crate::api::Api;
@@ -19,6 +19,13 @@ const SECTION: &str = "start";
 
 /// How long a server is left alone before its memory is looked at.
 const IDLE: Duration = Duration::from_millis(1500);
+
+/// Stores of which the start after a crash is compared, in MiB.
+const STORES: [f64; 2] = [10.0, 1024.0];
+const QUICK_STORES: [f64; 2] = [10.0, 128.0];
+/// The bytes of an event that fills a store, and how long they are sent between two looks at its size.
+const FILLER: usize = 32 * 1024;
+const FILL: Duration = Duration::from_millis(100);
 
 /// One start.
 struct Start {
@@ -63,7 +70,57 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Fa
     let bytes = number(std::fs::metadata(&place.binary)?.len());
     let row = Row::new(["the program, with its plugins inside".to_owned()]).with_one("size", Unit::BYTES, bytes);
     let row = row.with("accepted before kill -9", Unit::whole("events"), events);
-    Ok(vec![sheet, Sheet::single(SECTION, "What was started", "what", row)])
+    Ok(vec![sheet, Sheet::single(SECTION, "What was started", "what", row), after_a_crash(place, effort).await?])
+}
+
+/// Whether a start after kill -9 takes longer if more is stored.
+async fn after_a_crash(place: &Place, effort: &Effort) -> Result<Sheet, Failed> {
+    let mut stores = Vec::new();
+    for mebibytes in if effort.full { STORES } else { QUICK_STORES } {
+        eprintln!("start: filling a store of {mebibytes} MiB");
+        let home = place.fresh()?;
+        fill(place, home.path(), mebibytes, effort).await?;
+        stores.push((mebibytes, home, Vec::new()));
+    }
+    for round in effort.turns() {
+        eprintln!("start: after kill -9, round {}", round + 1);
+        let most = stores.len();
+        for turn in (0..most).map(|turn| (turn + round) % most) {
+            let Some((_, home, starts)) = stores.get_mut(turn) else { continue };
+            kill_under_load(place, home.path(), effort).await?;
+            starts.push(start(place, home.path()).await?);
+        }
+    }
+    let mut sheet = Sheet::new(SECTION, "After kill -9 under load, by what is stored", &["store"]);
+    let serving = |starts: &[Start]| each(starts, |start| start.serving);
+    let least = stores.first().map(|(_, _, starts)| serving(starts)).unwrap_or_default();
+    for (mebibytes, home, starts) in &stores {
+        let row = Row::new([format!("{mebibytes:.0} MiB and what came since")]);
+        let row = row.with("serves after", Unit::MILLIS, serving(starts));
+        let row = row.with("beside the smaller", Unit::RATIO, ratios(&serving(starts), &least));
+        let row = row.with("resident idle", Unit::MEBIBYTES, each(starts, |start| start.resident));
+        sheet.rows.push(row.with_one("file", Unit::MEBIBYTES, file_mebibytes(home.path())));
+    }
+    Ok(sheet)
+}
+
+/// Sends events to a server until its store has this size.
+async fn fill(place: &Place, home: &Path, mebibytes: f64, effort: &Effort) -> Result<(), Failed> {
+    let mut server = Server::hookwright(place, home)?;
+    server.serving().await?;
+    while file_mebibytes(home) < mebibytes {
+        let mut order = closed_loop(&server, 16, Duration::ZERO, effort);
+        order.time = FILL;
+        order.body = json!({"type": "bench.filled", "data": "x".repeat(FILLER)}).to_string();
+        worker::ask::<Report>("load", &order).await?.all_accepted()?;
+    }
+    server.stop().await.map(drop)
+}
+
+/// The size of a server's store.
+fn file_mebibytes(home: &Path) -> f64 {
+    let bytes = std::fs::metadata(home.join("data").join("hookwright.redb")).map_or(0, |file| file.len());
+    number(bytes) / 1024.0 / 1024.0
 }
 
 /// Kills a server right after 64 connections sent to it, with no chance to close its store; returns how many events it had accepted.
