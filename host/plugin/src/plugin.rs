@@ -28,8 +28,8 @@ use crate::warm::{Bounds, Idle, Shared};
 
 /// One version of one component, validated and compiled. Immutable: a new version is a new `Plugin`.
 ///
-/// Every call gets a fresh instance, so no call sees the state of another, unless a policy permits warm instances. A
-/// call ends within the limits of its [`Access`], whatever the component does.
+/// Every call gets a fresh instance, so no call sees the state of another, unless a policy permits warm instances, or the
+/// conditions of an event share one. A call ends within the limits of its [`Access`], whatever the component does.
 pub struct Plugin {
     pub(crate) engine: Arc<Inner>,
     pub(crate) guest: Box<dyn Guest>,
@@ -323,7 +323,8 @@ impl<'p> Visit<'p> {
         let policy = call.access.instance.or_else(|| plugin.prefers_warm().then(InstancePolicy::warm));
         let started = Instant::now();
         // A recorded call is to give the same result when it is repeated alone.
-        let shared = call.shared.take().filter(|_| call.tape.is_none());
+        let may_share = call.tape.is_none() && (call.access.trusted || plugin.has_hint("instance", "event"));
+        let shared = call.shared.take().filter(|_| may_share);
         let (idle, reuse) = match (policy, shared) {
             (Some(InstancePolicy::Warm { calls, age_seconds, idle }), _) => {
                 let bounds = Bounds { calls, age: Duration::from_secs(u64::from(age_seconds)), idle };
@@ -331,7 +332,11 @@ impl<'p> Visit<'p> {
                 let (calls, born) = found.as_ref().map_or((0, started), |idle| (idle.calls, idle.born));
                 (found, Reuse::Warm(Kept { bounds, calls, born }))
             }
-            (None, Some(shared)) => (shared.take(&plugin.digest, memory), Reuse::Shared(shared)),
+            (None, Some(shared)) => {
+                let found = shared.take(&plugin.digest, &call.access.plugin, memory);
+                let calls = found.as_ref().map_or(0, |idle| idle.calls);
+                (found, Reuse::Shared(shared, calls))
+            }
             (Some(InstancePolicy::Fresh {}), _) | (None, None) => (None, Reuse::None),
         };
         match idle {
@@ -409,9 +414,9 @@ impl<'p> Visit<'p> {
                 let idle = Idle { store, instance, calls: calls.saturating_add(1), born };
                 plugin.engine.warm.keep(&plugin.digest, space, idle, bounds);
             }
-            (Reuse::Shared(shared), Some(instance)) => {
-                let idle = Idle { store, instance, calls: 1, born: started };
-                plugin.engine.warm.share(&plugin.digest, idle, &shared);
+            (Reuse::Shared(shared, calls), Some(instance)) => {
+                let idle = Idle { store, instance, calls: calls.saturating_add(1), born: started };
+                plugin.engine.warm.share(&plugin.digest, &access.plugin, idle, &shared);
             }
             _ => drop(store),
         }
@@ -426,8 +431,8 @@ enum Reuse {
     None,
     /// By further calls of the space.
     Warm(Kept),
-    /// By further conditions of the event.
-    Shared(Arc<Shared>),
+    /// By further conditions of the event; the number of calls so far.
+    Shared(Arc<Shared>, u32),
 }
 
 /// The bounds of a warm instance, and what is used of them.

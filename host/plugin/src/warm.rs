@@ -41,9 +41,18 @@ pub(crate) struct Warm {
 }
 
 /// The instances that the conditions of one event share, one of each plugin: the plugin is started once for all of them.
-/// It serves one space, one call at a time, with the limits of each call. One that was stopped is dropped.
+/// It serves one space, one call at a time, with the limits of each call. One that was stopped, has grown, or has served
+/// many calls is dropped.
 #[derive(Default)]
-pub struct Shared(Mutex<Vec<(String, Idle, Counted)>>);
+pub struct Shared(Mutex<Vec<SharedIdle>>);
+
+/// An instance with the component's digest, and the name that it is installed under.
+type SharedIdle = (String, String, Idle, Counted);
+
+/// The most calls of a shared instance, and the most memory that it holds between them, in bytes: nothing else can reclaim
+/// that until the event is decided.
+const SHARED_CALLS: u32 = 1000;
+const SHARED_MEMORY: usize = 2 * 1024 * 1024;
 
 /// An idle instance that is counted until this is dropped.
 struct Counted(Arc<AtomicUsize>);
@@ -56,10 +65,10 @@ impl Drop for Counted {
 
 impl Shared {
     /// The instance of a plugin, unless it already holds more memory than the call may have.
-    pub(crate) fn take(&self, digest: &str, memory: usize) -> Option<Idle> {
+    pub(crate) fn take(&self, digest: &str, name: &str, memory: usize) -> Option<Idle> {
         let mut instances = self.0.lock();
-        let place = instances.iter().position(|(other, _, _)| other == digest)?;
-        let (_, idle, _) = instances.swap_remove(place);
+        let place = instances.iter().position(|(other, under, ..)| other == digest && under == name)?;
+        let (_, _, idle, _) = instances.swap_remove(place);
         Some(idle).filter(|idle| idle.store.data().budget.held() <= memory)
     }
 }
@@ -111,16 +120,22 @@ impl Warm {
         }
     }
 
-    /// Stores an instance for the next condition of its event, or drops it if too many are idle.
-    pub(crate) fn share(&self, digest: &str, idle: Idle, shared: &Shared) {
+    /// Stores an instance for the next condition of its event, or drops it if too many are idle. Half of the idle ones are
+    /// left to those that are expensive to start.
+    pub(crate) fn share(&self, digest: &str, name: &str, idle: Idle, shared: &Shared) {
+        if idle.calls >= SHARED_CALLS || idle.store.data().budget.held() > SHARED_MEMORY {
+            return;
+        }
         // Counted under the lock that `keep` holds while it counts, so that both together stay below the maximum.
         let waiting = self.waiting.lock();
-        if waiting.count.saturating_add(self.shared.load(Ordering::Relaxed)) >= self.most {
+        let others = self.shared.load(Ordering::Relaxed);
+        if others >= self.most.div_ceil(2) || waiting.count.saturating_add(others) >= self.most {
             return;
         }
         self.shared.fetch_add(1, Ordering::Relaxed);
         drop(waiting);
-        shared.0.lock().push((digest.to_owned(), idle, Counted(Arc::clone(&self.shared))));
+        let counted = Counted(Arc::clone(&self.shared));
+        shared.0.lock().push((digest.to_owned(), name.to_owned(), idle, counted));
     }
 
     /// Drops expired instances.

@@ -163,14 +163,17 @@ pub struct Runner {
 
 impl Runner {
     async fn handle(&self, mut work: Work) {
+        let mut first_tries = true;
         loop {
             self.stopping.until_recording(&self.store).await;
-            match self.handle_once(&work).await {
+            match self.handle_once(&work, first_tries).await {
                 Ok(()) | Err(PipelineError::Store(StoreError::Closed)) => return,
                 Err(error) if self.stopping.has_begun() => {
                     tracing::warn!(%error, seq = work.seq, "the event is left for the next start");
                     return;
                 }
+                // The first tries of its runs are too large together. Each is committed alone then.
+                Err(PipelineError::Store(StoreError::TooLarge { .. })) if first_tries => first_tries = false,
                 Err(error) => {
                     tracing::error!(%error, seq = work.seq, "the event cannot be processed; trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
@@ -180,17 +183,17 @@ impl Runner {
         }
     }
 
-    async fn handle_once(&self, work: &Work) -> Result<(), PipelineError> {
+    async fn handle_once(&self, work: &Work, first_tries: bool) -> Result<(), PipelineError> {
         let watched = self.suspects.watch(&self.store, work.seq).await;
         if watched.interruptions >= MAX_INTERRUPTIONS {
             return self.dead_letter(work).await;
         }
-        self.work_on(work, watched.interruptions > 0).await?;
+        // The decision of an event that was interrupted is stored without a first try, so that the step at fault is known.
+        self.work_on(work, first_tries && watched.interruptions == 0).await?;
         self.suspects.progressed(&self.store, work.seq).await
     }
 
-    /// `suspected`: the process ended before while the event was in flight.
-    async fn work_on(&self, work: &Work, suspected: bool) -> Result<(), PipelineError> {
+    async fn work_on(&self, work: &Work, first_tries: bool) -> Result<(), PipelineError> {
         let Work { seq, space, .. } = work;
         let Some(event) = self.store.events.event_at(space, *seq)? else {
             return Ok(self.store.backlog.close_work(*seq).await?);
@@ -200,9 +203,8 @@ impl Runner {
             fault_point("run.before-conditions");
             let runs = self.decide_runs(work, &event).await;
             fault_point("run.after-conditions");
-            // The decision of an event that was interrupted does not clear its interruptions, since a step may be what ends
-            // the process. It is stored without a first try, so that the step at fault is known.
-            let begun = self.begin(work, runs, &event, suspected).await?;
+            // The decision does not clear the interruptions of an event, since a step may be what ends the process.
+            let begun = self.begin(work, runs, &event, first_tries).await?;
             begun.iter().for_each(|(run, _)| self.follow_up(run));
             // If no run is left, this has closed the work.
             begun.into_iter().filter(|(run, _)| run.in_work()).collect()
@@ -225,10 +227,10 @@ impl Runner {
         work: &Work,
         runs: Vec<Run>,
         event: &'a Event,
-        suspected: bool,
+        first_tries: bool,
     ) -> Result<Vec<(Run, Before<'a>)>, PipelineError> {
         // Few, since all of them are one operation of the writer, and wait for one another.
-        let most = if suspected { 0 } else { MOST_FIRST_TRIES };
+        let most = if first_tries { MOST_FIRST_TRIES } else { 0 };
         let first = |(place, run)| if place < most { self.first_try(run, event) } else { None };
         let mut firsts: Vec<_> = runs.iter().enumerate().map(first).collect();
         let tried = join_all(firsts.iter_mut().flatten().map(|first| first.advancing.as_mut()));
@@ -444,7 +446,12 @@ impl Runner {
                 self.turns.take_first(&run, event, &line);
             }
             tried.again();
-            match self.store.runs.complete_step(StepCommit { run: next, item, effects }).await? {
+            let completed = match self.store.runs.complete_step(StepCommit { run: next, item, effects }).await {
+                // It would write as much the next time.
+                Err(error @ StoreError::TooLarge { .. }) => return self.end_early(run, &error.to_string()).await,
+                completed => completed?,
+            };
+            match completed {
                 StepCommitted::Done(stored) if stored.state == RunState::Running => {
                     self.suspects.progressed(&self.store, run.id.seq).await?;
                     run = *stored;

@@ -390,7 +390,8 @@ impl Engine {
         }
         let mut opened = self.opened.write();
         self.disk.end();
-        opened.take();
+        // It may have been in the middle of a commit that panicked.
+        let _ = guarded(|| drop(opened.take()));
         *self.checkpoint.lock() = None;
         let shown = self.path.display().to_string();
         let log_folder = self.folder.join(LOG_FOLDER);

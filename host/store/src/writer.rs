@@ -15,8 +15,8 @@ use crate::{StoreError, fault_point};
 /// The bytes of rows in one commit beyond which no operation is added.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// The most bytes of rows of one operation, so that those of a commit always fit in one entry of the log, with its head
-/// and the row of the counter.
-pub(crate) const MOST_OF_ONE: usize = MAX_ENTRY - MAX_BYTES - 4096;
+/// and the rows of counters.
+pub(crate) const MOST_OF_ONE: usize = MAX_ENTRY - MAX_BYTES - 1024 * 1024;
 
 /// The writer's thread.
 pub(crate) fn run(engine: &Engine, mut inbox: Inbox) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::accept::closed_loop;
 use crate::api::Api;
 use crate::figures::{Row, Sheet, Unit};
-use crate::load::Report;
+use crate::load::{Order, Report};
 use crate::options::Effort;
 use crate::place::Place;
 use crate::server::Server;
@@ -46,7 +46,7 @@ pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Fa
         let home = place.fresh()?;
         cold.push(start(place, home.path()).await?);
         cached.push(start(place, home.path()).await?);
-        events.push(kill_under_load(place, home.path(), effort).await?);
+        events.push(kill_under_load(place, home.path(), effort.load, effort).await?);
         killed.push(start(place, home.path()).await?);
     }
     let mut sheet = Sheet::new(SECTION, "Start-up and rest", &["start"]);
@@ -87,7 +87,8 @@ async fn after_a_crash(place: &Place, effort: &Effort) -> Result<Sheet, Failed> 
         let most = stores.len();
         for turn in (0..most).map(|turn| (turn + round) % most) {
             let Some((_, home, starts)) = stores.get_mut(turn) else { continue };
-            kill_under_load(place, home.path(), effort).await?;
+            // Little, so that the stores stay as different as they are.
+            kill_under_load(place, home.path(), FILL, effort).await?;
             starts.push(start(place, home.path()).await?);
         }
     }
@@ -109,9 +110,8 @@ async fn fill(place: &Place, home: &Path, mebibytes: f64, effort: &Effort) -> Re
     let mut server = Server::hookwright(place, home)?;
     server.serving().await?;
     while file_mebibytes(home) < mebibytes {
-        let mut order = closed_loop(&server, 16, Duration::ZERO, effort);
-        order.time = FILL;
-        order.body = json!({"type": "bench.filled", "data": "x".repeat(FILLER)}).to_string();
+        let body = json!({"type": "bench.filled", "data": "x".repeat(FILLER)}).to_string();
+        let order = Order { time: FILL, body, ..closed_loop(&server, 16, Duration::ZERO, effort) };
         worker::ask::<Report>("load", &order).await?.all_accepted()?;
     }
     server.stop().await.map(drop)
@@ -124,10 +124,10 @@ fn file_mebibytes(home: &Path) -> f64 {
 }
 
 /// Kills a server right after 64 connections sent to it, with no chance to close its store; returns how many events it had accepted.
-async fn kill_under_load(place: &Place, home: &Path, effort: &Effort) -> Result<f64, Failed> {
+async fn kill_under_load(place: &Place, home: &Path, time: Duration, effort: &Effort) -> Result<f64, Failed> {
     let mut server = Server::hookwright(place, home)?;
     server.serving().await?;
-    let order = closed_loop(&server, 64, Duration::ZERO, effort);
+    let order = Order { time, ..closed_loop(&server, 64, Duration::ZERO, effort) };
     let report: Report = worker::ask("load", &order).await?;
     // Which kills it.
     drop(server);

@@ -314,14 +314,14 @@ async fn a_warm_instance_is_reused_within_its_space_and_its_bounds() {
 }
 
 #[tokio::test]
-async fn the_conditions_of_an_event_share_an_instance_unless_a_policy_or_a_recording_forbids_it() {
+async fn the_conditions_of_an_event_share_an_instance_of_a_plugin_that_is_built_in() {
     let counting = plugin(&options(), condition(&counting(3))).await;
     let other = plugin(&options(), condition("")).await;
     let (event, parameters) = (event(&json!({})), json!({}));
     let shared = Arc::<Shared>::default();
     let call = |shared: &Arc<Shared>| Call {
         shared: Some(Arc::clone(shared)),
-        ..Call::new("one".parse().unwrap(), now(), Arc::new(Access::new("test", limits())))
+        ..Call::new("one".parse().unwrap(), now(), Arc::new(Access { trusted: true, ..Access::new("test", limits()) }))
     };
     let mut was_warm = Vec::new();
     for _ in 0..5 {
@@ -335,12 +335,18 @@ async fn the_conditions_of_an_event_share_an_instance_unless_a_policy_or_a_recor
     let next = Arc::<Shared>::default();
     assert!(!counting.evaluate(call(&next), &event, &parameters).await.usage.warm, "another event has its own");
 
-    let fresh = Access { instance: Some(InstancePolicy::Fresh {}), ..Access::new("test", limits()) };
+    let foreign = Call { access: Arc::new(Access::new("test", limits())), ..call(&shared) };
+    assert!(!counting.evaluate(foreign, &event, &parameters).await.usage.warm, "of any other each call is alone");
+    let under_another_name = Access { trusted: true, ..Access::new("other", limits()) };
+    let other_name = Call { access: Arc::new(under_another_name), ..call(&shared) };
+    assert!(!counting.evaluate(other_name, &event, &parameters).await.usage.warm);
+
+    let fresh = Access { instance: Some(InstancePolicy::Fresh {}), trusted: true, ..Access::new("test", limits()) };
     let by_policy = Call { access: Arc::new(fresh), ..call(&shared) };
     assert!(!counting.evaluate(by_policy, &event, &parameters).await.usage.warm);
     let recorded = Call { tape: Some(Arc::new(Tape::recording(10_000))), ..call(&shared) };
     assert!(!counting.evaluate(recorded, &event, &parameters).await.usage.warm);
-    let less = Access::new("test", Limits { memory_bytes: 1024, ..limits() });
+    let less = Access { trusted: true, ..Access::new("test", Limits { memory_bytes: 1024, ..limits() }) };
     let with_less = Call { access: Arc::new(less), ..call(&shared) };
     assert!(!other.evaluate(with_less, &event, &parameters).await.usage.warm, "it holds more than this call may have");
 }
@@ -349,8 +355,8 @@ async fn the_conditions_of_an_event_share_an_instance_unless_a_policy_or_a_recor
 async fn instances_that_conditions_share_leave_room_for_the_calls_of_others() {
     let plugin = plugin(&EngineOptions { instances: 4, ..options() }, condition("")).await;
     let (event, parameters) = (event(&json!({})), json!({}));
-    let access = Arc::new(Access::new("test", limits()));
-    // Two may be idle besides the four in use.
+    let access = Arc::new(Access { trusted: true, ..Access::new("test", limits()) });
+    // Two may be idle besides the four in use, one of them as a shared one.
     let events: Vec<Arc<Shared>> = std::iter::repeat_with(Arc::default).take(4).collect();
     let mut was_warm = Vec::new();
     for shared in events.iter().chain(&events) {
@@ -358,7 +364,7 @@ async fn instances_that_conditions_share_leave_room_for_the_calls_of_others() {
         let called = plugin.evaluate(Call { shared: Some(Arc::clone(shared)), ..call }, &event, &parameters).await;
         was_warm.push(called.usage.warm);
     }
-    assert_eq!(was_warm, [false, false, false, false, true, true, false, false]);
+    assert_eq!(was_warm, [false, false, false, false, true, false, false, false]);
     drop(events);
     let shared = Arc::<Shared>::default();
     for warm in [false, true] {

@@ -115,6 +115,8 @@ pub(super) struct State {
     waiting: VecDeque<Arc<Batch>>,
     /// Empty slabs.
     spare: Vec<Vec<u8>>,
+    /// How many batches in a row were small.
+    small: u32,
     /// How many batches were sealed, and how many of them are durable.
     sealed: u64,
     durable: u64,
@@ -206,6 +208,7 @@ impl Behind {
     pub(super) fn done(&self, batch: Arc<Batch>) {
         let mut state = self.state.lock();
         state.waiting.pop_front();
+        let mut unused = Vec::new();
         let slabs = Arc::try_unwrap(batch).map(|batch| batch.slabs).unwrap_or_default();
         if slabs.len() > 1 {
             let room = MOST_SPARE.saturating_sub(state.spare.len());
@@ -213,11 +216,19 @@ impl Behind {
                 slab.clear();
                 slab
             }));
+            state.small = 0;
         } else {
-            state.spare = Vec::new();
+            // A flush of the database is two, of which the second is small.
+            state.small = state.small.saturating_add(1);
+            if state.small > 4 {
+                unused = std::mem::take(&mut state.spare);
+            }
         }
         state.durable = state.durable.saturating_add(1);
         self.written.notify_all();
+        // Readers do not wait for that.
+        drop(state);
+        drop(unused);
     }
 
     /// Nothing more is written. Who waits gets an error.

@@ -49,6 +49,10 @@ impl Engine {
         }
         let opened = self.opened.read();
         let Some(db) = &*opened else { return Err(self.refusal()) };
+        if self.disk.failure().is_some() {
+            // The health is told later. What a commit has failed to write is in the log only, so nothing may follow it.
+            return Err(self.explained(self.refusal()));
+        }
         let seq = self.next_seq.load(Ordering::Relaxed);
         let done = guarded(|| self.group(db, &mut appender, seq, fill));
         let (next_seq, bytes, value, committed) = match done {

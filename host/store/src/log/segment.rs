@@ -156,8 +156,7 @@ impl Segment {
         self.end > self.capacity / 2
     }
 
-    /// Writes the next entry, and returns when it is durable.
-    /// Appends an entry. `frame`: memory for its frame.
+    /// Writes the next entry, and returns when it is durable. `frame`: memory for its frame.
     pub(super) fn append(&mut self, medium: &Medium, entry: &Entry, frame: &mut Vec<u8>) -> Result<(), LogError> {
         let hash = write_frame(entry, self.seed, frame);
         medium.write_durably(&self.file, &self.path, frame, self.end)?;
