@@ -208,7 +208,6 @@ impl Invoke {
             tape: None,
             tries: None,
             body_bytes: 0,
-            shared: None,
         }
     }
 

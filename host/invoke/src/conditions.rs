@@ -180,7 +180,6 @@ impl<'a> Evaluation<'a> {
             rendered(self.invoke, plugin, &condition.with, &mut self.scoping, &mut self.workbench)?;
         *found = insert_related(plugin, self.scoping.occasion.event, &mut parameters, &mut self.workbench)?;
         invocation.call.names_from_data = names_from_data;
-        invocation.call.shared = self.scoping.occasion.shared.cloned();
         let (changed_at, automation) = (invocation.call.now, &self.scoping.automation);
         let site = || Site { place: path.to_owned(), automation: automation.clone(), changed_at, source: "hookwright" };
         self.invoke.evaluate(invocation, &parameters, site).await

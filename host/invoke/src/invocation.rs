@@ -98,7 +98,8 @@ impl Invoke {
         self.start_recording(&mut invocation);
         let record = invocation.record(Kind::Condition, parameters, site, || None);
         let Invocation { callable, occasion, call, .. } = invocation;
-        let called = callable.plugin.evaluate(call, occasion.event, parameters).await;
+        let shared = occasion.shared.cloned();
+        let called = callable.plugin.evaluate_with(call, occasion.event, parameters, shared).await;
         let invoked = self.ended(callable, occasion, called, record);
         self.record(invoked.record, invoked.result.as_ref().map(PluginAnswer::Verdict), &Effects::default());
         invoked.result

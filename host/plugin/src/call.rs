@@ -13,7 +13,6 @@ use crate::meter::Usage;
 use crate::outbound::Outbound;
 use crate::retained::Retained;
 use crate::secrets::Secrets;
-use crate::warm::Shared;
 
 /// The inputs and permissions of one call.
 pub struct Call {
@@ -47,8 +46,6 @@ pub struct Call {
     pub tries: Option<Arc<Retained>>,
     /// The size in bytes of the request of a source, from which its limits are derived.
     pub body_bytes: u64,
-    /// The instances that this call shares with other conditions of its event, unless a policy says otherwise.
-    pub shared: Option<Arc<Shared>>,
 }
 
 impl Call {
@@ -69,7 +66,6 @@ impl Call {
             tape: None,
             tries: None,
             body_bytes: 0,
-            shared: None,
         }
     }
 

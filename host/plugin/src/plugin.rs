@@ -178,12 +178,23 @@ impl Plugin {
 
     /// Calls a condition.
     pub async fn evaluate(&self, call: Call, event: &Event, parameters: &Value) -> Called<Verdict> {
+        self.evaluate_with(call, event, parameters, None).await
+    }
+
+    /// Calls a condition, in the instance that it shares with others of its event if the plugin may have one.
+    pub async fn evaluate_with(
+        &self,
+        call: Call,
+        event: &Event,
+        parameters: &Value,
+        shared: Option<Arc<Shared>>,
+    ) -> Called<Verdict> {
         let parameters = parameters.to_string();
         let work = async |visit: &mut Visit<'_>| {
             let live = visit.live(self).await?;
             self.guest.evaluate(live, event, &parameters).await
         };
-        self.visit(call, work, |verdict| verdict.reason.len()).await
+        self.visit(call, shared, work, |verdict| verdict.reason.len()).await
     }
 
     /// Calls an action.
@@ -197,7 +208,7 @@ impl Plugin {
             Outcome::Done(value) => json_size(value),
             Outcome::Skipped(reason) => reason.len(),
         };
-        self.visit(call, work, size).await
+        self.visit(call, None, work, size).await
     }
 
     /// Calls a transform with a message.
@@ -211,7 +222,7 @@ impl Plugin {
             Transformed::Send(message) => message.body.len(),
             Transformed::Drop(reason) => reason.len(),
         };
-        self.visit(call, work, size).await
+        self.visit(call, None, work, size).await
     }
 
     /// Calls a source with a provider's request.
@@ -226,13 +237,14 @@ impl Plugin {
             Reception::Accepted(intake) => intake.events.iter().map(|event| event.data.len()).sum(),
             Reception::Refused { message, .. } => message.len(),
         };
-        self.visit(call, work, size).await
+        self.visit(call, None, work, size).await
     }
 
     /// Makes a call, from permits to the result.
     async fn visit<T>(
         &self,
         mut call: Call,
+        shared: Option<Arc<Shared>>,
         work: impl AsyncFnOnce(&mut Visit<'_>) -> Answered<T>,
         size: impl Fn(&T) -> usize,
     ) -> Called<T> {
@@ -258,7 +270,7 @@ impl Plugin {
                 };
             }
         };
-        let mut visit = Visit::begin(self, call, permits);
+        let mut visit = Visit::begin(self, call, shared, permits);
         let mut cpu = Duration::ZERO;
         let answer = tokio::time::timeout(wall, Timed::new(work(&mut visit), &mut cpu)).await;
         visit.leave(self, answer, wall, cpu, size)
@@ -317,14 +329,14 @@ struct Visit<'p> {
 }
 
 impl<'p> Visit<'p> {
-    fn begin(plugin: &Plugin, mut call: Call, permits: Permits<'p>) -> Self {
+    fn begin(plugin: &Plugin, call: Call, shared: Option<Arc<Shared>>, permits: Permits<'p>) -> Self {
         let cpu = Duration::from_millis(call.limits().cpu_ms);
         let memory = usize::try_from(call.limits().memory_bytes).unwrap_or(usize::MAX);
         let policy = call.access.instance.or_else(|| plugin.prefers_warm().then(InstancePolicy::warm));
         let started = Instant::now();
         // A recorded call is to give the same result when it is repeated alone.
         let may_share = call.tape.is_none() && (call.access.trusted || plugin.has_hint("instance", "event"));
-        let shared = call.shared.take().filter(|_| may_share);
+        let shared = shared.filter(|_| may_share);
         let (idle, reuse) = match (policy, shared) {
             (Some(InstancePolicy::Warm { calls, age_seconds, idle }), _) => {
                 let bounds = Bounds { calls, age: Duration::from_secs(u64::from(age_seconds)), idle };

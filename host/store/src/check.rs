@@ -10,8 +10,9 @@ use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTableMetadata
 use crate::applied::{Applied, ReplayError, replay};
 use crate::disk::{BLOCK, Found, Overlay};
 use crate::engine::LOG_FOLDER;
+use crate::guarded::guarded;
 use crate::log::{FileLog, FileLogOptions, LogError};
-use crate::opening::{guarded, load_sums};
+use crate::opening::load_sums;
 use crate::{OpenError, StoreError};
 
 /// The result of a check.

@@ -27,9 +27,10 @@ use tokio::sync::watch;
 use crate::appender::Appender;
 use crate::applied::{Applied, PARTITION, replay};
 use crate::disk::{Disk, DiskFailure, space};
+use crate::guarded::guarded;
 use crate::log::{FileLog, FileLogOptions, Log as _, Medium};
 use crate::opening::{
-    Creation, Known, checkpoint, create, damaged, examine, guarded, load_sums, open_file, refused_log, refused_replay,
+    Creation, Known, checkpoint, create, damaged, examine, load_sums, open_file, refused_log, refused_replay,
     settle_files,
 };
 use crate::shared::Shared;

@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod event_types;
 mod fault;
+mod guarded;
 mod health;
 mod history;
 mod idempotency;

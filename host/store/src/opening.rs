@@ -1,8 +1,6 @@
 //! Opens the store's file: examines what is there, and verifies it as far as its checksums are not known.
 
-use std::any::Any;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +8,7 @@ use redb::{Database, DatabaseError, Durability, StorageError};
 
 use crate::applied::{Applied, ReplayError};
 use crate::disk::{Disk, DiskFailure, Found, Sums, wrong_block};
+use crate::guarded::guarded;
 use crate::log::{FileLog, FileLogOptions, LogError};
 use crate::{OpenError, StoreError, index, tables};
 
@@ -177,15 +176,6 @@ pub(crate) fn open_file(
 
 pub(crate) fn damaged(path: &Path, reason: &str) -> OpenError {
     OpenError::Damaged { path: path.display().to_string(), reason: reason.to_owned() }
-}
-
-/// Runs code that may panic on a damaged file.
-pub(crate) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        text.unwrap_or_else(|| "it panicked".to_owned())
-    })
 }
 
 /// Creates every table, and the index of records.

@@ -319,36 +319,37 @@ async fn the_conditions_of_an_event_share_an_instance_of_a_plugin_that_is_built_
     let other = plugin(&options(), condition("")).await;
     let (event, parameters) = (event(&json!({})), json!({}));
     let shared = Arc::<Shared>::default();
-    let call = |shared: &Arc<Shared>| Call {
-        shared: Some(Arc::clone(shared)),
-        ..Call::new("one".parse().unwrap(), now(), Arc::new(Access { trusted: true, ..Access::new("test", limits()) }))
+    let trusted = || Access { trusted: true, ..Access::new("test", limits()) };
+    let call = || Call::new("one".parse().unwrap(), now(), Arc::new(trusted()));
+    let evaluated = async |plugin: &Plugin, call: Call, shared: &Arc<Shared>| {
+        plugin.evaluate_with(call, &event, &parameters, Some(Arc::clone(shared))).await
     };
     let mut was_warm = Vec::new();
     for _ in 0..5 {
-        let called = counting.evaluate(call(&shared), &event, &parameters).await;
+        let called = evaluated(&counting, call(), &shared).await;
         was_warm.push((called.usage.warm, called.result.is_ok()));
-        assert!(other.evaluate(call(&shared), &event, &parameters).await.result.is_ok());
+        assert!(evaluated(&other, call(), &shared).await.result.is_ok());
     }
     // The third call traps, and the next one is fresh.
     assert_eq!(was_warm, [(false, true), (true, true), (true, false), (false, true), (true, true)]);
 
     let next = Arc::<Shared>::default();
-    assert!(!counting.evaluate(call(&next), &event, &parameters).await.usage.warm, "another event has its own");
+    assert!(!evaluated(&counting, call(), &next).await.usage.warm, "another event has its own");
 
-    let foreign = Call { access: Arc::new(Access::new("test", limits())), ..call(&shared) };
-    assert!(!counting.evaluate(foreign, &event, &parameters).await.usage.warm, "of any other each call is alone");
+    let foreign = Call { access: Arc::new(Access::new("test", limits())), ..call() };
+    assert!(!evaluated(&counting, foreign, &shared).await.usage.warm, "of any other each call is alone");
     let under_another_name = Access { trusted: true, ..Access::new("other", limits()) };
-    let other_name = Call { access: Arc::new(under_another_name), ..call(&shared) };
-    assert!(!counting.evaluate(other_name, &event, &parameters).await.usage.warm);
+    let other_name = Call { access: Arc::new(under_another_name), ..call() };
+    assert!(!evaluated(&counting, other_name, &shared).await.usage.warm);
 
     let fresh = Access { instance: Some(InstancePolicy::Fresh {}), trusted: true, ..Access::new("test", limits()) };
-    let by_policy = Call { access: Arc::new(fresh), ..call(&shared) };
-    assert!(!counting.evaluate(by_policy, &event, &parameters).await.usage.warm);
-    let recorded = Call { tape: Some(Arc::new(Tape::recording(10_000))), ..call(&shared) };
-    assert!(!counting.evaluate(recorded, &event, &parameters).await.usage.warm);
+    let by_policy = Call { access: Arc::new(fresh), ..call() };
+    assert!(!evaluated(&counting, by_policy, &shared).await.usage.warm);
+    let recorded = Call { tape: Some(Arc::new(Tape::recording(10_000))), ..call() };
+    assert!(!evaluated(&counting, recorded, &shared).await.usage.warm);
     let less = Access { trusted: true, ..Access::new("test", Limits { memory_bytes: 1024, ..limits() }) };
-    let with_less = Call { access: Arc::new(less), ..call(&shared) };
-    assert!(!other.evaluate(with_less, &event, &parameters).await.usage.warm, "it holds more than this call may have");
+    let with_less = Call { access: Arc::new(less), ..call() };
+    assert!(!evaluated(&other, with_less, &shared).await.usage.warm, "it holds more than this call may have");
 }
 
 #[tokio::test]
@@ -361,7 +362,7 @@ async fn instances_that_conditions_share_leave_room_for_the_calls_of_others() {
     let mut was_warm = Vec::new();
     for shared in events.iter().chain(&events) {
         let call = Call::new("one".parse().unwrap(), now(), Arc::clone(&access));
-        let called = plugin.evaluate(Call { shared: Some(Arc::clone(shared)), ..call }, &event, &parameters).await;
+        let called = plugin.evaluate_with(call, &event, &parameters, Some(Arc::clone(shared))).await;
         was_warm.push(called.usage.warm);
     }
     assert_eq!(was_warm, [false, false, false, false, true, false, false, false]);
@@ -369,7 +370,7 @@ async fn instances_that_conditions_share_leave_room_for_the_calls_of_others() {
     let shared = Arc::<Shared>::default();
     for warm in [false, true] {
         let call = Call::new("one".parse().unwrap(), now(), Arc::clone(&access));
-        let called = plugin.evaluate(Call { shared: Some(Arc::clone(&shared)), ..call }, &event, &parameters).await;
+        let called = plugin.evaluate_with(call, &event, &parameters, Some(Arc::clone(&shared))).await;
         assert_eq!(called.usage.warm, warm, "those of events that are decided are gone");
     }
 }

@@ -28,7 +28,7 @@ use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
 
 use crate::fault_point;
-use crate::opening::guarded;
+use crate::guarded::guarded;
 use behind::{Batch, Behind, block_len};
 #[cfg(unix)]
 use file::make_private;

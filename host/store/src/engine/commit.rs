@@ -10,8 +10,8 @@ use super::{Engine, MOST_BEHIND};
 use crate::appender::Appender;
 use crate::batch::Batch;
 use crate::disk::DiskFailure;
+use crate::guarded::guarded;
 use crate::log::{EntryKind, Log as _, LogError};
-use crate::opening::guarded;
 use crate::write_set::{self, WriteSet};
 use crate::{StorageHealth, StoreError, fault_point};
 
