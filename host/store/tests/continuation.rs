@@ -180,12 +180,28 @@ async fn a_commit_on_a_stale_run_is_refused() {
     assert!(matches!(scene.store.runs.complete_step(after).await.unwrap(), StepCommitted::Superseded), "it has ended");
 }
 
-/// Removes these fields from the rows of all runs.
+/// The row of a run as formats before 6 had it: JSON without a head.
+fn without_head(row: &[u8]) -> Value {
+    const TIMES: [u8; 2] = [4, 8];
+    let (flags, state) = (row[1], row[2]);
+    // The states without a time are 1, 3 and 4.
+    let times = TIMES.iter().filter(|flag| flags & **flag != 0).count() + usize::from(![1, 3, 4].contains(&state));
+    let mut json = &row[11 + 8 * times..];
+    if flags & 16 != 0 {
+        json = &json[2 + usize::from(u16::from_le_bytes([json[0], json[1]]))..];
+    }
+    let mut run: Value = serde_json::from_slice(json).unwrap();
+    run["resumed"] = (flags & 1 != 0).into();
+    run["version"] = u64::from_le_bytes(row[3..11].try_into().unwrap()).into();
+    run
+}
+
+/// Gives the rows of all runs the form of earlier formats, without these fields.
 fn remove_fields(transaction: &WriteTransaction, removed: &[&str]) {
     let mut runs = transaction.open_table(RUNS).unwrap();
     let old: Vec<((u32, u64, u32), Value)> = redb::ReadableTable::iter(&runs)
         .unwrap()
-        .map(|row| row.map(|(key, row)| (key.value(), serde_json::from_slice(row.value()).unwrap())).unwrap())
+        .map(|row| row.map(|(key, row)| (key.value(), without_head(row.value()))).unwrap())
         .collect();
     for (key, mut run) in old {
         run.as_object_mut().unwrap().retain(|name, _| !removed.contains(&name.as_str()));

@@ -153,7 +153,7 @@ async fn a_file_of_format_1_is_migrated_to_the_newest() {
     }
     let db = Database::open(&path).unwrap();
     let read = db.begin_read().unwrap();
-    assert_eq!(read.open_table(META).unwrap().get("format").unwrap().unwrap().value(), "5");
+    assert_eq!(read.open_table(META).unwrap().get("format").unwrap().unwrap().value(), "6");
     assert_eq!(read.open_table(DUE).unwrap().len().unwrap(), 2, "no delivery is left in it");
     let row = read.open_table(CONFIG).unwrap().get((1, "webhook", "whk_a")).unwrap().unwrap();
     let row: serde_json::Value = serde_json::from_slice(row.value()).unwrap();
@@ -211,12 +211,12 @@ fn a_file_of_a_newer_format_is_refused_with_the_remedy() {
     {
         let db = Database::create(&path).unwrap();
         let transaction = db.begin_write().unwrap();
-        transaction.open_table(META).unwrap().insert("format", "6").unwrap();
+        transaction.open_table(META).unwrap().insert("format", "7").unwrap();
         transaction.commit().unwrap();
     }
     let Err(error) = Store::open(&StoreOptions::new(&path)) else { panic!("it was opened") };
     let text = error.to_string();
-    assert!(text.contains("format 6") && text.contains("up to 5") && text.contains("newer hookwright"), "{text}");
+    assert!(text.contains("format 7") && text.contains("up to 6") && text.contains("newer hookwright"), "{text}");
 }
 
 /// Format 3 stored idempotency keys for ever, without their time of arrival.
