@@ -143,7 +143,7 @@ where
     F::Output: Send,
 {
     fn drop(&mut self) {
-        // There is no runtime any more only at the end of the process.
+        // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn(work);
         }

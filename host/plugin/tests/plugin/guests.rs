@@ -61,6 +61,14 @@ pub(crate) fn condition(work: &str) -> Bytes {
     component("condition-plugin", &evaluate(work))
 }
 
+/// The same with the hint `instance=event`.
+pub(crate) fn sharing_condition(work: &str) -> Bytes {
+    let hint = r#"
+  (data (i32.const 24) "instanceevent")
+  (data (i32.const 96) "\68\00\00\00\01\00\00\00\18\00\00\00\08\00\00\00\20\00\00\00\05\00\00\00")"#;
+    described("condition-plugin", &format!("{DESCRIBE}{hint}"), &evaluate(work))
+}
+
 /// `evaluate`, with a verdict at 128 whose reason is empty. Lines that begin with `(import` or `(func $` of `work` come
 /// before it.
 pub(crate) fn evaluate(work: &str) -> String {

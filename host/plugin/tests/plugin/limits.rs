@@ -7,7 +7,7 @@ use hookwright_model::{Failure, InstancePolicy, Limits, Tape, Verdict};
 use hookwright_plugin::{Access, Call, EngineOptions, Plugin, Shared};
 use serde_json::json;
 
-use crate::guests::{LOG, action, component, condition, evaluate};
+use crate::guests::{LOG, action, component, condition, evaluate, sharing_condition};
 use crate::support::{Silent, Tickets, Waiting, call, call_within, event, limits, now, options, plugin};
 
 async fn evaluated(plugin: &Plugin) -> Result<Verdict, Failure> {
@@ -350,6 +350,28 @@ async fn the_conditions_of_an_event_share_an_instance_of_a_plugin_that_is_built_
     let less = Access { trusted: true, ..Access::new("test", Limits { memory_bytes: 1024, ..limits() }) };
     let with_less = Call { access: Arc::new(less), ..call() };
     assert!(!evaluated(&other, with_less, &shared).await.usage.warm, "it holds more than this call may have");
+}
+
+#[tokio::test]
+async fn a_plugin_asks_for_a_shared_instance_with_a_hint_and_gets_another_after_many_calls_or_much_memory() {
+    let (event, parameters) = (event(&json!({})), json!({}));
+    let was_warm = async |component, calls: usize| {
+        let (plugin, shared) = (plugin(&options(), component).await, Arc::<Shared>::default());
+        let mut was_warm = Vec::new();
+        for _ in 0..calls {
+            let call = Call::new("one".parse().unwrap(), now(), Arc::new(Access::new("test", limits())));
+            let called = plugin.evaluate_with(call, &event, &parameters, Some(Arc::clone(&shared))).await;
+            assert!(called.result.is_ok(), "{called:?}");
+            was_warm.push(called.usage.warm);
+        }
+        was_warm
+    };
+    assert_eq!(was_warm(condition(""), 3).await, [false; 3], "without the hint");
+    let many = was_warm(sharing_condition(""), 1002).await;
+    let fresh: Vec<usize> = (0..many.len()).filter(|place| !many[*place]).collect();
+    assert_eq!(fresh, [0, 1000]);
+    let grows = "(drop (memory.grow (i32.const 40)))";
+    assert_eq!(was_warm(sharing_condition(grows), 3).await, [false; 3], "it holds more than is kept");
 }
 
 #[tokio::test]

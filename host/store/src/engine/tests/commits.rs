@@ -98,6 +98,8 @@ async fn an_operation_with_too_many_rows_is_refused_alone() {
             batch.work_opened.push((space, batch.next_seq));
             batch.work_closed.push(space);
             batch.next_seq += 3;
+            let main = batch.number(&SpaceId::main())?;
+            batch.next(main, "undone")?;
             (0..15).try_for_each(|n| put(batch, &format!("huge-{n}"), PART))
         });
         done.await.err()
@@ -127,6 +129,11 @@ async fn an_operation_with_too_many_rows_is_refused_alone() {
         memory_fits(store);
     };
     right(&store);
+    let counted = store.db.write(None, 1, |batch| {
+        let main = batch.number(&SpaceId::main())?;
+        batch.next(main, "undone")
+    });
+    assert_eq!(counted.await, Ok(1), "what was refused is not counted");
     send(&store, "last", b"x").await.unwrap();
     let copy = tempfile::tempdir().unwrap();
     copy_store(dir.path(), copy.path());

@@ -52,7 +52,7 @@ async fn operations_wait_once_four_checkpoints_are_in_the_log_and_the_disk_is_he
     // One checkpoint waits for the disk, and four times as much is behind it.
     let written = stands_still(&done).await;
     assert!((40..=70).contains(&written), "{written} rows of 100,000 bytes");
-    assert!(has(&store, "nothing") || store.health() == StorageHealth::Writable, "a slow disk is no failure");
+    assert!(has(&store, "nothing") || store.health() == StorageHealth::Writable, "a slow disk has not failed");
     trouble.release();
     until("writes go on", async || done.load(Ordering::SeqCst) > written + 20).await;
     task.abort();
