@@ -58,19 +58,27 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        )
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000);
+        // RFC 3339 has no years before 0.
+        let at = at.ok().filter(|at| at.year() >= 0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        // Every event has two, so the digits are not formatted one field at a time.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let fields = [
+            (0..4, u32::try_from(at.year()).unwrap_or_default()),
+            (5..7, u32::from(u8::from(at.month()))),
+            (8..10, u32::from(at.day())),
+            (11..13, u32::from(at.hour())),
+            (14..16, u32::from(at.minute())),
+            (17..19, u32::from(at.second())),
+            (20..23, u32::from(at.millisecond())),
+        ];
+        for (place, mut left) in fields {
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0' | u8::try_from(left % 10).unwrap_or_default();
+                left /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -144,6 +152,10 @@ mod tests {
         assert_eq!(at.to_string(), "2022-04-07T21:39:13.042Z");
         assert_eq!(Timestamp::parse("2022-04-07T23:39:13.042+02:00"), Some(at));
         assert_eq!(Timestamp::parse("yesterday"), None);
+        for text in ["0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z", "2024-02-29T05:06:07.089Z"] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(at.seconds(), 1_649_367_553);
     }
 }

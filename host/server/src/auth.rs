@@ -2,9 +2,10 @@
 //! the route's handler.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
-use hookwright_model::{Author, KeyId, Role, SpaceId};
+use hookwright_model::{ApiKey, Author, KeyId, Role, SpaceId};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -55,9 +56,19 @@ impl Needs {
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) space: SpaceId,
-    pub(crate) key: KeyId,
-    /// The author of the caller's changes: the key, with the user that it stands for.
-    pub(crate) author: Author,
+    known: Arc<ApiKey>,
+}
+
+impl Caller {
+    /// The caller's key.
+    pub(crate) fn key(&self) -> &KeyId {
+        &self.known.id
+    }
+
+    /// The author of the caller's changes: the key, with the user that it represents.
+    pub(crate) fn author(&self) -> Author {
+        Author::of_key(&self.known)
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -105,7 +116,7 @@ fn caller(app: &Shared, needs: Needs, remote: IpAddr, headers: &HeaderMap) -> Re
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "auth.malformed", detail));
     };
     let now = app.pipeline.now();
-    app.auth_throttle.admit(remote, key, now).map_err(|seconds| {
+    let was_right = app.auth_throttle.admit(remote, key, now).map_err(|seconds| {
         let detail = format!("too many failed authentication attempts from this address: try again in {seconds} s");
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "auth.throttled", detail).retry_after(seconds)
     })?;
@@ -114,7 +125,9 @@ fn caller(app: &Shared, needs: Needs, remote: IpAddr, headers: &HeaderMap) -> Re
         let detail = "the API key is not known: it is wrong, was revoked, or has expired";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "auth.invalid", detail));
     };
-    app.auth_throttle.right(remote, key);
+    if !was_right {
+        app.auth_throttle.right(remote, key);
+    }
     let space = &known.space;
     match named_space(headers)? {
         Some((name, value)) if value.as_bytes() != space.as_str().as_bytes() => {
@@ -133,7 +146,7 @@ fn caller(app: &Shared, needs: Needs, remote: IpAddr, headers: &HeaderMap) -> Re
         let detail = format!("the API key has the role {role}: this needs {wanted}");
         return Err(Problem::new(StatusCode::FORBIDDEN, "auth.forbidden", detail));
     }
-    Ok(Caller { space: space.clone(), key: known.id.clone(), author: Author::of_key(&known) })
+    Ok(Caller { space: space.clone(), known })
 }
 
 /// The header that names the space, with its value. All of these headers in a request must name the same space: a proxy

@@ -47,15 +47,15 @@ impl AuthThrottle {
         Self { per_minute, state: Mutex::new(state) }
     }
 
-    /// Whether a key may be looked up; else the number of seconds to wait.
-    pub(crate) fn admit(&self, address: IpAddr, key: &str, now: Timestamp) -> Result<(), u32> {
+    /// Whether a key may be looked up; else the number of seconds to wait. True: it was right before.
+    pub(crate) fn admit(&self, address: IpAddr, key: &str, now: Timestamp) -> Result<bool, u32> {
         if self.per_minute == 0 {
-            return Ok(());
+            return Ok(true);
         }
         let (address, digest) = (network(address), digest_of(key));
         let mut state = self.state.lock();
         if state.right.get(&(address, digest)).is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let State { addresses, beginnings, .. } = &mut *state;
         for bucket in addresses.get_mut(&address).into_iter().chain(beginnings.get_mut(beginning(key))) {
@@ -63,7 +63,7 @@ impl AuthThrottle {
                 return Err(u32::try_from(next.since(now).as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1));
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Counts a wrong key.
@@ -133,7 +133,7 @@ mod tests {
             assert_eq!(guess(&throttle, "10.0.0.1", &format!("key-{n}-abcdefgh"), 0), Ok(()));
         }
         assert_eq!(guess(&throttle, "10.0.0.1", "another-key", 0), Err(2));
-        assert_eq!(throttle.admit(address("10.0.0.1"), "right", at(0)), Ok(()), "a key that was right works on");
+        assert_eq!(throttle.admit(address("10.0.0.1"), "right", at(0)), Ok(true), "a key that was right works on");
         assert_eq!(throttle.admit(address("10.0.0.1"), "x", at(0)), Err(2), "others are not even looked up");
         assert_eq!(guess(&throttle, "10.0.0.2", "another-key", 0), Ok(()));
         assert_eq!(guess(&throttle, "10.0.0.1", "another-key", 2000), Ok(()));

@@ -21,7 +21,7 @@ pub(crate) async fn create(
     NewJson(input): NewJson<AutomationInput>,
 ) -> Result<Response, Problem> {
     let automation =
-        app.pipeline.resources.automations.create_automation(&caller.space, input, &caller.author.label()).await?;
+        app.pipeline.resources.automations.create_automation(&caller.space, input, &caller.author().label()).await?;
     let location = format!("/v1/automations/{}", automation.id);
     let headers = [(header::LOCATION, location), (header::ETAG, tag(&automation))];
     Ok((StatusCode::CREATED, headers, axum::Json(automation)).into_response())
@@ -62,7 +62,7 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let bytes = body::read(body, app.limits.body_bytes, app.limits.time).await?;
     let input: AutomationInput = body::json(&bytes)?;
-    let (expected, by) = (expected(&headers), caller.author.label());
+    let (expected, by) = (expected(&headers), caller.author().label());
     Ok(tagged(
         app.pipeline.resources.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?,
     ))
@@ -76,7 +76,7 @@ pub(crate) async fn switch<const ENABLED: bool>(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let input = AutomationInput { enabled: Some(Some(ENABLED)), ..AutomationInput::default() };
-    let (expected, by) = (expected(&headers), caller.author.label());
+    let (expected, by) = (expected(&headers), caller.author().label());
     Ok(tagged(
         app.pipeline.resources.automations.change_automation(&caller.space, &id, input, expected.as_ref(), &by).await?,
     ))

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use base64::Engine as _;
 use fluent_uri::UriRef;
 use hookwright_model::{Data, EventDraft, Mistake, json};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
@@ -18,9 +18,13 @@ use crate::problem::Problem;
 /// The maximum number of events in one batch.
 const MAX_BATCH: usize = 1000;
 
+const SPEC_VERSION: HeaderName = HeaderName::from_static("ce-specversion");
+const ID: HeaderName = HeaderName::from_static("ce-id");
+const TYPE: HeaderName = HeaderName::from_static("ce-type");
+
 /// Whether the attributes are in headers.
 pub(crate) fn is_binary(headers: &HeaderMap) -> bool {
-    headers.contains_key("ce-specversion") || headers.contains_key("ce-id") || headers.contains_key("ce-type")
+    [SPEC_VERSION, ID, TYPE].iter().any(|name| headers.contains_key(name))
 }
 
 /// The event in `body[range]`, which must be valid JSON.

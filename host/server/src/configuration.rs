@@ -20,7 +20,7 @@ pub(crate) async fn plan(
     caller: Caller,
     Json(input): Json<ConfigurationInput>,
 ) -> Result<Response, Problem> {
-    let plan = app.pipeline.resources.configurations.plan_configuration(&caller.space, input, &caller.key).await?;
+    let plan = app.pipeline.resources.configurations.plan_configuration(&caller.space, input, caller.key()).await?;
     Ok(axum::Json(plan).into_response())
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn apply(
         .pipeline
         .resources
         .configurations
-        .apply_configuration(&caller.space, input, &caller.key, &caller.author)
+        .apply_configuration(&caller.space, input, caller.key(), &caller.author())
         .await?;
     let shown: Vec<Value> = applied.shown.into_iter().map(|one| shown(&app, &headers, one)).collect();
     let mut body = json!(applied.plan);

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hookwright_model::{Data, Event, EventDraft, EventPattern, KeyedRequest, SpaceId, json};
 use hookwright_pipeline::Appended;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,8 +43,7 @@ impl From<Appended> for Accepted {
 pub(crate) async fn send(
     State(app): State<Shared>,
     caller: Caller,
-    headers: HeaderMap,
-    KeyedBody { bytes, request }: KeyedBody,
+    KeyedBody { headers, bytes, request }: KeyedBody,
 ) -> Result<Response, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let media = content_type.unwrap_or("application/json").split(';').next().unwrap_or_default().trim();
@@ -84,7 +83,7 @@ fn is_native(media: &str, bytes: &[u8]) -> bool {
 pub(crate) async fn push(
     State(app): State<Shared>,
     caller: Caller,
-    KeyedBody { bytes, request }: KeyedBody,
+    KeyedBody { bytes, request, .. }: KeyedBody,
 ) -> Result<Response, Problem> {
     let mut envelope = Envelope::read(&bytes, &["service", "trigger_event_type", "attributes"])?;
     let (service, event_type) = (envelope.needed("service"), envelope.needed("trigger_event_type"));

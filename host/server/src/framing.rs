@@ -3,6 +3,7 @@
 //! smuggling. This checks the bytes before they reach the library.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -89,8 +90,8 @@ impl Framing {
             if self.head == b"\r\n" {
                 self.head.clear();
             } else if self.head.ends_with(b"\r\n\r\n") {
-                let head = std::mem::take(&mut self.head);
-                self.place = after(&head)?;
+                self.place = after(&self.head)?;
+                self.head.clear();
                 return Ok(bytes.get(from..).unwrap_or_default());
             }
         }
@@ -151,9 +152,11 @@ fn clamp(left: u64, length: usize) -> usize {
 
 /// The part that follows a head, if it is unambiguous.
 fn after(head: &[u8]) -> Result<Position, Problem> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut fields);
-    let Ok(httparse::Status::Complete(_)) = request.parse(head) else { return Ok(Position::Anywhere) };
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let Ok(httparse::Status::Complete(_)) = request.parse_with_uninit_headers(head, &mut fields) else {
+        return Ok(Position::Anywhere);
+    };
     let version = request.version.unwrap_or(1);
     let named = |name: &'static str| request.headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
     let hosts = named("host").count();

@@ -1,26 +1,46 @@
-//! What each request to a route passes before its handler: the check of its key, the decoding of its body, and the checks
-//! of its query and of the header fields that hold for all routes. One layer, since each layer is a copy of the route and
-//! an allocation for every request.
+//! What answers a request to a route: the check of its key, the decoding of its body, the checks of its query and of the
+//! header fields that hold for all routes, and then its handler. Called directly, and not as layers of the router, of
+//! which each is a copy of the route and several allocations for every request.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
+use axum::handler::Handler;
 use axum::response::{IntoResponse as _, Response};
+use tower_service::Service;
 
 use crate::auth::{self, Needs};
+use crate::dialect::Dialect;
 use crate::refusals::Noted;
 use crate::{Shared, content, query};
 
-/// The gate of a route.
+/// A response that is being made.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// A route's handler with what is checked before it.
 pub(crate) struct Gate {
-    pub(crate) app: Shared,
-    pub(crate) path: &'static str,
-    pub(crate) needs: Needs,
+    app: Shared,
+    path: &'static str,
+    needs: Needs,
+    dialect: Option<Dialect>,
+    handler: Box<dyn Fn(Request, Shared) -> Answering + Send + Sync>,
 }
 
 impl Gate {
-    async fn checked(&self, mut request: Request, next: Next) -> Response {
+    /// The gate of a handler, which is a function with extractors.
+    pub(crate) fn new<T, H>(app: &Shared, path: &'static str, needs: Needs, handler: H) -> Open
+    where
+        H: Handler<T, Shared, Future = Answering> + Sync,
+    {
+        let handler = Box::new(move |request, app| handler.clone().call(request, app));
+        let dialect = Dialect::of(path).filter(|_| needs != Needs::Nothing);
+        Open(Arc::new(Self { app: app.clone(), path, needs, dialect, handler }))
+    }
+
+    async fn checked(&self, mut request: Request) -> Response {
         if self.needs != Needs::Nothing {
             // First, so that no body is decoded for a caller without a key, and none learns which parameters a route
             // accepts.
@@ -35,17 +55,49 @@ impl Gate {
         if let Err(problem) = query::check(self.path, &mut request) {
             return problem.unread(request.headers()).into_response();
         }
-        next.run(request).await
+        (self.handler)(request, self.app.clone()).await
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let response = if matches!(self.needs, Needs::Ingest | Needs::IngestNamed) {
+            let (noted, request) = Noted::of(request);
+            let response = self.checked(request).await;
+            noted.answered(&self.app, &response);
+            response
+        } else {
+            self.checked(request).await
+        };
+        match self.dialect {
+            Some(dialect) => dialect.spoken(response),
+            None => response,
+        }
     }
 }
 
-/// Passes a request to its handler, or refuses it.
-pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    if !matches!(gate.needs, Needs::Ingest | Needs::IngestNamed) {
-        return gate.checked(request, next).await;
+/// A gate that requests can pass at the same time.
+#[derive(Clone)]
+pub(crate) struct Open(Arc<Gate>);
+
+impl Open {
+    /// Passes a request to the handler, or refuses it.
+    pub(crate) fn pass(&self, request: Request) -> Answering {
+        let gate = Arc::clone(&self.0);
+        Box::pin(async move { gate.answer(request).await })
     }
-    let (noted, request) = Noted::of(request);
-    let response = gate.checked(request, next).await;
-    noted.answered(&gate.app, &response);
-    response
+}
+
+/// What the router calls once it has read the variable parts of the path.
+impl Service<Request> for Open {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let gate = Arc::clone(&self.0);
+        Box::pin(async move { Ok(gate.answer(request).await) })
+    }
 }

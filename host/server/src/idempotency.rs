@@ -52,8 +52,9 @@ pub(crate) fn check(path: &str, request: &mut Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A body, with the request's idempotency key if it has one.
+/// A body, with the request's header fields and its idempotency key if it has one.
 pub(crate) struct KeyedBody {
+    pub(crate) headers: HeaderMap,
     pub(crate) bytes: Bytes,
     pub(crate) request: Option<KeyedRequest>,
 }
@@ -68,7 +69,7 @@ impl FromRequest<crate::Shared> for KeyedBody {
             key: key.clone(),
             fingerprint: fingerprint(parts.uri.path(), &parts.headers, &bytes),
         });
-        Ok(Self { bytes, request: keyed })
+        Ok(Self { headers: parts.headers, bytes, request: keyed })
     }
 }
 

@@ -111,6 +111,6 @@ pub(crate) async fn rotate(
 }
 
 pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
-    app.pipeline.resources.api_keys.revoke_api_key(&caller.space, &id, &caller.key).await?;
+    app.pipeline.resources.api_keys.revoke_api_key(&caller.space, &id, caller.key()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

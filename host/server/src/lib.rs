@@ -64,5 +64,5 @@ pub use routes::{ROUTES, Route};
 
 /// Serves until `stop` becomes true, then waits for requests in progress.
 pub async fn serve(app: Arc<App>, listener: TcpListener, limits: ConnectionLimits, stop: watch::Receiver<bool>) {
-    listener::serve(listener, routes::router(app), limits, stop).await;
+    listener::serve(listener, routes::Routes::new(&app), limits, stop).await;
 }

@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use hookwright_model::{HOPS_HEADER, hops_of};
@@ -24,9 +23,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower_service::Service as _;
 
 use crate::framing::{Framed, last_words, too_slow};
+use crate::routes::Routes;
 use crate::unauthenticated::{ConnectionHandle, Unauthenticated};
 
 /// How much of a refused request is read and dropped, so that its sender reads the response,
@@ -54,7 +53,7 @@ pub struct ConnectionLimits {
 /// Accepts connections until `stop` becomes true, then waits for the open ones.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     limits: ConnectionLimits,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -78,10 +77,10 @@ pub(crate) async fn serve(
             }
         };
         pause = Duration::from_millis(5);
-        let (router, stop, handle) = (router.clone(), stop.clone(), connections.enter());
+        let (routes, stop, handle) = (routes.clone(), stop.clone(), connections.enter());
         tokio::spawn(async move {
             tokio::select! {
-                () = connection(stream, remote, &handle, router, limits, stop, Arc::new(permit)) => {}
+                () = connection(stream, remote, &handle, routes, limits, stop, Arc::new(permit)) => {}
                 () = handle.cut() => {}
             }
         });
@@ -96,19 +95,19 @@ pub(crate) async fn serve(
 /// The response to a request. What changes something runs to its end although the client goes away: a change that is
 /// committed has still to reach the memory that requests and deliveries are served from. Until then it counts as its
 /// connection.
-async fn answer(mut router: Router, request: Request<Body>, permit: Arc<OwnedSemaphorePermit>) -> Response {
+async fn answer(routes: &Routes, request: Request<Body>, permit: Arc<OwnedSemaphorePermit>) -> Response {
     let follows_link = request.uri().path().starts_with("/confirm/");
     let runs_to_its_end = !request.method().is_safe() || follows_link;
     // Everything that the request causes continues its hop counter.
     let hops = hops_of(request.headers().get_all(HOPS_HEADER).iter().filter_map(|value| value.to_str().ok()));
-    let handling = router.call(request);
+    let handling = routes.answer(request);
     let handled = async move {
         let response = match hops {
             0 => handling.await,
             hops => after_hops(hops, handling).await,
         };
         drop(permit);
-        response.unwrap_or_else(|never| match never {})
+        response
     };
     if runs_to_its_end { ToItsEnd(Some(Box::pin(handled))).await } else { handled.await }
 }
@@ -163,7 +162,7 @@ async fn connection(
     stream: TcpStream,
     remote: SocketAddr,
     handle: &ConnectionHandle,
-    router: Router,
+    routes: Routes,
     limits: ConnectionLimits,
     mut stop: watch::Receiver<bool>,
     permit: Arc<OwnedSemaphorePermit>,
@@ -173,7 +172,7 @@ async fn connection(
     let in_progress = Arc::new(AtomicBool::new(false));
     let (handle, busy) = (handle.clone(), Arc::clone(&in_progress));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, handle, busy) = (router.clone(), handle.clone(), Arc::clone(&busy));
+        let (routes, handle, busy) = (routes.clone(), handle.clone(), Arc::clone(&busy));
         let permit = Arc::clone(&permit);
         // Boxed because the connection moves it.
         Box::pin(async move {
@@ -181,7 +180,7 @@ async fn connection(
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(remote);
             request.extensions_mut().insert(handle);
-            let response = answer(router, request, permit).await;
+            let response = answer(&routes, request, permit).await;
             busy.store(false, Ordering::Relaxed);
             Ok::<_, Infallible>(response)
         })

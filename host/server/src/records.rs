@@ -66,7 +66,7 @@ pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
     Named(kind): Named,
-    KeyedBody { bytes, request }: KeyedBody,
+    KeyedBody { bytes, request, .. }: KeyedBody,
 ) -> Result<Response, Problem> {
     let fields: Map<String, Value> = body::json(&bytes)?;
     let make = |bench: &mut Workbench| {
@@ -75,7 +75,7 @@ pub(crate) async fn create(
     };
     let made = |(record, _): &(Value, Version)| Made::record(&kind, record);
     let once =
-        app.pipeline.resources.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
+        app.pipeline.resources.records.change_once(&caller.space, &caller.author(), request.as_ref(), make, made).await?;
     let (record, version) = match once {
         Once::Done(made) => made,
         Once::Retry(made) => {
@@ -123,7 +123,7 @@ pub(crate) async fn add_note_once(
 ) -> Result<Response, Problem> {
     let made = |note: &Value| Made::note(kind, id, note);
     let note =
-        match app.pipeline.resources.records.change_once(&caller.space, &caller.author, request, add, made).await? {
+        match app.pipeline.resources.records.change_once(&caller.space, &caller.author(), request, add, made).await? {
             Once::Done(note) => note,
             Once::Retry(made) => note_made(app, caller, &made)?,
         };
@@ -210,7 +210,7 @@ pub(crate) async fn change(
         let key = bench.amend_record(&kind, &id, changes.clone(), Merge::Patch)?;
         Ok::<_, Refused>(shown(bench, &key)?)
     };
-    let (record, version) = app.pipeline.resources.records.change(&caller.space, &caller.author, update).await?.value;
+    let (record, version) = app.pipeline.resources.records.change(&caller.space, &caller.author(), update).await?.value;
     Ok(([(header::ETAG, tag(version))], axum::Json(record)).into_response())
 }
 
@@ -228,7 +228,7 @@ pub(crate) async fn delete(
         }
         bench.remove_record(&kind, &id)
     };
-    app.pipeline.resources.records.change(&caller.space, &caller.author, remove).await?;
+    app.pipeline.resources.records.change(&caller.space, &caller.author(), remove).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -249,7 +249,7 @@ pub(crate) async fn add_note(
     State(app): State<Shared>,
     caller: Caller,
     path: RecordPath,
-    KeyedBody { bytes, request }: KeyedBody,
+    KeyedBody { bytes, request, .. }: KeyedBody,
 ) -> Result<Response, Problem> {
     let (kind, id) = place(path)?;
     let note: NoteInput = body::json(&bytes)?;

@@ -119,7 +119,7 @@ pub(crate) async fn create(
         signing: Some(Some(SigningPolicy::None {})),
         ..WebhookInput::default()
     };
-    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
+    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author()).await?;
     let location = format!("/api/v2/resthooks/{}", made.webhook.number);
     let body = axum::Json(json!({"restHook": Hook::from(made.webhook)}));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())

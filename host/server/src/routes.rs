@@ -1,16 +1,18 @@
 //! The table of routes: the only place that defines each route, its permission, and its handler.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
+use axum::routing::{any_service, delete_service, get_service, patch_service, post_service, put_service};
 use http::{HeaderMap, Method, StatusCode, Uri};
+use tower_service::Service as _;
 
 use crate::auth::Needs;
 use crate::dialect::Dialect;
-use crate::gate::{self, Gate};
+use crate::gate::{Answering, Gate, Open};
 use crate::problem::Problem;
 use crate::{
     Shared, attempts, automations, configuration, event_types, events, health, keys, kinds, mails, outcomes, plugins,
@@ -41,16 +43,10 @@ macro_rules! routes {
             summary: $summary,
         }),*];
 
-        fn table(app: &Shared) -> Router<Shared> {
-            Router::new()$(.route($path, guarded(app, $path, Needs::$needs, routes!(@$verb $handler))))*
+        fn table(app: &Shared) -> Vec<(&'static str, &'static str, Open)> {
+            vec![$((stringify!($verb), $path, Gate::new(app, $path, Needs::$needs, $handler))),*]
         }
     };
-    (@GET $handler:path) => { get($handler) };
-    (@POST $handler:path) => { post($handler) };
-    (@PUT $handler:path) => { put($handler) };
-    (@PATCH $handler:path) => { patch($handler) };
-    (@DELETE $handler:path) => { delete($handler) };
-    (@ANY $handler:path) => { any($handler) };
 }
 
 routes! {
@@ -201,19 +197,47 @@ routes! {
     POST "/v1/keys/{id}/rotate" Administer keys::rotate, "Rotate an API key";
 }
 
-fn guarded(app: &Shared, path: &'static str, needs: Needs, route: MethodRouter<Shared>) -> MethodRouter<Shared> {
-    let gate = Arc::new(Gate { app: app.clone(), path, needs });
-    let route = route.layer(from_fn_with_state(gate, gate::pass));
-    match Dialect::of(path).filter(|_| needs != Needs::Nothing) {
-        Some(dialect) => route.layer(map_response(move |response: Response| async move { dialect.spoken(response) })),
-        None => route,
-    }
+/// All routes. One without variable parts in its path is found at once; the router reads the paths of the others.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    fixed: Arc<HashMap<&'static str, Vec<(Method, Open)>>>,
+    router: Router,
 }
 
-/// The router of all routes.
-pub(crate) fn router(app: Shared) -> Router {
-    let table = table(&app).fallback(nowhere).method_not_allowed_fallback(wrong_method);
-    table.with_state(app)
+impl Routes {
+    pub(crate) fn new(app: &Shared) -> Self {
+        let mut fixed = HashMap::<_, Vec<_>>::new();
+        let mut router = Router::new();
+        for (verb, path, gate) in table(app) {
+            if !path.contains('{')
+                && let Ok(method) = verb.parse()
+            {
+                fixed.entry(path).or_default().push((method, gate.clone()));
+            }
+            let route = match verb {
+                "GET" => get_service(gate),
+                "POST" => post_service(gate),
+                "PUT" => put_service(gate),
+                "PATCH" => patch_service(gate),
+                "DELETE" => delete_service(gate),
+                _ => any_service(gate),
+            };
+            router = router.route(path, route);
+        }
+        let router = router.fallback(nowhere).method_not_allowed_fallback(wrong_method);
+        Self { fixed: Arc::new(fixed), router }
+    }
+
+    /// Responds to a request.
+    pub(crate) fn answer(&self, request: Request) -> Answering {
+        let gates = self.fixed.get(request.uri().path()).into_iter().flatten();
+        let mut found = gates.filter(|(method, _)| method == request.method());
+        if let Some((_, gate)) = found.next() {
+            return gate.pass(request);
+        }
+        let answering = self.router.clone().call(request);
+        Box::pin(async move { answering.await.unwrap_or_else(|never| match never {}) })
+    }
 }
 
 async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {

@@ -134,7 +134,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     NewJson(input): NewJson<SourceInput>,
 ) -> Result<Response, Problem> {
-    let made = app.pipeline.resources.sources.create_source(&caller.space, &caller.key, input).await?;
+    let made = app.pipeline.resources.sources.create_source(&caller.space, caller.key(), input).await?;
     let location = format!("/v1/sources/{}", made.source.id);
     let body = axum::Json(shown(&app, &headers, made.source, &made.token, made.secret)?);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())

@@ -15,7 +15,7 @@ use crate::{Shared, records};
 pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
-    KeyedBody { bytes, request }: KeyedBody,
+    KeyedBody { bytes, request, .. }: KeyedBody,
 ) -> Result<Response, Problem> {
     let changes: TicketChanges = body::json(&bytes)?;
     changes.check_new().map_err(Problem::invalid)?;
@@ -25,7 +25,7 @@ pub(crate) async fn create(
     };
     let made = |(ticket, _): &(Value, Version)| Made::record(TICKET, ticket);
     let once =
-        app.pipeline.resources.records.change_once(&caller.space, &caller.author, request.as_ref(), make, made).await?;
+        app.pipeline.resources.records.change_once(&caller.space, &caller.author(), request.as_ref(), make, made).await?;
     let (ticket, version) = match once {
         Once::Done((ticket, version)) => (with_notes(ticket), version),
         Once::Retry(made) => {
@@ -84,7 +84,7 @@ pub(crate) async fn change(
         let ticket = bench.update_ticket(&id, changes.clone())?;
         Ok::<_, Failure>(versioned(bench, ticket))
     };
-    let (ticket, version) = app.pipeline.resources.records.change(&caller.space, &caller.author, update).await?.value;
+    let (ticket, version) = app.pipeline.resources.records.change(&caller.space, &caller.author(), update).await?.value;
     Ok(([(header::ETAG, records::tag(version))], axum::Json(with_notes(ticket))).into_response())
 }
 
@@ -92,7 +92,7 @@ pub(crate) async fn add_note(
     State(app): State<Shared>,
     caller: Caller,
     Named(id): Named,
-    KeyedBody { bytes, request }: KeyedBody,
+    KeyedBody { bytes, request, .. }: KeyedBody,
 ) -> Result<Response, Problem> {
     let note: NoteInput = body::json(&bytes)?;
     let add = |bench: &mut Workbench| bench.add_note(&id, note.clone());

@@ -162,7 +162,7 @@ pub(crate) async fn create(
     NewJson(input): NewJson<WebhookInput>,
 ) -> Result<Response, Problem> {
     input.check_alternatives().map_err(PipelineError::Invalid)?;
-    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
+    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author()).await?;
     let location = format!("/v1/webhooks/{}", made.webhook.id);
     let body = axum::Json(shown(&app, made.webhook, made.key));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
@@ -228,7 +228,7 @@ pub(crate) async fn change(
     Json(input): Json<WebhookInput>,
 ) -> Result<Response, Problem> {
     input.check_alternatives().map_err(PipelineError::Invalid)?;
-    let changed = app.pipeline.resources.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
+    let changed = app.pipeline.resources.webhooks.change_webhook(&caller.space, &id, input, &caller.author()).await?;
     Ok(axum::Json(shown(&app, changed.webhook, changed.key)).into_response())
 }
 
@@ -244,13 +244,13 @@ pub(crate) async fn switch<const ENABLED: bool>(
     Named(id): Named,
 ) -> Result<Response, Problem> {
     let input = WebhookInput { enabled: Some(Some(ENABLED)), ..WebhookInput::default() };
-    let changed = app.pipeline.resources.webhooks.change_webhook(&caller.space, &id, input, &caller.author).await?;
+    let changed = app.pipeline.resources.webhooks.change_webhook(&caller.space, &id, input, &caller.author()).await?;
     Ok(axum::Json(shown(&app, changed.webhook, changed.key)).into_response())
 }
 
 /// Sends a test at once. The response has its outcome, and names the event that was created for it.
 pub(crate) async fn test(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let test = app.pipeline.delivery.out_of_turn.test_webhook(&caller.space, &id, &caller.author).await?;
+    let test = app.pipeline.delivery.out_of_turn.test_webhook(&caller.space, &id, &caller.author()).await?;
     let (event, delivery) = (test.event.clone(), test.delivery);
     let view = app.pipeline.delivery.out_of_turn.test_result(&caller.space, test).await?;
     let body = json!({
@@ -278,7 +278,7 @@ pub(crate) async fn rotate(
 
 /// Sends the receiver another verification challenge.
 pub(crate) async fn verify(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<Response, Problem> {
-    let webhook = app.pipeline.delivery.confirmations.verify_again(&caller.space, &id, &caller.author).await?;
+    let webhook = app.pipeline.delivery.confirmations.verify_again(&caller.space, &id, &caller.author()).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, webhook, ShownKey::default()))).into_response())
 }
 

@@ -83,7 +83,7 @@ pub(crate) async fn start(
     State(app): State<Shared>,
     caller: Caller,
     Named(name): Named,
-    KeyedBody { bytes, request }: KeyedBody,
+    KeyedBody { bytes, request, .. }: KeyedBody,
 ) -> Result<Response, Problem> {
     let start: Start = body::optional(&bytes)?;
     let input = start.input.unwrap_or_else(|| Value::Object(Map::new()));
@@ -91,7 +91,7 @@ pub(crate) async fn start(
         .pipeline
         .resources
         .workflows
-        .start_workflow(&caller.space, &name, &input, &caller.author, request.as_ref())
+        .start_workflow(&caller.space, &name, &input, &caller.author(), request.as_ref())
         .await?;
     Ok((StatusCode::ACCEPTED, axum::Json(started)).into_response())
 }

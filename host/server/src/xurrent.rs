@@ -216,7 +216,7 @@ pub(crate) async fn create(
         signing: Some(Some(SigningPolicy::None {})),
         ..input.change(None)?
     };
-    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author).await?;
+    let made = app.pipeline.resources.webhooks.create_webhook(&caller.space, input, &caller.author()).await?;
     Ok(axum::Json(shown(&app, &made.webhook)?).into_response())
 }
 
@@ -234,7 +234,7 @@ pub(crate) async fn change(
     let old = numbered(&app, &caller, &id)?;
     let input = input.change(Some(&old))?;
     let changed =
-        app.pipeline.resources.webhooks.change_webhook(&caller.space, old.id.as_str(), input, &caller.author).await?;
+        app.pipeline.resources.webhooks.change_webhook(&caller.space, old.id.as_str(), input, &caller.author()).await?;
     Ok(axum::Json(shown(&app, &changed.webhook)?).into_response())
 }
 
@@ -247,7 +247,7 @@ pub(crate) async fn delete(State(app): State<Shared>, caller: Caller, Named(id):
 /// Sends a test, even if the webhook is disabled.
 pub(crate) async fn test(State(app): State<Shared>, caller: Caller, Named(id): Named) -> Result<StatusCode, Problem> {
     let webhook = numbered(&app, &caller, &id)?;
-    app.pipeline.delivery.out_of_turn.test_webhook(&caller.space, webhook.id.as_str(), &caller.author).await?;
+    app.pipeline.delivery.out_of_turn.test_webhook(&caller.space, webhook.id.as_str(), &caller.author()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

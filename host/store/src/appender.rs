@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hookwright_model::{Clock as _, SystemClock};
 
 use crate::applied::{Applied, PARTITION};
 use crate::log::{Appended, Entry, EntryId, EntryKind, Log, LogError};
+use crate::write_set::WriteSet;
 
 /// The end of the log, to which one group at a time is appended.
 pub(crate) struct Appender {
@@ -15,12 +17,14 @@ pub(crate) struct Appender {
     /// The bytes that were appended since the last checkpoint, and when that was.
     bytes: u64,
     checkpointed: Instant,
+    /// The memory of the last group's write set.
+    writes: WriteSet,
 }
 
 impl Appender {
     /// Behind what the database has.
     pub(crate) fn new(applied: Applied) -> Self {
-        Self { applied, counter: 0, time_ms: 0, bytes: 0, checkpointed: Instant::now() }
+        Self { applied, counter: 0, time_ms: 0, bytes: 0, checkpointed: Instant::now(), writes: WriteSet::default() }
     }
 
     pub(crate) fn applied(&self) -> Applied {
@@ -30,11 +34,28 @@ impl Appender {
     /// Begins the next epoch, for the store of this instance.
     pub(crate) fn claim(&mut self, log: &dyn Log, instance: &str) -> Result<(), LogError> {
         self.applied.epoch = self.applied.epoch.saturating_add(1);
-        self.append(log, EntryKind::Claim, instance.into())
+        self.append(log, EntryKind::Claim, instance.into()).map(drop)
     }
 
-    /// Appends an entry, and returns when it is durable.
-    pub(crate) fn append(&mut self, log: &dyn Log, kind: EntryKind, body: Vec<u8>) -> Result<(), LogError> {
+    /// A write set for the next group, to be filled.
+    pub(crate) fn take_writes(&mut self) -> WriteSet {
+        std::mem::take(&mut self.writes)
+    }
+
+    /// Appends the write set of a group, and returns when it is durable. Its memory is used again for the next one.
+    pub(crate) fn append_writes(&mut self, log: &dyn Log, writes: WriteSet) -> Result<(), LogError> {
+        let written = self.append(log, EntryKind::Writes, writes.into_bytes())?;
+        // Cleared before, so that it is not copied to the beginning of its memory.
+        let memory = written.try_into_mut().map(|mut memory| {
+            memory.clear();
+            memory.into()
+        });
+        self.writes = WriteSet::in_memory_of(memory.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Appends an entry, and returns its body when it is durable.
+    fn append(&mut self, log: &dyn Log, kind: EntryKind, body: Vec<u8>) -> Result<Bytes, LogError> {
         self.counter = self.counter.saturating_add(1);
         self.time_ms = self.time_ms.max(SystemClock.now().millis());
         let Applied { position, hash, epoch, .. } = self.applied;
@@ -54,7 +75,7 @@ impl Appender {
         }
         self.applied = Applied { position: entry.position, hash: log.extent(PARTITION)?.hash, epoch, closed: false };
         self.bytes = self.bytes.saturating_add(u64::try_from(entry.encoded_len()).unwrap_or(u64::MAX));
-        Ok(())
+        Ok(entry.body)
     }
 
     /// Whether something was appended since the last checkpoint, and so much or so long ago that the next one is due.

@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::log::{EntryHash, EntryKind, Extent, Log, LogError, Partition, Position};
 use crate::shared::Shared;
 use crate::tables::{self, META};
-use crate::write_set;
+use crate::write_set::{self, WriteSet};
 
 /// The partition that holds everything.
 pub(crate) const PARTITION: Partition = 0;
@@ -134,7 +134,7 @@ pub(crate) fn replay(
         let (mut transaction, shared) = (db.begin_write().map_err(StoreError::from)?, Shared::default());
         transaction.set_durability(Durability::None).map_err(|error| StoreError::Storage(error.to_string()))?;
         {
-            let mut batch = Batch::open(&transaction, &shared, 0);
+            let mut batch = Batch::open(&transaction, &shared, 0, WriteSet::default());
             for entry in &entries {
                 match entry.kind {
                     EntryKind::Claim => {

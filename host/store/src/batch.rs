@@ -88,10 +88,16 @@ macro_rules! batch {
         }
 
         impl<'t> Batch<'t> {
-            pub(crate) fn open(transaction: &'t WriteTransaction, shared: &'t Shared, next_seq: u64) -> Self {
+            /// `writes`: an empty write set, to be filled.
+            pub(crate) fn open(
+                transaction: &'t WriteTransaction,
+                shared: &'t Shared,
+                next_seq: u64,
+                writes: WriteSet,
+            ) -> Self {
                 Self {
                     transaction,
-                    writes: WriteSet::to_be_filled(),
+                    writes,
                     $($name: None,)*
                     next_seq,
                     work_opened: Vec::new(),

@@ -21,6 +21,7 @@ use crate::batch::Batch;
 use crate::rows::run::{self, Head};
 use crate::shared::Shared;
 use crate::tables::{DUE_RUN, LIVE, RUNS};
+use crate::write_set::WriteSet;
 use crate::{StoreError, lanes, rows, work};
 
 /// The number of runs that one commit of a check reads.
@@ -224,7 +225,7 @@ fn check_runs(db: &Database, runs: &[(u32, u64, u32)], checked: &mut Checked) ->
     }
     let (transaction, shared) = (db.begin_write()?, Shared::default());
     {
-        let mut batch = Batch::open(&transaction, &shared, 0);
+        let mut batch = Batch::open(&transaction, &shared, 0, WriteSet::default());
         for (space, seq, ordinal) in runs {
             let id = RunId { seq: *seq, ordinal: *ordinal };
             match load(&mut batch, *space, id)?.filter(|run| run.state.live()) {

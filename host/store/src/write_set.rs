@@ -14,7 +14,8 @@ use crate::StoreError;
 const REMOVED: u8 = 0;
 const INSERTED: u8 = 1;
 
-const ROOM: usize = 16 * 1024;
+/// The memory that is kept for the rows of the next commit. Memory that is new has to be cleared first.
+const MOST_KEPT: usize = 1024 * 1024;
 
 /// The rows that a commit has written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +32,10 @@ pub(crate) struct Written<'a> {
 }
 
 impl WriteSet {
-    /// With room for what a few operations write.
-    pub(crate) fn to_be_filled() -> Self {
-        Self(Vec::with_capacity(ROOM))
+    /// An empty one, in the memory of another one.
+    pub(crate) fn in_memory_of(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        if bytes.capacity() > MOST_KEPT { Self::default() } else { Self(bytes) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

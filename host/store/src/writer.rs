@@ -1,8 +1,6 @@
 //! The single writer thread. It takes the waiting operations, applies them in one transaction, commits once, and
 //! answers all callers, so the operations of a commit share one fsync (group commit).
 
-use redb::WriteTransaction;
-
 use crate::batch::{Answer, Batch, Changes, Faults, Write};
 use crate::engine::{Engine, Group};
 use crate::inbox::{Filled, Inbox};
@@ -31,10 +29,10 @@ pub(crate) fn run(engine: &Engine, mut inbox: Inbox) {
 fn commit(engine: &Engine, first: Write, inbox: &mut Inbox, filled: &mut Filled) {
     let shared = &engine.shared;
     let mut answers = Vec::new();
-    let done = engine.transact(|transaction, next_seq| {
+    let done = engine.transact(|transaction, next_seq, room| {
         let mut next = Some(first);
         let writes = std::iter::from_fn(|| next.take().or_else(|| inbox.next(filled)));
-        fill(transaction, shared, writes, next_seq, &mut answers, MOST_OF_ONE)
+        fill(Batch::open(transaction, shared, next_seq, room), shared, writes, &mut answers, MOST_OF_ONE)
     });
     match done {
         Ok(Done { changes, announced, faults }) => {
@@ -86,15 +84,14 @@ struct Done<'a> {
 
 /// Applies operations to a transaction. One that writes more than `most` bytes of rows is refused, and has no effect.
 fn fill<'a>(
-    transaction: &WriteTransaction,
+    mut batch: Batch<'_>,
     shared: &'a Shared,
     mut writes: impl Iterator<Item = Write>,
-    next_seq: u64,
     answers: &mut Vec<Answer>,
     most: usize,
 ) -> Result<Group<Done<'a>>, StoreError> {
     let (mut faults, mut anew): (Vec<Faults>, bool) = (Vec::new(), false);
-    let mut batch = Batch::open(transaction, shared, next_seq);
+    let next_seq = batch.next_seq;
     while batch.bytes() < MAX_BYTES
         && let Some(Write { apply, fault, .. }) = writes.next()
     {

@@ -212,11 +212,32 @@ impl<'t> Scan<'t> {
         }
     }
 
+    /// Passes over the characters of a string that mean themselves, eight at a time.
+    fn plain(&mut self) {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        // The high bit of each byte that is below `most`, and possibly of bytes behind such a one.
+        let below = |eight: u64, most: u8| eight.wrapping_sub(ONES.wrapping_mul(u64::from(most))) & !eight & HIGH;
+        let is_byte = |eight: u64, byte: u8| below(eight ^ ONES.wrapping_mul(u64::from(byte)), 1);
+        while let Some(eight) = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) {
+            let eight = u64::from_le_bytes(*eight);
+            let special = below(eight, 0x20) | is_byte(eight, b'"') | is_byte(eight, b'\\');
+            if special != 0 {
+                // The first one is exact.
+                let plain = usize::try_from(special.trailing_zeros() / 8).unwrap_or_default();
+                self.at = self.at.saturating_add(plain);
+                return;
+            }
+            self.at = self.at.saturating_add(8);
+        }
+    }
+
     /// A string; says whether it has escapes.
     fn string(&mut self, place: &Place<'_, '_>) -> Result<bool, Refused> {
         self.step();
         let mut escaped = false;
         loop {
+            self.plain();
             match self.peek() {
                 Some(b'"') => {
                     self.step();

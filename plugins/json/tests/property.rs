@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 fn string() -> impl Strategy<Value = String> {
     // Written text, escapes included, so that halves of surrogate pairs come about.
     let piece = prop_oneof![
-        4 => "[a-c]{0,3}",
+        4 => "[a-c]{0,12}",
         1 => Just(r"\n".to_owned()),
         1 => Just(r#"\""#.to_owned()),
         1 => Just(r"\u0061".to_owned()),
@@ -22,7 +22,7 @@ fn string() -> impl Strategy<Value = String> {
         1 => Just("é😀".to_owned()),
         1 => prop_oneof![Just(r"\ud83d".to_owned()), Just(r"\ude00".to_owned()), Just(r"\u00".to_owned()), Just("\t".to_owned())],
     ];
-    prop::collection::vec(piece, 0..3).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+    prop::collection::vec(piece, 0..4).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
 }
 
 fn number() -> impl Strategy<Value = String> {

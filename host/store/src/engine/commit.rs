@@ -11,7 +11,7 @@ use crate::appender::Appender;
 use crate::batch::Batch;
 use crate::disk::DiskFailure;
 use crate::guarded::guarded;
-use crate::log::{EntryKind, Log as _, LogError};
+use crate::log::{Log as _, LogError};
 use crate::write_set::{self, WriteSet};
 use crate::{StorageHealth, StoreError, fault_point};
 
@@ -30,12 +30,12 @@ pub(crate) struct Group<T> {
 }
 
 impl Engine {
-    /// Runs a transaction of the writer, which gets the next seq and returns what it wrote: appends that to the log, and
+    /// Runs a transaction of the writer, which gets the next seq and an empty write set, and returns what it wrote: appends that to the log, and
     /// then makes it visible. A panic counts as a failure of the disk: the database is not used any more until it is
     /// reopened.
     pub(crate) fn transact<T>(
         &self,
-        fill: impl FnOnce(&WriteTransaction, u64) -> Result<Group<T>, StoreError>,
+        fill: impl FnOnce(&WriteTransaction, u64, WriteSet) -> Result<Group<T>, StoreError>,
     ) -> Result<T, StoreError> {
         if let Some(refusal) = self.health.borrow().refuses_writes() {
             return Err(refusal);
@@ -87,23 +87,22 @@ impl Engine {
         db: &Database,
         appender: &mut Appender,
         seq: u64,
-        fill: impl FnOnce(&WriteTransaction, u64) -> Result<Group<T>, StoreError>,
+        fill: impl FnOnce(&WriteTransaction, u64, WriteSet) -> Result<Group<T>, StoreError>,
     ) -> Result<(u64, usize, T, Result<(), StoreError>), StoreError> {
         let mut transaction = begin(db)?;
-        let Group { writes, anew, next_seq, value } = fill(&transaction, seq)?;
+        let Group { writes, anew, next_seq, value } = fill(&transaction, seq, appender.take_writes())?;
         if anew || writes.is_empty() {
             transaction.abort()?;
             if writes.is_empty() {
                 return Ok((next_seq, 0, value, Ok(())));
             }
             transaction = begin(db)?;
-            let mut batch = Batch::open(&transaction, &self.shared, seq);
+            let mut batch = Batch::open(&transaction, &self.shared, seq, WriteSet::default());
             write_set::rows(writes.as_bytes()).try_for_each(|row| batch.apply(row?))?;
         }
-        let body = writes.into_bytes();
-        let bytes = body.len();
+        let bytes = writes.len();
         fault_point("log.before-append");
-        appender.append(&self.log, EntryKind::Writes, body).map_err(|error| self.log_failed(&error))?;
+        appender.append_writes(&self.log, writes).map_err(|error| self.log_failed(&error))?;
         fault_point("log.after-append");
         let committed = guarded(|| self.apply(transaction));
         fault_point("log.after-apply");

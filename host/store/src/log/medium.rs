@@ -98,10 +98,9 @@ impl Medium {
         Ok(())
     }
 
-    /// Gives a file a name in the same folder, durably.
+    /// Gives a file a name in the same folder. It is durable after a flush of the folder.
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {
-        std::fs::rename(from, to).map_err(|error| LogError::io(to, "renaming to", &error))?;
-        self.flush_folder(to)
+        std::fs::rename(from, to).map_err(|error| LogError::io(to, "renaming to", &error))
     }
 
     /// Makes the names in a file's folder durable.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `POSITION.log` | the segment that begins with this position |
 //! | `acknowledged` | the position up to which appends have returned, written without a flush |
-//! | `spare` | a file that becomes the next segment |
+//! | `spare-NUMBER` | a file that becomes a segment |
 //! | `new`, `prepared` | a file that was being created |
 //!
 //! A torn last entry is cut off when the partition is opened, since nobody was told that it is stored. A last entry that
@@ -32,6 +32,10 @@ use crate::fault_point;
 /// The length of the first segment. Each one is twice as long as the one before it, up to the limit of the options.
 const FIRST_SEGMENT: usize = 256 * 1024;
 
+/// How many files that are not needed any more are kept for segments to be: about as many as there are between two
+/// checkpoints. Each of the others would be removed and then written with zeros once more.
+const MOST_SPARES: usize = 4;
+
 /// The memory for frames that is kept between two appends. Memory that is new has to be cleared first, which takes longer
 /// than to write to it.
 const MOST_KEPT: usize = 1024 * 1024;
@@ -44,16 +48,22 @@ pub(super) struct PartitionLog {
     most: usize,
     medium: Medium,
     state: Mutex<State>,
-    /// Locked while files of segments that are not in the state any more may be there.
-    trimming: Mutex<()>,
+    /// Locked while files of segments that are not in the state any more may be there. The number of the next spare file.
+    trimming: Mutex<u64>,
+}
+
+/// A file that becomes a segment.
+#[derive(Debug)]
+struct Spare {
+    path: PathBuf,
+    length: usize,
 }
 
 #[derive(Debug)]
 struct State {
     /// In order. The last one is written to.
     segments: VecDeque<Segment>,
-    /// The length of the file that becomes the next segment.
-    spare: Option<usize>,
+    spares: Vec<Spare>,
     acknowledged: File,
     /// Memory for the frame of the next entry.
     frame: Vec<u8>,
@@ -79,7 +89,8 @@ impl PartitionLog {
         let failed = |error| LogError::io(&folder, "creating", &error);
         std::fs::create_dir_all(&folder).map_err(failed)?;
         medium.flush_folder(&folder)?;
-        for unfinished in ["new", "prepared"] {
+        // Earlier versions had one spare file.
+        for unfinished in ["new", "prepared", "spare"] {
             medium.remove(&folder.join(unfinished))?;
         }
         // A name that is read may be in memory only.
@@ -94,9 +105,18 @@ impl PartitionLog {
         if let Some(last) = segments.back() {
             last.write_last_again(&medium)?;
         }
-        let spare = std::fs::metadata(folder.join("spare")).ok().and_then(|found| usize::try_from(found.len()).ok());
+        let mut spares = Vec::new();
+        let mut next_spare = 0;
+        for path in spare_files(&folder)? {
+            next_spare = next_spare.max(number_of(&path).unwrap_or_default().saturating_add(1));
+            let length = std::fs::metadata(&path).ok().and_then(|found| usize::try_from(found.len()).ok());
+            match length.filter(|_| spares.len() < MOST_SPARES) {
+                Some(length) => spares.push(Spare { path, length }),
+                None => medium.remove(&path)?,
+            }
+        }
         let (acknowledged, position) = open_acknowledged(&folder)?;
-        let state = State { segments, spare, acknowledged, frame: Vec::new(), failed: None };
+        let state = State { segments, spares, acknowledged, frame: Vec::new(), failed: None };
         let last = state.extent().last;
         if last < position {
             let path = state.segments.back().map_or(folder.as_path(), |segment| &segment.path);
@@ -104,7 +124,7 @@ impl PartitionLog {
             return Err(LogError::damaged(path, 0, reason));
         }
         let most = segment_bytes.max(FIRST_SEGMENT);
-        Ok(Self { number, folder, most, medium, state: Mutex::new(state), trimming: Mutex::default() })
+        Ok(Self { number, folder, most, medium, state: Mutex::new(state), trimming: Mutex::new(next_spare) })
     }
 
     pub(super) fn extent(&self) -> Extent {
@@ -173,12 +193,13 @@ impl PartitionLog {
 
     /// The segment behind the last one, with room for this many bytes.
     fn next_segment(&self, state: &mut State, least: usize) -> Result<Segment, LogError> {
-        let (spare, new) = (self.folder.join("spare"), self.folder.join("new"));
-        let from = if state.spare.take().is_some_and(|length| length >= least) {
-            spare
-        } else {
-            self.medium.create(&new, self.next_length(state).max(least))?;
-            new
+        let from = match state.spares.iter().position(|spare| spare.length >= least) {
+            Some(place) => state.spares.swap_remove(place).path,
+            None => {
+                let new = self.folder.join("new");
+                self.medium.create(&new, self.next_length(state).max(least))?;
+                new
+            }
         };
         let Extent { last, hash, .. } = state.extent();
         Segment::begin(&self.medium, &from, self.number, last.saturating_add(1), hash)
@@ -210,9 +231,9 @@ impl PartitionLog {
     }
 
     pub(super) fn trim(&self, to: Position) -> Result<(), LogError> {
-        let _one_at_a_time = self.trimming.lock();
+        let mut next_spare = self.trimming.lock();
         let mut trimmed = Vec::new();
-        let keeps_spare = {
+        let room = {
             let mut state = self.state.lock();
             while let Some(next) = state.segments.get(1)
                 && next.first <= to.saturating_add(1)
@@ -220,41 +241,55 @@ impl PartitionLog {
             {
                 trimmed.extend(state.segments.pop_front());
             }
-            state.spare.is_some()
+            MOST_SPARES.saturating_sub(state.spares.len())
         };
-        // The longest one is used again.
-        let reused = if keeps_spare { None } else { trimmed.iter().map(|segment| segment.capacity).max() };
+        // The longest ones are used again, since segments become longer up to their limit. One that is longer was for a
+        // single entry.
+        let lengths = trimmed.iter().map(|segment| segment.capacity);
+        let mut lengths: Vec<usize> = lengths.filter(|length| *length <= self.most).collect();
+        lengths.sort_unstable_by(|one, other| other.cmp(one));
+        let least = lengths.get(room.wrapping_sub(1)).or(lengths.last().filter(|_| room > 0)).copied();
+        let mut spares = Vec::new();
         let mut trimmed = trimmed.into_iter();
         while let Some(segment) = trimmed.next() {
-            if let Err(error) = self.discard(&segment, reused) {
-                // Those that are left are still there, and there must be no gap behind them. This one is not if it got
-                // another name, and only the flush of the names failed.
-                let there = segment.path.try_exists().unwrap_or(true);
-                let left: Vec<_> = std::iter::once(segment).filter(|_| there).chain(trimmed).collect();
+            let fits = least.is_some_and(|least| (least..=self.most).contains(&segment.capacity));
+            let done = if fits && spares.len() < room {
+                self.name_spare(&segment.path, segment.capacity, &mut next_spare).map(|spare| spares.push(spare))
+            } else {
+                self.medium.remove(&segment.path)
+            };
+            if let Err(error) = done {
+                // Those that are left are still there, and there must be no gap behind them.
+                let left: Vec<_> = std::iter::once(segment).chain(trimmed).collect();
                 let mut state = self.state.lock();
                 left.into_iter().rev().for_each(|segment| state.segments.push_front(segment));
+                drop(state);
+                let _ = self.add_spares(spares);
                 return Err(error);
             }
         }
+        self.add_spares(spares)
+    }
+
+    /// Gives a file the name of a spare one.
+    fn name_spare(&self, from: &Path, length: usize, next: &mut u64) -> Result<Spare, LogError> {
+        let path = self.folder.join(format!("{SPARE}{next}"));
+        *next = next.saturating_add(1);
+        self.medium.rename(from, &path)?;
+        Ok(Spare { path, length })
+    }
+
+    /// Lets files become segments. Before one is written to, it must not get its old name back after a power failure.
+    fn add_spares(&self, spares: Vec<Spare>) -> Result<(), LogError> {
+        if let Some(spare) = spares.first() {
+            self.medium.flush_folder(&spare.path).inspect_err(|_| {
+                for spare in &spares {
+                    let _ = self.medium.remove(&spare.path);
+                }
+            })?;
+            self.state.lock().spares.extend(spares);
+        }
         Ok(())
-    }
-
-    fn discard(&self, segment: &Segment, reused: Option<usize>) -> Result<(), LogError> {
-        if reused == Some(segment.capacity) && self.keep_as_spare(&segment.path, segment.capacity)? {
-            return Ok(());
-        }
-        self.medium.remove(&segment.path)
-    }
-
-    /// Makes a file the next segment to be, unless there is one already.
-    fn keep_as_spare(&self, path: &Path, length: usize) -> Result<bool, LogError> {
-        let mut state = self.state.lock();
-        if state.spare.is_some() {
-            return Ok(false);
-        }
-        self.medium.rename(path, &self.folder.join("spare"))?;
-        state.spare = Some(length);
-        Ok(true)
     }
 
     pub(super) fn recover(&self) -> Result<(), LogError> {
@@ -269,9 +304,11 @@ impl PartitionLog {
                 self.medium.remove(&path)?;
             }
         }
-        // Its length is not known to be what it was.
-        self.medium.remove(&self.folder.join("spare"))?;
-        state.spare = None;
+        // Their lengths are not known to be what they were.
+        state.spares.clear();
+        for path in spare_files(&self.folder)? {
+            self.medium.remove(&path)?;
+        }
         // Before anything is flushed, which may fail again: even then the next process does not read the entry.
         if let Some(segment) = state.segments.back_mut() {
             segment.cut(&self.medium, self.number)?;
@@ -282,35 +319,46 @@ impl PartitionLog {
     }
 
     pub(super) fn prepare(&self) -> Result<(), LogError> {
+        let mut next_spare = self.trimming.lock();
         let length = {
             let state = self.state.lock();
             let soon = state.segments.back().is_some_and(Segment::is_half_full);
-            if state.spare.is_some() || state.failed.is_some() || !soon {
+            if !state.spares.is_empty() || state.failed.is_some() || !soon {
                 return Ok(());
             }
             self.next_length(&state)
         };
         let prepared = self.folder.join("prepared");
         self.medium.create(&prepared, length)?;
-        if !self.keep_as_spare(&prepared, length)? {
-            self.medium.remove(&prepared)?;
-        }
-        Ok(())
+        let spare = self.name_spare(&prepared, length, &mut next_spare)?;
+        self.add_spares(vec![spare])
     }
+}
+
+/// How the names of spare files begin.
+const SPARE: &str = "spare-";
+
+/// The number of a spare file.
+fn number_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix(SPARE)?.parse().ok()
+}
+
+/// The spare files in a folder.
+fn spare_files(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
+    Ok(files(folder)?.into_iter().filter(|path| number_of(path).is_some()).collect())
 }
 
 /// The files of segments in a folder, in order.
 fn segment_files(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
+    let first = |path: &PathBuf| path.file_name().and_then(|name| Segment::first_of(name.to_str()?));
+    let mut found: Vec<PathBuf> = files(folder)?.into_iter().filter(|path| first(path).is_some()).collect();
+    found.sort_by_key(first);
+    Ok(found)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
     let failed = |error| LogError::io(folder, "listing", &error);
-    let mut found = Vec::new();
-    for file in std::fs::read_dir(folder).map_err(failed)? {
-        let file = file.map_err(failed)?;
-        if let Some(first) = file.file_name().to_str().and_then(Segment::first_of) {
-            found.push((first, file.path()));
-        }
-    }
-    found.sort();
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    std::fs::read_dir(folder).map_err(failed)?.map(|file| Ok(file.map_err(failed)?.path())).collect()
 }
 
 /// The file with the acknowledged position, and the position; 0 if it is not known.

@@ -79,6 +79,7 @@ impl Segment {
         let path = from.with_file_name(Self::name(first));
         medium.write_durably(&file, from, &head(partition, first, previous, seed), 0)?;
         medium.rename(from, &path)?;
+        medium.flush_folder(&path)?;
         let last = first.saturating_sub(1);
         let (last_frame, end) = (SEGMENT_HEAD, SEGMENT_HEAD);
         Ok(Self { path, file, seed, first, previous, last, hash: previous, last_frame, end, capacity })
