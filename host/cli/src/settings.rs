@@ -167,7 +167,7 @@ pub(crate) struct SettingArguments {
     /// Memory for the store's page cache, in bytes [default: 67108864]
     #[arg(long, env = "HOOKWRIGHT_CACHE_BYTES", value_name = "N")]
     cache_bytes: Option<usize>,
-    /// The store's file is made current after this many bytes in its commit log [default: 67108864]
+    /// The store's file is made current after this many bytes in its commit log [default: 8388608]
     #[arg(long, env = "HOOKWRIGHT_CHECKPOINT_BYTES", value_name = "N")]
     checkpoint_bytes: Option<u64>,
     /// and at least this often while something is written, in seconds [default: 5]

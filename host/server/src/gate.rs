@@ -31,7 +31,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// The gate of a handler, which is a function with extractors.
-    pub(crate) fn new<T, H>(app: &Shared, path: &'static str, needs: Needs, handler: H) -> Open
+    pub(crate) fn before<T, H>(app: &Shared, path: &'static str, needs: Needs, handler: H) -> Open
     where
         H: Handler<T, Shared, Future = Answering> + Sync,
     {

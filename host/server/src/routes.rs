@@ -44,7 +44,7 @@ macro_rules! routes {
         }),*];
 
         fn table(app: &Shared) -> Vec<(&'static str, &'static str, Open)> {
-            vec![$((stringify!($verb), $path, Gate::new(app, $path, Needs::$needs, $handler))),*]
+            vec![$((stringify!($verb), $path, Gate::before(app, $path, Needs::$needs, $handler))),*]
         }
     };
 }

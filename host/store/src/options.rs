@@ -34,7 +34,7 @@ impl StoreOptions {
             queue: 8192,
             max_backlog: 100_000,
             min_free_bytes: None,
-            checkpoint_bytes: 64 * 1024 * 1024,
+            checkpoint_bytes: 8 * 1024 * 1024,
             checkpoint_every: Duration::from_secs(5),
             watch_every: Duration::from_secs(1),
         }

@@ -10,6 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -107,6 +108,8 @@ pub(super) struct Behind {
     sealed: Condvar,
     /// A batch was written, or none will be any more.
     written: Condvar,
+    /// Somebody waits for that, or nothing more is written.
+    awaited: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +124,8 @@ pub(super) struct State {
     sealed: u64,
     durable: u64,
     stopped: bool,
+    /// How many wait until a batch is written.
+    waiters: u32,
 }
 
 impl State {
@@ -159,7 +164,7 @@ impl Behind {
     pub(super) fn seal(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         while !state.stopped && state.waiting.iter().map(|batch| batch.bytes()).sum::<usize>() > MOST_SEALED {
-            self.written.wait(&mut state);
+            self.await_written(&mut state);
         }
         if state.stopped {
             return Err(stopped());
@@ -185,9 +190,28 @@ impl Behind {
     pub(super) fn wait_for(&self, batches: u64) -> io::Result<()> {
         let mut state = self.state.lock();
         while !state.stopped && state.durable < batches {
-            self.written.wait(&mut state);
+            self.await_written(&mut state);
         }
         if state.durable < batches { Err(stopped()) } else { Ok(()) }
+    }
+
+    fn await_written(&self, state: &mut MutexGuard<'_, State>) {
+        state.waiters = state.waiters.saturating_add(1);
+        self.awaited.notify_all();
+        self.written.wait(state);
+        state.waiters = state.waiters.saturating_sub(1);
+    }
+
+    /// Whether somebody waits until a batch is written, or nothing more is written.
+    pub(super) fn is_awaited(&self) -> bool {
+        let state = self.state.lock();
+        state.waiters > 0 || state.stopped
+    }
+
+    /// Waits for this long, or until somebody waits.
+    pub(super) fn pause(&self, longest: Duration) {
+        let mut state = self.state.lock();
+        self.awaited.wait_while_for(&mut state, |state| state.waiters == 0 && !state.stopped, longest);
     }
 
     /// The next batch to write, once there is one. It stays readable until [`Behind::done`]. `None`: stopped.
@@ -236,6 +260,7 @@ impl Behind {
         self.state.lock().stopped = true;
         self.sealed.notify_all();
         self.written.notify_all();
+        self.awaited.notify_all();
     }
 }
 
@@ -308,6 +333,25 @@ mod tests {
         behind.stop();
         assert!(waits.join().unwrap().is_err());
         assert!(behind.seal().is_err() && behind.next().is_none());
+    }
+
+    #[test]
+    fn a_pause_ends_once_somebody_waits_for_a_batch() {
+        let behind = Arc::new(Behind::default());
+        behind.lock().put(1, &block(1));
+        behind.seal().unwrap();
+        assert!(!behind.is_awaited());
+        let waits = {
+            let behind = Arc::clone(&behind);
+            std::thread::spawn(move || behind.wait_for(1))
+        };
+        behind.pause(Duration::from_secs(3600));
+        assert!(behind.is_awaited());
+        behind.done(behind.next().unwrap());
+        waits.join().unwrap().unwrap();
+        assert!(!behind.is_awaited());
+        behind.stop();
+        behind.pause(Duration::from_secs(3600));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use redb::backends::FileBackend;
@@ -39,8 +39,11 @@ pub(crate) use space::space;
 use sums::checksum;
 pub(crate) use sums::{BLOCK, Found, Sums};
 
-/// How much is written to the file at a time.
-const RUN: usize = 1024 * 1024;
+/// How much is written to the file and flushed at a time, unless somebody waits for all of it. A flush of the commit log
+/// waits for what the disk was given before it.
+const RUN: usize = 512 * 1024;
+/// The maximum pause between two of them.
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// A disk failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -273,8 +276,16 @@ impl Opening {
         }
         let blocks = batch.blocks();
         self.disk.sums.doubt(blocks.iter().map(|(number, _)| *number))?;
+        let (mut unflushed, mut since) = (0_usize, Instant::now());
         for (offset, bytes) in behind::runs(&blocks, RUN) {
+            if unflushed.saturating_add(bytes.len()) > RUN && !self.behind.is_awaited() {
+                self.file_sync()?;
+                // The disk is left to the commit log for as long as it was used.
+                self.behind.pause(since.elapsed().min(LONGEST_PAUSE));
+                (unflushed, since) = (0, Instant::now());
+            }
             self.file_write(offset, &bytes)?;
+            unflushed = unflushed.saturating_add(bytes.len());
         }
         if let Some(length) = batch.length {
             self.file.set_len(length)?;
@@ -283,7 +294,9 @@ impl Opening {
         fault_point("checkpoint.before-flush");
         self.file_sync()?;
         fault_point("checkpoint.after-flush");
-        self.disk.sums.settle(blocks.iter().map(|(number, block)| (*number, checksum(block))))
+        // Computed before, so that no reader waits for it.
+        let sums: Vec<_> = blocks.iter().map(|(number, block)| (*number, checksum(block))).collect();
+        self.disk.sums.settle(sums.into_iter())
     }
 
     fn file_write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

@@ -13,6 +13,8 @@ use crate::disk::{Disk, private};
 
 /// How much is zeroed at a time.
 const CHUNK: usize = 64 * 1024;
+/// How much of that is flushed at a time. A flush of another segment waits for what the disk was given before it.
+const FLUSHED: usize = 512 * 1024;
 
 /// The disk that a log is on.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,9 @@ impl Medium {
             let part = zeros.get(..left.min(CHUNK)).unwrap_or(&zeros);
             self.write_at(&file, part, done).map_err(failed)?;
             done = done.saturating_add(part.len());
+            if done.is_multiple_of(FLUSHED) && done < bytes {
+                file.sync_data().map_err(failed)?;
+            }
         }
         self.flush(&file, File::sync_all).map_err(failed)?;
         Ok(file)
