@@ -444,12 +444,15 @@ impl Engine {
         } else if let Err(error) = self.log.recover() {
             tracing::warn!(%error, "the log cannot be recovered: a change that was refused may be there at the next start");
         }
-        let Some(db) = self.opened.write().take() else { return };
-        let closed = guarded(|| drop(db));
-        if closed.is_ok() && self.disk.settle().is_ok() {
+        let opened = self.opened.write().take();
+        if let Some(db) = opened
+            && guarded(|| drop(db)).is_ok()
+            && self.disk.settle().is_ok()
+        {
             self.trim();
         }
         self.disk.end();
+        // Of a store that was given up too, so that it can be opened again at once.
         self.log.close();
     }
 }
