@@ -313,10 +313,10 @@ async fn damage_that_comes_to_light_while_the_store_serves_ends_it() {
     until("health", async || store.health().name() == "damaged").await;
     assert!(matches!(send(&store, "new", b"x").await, Err(StoreError::Damaged(_))));
     store.close().await;
-    drop(store);
     // It is not opened again, although nothing has read that place yet, until the file is intact.
     let refused = Store::open(&options(dir.path())).err().unwrap().to_string();
     assert!(refused.contains("is damaged: the block at byte"), "{refused}");
+    drop(store);
     flip(&file, u64::try_from(place + 100).unwrap(), 3);
     assert_eq!(read_all(dir.path(), count).await, Ok(()));
 }

@@ -171,11 +171,17 @@ async fn blocks_whose_flush_failed_are_written_again_before_the_file_is_used() {
     let engine = store.db.engine();
     let trouble = Arc::clone(&engine.disk().trouble);
     trouble.begin(Kind::FlushFails, 0);
-    // The disk fails behind it.
-    let _ = engine.checkpoint_with(&mut engine.appender.lock(), false);
-    until("the failure", async || engine.disk().failure().is_some()).await;
-    assert!(engine.disk().has_unsure_blocks());
-    trouble.end();
+    {
+        // The disk fails behind it, and nothing is reopened meanwhile.
+        let mut appender = engine.appender.lock();
+        let _ = engine.checkpoint_with(&mut appender, false);
+        let failed = || engine.disk().failure().is_some() && engine.disk().has_unsure_blocks();
+        assert!((0..10_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            failed()
+        }));
+        trouble.end();
+    }
     // Commits may go on until the failure is noticed.
     until("writing again", async || !engine.disk().has_unsure_blocks()).await;
     until("recovery", async || store.health() == StorageHealth::Writable && send(&store, "more", b"x").await.is_ok())
