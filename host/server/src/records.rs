@@ -74,8 +74,12 @@ pub(crate) async fn create(
         Ok::<_, Refused>(shown(bench, &key)?)
     };
     let made = |(record, _): &(Value, Version)| Made::record(&kind, record);
-    let once =
-        app.pipeline.resources.records.change_once(&caller.space, &caller.author(), request.as_ref(), make, made).await?;
+    let once = app
+        .pipeline
+        .resources
+        .records
+        .change_once(&caller.space, &caller.author(), request.as_ref(), make, made)
+        .await?;
     let (record, version) = match once {
         Once::Done(made) => made,
         Once::Retry(made) => {

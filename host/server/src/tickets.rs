@@ -24,8 +24,12 @@ pub(crate) async fn create(
         Ok::<_, Failure>(versioned(bench, ticket))
     };
     let made = |(ticket, _): &(Value, Version)| Made::record(TICKET, ticket);
-    let once =
-        app.pipeline.resources.records.change_once(&caller.space, &caller.author(), request.as_ref(), make, made).await?;
+    let once = app
+        .pipeline
+        .resources
+        .records
+        .change_once(&caller.space, &caller.author(), request.as_ref(), make, made)
+        .await?;
     let (ticket, version) = match once {
         Once::Done((ticket, version)) => (with_notes(ticket), version),
         Once::Retry(made) => {
