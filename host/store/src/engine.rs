@@ -14,6 +14,7 @@
 mod commit;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -122,7 +123,9 @@ impl Engine {
                 Some(found) => return Err(OpenError::Newer { path: shown.clone(), found, known: tables::FORMAT }),
                 None => {}
             }
-            disk.start().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
+            let io = |error: io::Error| OpenError::Io { path: shown.clone(), reason: error.to_string() };
+            disk.write_again().map_err(io)?;
+            disk.start().map_err(io)?;
             let replayed = replay(&db, &log, |has| keep_up(&disk, &db, has))
                 .map_err(|error| refused_replay(path, &log_folder, error))?;
             let applied = Applied { epoch: replayed.epoch.max(1), closed: false, ..replayed };
@@ -132,7 +135,7 @@ impl Engine {
             create(&db).map_err(|error| unreadable(error.to_string()))?;
             migrate::report(continuation::check(&db).map_err(|error| unreadable(error.to_string()))?);
             checkpoint(&db, &applied).map_err(|error| unreadable(error.to_string()))?;
-            disk.settle().map_err(|error| OpenError::Io { path: shown.clone(), reason: error.to_string() })?;
+            disk.settle().map_err(io)?;
             creation.end()?;
             let instance = tables::instance(&db).map_err(|error| unreadable(error.to_string()))?;
             Ok((instance, applied))

@@ -96,7 +96,7 @@ pub(crate) struct Disk {
     path: PathBuf,
     sums: Sums,
     failure: Mutex<Option<DiskFailure>>,
-    /// The blocks whose write or flush has failed.
+    /// The blocks whose write or flush has failed, or was not seen to end.
     unsure: Mutex<BTreeSet<u64>>,
     opening: Mutex<Option<Arc<Opening>>>,
     pub(crate) alarm: Arc<Alarm>,
@@ -107,11 +107,12 @@ pub(crate) struct Disk {
 impl Disk {
     /// For the file at `path`, with its known checksums.
     pub(crate) fn new(path: &Path, sums: Sums) -> Self {
+        let unsure = Mutex::new(sums.begun().into_iter().collect());
         Self {
             path: path.to_owned(),
             sums,
             failure: Mutex::new(None),
-            unsure: Mutex::default(),
+            unsure,
             opening: Mutex::new(None),
             alarm: Arc::default(),
             #[cfg(test)]
@@ -140,8 +141,9 @@ impl Disk {
         Ok(DiskBackend(opening))
     }
 
-    /// Writes the blocks again whose write or flush has failed: after a failed flush the system takes them for written, so
-    /// they are read as if they were on the disk, and no later flush writes them.
+    /// Writes the blocks again whose write or flush has failed, or whose end an earlier process did not see: after a failed
+    /// flush the system takes them for written, so they are read as if they were on the disk, and no later flush writes
+    /// them.
     pub(crate) fn write_again(&self) -> io::Result<()> {
         let mut unsure = self.unsure.lock();
         if unsure.is_empty() {
@@ -150,12 +152,15 @@ impl Disk {
         let file = File::options().read(true).write(true).open(&self.path)?;
         let blocks = file.metadata()?.len() / BLOCK;
         let mut content = vec![0; block_len()];
+        let mut sums = Vec::with_capacity(unsure.len());
         for block in unsure.iter().filter(|block| **block < blocks) {
             let offset = block.saturating_mul(BLOCK);
             read_at(&file, &mut content, offset)?;
             write_at(&file, &content, offset)?;
+            sums.push((*block, checksum(&content)));
         }
         file.sync_all()?;
+        self.sums.settle(sums.into_iter())?;
         unsure.clear();
         Ok(())
     }

@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! sums file: magic (8 bytes), 1 + the number of a block that was found damaged, or 0 (8 bytes), zeros to 64 bytes, then
-//!            the checksum of each block (4 bytes); 0: unknown
+//!            the checksum of each block (4 bytes); 0: unknown, 1: unknown since a write of the block began
 //! ```
 //!
 //! Before blocks are changed, their checksums become unknown on the disk; once the blocks are on the disk, the new ones
-//! are written. So after a crash a checksum is right or unknown, whenever it came.
+//! are written. So after a crash a checksum is right or unknown, whenever it came, and the blocks are known that may be
+//! in the system's cache only.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -24,7 +25,9 @@ use super::file::{private, read_at, write_at};
 /// The number of bytes that one checksum covers: a page of redb.
 pub(crate) const BLOCK: u64 = 4096;
 
-const MAGIC: &[u8; 8] = b"hwsums2\n";
+const MAGIC: &[u8; 8] = b"hwsums3\n";
+/// The magic of files of the same form that do not distinguish why a checksum is unknown.
+const WITHOUT_BEGUN: &[u8; 8] = b"hwsums2\n";
 /// The magic of files in which the checksums followed a head that said whether they were valid.
 const FORMER: &[u8; 8] = b"hwsums1\n";
 /// What that head said if they were.
@@ -34,8 +37,14 @@ const DAMAGED: u64 = 8;
 const BODY: u64 = 64;
 /// The number of checksums that are written together.
 const PART: usize = 1024;
-/// Represents an unknown checksum.
+/// The checksum of a block that is not known.
 const UNKNOWN: u32 = 0;
+/// The checksum of a block whose write has begun, and is not known to have ended.
+const BEGUN: u32 = 1;
+
+const fn is_known(sum: u32) -> bool {
+    sum > BEGUN
+}
 
 /// The content of the sums file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +111,7 @@ impl Sums {
             .and_then(|block| known.get(block))
             .map_or(UNKNOWN, |sum| sum.load(Ordering::Acquire));
         let mut source = File::open(store)?;
-        if sum != UNKNOWN && block < source.metadata()?.len() / BLOCK && read_sum(&mut source, block)? != sum {
+        if is_known(sum) && block < source.metadata()?.len() / BLOCK && read_sum(&mut source, block)? != sum {
             return Ok(Some(block));
         }
         drop(known);
@@ -112,11 +121,21 @@ impl Sums {
 
     /// Makes the checksums of blocks that are about to change unknown, durably.
     pub(super) fn doubt(&self, blocks: impl Iterator<Item = u64>) -> io::Result<()> {
-        let parts = self.set(blocks.map(|block| (block, UNKNOWN)));
+        let parts = self.set(blocks.map(|block| (block, BEGUN)));
         self.with_file(|file| {
             self.write(file, &parts)?;
             file.sync_data()
         })
+    }
+
+    /// The blocks whose write has begun, and is not known to have ended.
+    pub(super) fn begun(&self) -> Vec<u64> {
+        let known = self.known.read();
+        (0..)
+            .zip(known.iter())
+            .filter(|(_, sum)| sum.load(Ordering::Acquire) == BEGUN)
+            .map(|(block, _)| block)
+            .collect()
     }
 
     /// Stores the checksums of blocks that are on the disk now.
@@ -206,7 +225,8 @@ impl Sums {
                 continue;
             }
             let found = checksum(block);
-            if let Err(wanted) = sum.compare_exchange(UNKNOWN, found, Ordering::AcqRel, Ordering::Acquire)
+            let first = |sum: u32| (!is_known(sum)).then_some(found);
+            if let Err(wanted) = sum.fetch_update(Ordering::AcqRel, Ordering::Acquire, first)
                 && wanted != found
             {
                 return Some(place);
@@ -222,7 +242,7 @@ impl Sums {
         let known = self.known.read();
         let first = known.first().map_or(UNKNOWN, |sum| sum.load(Ordering::Acquire));
         let long = length.div_ceil(BLOCK) >= u64::try_from(known.len()).unwrap_or(u64::MAX);
-        Ok(long && (first == UNKNOWN || first == read_sum(&mut source, 0)?))
+        Ok(long && (!is_known(first) || first == read_sum(&mut source, 0)?))
     }
 
     /// Compares the whole file with its checksums; returns the blocks that differ.
@@ -236,7 +256,7 @@ impl Sums {
         }
         for (block, sum) in (0_u64..length.div_ceil(BLOCK)).zip(known.iter()) {
             let sum = sum.load(Ordering::Acquire);
-            if sum != UNKNOWN && read_sum(&mut source, block)? != sum {
+            if is_known(sum) && read_sum(&mut source, block)? != sum {
                 wrong.push(block);
             }
         }
@@ -256,12 +276,12 @@ fn blocks(data: &[u8]) -> std::slice::Chunks<'_, u8> {
 fn damaged_in(bytes: &[u8]) -> Option<u64> {
     let (magic, rest) = bytes.split_first_chunk::<8>()?;
     let (number, _) = rest.split_first_chunk::<8>()?;
-    if magic == MAGIC { u64::from_le_bytes(*number).checked_sub(1) } else { None }
+    if [MAGIC, WITHOUT_BEGUN].contains(&magic) { u64::from_le_bytes(*number).checked_sub(1) } else { None }
 }
 
-/// The checksum of a block. Never [`UNKNOWN`].
+/// The checksum of a block. Never [`UNKNOWN`] or [`BEGUN`].
 pub(super) fn checksum(block: &[u8]) -> u32 {
-    crc32fast::hash(block).max(1)
+    crc32fast::hash(block).max(BEGUN.saturating_add(1))
 }
 
 fn read_sum(source: &mut File, block: u64) -> io::Result<u32> {
@@ -281,7 +301,7 @@ fn parse(bytes: &[u8]) -> Option<Vec<u32>> {
     if bytes.starts_with(FORMER) {
         return parse_former(bytes);
     }
-    if !bytes.starts_with(MAGIC) {
+    if !bytes.starts_with(MAGIC) && !bytes.starts_with(WITHOUT_BEGUN) {
         return None;
     }
     let (sums, _) = bytes.get(usize::try_from(BODY).ok()?..).unwrap_or_default().as_chunks::<4>();
@@ -339,6 +359,7 @@ mod tests {
         assert!(right(&sums, 0, 1) && right(&sums, 2000, 2) && !right(&sums, 0, 2) && !right(&sums, 2000, 1));
         sums.doubt([2000].into_iter()).unwrap();
         let (doubted, _) = again();
+        assert_eq!(doubted.begun(), [2000]);
         assert!(right(&doubted, 2000, 9), "it is not known whether it was written");
         assert!(!right(&doubted, 0, 9));
         sums.settle([(2000, checksum(&block(3)))].into_iter()).unwrap();

@@ -139,3 +139,25 @@ fn nobody_waits_for_a_writer_that_panicked() {
     assert_eq!(answer.recv_timeout(Duration::from_secs(60)), Ok(true));
     assert!(matches!(file.disk.failure(), Some(DiskFailure::Io(_))));
 }
+
+#[test]
+fn what_a_killed_process_had_begun_to_write_is_written_again_at_the_next_opening() {
+    let mut file = File::new();
+    file.set_len(4);
+    (0..4).for_each(|block| file.write(block, 1));
+    file.seen.sync_data().unwrap();
+    file.is_right("before");
+    [1, 3].into_iter().for_each(|block| file.write(block, 2));
+    file.disk.trouble.begin(trouble::Kind::FlushFails, 0);
+    file.seen.sync_data().unwrap();
+    assert!(file.disk.settle().is_err() && file.disk.has_unsure_blocks());
+    // What the killed process knew is gone.
+    let path = file.folder.path().join("store");
+    let next = Disk::new(&path, Sums::load(&path).unwrap().0);
+    assert_eq!(*next.unsure.lock(), BTreeSet::from([1, 3]));
+    next.write_again().unwrap();
+    assert!(!next.has_unsure_blocks());
+    let after = Sums::load(&path).unwrap().0;
+    assert_eq!((after.begun(), after.compare(&path).unwrap()), (Vec::new(), Vec::new()));
+    assert_eq!(after.wrong(BLOCK, &vec![9; block_len()]), Some(1), "its checksum is known");
+}
