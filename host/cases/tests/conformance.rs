@@ -135,6 +135,24 @@ async fn call(plugin: &Plugin, access: &Arc<Access>, event: &Event) -> (bool, us
 }
 
 #[tokio::test]
+async fn a_small_call_finds_the_memory_that_it_needs() {
+    let registry = registry();
+    let access = Arc::new(Access::new("probe", limits()));
+    for language in ["rust", "c", "cpp", "zig", "assemblyscript"] {
+        let plugin = registry.prepare(component(language, "action")).await.unwrap();
+        let mut peaks = Vec::new();
+        for text in [0, 24 * 1024] {
+            let data = json!({"n": 1, "text": "x".repeat(text)});
+            let draft = EventDraft::json("probe.many", "test", None, &data, None);
+            let event = draft.accept(&SpaceId::main(), Timestamp::from_millis(0)).unwrap();
+            peaks.push(call(&plugin, &access, &event).await);
+        }
+        // One that grows for the first would grow further for the second.
+        assert_eq!(peaks[0], peaks[1], "{language}: whether warm, and the bytes of memory");
+    }
+}
+
+#[tokio::test]
 async fn a_warm_instance_does_not_grow_over_many_calls() {
     let registry = registry();
     let mut complaints = String::new();

@@ -91,8 +91,6 @@
 extern crate self as hookwright_sdk;
 
 pub mod addresses;
-#[cfg(target_arch = "wasm32")]
-mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 mod bounded;

@@ -5,6 +5,7 @@ use std::path::Path;
 use wit_component::ComponentEncoder;
 
 use crate::error::BuildError;
+use crate::room::with_room;
 
 /// The imports and exports of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,9 @@ pub(crate) fn encode(path: &Path, names: bool) -> Result<Vec<u8>, BuildError> {
     })?;
     if let Some(bare) = without_debugging(&module, names) {
         module = bare;
+    }
+    if let Some(roomy) = with_room(&module) {
+        module = roomy;
     }
     ComponentEncoder::default()
         .validate(true)

@@ -12,12 +12,14 @@ mod component;
 mod debian;
 mod error;
 pub mod js;
+mod room;
 mod rustup;
 mod toolchain;
 mod workspace;
 
 pub use component::{Component, describe, without_debugging};
 pub use error::{BuildError, MissingTarget};
+pub use room::with_room;
 pub use toolchain::Toolchain;
 pub use workspace::{Built, Request, build, build_workspace};
 

@@ -20,6 +20,9 @@ pub(super) fn encode(work: &Work<'_>, path: &Path, encoding: Option<StringEncodi
     if let Some(bare) = hookwright_guests::without_debugging(&module, work.keeps_names()) {
         module = bare;
     }
+    if let Some(roomy) = hookwright_guests::with_room(&module) {
+        module = roomy;
+    }
     if let Some(encoding) = encoding {
         let world = world::of(&work.folder, &work.settings)?;
         embed_component_metadata(&mut module, &world.resolve, world.id, encoding)
