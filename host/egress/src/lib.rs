@@ -39,8 +39,9 @@ pub const MOST_HEAD_BYTES: usize = 64 * 1024;
 pub const LONGEST_CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long an idle connection is kept open.
 pub const IDLE_TIME: std::time::Duration = std::time::Duration::from_secs(30);
-/// The maximum number of idle connections to one destination.
-pub const IDLE_PER_DESTINATION: usize = 16;
+/// The maximum number of idle connections to one destination: as many as a webhook has requests in flight by default,
+/// since these end together and the next begin together.
+pub const IDLE_PER_DESTINATION: usize = 64;
 /// The number of open connections beyond which new ones are closed after one response instead of being reused.
 pub const KEPT_CONNECTIONS: usize = 2048;
 /// The maximum number of cached transports, each with a pool; the least recently used is evicted first.

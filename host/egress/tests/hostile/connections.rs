@@ -70,7 +70,11 @@ async fn the_number_of_idle_connections_is_limited() {
     // Long enough for all of them to be in flight together.
     let receiver = Receiver::serving(None, |_| Reply { after: Duration::from_secs(4), ..Reply::new(200, "ok") });
     let egress = egress();
-    let at_once = || futures_util::future::join_all((0..40).map(|_| egress.send(post(&receiver.url("/"), LONG))));
+    let at_once = || {
+        futures_util::future::join_all(
+            (0..IDLE_PER_DESTINATION + 24).map(|_| egress.send(post(&receiver.url("/"), LONG))),
+        )
+    };
     for (round, kept) in [(1, 0), (2, IDLE_PER_DESTINATION)] {
         let reused = at_once().await.into_iter().filter(|sent| sent.as_ref().unwrap().timing.reused).count();
         assert_eq!(reused, kept, "round {round}");
