@@ -22,16 +22,36 @@ const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
 /// Connections of the open loop: enough that a request seldom waits for one.
 const OPEN_CONNECTIONS: usize = 64;
 /// Size of a body in bytes.
-const BODY: usize = 1024;
+pub(crate) const BODY: usize = 1024;
 const NAMES: [&str; 4] = ["hyper, echo only", "hyper + redb journal", "hyper + log, redb behind it", "Hookwright"];
 /// What each is compared with: the name of the column, and which server.
 const BASES: [(&str, usize); 2] = [("the journal", 1), ("the log", 2)];
 
 /// One server under load, once.
-struct Round {
-    report: Report,
+pub(crate) struct Round {
+    pub(crate) report: Report,
     /// Processor time of the server for one event, in microseconds.
-    processor: f64,
+    pub(crate) processor: f64,
+}
+
+impl Round {
+    /// Loads a server.
+    pub(crate) async fn of(server: &Server, order: &Order) -> Result<Self, Failed> {
+        let before = server.processor_time()?;
+        let report = worker::ask::<Report>("load", order).await?.all_accepted()?;
+        let used = server.processor_time()?.saturating_sub(before);
+        // The warm-up uses the processor too, and its events are not in the report.
+        let share = order.time.as_secs_f64() / (order.time + order.warm_up).as_secs_f64();
+        let processor = micros(used) * share / report.events();
+        Ok(Self { report, processor })
+    }
+
+    /// What was measured of one server in all rounds.
+    pub(crate) fn figures(row: Row, rounds: &[Self]) -> Result<Row, Failed> {
+        let row = row.with("rate", Unit::EVENTS_PER_SECOND, each(rounds, |round| round.report.rate));
+        let row = row.with_latencies(rounds.iter().map(|round| &round.report.latencies))?;
+        Ok(row.with("processor", Unit::new("us/event"), each(rounds, |round| round.processor)))
+    }
 }
 
 pub(crate) async fn run(place: &Place, effort: &Effort) -> Result<Vec<Sheet>, Failed> {
@@ -118,13 +138,7 @@ impl Contest {
         for place in (0..most).map(|place| (place + round) % most) {
             let Some((server, rounds)) = self.servers.get_mut(place) else { continue };
             let order = order(server, connections, pace, effort);
-            let before = server.processor_time()?;
-            let report = worker::ask::<Report>("load", &order).await?.all_accepted()?;
-            let used = server.processor_time()?.saturating_sub(before);
-            // The warm-up uses the processor too, and its events are not in the report.
-            let share = effort.load.as_secs_f64() / (effort.load + effort.warm_up).as_secs_f64();
-            let processor = micros(used) * share / report.events();
-            rounds.push(Round { report, processor });
+            rounds.push(Round::of(server, &order).await?);
         }
         Ok(())
     }
@@ -133,10 +147,7 @@ impl Contest {
     fn rows(&self, level: &str, beside: &str) -> Result<Vec<Row>, Failed> {
         let mut rows: Vec<Row> = Vec::new();
         for ((_, rounds), name) in self.servers.iter().zip(NAMES) {
-            let row = Row::new([level.to_owned(), name.to_owned()]);
-            let row = row.with("rate", Unit::EVENTS_PER_SECOND, each(rounds, |round| round.report.rate));
-            let row = row.with_latencies(rounds.iter().map(|round| &round.report.latencies))?;
-            rows.push(row.with("processor", Unit::new("us/event"), each(rounds, |round| round.processor)));
+            rows.push(Round::figures(Row::new([level.to_owned(), name.to_owned()]), rounds)?);
         }
         for (base, place) in BASES {
             let base_rounds = rows.get(place).map(|row| row.rounds(beside).to_vec()).unwrap_or_default();

@@ -18,6 +18,7 @@
 //! | `match` | one event against 10 to 100,000 automations, and against 1,000 that all want it, beside bare calls |
 //! | `records` | a million tickets: listed by their fields, and one changed |
 //! | `share` | events accepted in one space, quiet and while a storm rages in another |
+//! | `stored` | events accepted by a server that has stored ten million, beside an empty one |
 //! | `start` | the time until it serves, cold and cached, and what it takes when idle |
 //!
 //! The servers and the load are processes of their own, on loopback, on the disk that holds this program.
@@ -55,6 +56,7 @@ mod share;
 mod start;
 mod statistics;
 mod steady;
+mod stored;
 mod swap;
 mod table;
 mod worker;

@@ -14,11 +14,11 @@ pub(crate) const HELP: &str = "\
 Usage: cargo xtask bench [OPTIONS] [SECTION..]
        cargo xtask bench compare A B [OPTIONS] [SECTION..]
 
-Sections: accept, pipeline, hot, call, languages, swap, start, many, deliver, match, records, share. None named: all of them.
+Sections: accept, pipeline, hot, call, languages, swap, start, many, deliver, match, records, share, stored. None named: all of them.
 
 `compare` measures two servers in alternation in one run (A B, B A, ..) and prints for each figure A, B and B/A. A and B are
 commits, which are built in target/bench/COMMIT, or paths of `hookwright` binaries. Sections: those that measure the server
-as a process, which are accept, pipeline, hot, start, deliver, match, records and share. None named: all of these.
+as a process, which are accept, pipeline, hot, start, deliver, match, records, share and stored. None named: all of these.
 
   --quick             shorter rounds and smaller sizes: to see that it works, not to quote
   --rounds N          rounds, which take turns: 1 to 50 (default 3)

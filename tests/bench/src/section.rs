@@ -3,7 +3,9 @@
 use crate::figures::Sheet;
 use crate::options::Effort;
 use crate::place::Place;
-use crate::{Failed, accept, call, deliver, hot, languages, many, matching, pipeline, records, share, start, swap};
+use crate::{
+    Failed, accept, call, deliver, hot, languages, many, matching, pipeline, records, share, start, stored, swap,
+};
 
 /// One part of the measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +22,11 @@ pub(crate) enum Section {
     Match,
     Records,
     Share,
+    Stored,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Accept,
         Self::Pipeline,
         Self::Hot,
@@ -36,6 +39,7 @@ impl Section {
         Self::Match,
         Self::Records,
         Self::Share,
+        Self::Stored,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,6 +56,7 @@ impl Section {
             Self::Match => "match",
             Self::Records => "records",
             Self::Share => "share",
+            Self::Stored => "stored",
         }
     }
 
@@ -65,7 +70,8 @@ impl Section {
             | Self::Deliver
             | Self::Match
             | Self::Records
-            | Self::Share => None,
+            | Self::Share
+            | Self::Stored => None,
             Self::Call | Self::Languages => {
                 Some("it measures the host that is linked into the benchmark program, which is the same for both sides")
             }
@@ -95,6 +101,7 @@ impl Section {
             Self::Match => matching::run(place, effort).await,
             Self::Records => records::run(place, effort).await,
             Self::Share => share::run(place, effort).await,
+            Self::Stored => stored::run(place, effort).await,
         }
     }
 }

@@ -118,7 +118,7 @@ async fn fill(place: &Place, home: &Path, mebibytes: f64, effort: &Effort) -> Re
 }
 
 /// The size of a server's store.
-fn file_mebibytes(home: &Path) -> f64 {
+pub(crate) fn file_mebibytes(home: &Path) -> f64 {
     let bytes = std::fs::metadata(home.join("data").join("hookwright.redb")).map_or(0, |file| file.len());
     number(bytes) / 1024.0 / 1024.0
 }
