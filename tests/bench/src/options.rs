@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(options.sides, Some(["main".to_owned(), "/tmp/hookwright".to_owned()]));
         assert_eq!(options.sections, [Section::Accept]);
         let all = read("compare a b").unwrap().sections;
-        assert!(all.contains(&Section::Share) && !all.contains(&Section::Call) && all.len() == 8);
+        assert!(all.contains(&Section::Share) && !all.contains(&Section::Call) && all.len() == 9);
         let refused = error("compare a b call");
         assert!(refused.contains("`call` cannot be compared") && refused.contains("accept"), "{refused}");
         for line in ["compare", "compare a", "compare a --quick", "compare --quick a b"] {

@@ -11,6 +11,9 @@ use crate::files;
 /// Folders of build output, dependencies and tests.
 const PASSED_OVER: [&str; 5] = ["target", "node_modules", "__pycache__", "cases", ".git"];
 
+/// What this program does with the inputs. It is raised when the same inputs make another component.
+const REVISION: u32 = 2;
+
 /// The fingerprint of all inputs of the component of `work`: the folder's files, the WIT, the SDK, the adapter,
 /// and the versions of the tools.
 ///
@@ -23,6 +26,7 @@ pub(super) fn of(work: &Work<'_>) -> Result<String, AuthorError> {
         tool.name().hash(&mut hasher);
     }
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    REVISION.hash(&mut hasher);
     files::WIT.hash(&mut hasher);
     files::ADAPTER.hash(&mut hasher);
     files::under(files::SDKS, sdk_of(language)).for_each(|file| file.hash(&mut hasher));
